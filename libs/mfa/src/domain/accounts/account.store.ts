@@ -1,0 +1,48 @@
+import type { AttemptFactor, AttemptPolicy } from '../attempts/attempt-policy.js';
+import type { AccountSnapshot, MfaAccount } from './account.js';
+
+/** The fields of the account row that `commit` may switch over; those left out stay. */
+export type AccountChange = Partial<Pick<MfaAccount, 'epoch' | 'activeIds' | 'pendingId' | 'backupSetId'>>;
+
+export interface AttemptReservation {
+  userId: string;
+  /** Must still be the account's epoch. */
+  epoch: number;
+  factor: AttemptFactor;
+  policy: AttemptPolicy;
+  nowMs: number;
+}
+
+/** Storage port of the account row. Every method is one statement unless it says otherwise. */
+export abstract class MfaAccountStore {
+  /**
+   * The account with its authenticators, or `null` when the user never touched MFA. With `tokenId`
+   * it also tells whether that mfa_token is spent. A row whose user id is not `===` to the one asked
+   * for is no row (S42).
+   */
+  abstract load(userId: string, tokenId?: string): Promise<AccountSnapshot | null>;
+
+  /** Makes the empty row where there is none; epoch and version start at `nowMs`. Safe in parallel. */
+  abstract open(userId: string, nowMs: number): Promise<void>;
+
+  /** Switches over if `version` is still current, and raises it. `false`: somebody else was first; load again. */
+  abstract commit(userId: string, version: number, change: AccountChange): Promise<boolean>;
+
+  /**
+   * Counts an attempt as failed before it is evaluated (S50), unless the factor is locked, over its
+   * daily cap or disabled, or the epoch is another: then `false`, and nothing changes.
+   */
+  abstract reserve(reservation: AttemptReservation): Promise<boolean>;
+
+  /** After a success: consecutive failures and lock end, and the daily cap gets this one attempt back. */
+  abstract settle(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void>;
+
+  /** Clears every budget of the user: failures, locks and daily caps. */
+  abstract clearBudgets(userId: string): Promise<void>;
+
+  /** Raises the epoch, so that every outstanding mfa_token of the user dies. */
+  abstract revokeTokens(userId: string): Promise<void>;
+
+  /** Removes the row itself. */
+  abstract remove(userId: string): Promise<void>;
+}

@@ -1,0 +1,43 @@
+import type { AttemptBudget, AttemptFactor } from '../attempts/attempt-policy.js';
+import type { Authenticator } from '../authenticators/authenticator.js';
+
+/**
+ * A user's one row: what is live, and the attempt budgets. It is the root that every change of
+ * several rows switches over in one conditional write; rows it does not name are garbage.
+ */
+export interface MfaAccount {
+  userId: string;
+  /** Rises whenever outstanding mfa_tokens must die (S43). Starts at the time of creation, so that a purged and re-created account never repeats one. */
+  epoch: number;
+  /** Rises with every change of the fields below: the compare-and-swap value of `commit`. */
+  version: number;
+  /** Confirmed authenticators, oldest first. Not empty = MFA is enabled, whatever their rows say (S43a). */
+  activeIds: readonly string[];
+  /** The authenticator whose confirmation is awaited. */
+  pendingId: string | null;
+  /** The set of backup codes that counts; codes of other sets are dead. */
+  backupSetId: string | null;
+  budgets: Readonly<Record<AttemptFactor, AttemptBudget>>;
+}
+
+/** An account with its authenticators, read by one statement. */
+export interface AccountSnapshot {
+  account: MfaAccount;
+  /** Rows of this user, live or not: filter by {@link activeAuthenticators}. */
+  authenticators: readonly Authenticator[];
+  /** Whether the mfa_token that `load` was asked about is spent; false when it was not asked. */
+  tokenSpent: boolean;
+}
+
+/** The confirmed authenticators, in the account's order. */
+export function activeAuthenticators({ account, authenticators }: AccountSnapshot): Authenticator[] {
+  return authenticators
+    .filter(({ id }) => account.activeIds.includes(id))
+    .sort((a, b) => account.activeIds.indexOf(a.id) - account.activeIds.indexOf(b.id));
+}
+
+/** The authenticator awaiting its first code, or `null` when there is none or it expired (S18). */
+export function pendingAuthenticator(snapshot: AccountSnapshot, nowMs: number): Authenticator | null {
+  const pending = snapshot.authenticators.find(({ id }) => id === snapshot.account.pendingId);
+  return pending?.expiresAtMs != null && nowMs < pending.expiresAtMs ? pending : null;
+}

@@ -1,0 +1,29 @@
+import type { Authenticator } from './authenticator.js';
+
+/** An authenticator row past its `expiresAtMs`. */
+export type ExpiredAuthenticator = Pick<Authenticator, 'id' | 'userId'> & { expiresAtMs: number };
+
+/** Storage port of authenticator rows. Every method is one statement. */
+export abstract class MfaAuthenticatorStore {
+  abstract add(authenticator: Authenticator): Promise<void>;
+
+  /** `false`: that user has no such row. */
+  abstract rename(userId: string, id: string, name: string): Promise<boolean>;
+
+  /** Sets `confirmedAtMs` and ends the row's expiry. */
+  abstract confirm(userId: string, id: string, atMs: number): Promise<void>;
+
+  /** Moves `lastUsedAtMs` forward. */
+  abstract touch(userId: string, id: string, atMs: number): Promise<void>;
+
+  /** Gives the named rows a deadline by which the account must still name them, or they are collected; `null` takes it away. */
+  abstract expire(userId: string, ids: readonly string[], expiresAtMs: number | null): Promise<void>;
+
+  abstract remove(userId: string, ids: readonly string[]): Promise<void>;
+
+  /** All rows of the user. */
+  abstract removeAll(userId: string): Promise<void>;
+
+  /** Up to `limit` rows with `expiresAtMs <= beforeMs`, oldest first. */
+  abstract listExpired(beforeMs: number, limit: number): Promise<ExpiredAuthenticator[]>;
+}

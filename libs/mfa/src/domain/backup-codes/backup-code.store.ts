@@ -1,0 +1,26 @@
+import type { BackupCode } from './backup-code.js';
+
+/** A set of backup codes past its `expiresAtMs`. */
+export type ExpiredBackupSet = Pick<BackupCode, 'userId' | 'setId'> & { expiresAtMs: number };
+
+/** Storage port of backup code rows. Every method is one statement unless it says otherwise. */
+export abstract class MfaBackupCodeStore {
+  /** All or none of them. */
+  abstract add(codes: readonly BackupCode[]): Promise<void>;
+
+  /** The codes of a set, used ones included. */
+  abstract list(userId: string, setId: string): Promise<BackupCode[]>;
+
+  abstract countUnused(userId: string, setId: string): Promise<number>;
+
+  abstract markUsed(userId: string, id: string, atMs: number): Promise<void>;
+
+  /** Sets or (with `null`) takes away the deadline by which the account must name the set. */
+  abstract expire(userId: string, setId: string, expiresAtMs: number | null): Promise<void>;
+
+  /** Removes the codes of a set and then the usage rows of those codes (two statements). */
+  abstract remove(userId: string, setId: string): Promise<void>;
+
+  /** Up to `limit` sets with `expiresAtMs <= beforeMs`, oldest first. */
+  abstract listExpired(beforeMs: number, limit: number): Promise<ExpiredBackupSet[]>;
+}

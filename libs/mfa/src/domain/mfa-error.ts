@@ -1,0 +1,51 @@
+/** Every stable error code of the library, as it stands in `code` of an answer. */
+export type MfaErrorCode =
+  | 'MFA_CODE_REJECTED'
+  | 'MFA_TOKEN_INVALID'
+  | 'MFA_STEP_UP_REQUIRED'
+  | 'MFA_PROOF_REQUIRED'
+  | 'MFA_NOT_AUTHENTICATED'
+  | 'MFA_ENROLLMENT_REQUIRED'
+  | 'MFA_ALREADY_ENABLED'
+  | 'MFA_NOT_ENABLED'
+  | 'MFA_SETUP_NOT_FOUND'
+  | 'MFA_AUTHENTICATOR_NOT_FOUND'
+  | 'MFA_LOCKED'
+  | 'MFA_BUSY'
+  | 'MFA_BAD_REQUEST'
+  /** Never leaves the process as such: a stored secret that cannot be opened is answered like a wrong code (S3). */
+  | 'MFA_SECRET_UNREADABLE'
+  /** Thrown at start-up only: an option, a key, a host or a migration is not as it must be. */
+  | 'MFA_MISCONFIGURED';
+
+export interface MfaErrorDetails {
+  /** Text for people; never a code, secret, token or user id (S64). Derived from the code when left out. */
+  message?: string | string[];
+  /** Seconds until another try can succeed; whole, at least 1. */
+  retryAfterSeconds?: number;
+  /** For `MFA_STEP_UP_REQUIRED`: the age in seconds that the route demands (RFC 9470 §3). */
+  maxAgeSeconds?: number;
+  cause?: unknown;
+}
+
+const BRAND = Symbol.for('nestjs-mfa:error');
+
+/** An error of the domain: framework-free, recognised by its brand and not by `instanceof`. */
+export class MfaError extends Error {
+  readonly [BRAND] = true;
+  readonly details: MfaErrorDetails;
+
+  constructor(
+    readonly code: MfaErrorCode,
+    details: MfaErrorDetails = {},
+  ) {
+    super([details.message ?? code].flat().join('; '), { cause: details.cause });
+    this.name = 'MfaError';
+    this.details = details;
+  }
+}
+
+/** Whether `error` is an {@link MfaError}, whichever copy of the library made it. */
+export function isMfaError(error: unknown): error is MfaError {
+  return typeof error === 'object' && error !== null && BRAND in error;
+}

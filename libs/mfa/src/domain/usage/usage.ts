@@ -1,0 +1,21 @@
+/** What can be spent, once per user and item. */
+export type UsageKind = 'totp' | 'backup_code' | 'token';
+
+/** One thing to be spent. */
+export interface UsageEntry {
+  kind: UsageKind;
+  /** Lower-case ASCII, at most 64 characters: `<authenticator id>:<step>`, a backup code's id, or a token's `jti`. */
+  item: string;
+  /** When the row may be forgotten; `null` = when its backup set is removed. */
+  expiresAtMs: number | null;
+}
+
+export interface Spending {
+  userId: string;
+  /** Must be the account's epoch at the moment of spending. */
+  epoch: number;
+  /** Where given, must be the account's live backup set at the moment of spending. */
+  backupSetId?: string;
+  entries: readonly UsageEntry[];
+  nowMs: number;
+}
