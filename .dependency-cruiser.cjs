@@ -1,0 +1,140 @@
+/**
+ * The arrows of the house: which room may import which. Every rule is proved by a planted breach in
+ * `test/architecture/arrows.spec.ts`.
+ */
+const ROOMS = '^libs/mfa/src';
+const WIRING = `${ROOMS}/mfa\\.module\\.ts$`;
+const ENTRY = `${ROOMS}/(index|migrations|openapi|testing)\\.ts$`;
+const SPEC = '\\.(spec|contract)\\.ts$';
+const FLOW = '(enrollment|challenge|verification|guard|totp)';
+
+/** A package and everything in it, wherever it is installed, and also when it is not installed. */
+const packages = (...names) => `(^|/)node_modules/(${names.join('|')})(/|$)|^(${names.join('|')})(/|$)`;
+
+/** `what` (a pattern of packages) may be imported from within `rooms` only. */
+const only = (name, comment, what, rooms) => ({
+  name,
+  comment,
+  severity: 'error',
+  from: { path: ROOMS, pathNot: [SPEC, ...rooms] },
+  to: { path: what },
+});
+
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-cycles',
+      comment: 'Modules that import each other cannot be understood, or loaded, one at a time.',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'resolvable',
+      comment: 'An import that leads nowhere would escape every other rule.',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+    {
+      name: 'domain-is-pure',
+      comment: 'The domain imports itself, Node, and the four packages that do its arithmetic.',
+      severity: 'error',
+      from: { path: `${ROOMS}/domain/`, pathNot: SPEC },
+      to: {
+        pathNot: [`${ROOMS}/domain/`, packages('otpauth', 'argon2', 'qrcode', 'jsonwebtoken')],
+        dependencyTypesNot: ['core'],
+      },
+    },
+    only('typeorm-in-persistence', 'Only persistence/ knows TypeORM.', packages('typeorm'), [`${ROOMS}/persistence/`]),
+    only(
+      'nest-typeorm-in-persistence',
+      'Only persistence/ and the wiring know @nestjs/typeorm.',
+      packages('@nestjs/typeorm'),
+      [`${ROOMS}/persistence/`, WIRING],
+    ),
+    only('schedule-in-cleanup', 'Only cleanup/ knows @nestjs/schedule.', packages('@nestjs/schedule', 'cron'), [
+      `${ROOMS}/cleanup/`,
+    ]),
+    only(
+      'validation-in-http',
+      'Only http/ knows class-validator and class-transformer.',
+      packages('class-validator', 'class-transformer'),
+      [`${ROOMS}/http/`],
+    ),
+    only('swagger-in-openapi', 'Only the optional entry point knows @nestjs/swagger.', packages('@nestjs/swagger'), [
+      `${ROOMS}/openapi(\\.ts$|/)`,
+    ]),
+    {
+      name: 'openapi-stays-optional',
+      comment: 'A host without @nestjs/swagger must be able to load everything else.',
+      severity: 'error',
+      from: { path: `${ROOMS}/(index|migrations|testing|mfa\\.module)\\.ts$` },
+      to: { path: [`${ROOMS}/openapi(\\.ts$|/)`, packages('@nestjs/swagger')], reachable: true },
+    },
+    {
+      name: 'migrations-without-nest',
+      comment: "The host's DataSource file loads `nestjs-mfa/migrations` where there is no Nest application.",
+      severity: 'error',
+      from: { path: `${ROOMS}/migrations\\.ts$` },
+      to: { path: packages('@nestjs/[^/]+'), reachable: true },
+    },
+    ...['http', 'cleanup', 'testing'].map((room) => ({
+      name: `nobody-imports-${room}`,
+      comment: `${room}/ is at the edge: only the wiring and the entry points reach it.`,
+      severity: 'error',
+      from: { path: ROOMS, pathNot: [`${ROOMS}/${room}/`, WIRING, ENTRY, `${ROOMS}/openapi/`, SPEC] },
+      to: { path: `${ROOMS}/${room}/` },
+    })),
+    {
+      name: 'flow-sees-ports',
+      comment: 'Only the wiring knows persistence; everyone else uses the storage ports of the domain.',
+      severity: 'error',
+      from: { path: ROOMS, pathNot: [`${ROOMS}/persistence/`, WIRING, ENTRY, SPEC] },
+      to: { path: `${ROOMS}/persistence/` },
+    },
+    {
+      name: 'persistence-below-the-flow',
+      comment: 'Persistence implements the ports and knows nothing of the flow.',
+      severity: 'error',
+      from: { path: `${ROOMS}/persistence/`, pathNot: SPEC },
+      to: { path: `${ROOMS}/${FLOW}/` },
+    },
+    {
+      name: 'migrations-without-entities',
+      comment: 'A migration describes the past; entities change.',
+      severity: 'error',
+      from: { path: `${ROOMS}/persistence/migrations/`, pathNot: SPEC },
+      to: { path: `${ROOMS}/persistence/(entities|stores)/|\\.entity\\.ts$` },
+    },
+    {
+      name: 'nobody-imports-the-doors',
+      comment: 'Inside the library modules import each other, not the entry points.',
+      severity: 'error',
+      from: { path: ROOMS, pathNot: [ENTRY, SPEC] },
+      to: { path: ENTRY },
+    },
+    {
+      name: 'hosts-use-entry-points',
+      comment: 'Whatever stands for a host imports the package by its name.',
+      severity: 'error',
+      from: { path: '^(apps/|test/e2e/|ormconfig\\.ts$)' },
+      to: {
+        path: '^libs/mfa/|(^|/)node_modules/nestjs-mfa/|^nestjs-mfa/',
+        // By its name the package is found through the aliases of tsconfig.json.
+        dependencyTypesNot: ['aliased-tsconfig', 'aliased-tsconfig-paths'],
+      },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '^(dist|coverage|test/hosts)/|^(apps|libs)/[^/]+/dist/' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'require', 'node', 'default', 'types'],
+      mainFields: ['main', 'types'],
+    },
+  },
+};
