@@ -1,0 +1,1 @@
+export { MFA_MIGRATIONS } from './persistence/migrations/index.js';

@@ -1,0 +1,9 @@
+import { MfaAccountEntity } from './account.entity.js';
+import { MfaAuthenticatorEntity } from './authenticator.entity.js';
+import { MfaBackupCodeEntity } from './backup-code.entity.js';
+import { MfaUsageEntity } from './usage.entity.js';
+
+export { MfaAccountEntity, MfaAuthenticatorEntity, MfaBackupCodeEntity, MfaUsageEntity };
+
+/** Every entity of the library, for a DataSource with an explicit `entities` list. */
+export const MFA_ENTITIES = [MfaAccountEntity, MfaAuthenticatorEntity, MfaBackupCodeEntity, MfaUsageEntity];

@@ -1,0 +1,28 @@
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import { integerColumn as transformer } from './integer-column.js';
+
+const primaryKeyConstraintName = 'pk_mfa_usage';
+
+/**
+ * Table `mfa_usage`: what has been spent. Its primary key is the replay prevention (RFC 6238 §5.2):
+ * the second insert of one item fails, in whichever process. Times are epoch milliseconds.
+ */
+@Entity({ name: 'mfa_usage' })
+@Index('idx_mfa_usage_expires_at', ['expiresAt'])
+export class MfaUsageEntity {
+  @PrimaryColumn({ name: 'user_id', type: 'varchar', length: 255, primaryKeyConstraintName })
+  userId!: string;
+
+  @PrimaryColumn({ name: 'kind', type: 'varchar', length: 16, primaryKeyConstraintName })
+  kind!: string;
+
+  @PrimaryColumn({ name: 'item', type: 'varchar', length: 64, primaryKeyConstraintName })
+  item!: string;
+
+  @Column({ name: 'spent_at', type: 'bigint', transformer })
+  spentAt!: number;
+
+  /** When the row may be forgotten; `null` = when the backup set is removed. */
+  @Column({ name: 'expires_at', type: 'bigint', nullable: true, transformer })
+  expiresAt!: number | null;
+}

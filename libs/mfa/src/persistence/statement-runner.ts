@@ -1,0 +1,98 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { DataSource, QueryRunner } from 'typeorm';
+import { MfaError } from '../domain/mfa-error.js';
+import { isPoolExhausted, isRetriable } from './database-errors.js';
+import { dialectOf } from './dialect.js';
+import { render, type RenderedSql, type Sql, type SqlDialect } from './sql.js';
+
+export interface TypeOrmStoreOptions {
+  /**
+   * Longest wait for a connection of the pool, in milliseconds, at least 1; then `MFA_BUSY`.
+   * @default 5000
+   */
+  acquireTimeoutMs?: number;
+}
+
+export interface StatementResult {
+  /** Rows written; 0 for a statement that only reads. */
+  affected: number;
+  records: Record<string, unknown>[];
+}
+
+const ATTEMPTS = 6;
+const FIRST_PAUSE_MS = 10;
+
+/**
+ * Runs single statements, each on a query runner of its own and therefore committed by itself: a
+ * transaction that the host has open around the call, and may roll back, has no part in it (S34b, S52).
+ * (SQLite has one connection for all; see `checkSchema`.)
+ */
+export class StatementRunner {
+  readonly dialect: SqlDialect;
+  private readonly acquireTimeoutMs: number;
+
+  constructor(
+    private readonly dataSource: DataSource,
+    { acquireTimeoutMs = 5_000 }: TypeOrmStoreOptions = {},
+  ) {
+    this.dialect = dialectOf(dataSource);
+    this.acquireTimeoutMs = acquireTimeoutMs;
+  }
+
+  /**
+   * The result of one statement. What failed for a moment only (deadlock, serialization, busy) wrote
+   * nothing and is tried again a few times; then it is `MFA_BUSY` (S30).
+   */
+  async run(statement: Sql): Promise<StatementResult> {
+    const rendered = render(statement, this.dialect);
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.withConnection((runner) => execute(runner, rendered));
+      } catch (error) {
+        if (!isRetriable(error)) throw error;
+        if (attempt === ATTEMPTS) throw busy(error);
+      }
+      // Full jitter: whoever collided must not meet again.
+      await sleep(Math.random() * FIRST_PAUSE_MS * 2 ** attempt);
+    }
+  }
+
+  /** Does `work` on a connection outside every ambient transaction, and gives it back. */
+  async withConnection<T>(work: (runner: QueryRunner) => Promise<T>): Promise<T> {
+    const runner = this.dataSource.createQueryRunner();
+    await this.connect(runner);
+    try {
+      return await work(runner);
+    } finally {
+      await runner.release();
+    }
+  }
+
+  private async connect(runner: QueryRunner): Promise<void> {
+    const connecting: Promise<unknown> = runner.connect();
+    let timer: NodeJS.Timeout | undefined;
+    const deadline = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(busy()), this.acquireTimeoutMs);
+    });
+    try {
+      await Promise.race([connecting, deadline]);
+    } catch (error) {
+      // A connection that arrives too late must go back, or the pool loses it for ever.
+      const release = () => runner.release();
+      connecting.then(release, release).catch(() => undefined);
+      throw isPoolExhausted(error) ? busy(error) : error;
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+async function execute(runner: QueryRunner, { text, parameters }: RenderedSql): Promise<StatementResult> {
+  // The structured result is the only one that counts rows alike on every driver.
+  const { affected, records } = await runner.query(text, parameters, true);
+  return { affected: affected ?? 0, records: records ?? [] };
+}
+
+function busy(cause?: unknown): MfaError {
+  return new MfaError('MFA_BUSY', { retryAfterSeconds: 1, cause });
+}

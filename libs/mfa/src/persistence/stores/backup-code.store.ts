@@ -1,0 +1,69 @@
+import type { DataSource } from 'typeorm';
+import type { BackupCode } from '../../domain/backup-codes/backup-code.js';
+import { type ExpiredBackupSet, MfaBackupCodeStore } from '../../domain/backup-codes/backup-code.store.js';
+import { MfaBackupCodeEntity, MfaUsageEntity } from '../entities/index.js';
+import { join, sql } from '../sql.js';
+import { StatementRunner, type TypeOrmStoreOptions } from '../statement-runner.js';
+import { toBackupCode } from './rows.js';
+
+/** {@link MfaBackupCodeStore} on TypeORM. */
+export class TypeOrmBackupCodeStore extends MfaBackupCodeStore {
+  private readonly statements: StatementRunner;
+
+  constructor(dataSource: DataSource, options?: TypeOrmStoreOptions) {
+    super();
+    this.statements = new StatementRunner(dataSource, options);
+  }
+
+  override async add(codes: readonly BackupCode[]): Promise<void> {
+    if (codes.length === 0) return;
+    const rows = codes.map(
+      ({ id, userId, setId, hash, usedAtMs, expiresAtMs }) =>
+        sql`(${id}, ${userId}, ${setId}, ${hash}, ${usedAtMs}, ${expiresAtMs})`,
+    );
+    await this.statements.run(sql`
+      INSERT INTO ${MfaBackupCodeEntity} (id, user_id, set_id, hash, used_at, expires_at) VALUES ${join(rows)}`);
+  }
+
+  override async list(userId: string, setId: string): Promise<BackupCode[]> {
+    const { records } = await this.statements.run(sql`
+      SELECT id, user_id, set_id, hash, used_at, expires_at FROM ${MfaBackupCodeEntity}
+      WHERE user_id = ${userId} AND set_id = ${setId} ORDER BY id`);
+    return records.map(toBackupCode);
+  }
+
+  override async markUsed(userId: string, id: string, atMs: number): Promise<void> {
+    await this.statements.run(sql`
+      UPDATE ${MfaBackupCodeEntity} SET used_at = ${atMs} WHERE user_id = ${userId} AND id = ${id}`);
+  }
+
+  override async expire(userId: string, setId: string, expiresAtMs: number | null): Promise<void> {
+    await this.statements.run(sql`
+      UPDATE ${MfaBackupCodeEntity} SET expires_at = ${expiresAtMs}
+      WHERE user_id = ${userId} AND set_id = ${setId}`);
+  }
+
+  override async remove(userId: string, setId: string): Promise<void> {
+    await this.statements.run(sql`
+      DELETE FROM ${MfaBackupCodeEntity} WHERE user_id = ${userId} AND set_id = ${setId}`);
+    // Usage rows whose code is gone; so what an interrupted removal left behind goes with the next one.
+    await this.statements.run(sql`
+      DELETE FROM ${MfaUsageEntity} WHERE user_id = ${userId} AND kind = 'backup_code' AND item NOT IN
+        (SELECT id FROM ${MfaBackupCodeEntity} WHERE user_id = ${userId})`);
+  }
+
+  override async removeAll(userId: string): Promise<void> {
+    await this.statements.run(sql`DELETE FROM ${MfaBackupCodeEntity} WHERE user_id = ${userId}`);
+  }
+
+  override async listExpired(beforeMs: number, limit: number): Promise<ExpiredBackupSet[]> {
+    const { records } = await this.statements.run(sql`
+      SELECT user_id, set_id, MIN(expires_at) AS expires_at FROM ${MfaBackupCodeEntity}
+      WHERE expires_at <= ${beforeMs} GROUP BY user_id, set_id ORDER BY MIN(expires_at) LIMIT ${limit}`);
+    return records.map((row) => ({
+      userId: row.user_id as string,
+      setId: row.set_id as string,
+      expiresAtMs: Number(row.expires_at),
+    }));
+  }
+}

@@ -1,0 +1,5 @@
+export { TypeOrmAccountStore } from './account.store.js';
+export { TypeOrmAuthenticatorStore } from './authenticator.store.js';
+export { TypeOrmBackupCodeStore } from './backup-code.store.js';
+export { TypeOrmUsageStore } from './usage.store.js';
+export type { TypeOrmStoreOptions } from '../statement-runner.js';

@@ -1,0 +1,57 @@
+import { ATTEMPT_FACTORS, type AttemptBudget, type AttemptFactor } from '../../domain/attempts/attempt-policy.js';
+import type { MfaAccount } from '../../domain/accounts/account.js';
+import type { Authenticator, TotpAlgorithm } from '../../domain/authenticators/authenticator.js';
+import type { BackupCode } from '../../domain/backup-codes/backup-code.js';
+
+/** A row as the driver answers it: `bigint` is a string on PostgreSQL and MySQL. */
+export type Row = Record<string, unknown>;
+
+const optionalNumber = (value: unknown): number | null => (value === null ? null : Number(value));
+
+export function toAccount(row: Row): MfaAccount {
+  const budgets = ATTEMPT_FACTORS.map((factor) => [factor, toBudget(row, factor)]);
+  return {
+    userId: row.user_id as string,
+    epoch: Number(row.epoch),
+    version: Number(row.version),
+    activeIds: row.active_ids === '' ? [] : (row.active_ids as string).split(','),
+    pendingId: row.pending_id as string | null,
+    backupSetId: row.backup_set_id as string | null,
+    budgets: Object.fromEntries(budgets) as Record<AttemptFactor, AttemptBudget>,
+  };
+}
+
+function toBudget(row: Row, factor: AttemptFactor): AttemptBudget {
+  return {
+    failures: Number(row[`${factor}_failures`]),
+    lockedUntilMs: Number(row[`${factor}_locked_until`]),
+    tatMs: Number(row[`${factor}_tat`]),
+  };
+}
+
+export function toAuthenticator(row: Row, userId: string): Authenticator {
+  return {
+    id: row.id as string,
+    userId,
+    name: row.name as string,
+    secret: row.secret as string,
+    algorithm: row.algorithm as TotpAlgorithm,
+    digits: Number(row.digits),
+    periodSeconds: Number(row.period_seconds),
+    createdAtMs: Number(row.created_at),
+    confirmedAtMs: optionalNumber(row.confirmed_at),
+    lastUsedAtMs: optionalNumber(row.last_used_at),
+    expiresAtMs: optionalNumber(row.expires_at),
+  };
+}
+
+export function toBackupCode(row: Row): BackupCode {
+  return {
+    id: row.id as string,
+    userId: row.user_id as string,
+    setId: row.set_id as string,
+    hash: row.hash as string,
+    usedAtMs: optionalNumber(row.used_at),
+    expiresAtMs: optionalNumber(row.expires_at),
+  };
+}
