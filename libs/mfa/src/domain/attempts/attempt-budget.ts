@@ -1,0 +1,88 @@
+import type { AttemptBudget, AttemptPolicy } from './attempt-policy.js';
+
+export { checkAttemptPolicy } from './check-attempt-policy.js';
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+/** 5 failures, then 15 minutes doubling to 24 hours; 20 a day; disabled after 100 (S54; NIST SP 800-63B-4 §3.2.2). */
+export const DEFAULT_ATTEMPT_POLICY: Readonly<AttemptPolicy> = Object.freeze({
+  maxFailures: 5,
+  lockMs: 15 * 60 * 1000,
+  maxLockMs: DAY_MS,
+  dailyBurst: 10,
+  dailyRefill: 10,
+  disableAfter: 100,
+});
+
+/** A budget that nothing was taken from. */
+export const EMPTY_BUDGET: Readonly<AttemptBudget> = Object.freeze({ failures: 0, lockedUntilMs: 0, tatMs: 0 });
+
+/** One rung: the lock that begins when `failures` reaches `atFailures`. */
+export interface LockRung {
+  atFailures: number;
+  lockMs: number;
+}
+
+/**
+ * The locks that grow, up to and including the first of `maxLockMs`; every further multiple of
+ * `maxFailures` locks for `maxLockMs`. Stores spell the same ladder in SQL.
+ */
+export function lockLadder({ maxFailures, lockMs, maxLockMs }: AttemptPolicy): LockRung[] {
+  const ladder = [{ atFailures: maxFailures, lockMs }];
+  for (let length = lockMs; length < maxLockMs;) {
+    length = Math.min(length * 2, maxLockMs);
+    ladder.push({ atFailures: (ladder.length + 1) * maxFailures, lockMs: length });
+  }
+  return ladder;
+}
+
+/** The lock in milliseconds that begins with exactly so many failures; 0 = none. */
+export function lockMsAt(failures: number, policy: AttemptPolicy): number {
+  if (failures <= 0 || failures % policy.maxFailures !== 0) return 0;
+  const rung = lockLadder(policy).find(({ atFailures }) => atFailures === failures);
+  return rung?.lockMs ?? policy.maxLockMs;
+}
+
+/** Milliseconds in which one attempt of the daily cap flows back; rounded up, so that a day never sees one too many. */
+export function dailyInterval({ dailyRefill }: AttemptPolicy): number {
+  return Math.ceil(DAY_MS / dailyRefill);
+}
+
+/** How far in milliseconds `tatMs` may lie ahead of now: the burst tolerance of GCRA. */
+export function dailyTolerance(policy: AttemptPolicy): number {
+  return (policy.dailyBurst - 1) * dailyInterval(policy);
+}
+
+/**
+ * The budget with one more attempt counted as failed, before it is evaluated (S50), or `null` when
+ * nothing may be evaluated now: locked, over the daily cap, or disabled.
+ */
+export function reserveBudget(budget: AttemptBudget, policy: AttemptPolicy, nowMs: number): AttemptBudget | null {
+  if (retryAfterSeconds(budget, policy, nowMs) !== null) return null;
+  const failures = budget.failures + 1;
+  const lockMs = lockMsAt(failures, policy);
+  return {
+    failures,
+    lockedUntilMs: lockMs > 0 ? nowMs + lockMs : budget.lockedUntilMs,
+    tatMs: Math.max(budget.tatMs, nowMs) + dailyInterval(policy),
+  };
+}
+
+/** The budget after a success: failures and lock end, and the daily cap gets this one attempt back (S54). */
+export function settleBudget(budget: AttemptBudget, policy: AttemptPolicy): AttemptBudget {
+  return { failures: 0, lockedUntilMs: 0, tatMs: Math.max(0, budget.tatMs - dailyInterval(policy)) };
+}
+
+/**
+ * Seconds until the next attempt would be evaluated, whole and at least 1; `null` = now. A disabled
+ * factor waits for a person, so it answers with the longest lock (S57).
+ */
+export function retryAfterSeconds(budget: AttemptBudget, policy: AttemptPolicy, nowMs: number): number | null {
+  if (budget.failures >= policy.disableAfter) return wholeSeconds(policy.maxLockMs);
+  const openAtMs = Math.max(budget.lockedUntilMs, budget.tatMs - dailyTolerance(policy));
+  return openAtMs > nowMs ? wholeSeconds(openAtMs - nowMs) : null;
+}
+
+function wholeSeconds(ms: number): number {
+  return Math.max(1, Math.ceil(ms / 1000));
+}

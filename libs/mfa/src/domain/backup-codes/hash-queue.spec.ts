@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest';
+import { defaultHashConcurrency, HashQueue, processHashQueue } from './hash-queue.js';
+
+/** Work that ends when told to. */
+function gate() {
+  let open!: () => void;
+  const passed = new Promise<void>((resolve) => (open = resolve));
+  return { open, passed };
+}
+
+describe('HashQueue', () => {
+  it('S58 runs no more than its limit at once, and everything in the end, in order', async () => {
+    const queue = new HashQueue({ concurrency: 2, maxWaiting: 100 });
+    const begun: number[] = [];
+    let running = 0;
+    let most = 0;
+    const work = (index: number) => async () => {
+      begun.push(index);
+      most = Math.max(most, ++running);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      running--;
+      return index;
+    };
+    const indexes = Array.from({ length: 50 }, (_, index) => index);
+    await expect(Promise.all(indexes.map((index) => queue.run(work(index))))).resolves.toEqual(indexes);
+    expect([begun, most]).toEqual([indexes, 2]);
+  });
+
+  it('S58 refuses what is beyond the waiting room at once, without calling it', async () => {
+    const queue = new HashQueue({ concurrency: 1, maxWaiting: 1 });
+    const { open, passed } = gate();
+    const accepted = [queue.run(() => passed), queue.run(() => passed)];
+    let called = false;
+    const refused = queue.run(async () => (called = true));
+    await expect(refused).rejects.toMatchObject({ code: 'MFA_BUSY', details: { retryAfterSeconds: 1 } });
+    open();
+    await Promise.all(accepted);
+    expect(called).toBe(false);
+    await expect(queue.run(async () => 'again')).resolves.toBe('again');
+  });
+
+  it('S58 asks to wait longer behind a longer queue', async () => {
+    const queue = new HashQueue({ concurrency: 1, maxWaiting: 99 });
+    const { open, passed } = gate();
+    const accepted = Array.from({ length: 100 }, () => queue.run(() => passed));
+    await expect(queue.run(() => passed)).rejects.toMatchObject({ details: { retryAfterSeconds: 5 } });
+    open();
+    await Promise.all(accepted);
+  });
+
+  it('frees the place of work that fails, be it at once or later', async () => {
+    const queue = new HashQueue({ concurrency: 1, maxWaiting: 0 });
+    await expect(queue.run(() => Promise.reject(new Error('later')))).rejects.toThrow('later');
+    await expect(
+      queue.run(() => {
+        throw new Error('at once');
+      }),
+    ).rejects.toThrow('at once');
+    await expect(queue.run(async () => 1)).resolves.toBe(1);
+  });
+
+  it.each([
+    { concurrency: 0, maxWaiting: 1 },
+    { concurrency: 1.5, maxWaiting: 1 },
+    { concurrency: Number.NaN, maxWaiting: 1 },
+    { concurrency: 1, maxWaiting: -1 },
+    { concurrency: 1, maxWaiting: Number.POSITIVE_INFINITY },
+  ])('refuses the limits %j', (limits) => {
+    expect(() => new HashQueue(limits)).toThrow(expect.objectContaining({ code: 'MFA_MISCONFIGURED' }));
+  });
+
+  it('is there once for the process', async () => {
+    await expect(processHashQueue.run(async () => 'done')).resolves.toBe('done');
+  });
+});
+
+describe('defaultHashConcurrency', () => {
+  it.each([
+    [1, 4, 1],
+    [2, 4, 1],
+    [4, 4, 3],
+    [64, 4, 3],
+    [64, 128, 63],
+    [8, 1, 1],
+  ])('S58 leaves a core and a pool thread free: %i cores and %i threads give %i', (cores, threads, expected) => {
+    expect(defaultHashConcurrency(cores, threads)).toBe(expected);
+  });
+});

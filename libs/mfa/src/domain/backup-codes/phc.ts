@@ -1,0 +1,54 @@
+/** An Argon2id hash (version 19) with all it takes to compute it again. */
+export interface PhcHash {
+  memoryKib: number;
+  passes: number;
+  parallelism: number;
+  salt: Buffer;
+  hash: Buffer;
+}
+
+/** What a stored hash may demand of us: a planted row must not become an hour of work or gigabytes. */
+const BOUNDS = { memoryKib: 256 * 1024, passes: 10, parallelism: 8, saltBytes: [8, 64], hashBytes: [16, 64] } as const;
+
+const PHC = /^\$argon2id\$v=19\$m=([1-9]\d{0,6}),t=([1-9]\d?),p=([1-9])\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/;
+
+/** `$argon2id$v=19$m=…,t=…,p=…$salt$hash`, as the reference implementation writes it (PHC string format). */
+export function encodePhc({ memoryKib, passes, parallelism, salt, hash }: PhcHash): string {
+  const parameters = `m=${memoryKib},t=${passes},p=${parallelism}`;
+  return `$argon2id$v=19$${parameters}$${encode(salt)}$${encode(hash)}`;
+}
+
+/** The parts of a PHC string; `null` when it is no Argon2id version 19, damaged, or outside sane bounds. */
+export function parsePhc(text: string): PhcHash | null {
+  const [, memory, passes, parallelism, salt, hash] = PHC.exec(text) ?? [];
+  if (salt === undefined || hash === undefined) return null;
+  const parsed: PhcHash = {
+    memoryKib: Number(memory),
+    passes: Number(passes),
+    parallelism: Number(parallelism),
+    salt: Buffer.from(salt, 'base64'),
+    hash: Buffer.from(hash, 'base64'),
+  };
+  // Canonical spelling only: a re-encoding that differs had stray bits.
+  return isSane(parsed) && encodePhc(parsed) === text ? parsed : null;
+}
+
+function isSane({ memoryKib, passes, parallelism, salt, hash }: PhcHash): boolean {
+  return (
+    parallelism <= BOUNDS.parallelism &&
+    passes <= BOUNDS.passes &&
+    memoryKib <= BOUNDS.memoryKib &&
+    memoryKib >= 8 * parallelism && // RFC 9106 §3.1; the binding throws below it
+    isWithin(salt.length, BOUNDS.saltBytes) &&
+    isWithin(hash.length, BOUNDS.hashBytes)
+  );
+}
+
+function isWithin(value: number, [least, most]: readonly [number, number]): boolean {
+  return value >= least && value <= most;
+}
+
+/** Standard base64 without padding. */
+function encode(bytes: Buffer): string {
+  return bytes.toString('base64').replace(/=+$/, '');
+}

@@ -1,0 +1,83 @@
+import { describe, expect, it } from 'vitest';
+import { isAnyTotpShape, isBackupCodeShape, isTotpShape, normaliseCode } from './code.js';
+
+describe('normaliseCode', () => {
+  it.each([
+    ['plain', '123456'],
+    ['outer and inner white space', ' 123\u00a0456\t\n'],
+    ['a hyphen', '123-456'],
+    ['a non-breaking hyphen', '123\u2011456'],
+    ['en dash, em dash and minus', '1\u20132\u20143\u2212456'],
+    ['a soft hyphen and a zero-width space', '123\u00ad\u200b456'],
+    ['an ideographic space and a byte order mark', '\ufeff123\u3000456'],
+    ['full-width digits', '１２３４５６'],
+    ['full-width digits and hyphen', '１２３－４５６'],
+    ['mathematical digits', '\u{1d7cf}\u{1d7d0}\u{1d7d1}\u{1d7d2}\u{1d7d3}\u{1d7d4}'],
+  ])('S25 gives a TOTP code with %s the one spelling', (_, input) => {
+    expect(normaliseCode(input)).toBe('123456');
+  });
+
+  it.each(['ABCD-EF23', 'abcd-ef23', 'abcd ef23', 'AbCdEf23', 'ＡＢＣＤ－ＥＦ２３', 'abcd\u2013ef23'])(
+    'S38 gives the backup code %j the one spelling',
+    (input) => {
+      expect(normaliseCode(input)).toBe('ABCDEF23');
+    },
+  );
+
+  it.each(['', '\0', '\ud800', '\u0130', 'ß'.repeat(10), '\ufdfa'.repeat(100)])('survives %j, and again', (input) => {
+    const once = normaliseCode(input);
+    expect(normaliseCode(once)).toBe(once);
+    expect([isAnyTotpShape(once), isBackupCodeShape(once)]).toEqual([false, false]);
+  });
+});
+
+describe('isTotpShape', () => {
+  it.each([
+    ['123456', 6],
+    ['000000', 6],
+    ['1234567', 7],
+    ['12345678', 8],
+  ])('S24 takes %s as %i digits', (code, digits) => {
+    expect(isTotpShape(code, digits)).toBe(true);
+    expect(isAnyTotpShape(code)).toBe(true);
+  });
+
+  it.each([
+    ['too few', '12345'],
+    ['too many', '1234567'],
+    ['a letter', '12345A'],
+    ['a sign', '+12345'],
+    ['a NUL', '12345\0'],
+    ['a trailing newline', '123456\n'],
+    ['an exponent', '1e1000'],
+    ['Arabic-Indic digits', '\u0661\u0662\u0663\u0664\u0665\u0666'],
+    ['Devanagari digits', '\u0967\u0968\u0969\u096a\u096b\u096c'],
+  ])('S24 refuses %s', (_, code) => {
+    expect(isTotpShape(code, 6)).toBe(false);
+  });
+
+  it('S24 does not let normalisation make ASCII digits of another script', () => {
+    expect(isAnyTotpShape(normaliseCode('\u0661\u0662\u0663\u0664\u0665\u0666'))).toBe(false);
+  });
+
+  it.each(['12345', '123456789', '', '12345A'])('takes %j for no TOTP of any length', (code) => {
+    expect(isAnyTotpShape(code)).toBe(false);
+  });
+});
+
+describe('isBackupCodeShape', () => {
+  it.each(['ABCDEFGH', 'A2345678', '2345678A', 'IO01IO01'])('takes %s', (code) => {
+    expect(isBackupCodeShape(code)).toBe(true);
+  });
+
+  it.each(['12345678', 'ABCDEFG', 'ABCDEFGHJ', 'ABCD-EFG', 'abcdefgh', 'ÄBCDEFGH', 'ABCDEFGH\n'])(
+    'refuses %j',
+    (code) => {
+      expect(isBackupCodeShape(code)).toBe(false);
+    },
+  );
+
+  it('S35 never takes what has the shape of a TOTP', () => {
+    expect(isAnyTotpShape('12345678') && isBackupCodeShape('12345678')).toBe(false);
+  });
+});

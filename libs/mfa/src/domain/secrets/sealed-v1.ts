@@ -1,0 +1,88 @@
+import { createCipheriv, createDecipheriv } from 'node:crypto';
+import type { MfaRandom } from '../random.js';
+import type { KeyRing } from './key-ring.js';
+import { type SealContext, type SealedFormat, unreadable } from './sealed-format.js';
+
+const VERSION = 'v1';
+const CIPHER = 'aes-256-gcm';
+const NONCE_BYTES = 12;
+/** Node would verify 4-, 8- and 12-byte tags as well: a forger's chance grows to 2⁻³² (S4; NIST SP 800-38D §5.2.1.2). */
+const TAG_BYTES = 16;
+
+interface Parts {
+  keyId: string;
+  nonce: Buffer;
+  ciphertext: Buffer;
+  tag: Buffer;
+}
+
+/**
+ * `v1.<key id>.<nonce>.<ciphertext>.<tag>` in base64url: AES-256-GCM with a random 96-bit nonce (S5)
+ * and format, key, purpose, user and credential as associated data (S2).
+ */
+export class SealedV1 implements SealedFormat {
+  constructor(
+    private readonly ring: KeyRing,
+    private readonly random: MfaRandom,
+  ) {}
+
+  recognises(sealed: string): boolean {
+    return sealed.startsWith(`${VERSION}.`);
+  }
+
+  /** The id of the key that sealed the value, be it in the ring or not; `null` when the value is no intact v1. */
+  keyIdOf(sealed: string): string | null {
+    return parse(sealed)?.keyId ?? null;
+  }
+
+  /** Seals with the newest key. */
+  seal(plaintext: Uint8Array, context: SealContext): string {
+    const { id, sealKey } = this.ring.newest;
+    const nonce = this.random.bytes(NONCE_BYTES);
+    const cipher = createCipheriv(CIPHER, sealKey, nonce, { authTagLength: TAG_BYTES });
+    cipher.setAAD(associatedData(id, context));
+    const ciphertext = Buffer.concat([cipher.update(plaintext), cipher.final()]);
+    const encoded = [nonce, ciphertext, cipher.getAuthTag()].map((part) => part.toString('base64url'));
+    return [VERSION, id, ...encoded].join('.');
+  }
+
+  open(sealed: string, context: SealContext): Buffer {
+    const parts = parse(sealed);
+    if (parts === null) throw unreadable('it is damaged');
+    const key = this.ring.byId(parts.keyId);
+    // Never tries another key (S63).
+    if (key === null) throw unreadable(`its key id "${parts.keyId}" is not in the option keys`);
+
+    const decipher = createDecipheriv(CIPHER, key.sealKey, parts.nonce, { authTagLength: TAG_BYTES });
+    decipher.setAAD(associatedData(parts.keyId, context));
+    decipher.setAuthTag(parts.tag);
+    try {
+      return Buffer.concat([decipher.update(parts.ciphertext), decipher.final()]);
+    } catch (cause) {
+      throw unreadable(
+        'it was altered, moved from another row, or sealed with another secret of the same key id',
+        cause,
+      );
+    }
+  }
+}
+
+/** JSON, because a plain concatenation would let one field's end pass for the next one's beginning. */
+function associatedData(keyId: string, { purpose, userId, credentialId }: SealContext): Buffer {
+  return Buffer.from(JSON.stringify([VERSION, keyId, purpose, userId, credentialId]));
+}
+
+function parse(sealed: string): Parts | null {
+  const [version, keyId = '', ...encoded] = sealed.split('.');
+  const [nonce, ciphertext, tag] = encoded.map(decode);
+  if (version !== VERSION || encoded.length !== 3 || !/^[A-Za-z0-9_-]{1,32}$/.test(keyId)) return null;
+  if (!nonce || !ciphertext || !tag) return null;
+  if (nonce.length !== NONCE_BYTES || tag.length !== TAG_BYTES) return null;
+  return { keyId, nonce, ciphertext, tag };
+}
+
+/** Node's decoder skips what it does not know; demanding the one canonical spelling leaves no loose bits (RFC 4648 §3.5). */
+function decode(text: string): Buffer | null {
+  const bytes = Buffer.from(text, 'base64url');
+  return bytes.toString('base64url') === text ? bytes : null;
+}

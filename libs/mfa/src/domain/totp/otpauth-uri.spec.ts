@@ -1,0 +1,86 @@
+import { URI } from 'otpauth';
+import { describe, expect, it } from 'vitest';
+import type { TotpParameters } from '../authenticators/authenticator.js';
+import { manualKey, otpauthUri } from './otpauth-uri.js';
+
+const secret = Buffer.from('12345678901234567890');
+const BASE32 = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
+const parameters: TotpParameters = { algorithm: 'SHA1', digits: 6, periodSeconds: 30 };
+const uriOf = (accountName: string, issuer = 'Acme') => otpauthUri({ issuer, accountName, secret, parameters });
+
+describe('otpauthUri', () => {
+  it('follows the Key URI format', () => {
+    expect(uriOf('ann@example.org', 'Acme Inc')).toBe(
+      `otpauth://totp/Acme%20Inc:ann%40example.org?issuer=Acme%20Inc&secret=${BASE32}&algorithm=SHA1&digits=6&period=30`,
+    );
+  });
+
+  it('carries the parameters', () => {
+    const uri = otpauthUri({
+      issuer: 'Acme',
+      accountName: 'ann',
+      secret,
+      parameters: { algorithm: 'SHA512', digits: 8, periodSeconds: 60 },
+    });
+    expect(uri).toMatch(/&algorithm=SHA512&digits=8&period=60$/);
+  });
+
+  it.each([
+    'x&secret=AAAAAAAAAAAAAAAA',
+    'x?secret=AAAAAAAAAAAAAAAA&issuer=Bank',
+    'x%26secret%3DAAAAAAAAAAAAAAAA',
+    'x#fragment',
+    'x/../../hotp/y',
+    '100 %',
+    'a+b=c;d',
+    'Žofie 😀 李',
+    '"<script>',
+  ])('S20 keeps %j as data, in account and issuer', (hostile) => {
+    for (const [account, issuer] of [
+      [hostile, 'Acme'],
+      ['ann', hostile],
+    ] as const) {
+      const uri = uriOf(account, issuer);
+      const { searchParams, pathname } = new URL(uri);
+      expect([...searchParams.keys()]).toEqual(['issuer', 'secret', 'algorithm', 'digits', 'period']);
+      expect([searchParams.get('secret'), searchParams.get('issuer')]).toEqual([BASE32, issuer]);
+      expect(decodeURIComponent(pathname).endsWith(`:${account}`)).toBe(true);
+      expect(URI.parse(uri)).toMatchObject({ issuer, label: account, digits: 6, period: 30 });
+    }
+  });
+
+  it.each([
+    ['Bank:ann', 'Acme'],
+    ['ann', 'Acme:Bank'],
+    [':', ':'],
+    ['%3Aann', 'Acme%3A'],
+  ])('S20 leaves one separator in the label of %j at %j', (account, issuer) => {
+    const label = /^otpauth:\/\/totp\/([^?]*)\?/.exec(uriOf(account, issuer))?.[1] ?? '';
+    expect(decodeURIComponent(label).split(':')).toHaveLength(2);
+  });
+
+  it.each(['', '  ', 'a\nb', 'a\0b', 'a\u0085b', 'a\u2028b', '\ud800', 'a\udc00b'])(
+    'S20 refuses %j with 400',
+    (bad) => {
+      for (const make of [() => uriOf(bad), () => uriOf('ann', bad)]) {
+        expect(make).toThrow(expect.objectContaining({ code: 'MFA_BAD_REQUEST' }));
+      }
+    },
+  );
+
+  it('S20 refuses an over-long name with 400, before the QR encoder sees it', () => {
+    expect(uriOf('a'.repeat(255)).length).toBeLessThan(1000);
+    expect(() => uriOf('a'.repeat(1000))).toThrow(expect.objectContaining({ code: 'MFA_BAD_REQUEST' }));
+    expect(() => uriOf('李'.repeat(120))).toThrow(expect.objectContaining({ code: 'MFA_BAD_REQUEST' }));
+  });
+});
+
+describe('manualKey', () => {
+  it.each([
+    [BASE32, 'GEZD GNBV GY3T QOJQ GEZD GNBV GY3T QOJQ'],
+    ['mzxw6ytboi======', 'MZXW 6YTB OI'],
+    ['', ''],
+  ])('groups %j by four', (base32, grouped) => {
+    expect(manualKey(base32)).toBe(grouped);
+  });
+});

@@ -1,0 +1,90 @@
+import { timingSafeEqual } from 'node:crypto';
+import { HOTP, Secret } from 'otpauth';
+import type { TotpParameters } from '../authenticators/authenticator.js';
+import { isAnyTotpShape, isTotpShape } from '../code.js';
+import { MfaError } from '../mfa-error.js';
+import type { MfaRandom } from '../random.js';
+
+/** 160 bits, as RFC 4226 §4 R6 recommends (S11). */
+const SECRET_BYTES = 20;
+
+/** Below this a secret is damaged or guessable, and otpauth would compute codes even for an empty one (S6). */
+const MIN_SECRET_BYTES = 10;
+
+/** A backstop for callers that pass a window unchecked; ±10 steps are five minutes either way. */
+const MAX_WINDOW = 10;
+
+/** One code to be compared with the codes around now. */
+export interface TotpMatchRequest {
+  /** The opened secret, raw bytes. */
+  secret: Uint8Array;
+  /** As {@link normaliseCode} leaves it. */
+  code: string;
+  parameters: TotpParameters;
+  /** Steps accepted before and after the current one; 0 to 10 (RFC 6238 §5.2). */
+  window: number;
+  nowMs: number;
+}
+
+/** The time step T of RFC 6238 §4.2, with T0 = 0. */
+export function currentStep(nowMs: number, periodSeconds: number): number {
+  return Math.floor(nowMs / (periodSeconds * 1000));
+}
+
+/**
+ * The step within ±`window` whose code was given, nearest to now and the earlier of two; `null` when
+ * there is none, when the secret has under 10 bytes (S6), or when the code has another shape. Does
+ * not prevent replay: spend the step. RFC 6238 §5.2 (S23).
+ */
+export function matchStep({ secret, code, parameters, window, nowMs }: TotpMatchRequest): number | null {
+  const { algorithm, digits, periodSeconds } = parameters;
+  // The row's `digits` is not authenticated like its secret: 6 to 8 whatever it says.
+  if (secret.length < MIN_SECRET_BYTES || !isAnyTotpShape(code) || !isTotpShape(code, digits)) return null;
+
+  const key = secretOf(secret);
+  const given = Buffer.from(code);
+  let matched: number | null = null;
+  // Every step is computed and compared, so that the time taken does not tell which one matched.
+  for (const counter of stepsAround(currentStep(nowMs, periodSeconds), window)) {
+    const expected = HOTP.generate({ secret: key, algorithm, digits, counter });
+    if (timingSafeEqual(Buffer.from(expected), given)) matched ??= counter;
+  }
+  return matched;
+}
+
+/** A new secret: 160 bits from the CSPRNG (S11; RFC 4226 §4 R6). */
+export function generateSecret(random: MfaRandom): Buffer {
+  return random.bytes(SECRET_BYTES);
+}
+
+/** The secret in base32, upper case and unpadded, as authenticator apps take it (RFC 4648 §6). */
+export function toBase32(secret: Uint8Array): string {
+  return secretOf(secret).base32;
+}
+
+/**
+ * The bytes of a base32 secret; case, spaces and padding do not matter (RFC 4648 §6).
+ * Throws `MFA_BAD_REQUEST` for any other character.
+ */
+export function fromBase32(text: string): Buffer {
+  try {
+    return Buffer.from(Secret.fromBase32(text).bytes);
+  } catch {
+    // otpauth's message quotes a character of the secret: it is not passed on, not even as a cause (S64).
+    throw new MfaError('MFA_BAD_REQUEST', { message: ['secret must be base32 (A-Z and 2-7)'] });
+  }
+}
+
+/** Nearest first, never negative: uint64 counters begin at 0, and otpauth would wrap or ignore the sign. */
+function stepsAround(current: number, window: number): number[] {
+  const steps = [current];
+  for (let distance = 1; distance <= Math.min(window, MAX_WINDOW); distance++) {
+    steps.push(current - distance, current + distance);
+  }
+  return steps.filter((step) => Number.isSafeInteger(step) && step >= 0);
+}
+
+/** A copy, because the buffer behind a small Buffer is Node's shared pool. */
+function secretOf(bytes: Uint8Array): Secret {
+  return new Secret({ buffer: Uint8Array.from(bytes).buffer });
+}
