@@ -1,0 +1,64 @@
+import { Inject, Injectable, Logger, type InjectionToken, type OnModuleInit, type Provider } from '@nestjs/common';
+import type { DataSource } from 'typeorm';
+import { MfaAccountStore } from '../domain/accounts/account.store.js';
+import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
+import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
+import { MfaExpiringTables } from '../domain/expiring-tables.js';
+import { MfaUsageStore } from '../domain/usage/usage.store.js';
+import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+import { type ExpiringTable, purgeExpiring, requireExpiryColumn } from './expiring-table.js';
+import { checkSchema } from './schema-check.js';
+import { TypeOrmAccountStore, TypeOrmAuthenticatorStore, TypeOrmBackupCodeStore, TypeOrmUsageStore } from './stores/index.js';
+
+/** Injection token of the DataSource that holds the MFA tables. */
+export const MFA_DATA_SOURCE = Symbol.for('nestjs-mfa:data-source');
+
+const STORES = [
+  [MfaAccountStore, TypeOrmAccountStore],
+  [MfaAuthenticatorStore, TypeOrmAuthenticatorStore],
+  [MfaBackupCodeStore, TypeOrmBackupCodeStore],
+  [MfaUsageStore, TypeOrmUsageStore],
+] as const;
+
+/** {@link MfaExpiringTables} on TypeORM. */
+@Injectable()
+class TypeOrmExpiringTables extends MfaExpiringTables<ExpiringTable> {
+  constructor(
+    @Inject(MFA_DATA_SOURCE) private readonly dataSource: DataSource,
+    @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
+  ) {
+    super();
+  }
+
+  purge(table: ExpiringTable, nowMs: number, limit: number): Promise<number> {
+    return purgeExpiring(this.dataSource, table, nowMs, limit, this.options);
+  }
+}
+
+/** At start: the tables must be there, and the host's own must be ones that can be cleaned. */
+@Injectable()
+export class PersistenceCheck implements OnModuleInit {
+  constructor(
+    @Inject(MFA_DATA_SOURCE) private readonly dataSource: DataSource,
+    @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    for (const table of this.options.cleanup.tables) requireExpiryColumn(this.dataSource, table);
+    await checkSchema(this.dataSource, new Logger('nestjs-mfa'));
+  }
+}
+
+/** The storage ports on the DataSource of the given token. */
+export function persistenceProviders(dataSourceToken: InjectionToken): Provider[] {
+  const inject = [MFA_DATA_SOURCE, MFA_RESOLVED_OPTIONS];
+  return [
+    { provide: MFA_DATA_SOURCE, useExisting: dataSourceToken },
+    ...STORES.map(([port, Store]) => ({
+      provide: port,
+      inject,
+      useFactory: (dataSource: DataSource, { acquireTimeoutMs }: ResolvedMfaOptions) => new Store(dataSource, { acquireTimeoutMs }),
+    })),
+    { provide: MfaExpiringTables, useClass: TypeOrmExpiringTables },
+  ];
+}

@@ -1,0 +1,106 @@
+import type { DataSource, QueryRunner } from 'typeorm';
+import { MfaError } from '../domain/mfa-error.js';
+import { dialectOf, escapePath } from './dialect.js';
+import { MFA_ENTITIES } from './entities/index.js';
+import { MFA_MIGRATIONS } from './migrations/index.js';
+import { StatementRunner } from './statement-runner.js';
+
+/** What the check tells its warnings to. */
+export interface SchemaCheckLogger {
+  warn(message: string): void;
+}
+
+const MIGRATION_REMEDY =
+  'Add `...MFA_MIGRATIONS` (from `nestjs-mfa/migrations`) to the `migrations` of the DataSource and run ' +
+  '`typeorm migration:run`, or set `migrationsRun: true`.';
+
+/**
+ * Looks at start-up whether the DataSource can hold what the library stores. Entities that are not
+ * registered and tables or columns that are missing are `MFA_MISCONFIGURED`; what works but will hurt
+ * later is a warning.
+ */
+export async function checkSchema(dataSource: DataSource, logger: SchemaCheckLogger): Promise<void> {
+  requireEntities(dataSource);
+  const recorded = await new StatementRunner(dataSource).withConnection(async (runner) => {
+    await requireTables(dataSource, runner);
+    return recordedMigrations(dataSource, runner);
+  });
+  warnings(dataSource, recorded).forEach((message) => logger.warn(message));
+}
+
+function requireEntities(dataSource: DataSource): void {
+  const missing = MFA_ENTITIES.filter((entity) => !dataSource.hasMetadata(entity)).map(({ name }) => name);
+  if (missing.length === 0) return;
+  throw misconfigured(
+    `The DataSource does not know ${missing.join(', ')}. Set \`autoLoadEntities: true\` in TypeOrmModule.forRoot, ` +
+      'or list them: `entities: [...MFA_ENTITIES, ...mine]`.',
+  );
+}
+
+/** One statement a table that reads nothing, instead of questions to the catalogue, which are slow. */
+async function requireTables(dataSource: DataSource, runner: QueryRunner): Promise<void> {
+  const { table } = dialectOf(dataSource);
+  for (const entity of MFA_ENTITIES) {
+    const { columns, tablePath } = dataSource.getMetadata(entity);
+    const names = columns.map(({ givenDatabaseName, databaseName }) => givenDatabaseName ?? databaseName);
+    try {
+      await runner.query(`SELECT ${names.join(', ')} FROM ${table(entity)} WHERE 1 = 0`);
+    } catch (cause) {
+      const problem = (await runner.hasTable(tablePath))
+        ? `The table "${tablePath}" lacks a column or cannot be read: it is older than this version of nestjs-mfa, or not its own`
+        : `The table "${tablePath}" does not exist`;
+      throw misconfigured(`${problem}. ${MIGRATION_REMEDY}`, cause);
+    }
+  }
+}
+
+/** The names in the host's migrations table; none where there is no such table. */
+async function recordedMigrations(dataSource: DataSource, runner: QueryRunner): Promise<Set<unknown>> {
+  const { options, driver } = dataSource;
+  const schema = 'schema' in options ? options.schema : undefined;
+  const path = driver.buildTableName(options.migrationsTableName ?? 'migrations', schema);
+  if (!(await runner.hasTable(path))) return new Set();
+  const rows: { name: unknown }[] = await runner.query(`SELECT name FROM ${escapePath(dataSource, path)}`);
+  return new Set(rows.map(({ name }) => name));
+}
+
+function warnings(dataSource: DataSource, recorded: ReadonlySet<unknown>): string[] {
+  const unrecorded = MFA_MIGRATIONS.map((Migration) => new Migration().name).filter((name) => !recorded.has(name));
+  return [
+    ...(unrecorded.length === 0 ? [] : [tableWarning(dataSource, unrecorded)]),
+    ...(isSharedSqliteInProduction(dataSource) ? [SHARED_SQLITE] : []),
+  ];
+}
+
+function tableWarning(dataSource: DataSource, unrecorded: readonly string[]): string {
+  if (!dataSource.options.synchronize) {
+    return (
+      `The MFA tables exist, but the migrations table does not record ${unrecorded.join(', ')}, so the next ` +
+      '`migration:run` will stop there. If `synchronize` made the tables, drop the mfa_* tables and run the ' +
+      'migrations, or record these migrations as run.'
+    );
+  }
+  const collation =
+    dialectOf(dataSource).family === 'mysql'
+      ? ' On MySQL and MariaDB such tables also compare user ids without regard to case and accents: only the migration gives them the binary collation.'
+      : '';
+  return (
+    '`synchronize` is on and made the MFA tables; later migrations of nestjs-mfa cannot build on them.' +
+    `${collation} Before production turn it off, drop the mfa_* tables and run the migrations. ${MIGRATION_REMEDY}`
+  );
+}
+
+const SHARED_SQLITE =
+  'The MFA tables share a SQLite DataSource with other entities. SQLite has one connection a DataSource, so a ' +
+  'transaction of yours that rolls back takes spent codes and attempt counts of concurrent requests with it. ' +
+  'Give MFA a DataSource and a file of its own, or use PostgreSQL, MySQL or MariaDB.';
+
+function isSharedSqliteInProduction(dataSource: DataSource): boolean {
+  const own = new Set<unknown>(MFA_ENTITIES);
+  const shared = dataSource.entityMetadatas.some(({ target }) => !own.has(target));
+  return shared && dialectOf(dataSource).family === 'sqlite' && process.env.NODE_ENV === 'production';
+}
+
+function misconfigured(message: string, cause?: unknown): MfaError {
+  return new MfaError('MFA_MISCONFIGURED', { message, cause });
+}
