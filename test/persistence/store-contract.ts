@@ -1,0 +1,456 @@
+import { randomUUID } from 'node:crypto';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account.store.js';
+import { DEFAULT_ATTEMPT_POLICY, EMPTY_BUDGET } from '../../libs/mfa/src/domain/attempts/attempt-budget.js';
+import { reserveBudget, settleBudget } from '../../libs/mfa/src/domain/attempts/attempt-budget.js';
+import { ATTEMPT_FACTORS, type AttemptPolicy } from '../../libs/mfa/src/domain/attempts/attempt-policy.js';
+import type { Authenticator } from '../../libs/mfa/src/domain/authenticators/authenticator.js';
+import type { MfaAuthenticatorStore } from '../../libs/mfa/src/domain/authenticators/authenticator.store.js';
+import type { BackupCode } from '../../libs/mfa/src/domain/backup-codes/backup-code.js';
+import type { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
+import type { UsageEntry } from '../../libs/mfa/src/domain/usage/usage.js';
+import type { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
+
+export interface Stores {
+  accounts: MfaAccountStore;
+  authenticators: MfaAuthenticatorStore;
+  backupCodes: MfaBackupCodeStore;
+  usage: MfaUsageStore;
+}
+
+const NOW = 1_800_000_000_000;
+const policy = DEFAULT_ATTEMPT_POLICY;
+
+/** What every implementation of the storage ports does alike; expired rows must start out absent. */
+export function describeStores(stores: () => Stores): void {
+  let userId: string;
+  beforeEach(async () => {
+    userId = `user-${randomUUID()}`;
+    await stores().accounts.open(userId, NOW);
+  });
+
+  describe('accounts', () => accountContract(stores, () => userId));
+  describe('attempt budgets', () => budgetContract(stores, () => userId));
+  describe('authenticators', () => authenticatorContract(stores, () => userId));
+  describe('backup codes', () => backupCodeContract(stores, () => userId));
+  describe('usage', () => usageContract(stores, () => userId));
+}
+
+function accountContract(stores: () => Stores, userId: () => string): void {
+  const load = async () => (await stores().accounts.load(userId()))!;
+
+  it('opens an empty account whose epoch and version are the time', async () => {
+    expect(await load()).toEqual({
+      account: {
+        userId: userId(),
+        epoch: NOW,
+        version: NOW,
+        activeIds: [],
+        pendingId: null,
+        backupSetId: null,
+        budgets: Object.fromEntries(ATTEMPT_FACTORS.map((factor) => [factor, EMPTY_BUDGET])),
+      },
+      authenticators: [],
+      backupCodesRemaining: 0,
+      tokenSpent: false,
+    });
+  });
+
+  it('leaves an account as it is when it is opened again', async () => {
+    await stores().accounts.commit(userId(), NOW, { activeIds: ['a', 'b'] });
+    await stores().accounts.open(userId(), NOW + 5_000);
+    expect((await load()).account).toMatchObject({ epoch: NOW, version: NOW + 1, activeIds: ['a', 'b'] });
+  });
+
+  it.each([
+    ['nobody', () => 'nobody'],
+    ['other case', () => userId().toUpperCase()],
+    ['an accent', () => userId().replace('u', 'ü')],
+    ['a trailing space', () => `${userId()} `],
+    ['the empty string', () => ''],
+  ])('S42 takes %s for no user', async (_, other) => {
+    expect(await stores().accounts.load(other())).toBeNull();
+  });
+
+  it('S42 keeps users apart whose ids differ by case only', async () => {
+    const other = userId().toUpperCase();
+    await stores().accounts.open(other, NOW + 1);
+    expect((await stores().accounts.load(other))?.account).toMatchObject({ userId: other, epoch: NOW + 1 });
+    expect((await load()).account.epoch).toBe(NOW);
+  });
+
+  it('keeps ids that look like SQL', async () => {
+    const odd = `x'; DROP TABLE mfa_usage; -- \\ "${randomUUID()}" ✓`;
+    await stores().accounts.open(odd, NOW);
+    expect((await stores().accounts.load(odd))?.account.userId).toBe(odd);
+  });
+
+  it('commits all fields at once, and those left out stay', async () => {
+    const ids = Array.from({ length: 10 }, () => randomUUID());
+    const change = { epoch: NOW + 9, activeIds: ids, pendingId: randomUUID(), backupSetId: randomUUID() };
+    expect(await stores().accounts.commit(userId(), NOW, change)).toBe(true);
+    expect((await load()).account).toMatchObject({ ...change, version: NOW + 1 });
+    expect(await stores().accounts.commit(userId(), NOW + 1, { pendingId: null })).toBe(true);
+    expect((await load()).account).toMatchObject({ ...change, pendingId: null, version: NOW + 2 });
+  });
+
+  it('S29 refuses to commit over another version, or for an unknown user', async () => {
+    expect(await stores().accounts.commit(userId(), NOW - 1, { epoch: 1 })).toBe(false);
+    expect(await stores().accounts.commit(userId(), NOW + 1, { epoch: 1 })).toBe(false);
+    expect(await stores().accounts.commit('nobody', NOW, { epoch: 1 })).toBe(false);
+    expect((await load()).account.epoch).toBe(NOW);
+  });
+
+  it('raises the version by an empty change', async () => {
+    expect(await stores().accounts.commit(userId(), NOW, {})).toBe(true);
+    expect((await load()).account.version).toBe(NOW + 1);
+  });
+
+  it('S43 revokes tokens by a new epoch, and a commit that had read the old one fails', async () => {
+    await stores().accounts.revokeTokens(userId());
+    expect((await load()).account.epoch).toBe(NOW + 1);
+    expect(await stores().accounts.commit(userId(), NOW, { epoch: NOW + 1 })).toBe(false);
+  });
+
+  it('loads the authenticators and the remaining codes of the live set', async () => {
+    const [first, second] = [
+      authenticator(userId()),
+      authenticator(userId(), { confirmedAtMs: NOW, lastUsedAtMs: NOW }),
+    ];
+    await stores().authenticators.add(first);
+    await stores().authenticators.add(second);
+    await stores().authenticators.add(authenticator('somebody else'));
+    const [live, old] = [randomUUID(), randomUUID()];
+    const codes = [0, 1, 2].map(() => backupCode(userId(), live));
+    await stores().backupCodes.add([...codes, backupCode(userId(), old), backupCode('somebody else', live)]);
+    await stores().backupCodes.markUsed(userId(), codes[0]!.id, NOW);
+    await stores().accounts.commit(userId(), NOW, { backupSetId: live });
+
+    const { authenticators, backupCodesRemaining } = await load();
+    expect(authenticators).toHaveLength(2);
+    expect(authenticators).toEqual(expect.arrayContaining([first, second]));
+    expect(backupCodesRemaining).toBe(2);
+  });
+
+  it('S27 tells whether a token is spent', async () => {
+    const [spent, unspent] = [entry('token'), entry('token')];
+    await stores().usage.spend({
+      userId: userId(),
+      epoch: NOW,
+      entries: [spent, entry('totp', unspent.item)],
+      nowMs: NOW,
+    });
+    expect(await stores().accounts.load(userId(), spent.item)).toMatchObject({ tokenSpent: true });
+    expect(await stores().accounts.load(userId(), unspent.item)).toMatchObject({ tokenSpent: false });
+    expect(await load()).toMatchObject({ tokenSpent: false });
+  });
+
+  it('removes the account', async () => {
+    await stores().accounts.remove(userId());
+    expect(await stores().accounts.load(userId())).toBeNull();
+  });
+}
+
+function budgetContract(stores: () => Stores, userId: () => string): void {
+  const reserve = (nowMs: number, rest: Partial<Parameters<MfaAccountStore['reserve']>[0]> = {}) =>
+    stores().accounts.reserve({ userId: userId(), epoch: NOW, factor: 'totp', policy, nowMs, ...rest });
+  const budgets = async () => (await stores().accounts.load(userId()))!.account.budgets;
+
+  it('S50 counts an attempt before it is evaluated', async () => {
+    expect(await reserve(NOW)).toBe(true);
+    expect((await budgets()).totp).toEqual(reserveBudget(EMPTY_BUDGET, policy, NOW));
+    expect((await budgets()).backup_code).toEqual(EMPTY_BUDGET);
+  });
+
+  it('S43 counts nothing for another epoch or an unknown user', async () => {
+    expect(await reserve(NOW, { epoch: NOW - 1 })).toBe(false);
+    expect(await reserve(NOW, { userId: 'nobody' })).toBe(false);
+    expect((await budgets()).totp).toEqual(EMPTY_BUDGET);
+  });
+
+  it('S54 clears every budget', async () => {
+    for (const factor of ATTEMPT_FACTORS) await reserve(NOW, { factor });
+    await stores().accounts.clearBudgets(userId());
+    expect(await budgets()).toEqual(Object.fromEntries(ATTEMPT_FACTORS.map((factor) => [factor, EMPTY_BUDGET])));
+  });
+
+  const small: AttemptPolicy = {
+    maxFailures: 3,
+    lockMs: 60_000,
+    maxLockMs: 200_000,
+    dailyBurst: 9,
+    dailyRefill: 7,
+    disableAfter: 20,
+  };
+
+  it.each([
+    ['the default', DEFAULT_ATTEMPT_POLICY, 86_400_000],
+    ['a small', small, 7_200_000],
+    ['a policy of one lock length', { ...small, maxLockMs: 60_000, dailyRefill: 500 }, 200_000],
+  ])('S54 follows the pure rules through 200 random steps of %s policy', async (_, used, longestPauseMs) => {
+    const random = seeded(42);
+    let expected = { ...EMPTY_BUDGET };
+    let nowMs = NOW;
+    for (let step = 0; step < 200; step++) {
+      nowMs += Math.floor(random() ** 4 * longestPauseMs);
+      if (random() < 0.15) {
+        await stores().accounts.settle(userId(), 'confirmation', used);
+        expected = settleBudget(expected, used);
+      } else {
+        const next = reserveBudget(expected, used, nowMs);
+        expect(await reserve(nowMs, { factor: 'confirmation', policy: used }), `step ${step}`).toBe(next !== null);
+        expected = next ?? expected;
+      }
+      expect((await budgets()).confirmation, `step ${step}`).toEqual(expected);
+    }
+  });
+
+  it('S54 disables at the limit, whatever time passes', async () => {
+    let nowMs = NOW;
+    for (let failure = 0; failure < small.disableAfter; failure++, nowMs += 86_400_000) {
+      expect(await reserve(nowMs, { policy: small })).toBe(true);
+    }
+    expect(await reserve(nowMs + 10 * 86_400_000, { policy: small })).toBe(false);
+    expect((await budgets()).totp.failures).toBe(small.disableAfter);
+  });
+}
+
+function authenticatorContract(stores: () => Stores, userId: () => string): void {
+  const all = async () => (await stores().accounts.load(userId()))!.authenticators;
+  const add = async (rest: Partial<Authenticator> = {}) => {
+    const added = authenticator(userId(), rest);
+    await stores().authenticators.add(added);
+    return added;
+  };
+
+  it('keeps every field', async () => {
+    const added = await add({
+      name: 'Téléphone 📱',
+      algorithm: 'SHA512',
+      digits: 8,
+      periodSeconds: 60,
+      expiresAtMs: NOW,
+    });
+    expect(await all()).toEqual([added]);
+    await stores().authenticators.removeAll(userId());
+  });
+
+  it('renames, but only for its owner', async () => {
+    const { id } = await add();
+    expect(await stores().authenticators.rename(userId(), id, 'Laptop')).toBe(true);
+    expect(await stores().authenticators.rename(userId(), id, 'Laptop')).toBe(true);
+    expect(await stores().authenticators.rename('somebody else', id, 'Stolen')).toBe(false);
+    expect(await stores().authenticators.rename(userId(), randomUUID(), 'Missing')).toBe(false);
+    expect(await all()).toMatchObject([{ name: 'Laptop' }]);
+  });
+
+  it('confirms and ends the expiry', async () => {
+    const { id } = await add({ expiresAtMs: NOW + 1 });
+    await stores().authenticators.confirm(userId(), id, NOW);
+    expect(await all()).toMatchObject([{ confirmedAtMs: NOW, expiresAtMs: null }]);
+  });
+
+  it('moves the last use forward only', async () => {
+    const { id } = await add();
+    const used: (number | null | undefined)[] = [];
+    for (const atMs of [NOW, NOW - 1, NOW + 1]) {
+      await stores().authenticators.touch(userId(), id, atMs);
+      used.push((await all())[0]?.lastUsedAtMs);
+    }
+    expect(used).toEqual([NOW, NOW, NOW + 1]);
+  });
+
+  it('S61 lists what expired, oldest first, up to the limit and to the millisecond', async () => {
+    const [late, early, future] = [
+      await add({ expiresAtMs: NOW }),
+      await add({ expiresAtMs: NOW - 5 }),
+      await add({ expiresAtMs: NOW + 1 }),
+    ];
+    await add();
+    const listed = ({ id, expiresAtMs }: Authenticator) => ({ id, userId: userId(), expiresAtMs });
+    expect(await stores().authenticators.listExpired(NOW, 10)).toEqual([listed(early), listed(late)]);
+    expect(await stores().authenticators.listExpired(NOW, 1)).toEqual([listed(early)]);
+    await stores().authenticators.expire(userId(), [late.id, early.id], null);
+    await stores().authenticators.expire(userId(), [future.id], NOW - 9);
+    expect(await stores().authenticators.listExpired(NOW, 10)).toMatchObject([{ id: future.id, expiresAtMs: NOW - 9 }]);
+    await stores().authenticators.removeAll(userId());
+    expect(await all()).toEqual([]);
+  });
+
+  it('removes the named rows of this user only', async () => {
+    const [kept, gone] = [await add(), await add()];
+    await stores().authenticators.remove(userId(), [gone.id]);
+    await stores().authenticators.remove(userId(), []);
+    await stores().authenticators.expire(userId(), [], NOW);
+    await stores().authenticators.remove('somebody else', [kept.id]);
+    expect(await all()).toEqual([kept]);
+  });
+}
+
+function backupCodeContract(stores: () => Stores, userId: () => string): void {
+  const addSet = async (count: number, rest: Partial<BackupCode> = {}) => {
+    const setId = randomUUID();
+    const codes = Array.from({ length: count }, () => ({ ...backupCode(userId(), setId), ...rest }));
+    await stores().backupCodes.add(codes);
+    return { setId, codes };
+  };
+  const spend = (code: BackupCode) =>
+    stores().usage.spend({ userId: userId(), epoch: NOW, entries: [entry('backup_code', code.id, null)], nowMs: NOW });
+
+  it('keeps every field, and lists one set of one user', async () => {
+    const { setId, codes } = await addSet(10, { expiresAtMs: NOW + 5 });
+    await addSet(1);
+    await stores().backupCodes.add([]);
+    const listed = await stores().backupCodes.list(userId(), setId);
+    expect(listed).toHaveLength(10);
+    expect(listed).toEqual(expect.arrayContaining(codes));
+    expect(await stores().backupCodes.list('somebody else', setId)).toEqual([]);
+  });
+
+  it('S33 adds all codes of a set or none', async () => {
+    const { codes } = await addSet(1);
+    const setId = randomUUID();
+    await expect(stores().backupCodes.add([backupCode(userId(), setId), { ...codes[0]!, setId }])).rejects.toThrow();
+    expect(await stores().backupCodes.list(userId(), setId)).toEqual([]);
+  });
+
+  it('marks a code as used, for its owner only', async () => {
+    const { setId, codes } = await addSet(1);
+    await stores().backupCodes.markUsed('somebody else', codes[0]!.id, NOW);
+    expect(await stores().backupCodes.list(userId(), setId)).toMatchObject([{ usedAtMs: null }]);
+    await stores().backupCodes.markUsed(userId(), codes[0]!.id, NOW);
+    expect(await stores().backupCodes.list(userId(), setId)).toMatchObject([{ usedAtMs: NOW }]);
+  });
+
+  it('S61 lists expired sets, oldest first, each once', async () => {
+    const [late, early, live] = [
+      await addSet(3, { expiresAtMs: NOW }),
+      await addSet(3, { expiresAtMs: NOW - 5 }),
+      await addSet(3, { expiresAtMs: NOW + 1 }),
+    ];
+    const listed = ({ setId }: { setId: string }, expiresAtMs: number) => ({ userId: userId(), setId, expiresAtMs });
+    expect(await stores().backupCodes.listExpired(NOW, 10)).toEqual([listed(early, NOW - 5), listed(late, NOW)]);
+    expect(await stores().backupCodes.listExpired(NOW, 1)).toEqual([listed(early, NOW - 5)]);
+    await stores().backupCodes.expire(userId(), early.setId, null);
+    await stores().backupCodes.expire(userId(), live.setId, NOW - 1);
+    expect(await stores().backupCodes.listExpired(NOW, 10)).toEqual([listed(live, NOW - 1), listed(late, NOW)]);
+    await stores().backupCodes.removeAll(userId());
+    expect(await stores().backupCodes.listExpired(NOW, 10)).toEqual([]);
+  });
+
+  it('S59 removes a set with the usage of its codes, and no other', async () => {
+    const [gone, kept] = [await addSet(2), await addSet(2)];
+    expect([await spend(gone.codes[0]!), await spend(kept.codes[0]!)]).toEqual([true, true]);
+    await stores().backupCodes.remove(userId(), gone.setId);
+    expect(await stores().backupCodes.list(userId(), gone.setId)).toEqual([]);
+    expect(await stores().backupCodes.list(userId(), kept.setId)).toHaveLength(2);
+    expect(await spend(kept.codes[0]!)).toBe(false);
+    expect(await spend(gone.codes[0]!)).toBe(true);
+  });
+}
+
+function usageContract(stores: () => Stores, userId: () => string): void {
+  const spend = (entries: UsageEntry[], rest: { userId?: string; epoch?: number; backupSetId?: string } = {}) =>
+    stores().usage.spend({ userId: userId(), epoch: NOW, entries, nowMs: NOW, ...rest });
+
+  it('S27 spends a thing once', async () => {
+    const code = entry('totp');
+    expect([await spend([code]), await spend([code])]).toEqual([true, false]);
+  });
+
+  it('keeps kinds and users apart', async () => {
+    const item = randomUUID();
+    const other = `user-${randomUUID()}`;
+    await stores().accounts.open(other, NOW);
+    expect(await spend([entry('totp', item), entry('token', item), entry('backup_code', item)])).toBe(true);
+    expect(await spend([entry('totp', item)], { userId: other })).toBe(true);
+  });
+
+  it('S34 spends all entries or none', async () => {
+    const [code, token, nextCode] = [entry('totp'), entry('token'), entry('totp')];
+    expect(await spend([code, token])).toBe(true);
+    expect(await spend([nextCode, token])).toBe(false);
+    expect(await spend([token, nextCode])).toBe(false);
+    expect(await spend([nextCode])).toBe(true);
+  });
+
+  it('S29 spends nothing for no entries, or for an entry named twice', async () => {
+    const code = entry('totp');
+    expect(await spend([])).toBe(false);
+    expect(await spend([code, code])).toBe(false);
+    expect(await spend([code])).toBe(true);
+  });
+
+  it('S43 spends nothing for another epoch, user or backup set', async () => {
+    const code = entry('backup_code', randomUUID(), null);
+    await stores().accounts.commit(userId(), NOW, { backupSetId: 'live' });
+    expect(await spend([code], { epoch: NOW + 1 })).toBe(false);
+    expect(await spend([code], { epoch: NOW - 1 })).toBe(false);
+    expect(await spend([code], { userId: 'nobody' })).toBe(false);
+    expect(await spend([code], { backupSetId: 'old' })).toBe(false);
+    expect(await spend([code], { backupSetId: 'live' })).toBe(true);
+  });
+
+  it('S61 purges what expired, to the millisecond, oldest first and in batches', async () => {
+    const [oldest, middle, newest, future] = [-2, -1, 0, 1].map((offset) => entry('totp', randomUUID(), NOW + offset));
+    const forEver = entry('backup_code', randomUUID(), null);
+    await spend([newest!, oldest!, future!, middle!, forEver]);
+    expect(await stores().usage.purge(NOW, 2)).toBe(2);
+    expect(await spend([newest!])).toBe(false);
+    expect(await spend([oldest!, middle!])).toBe(true);
+    expect(await stores().usage.purge(NOW, 100)).toBe(3);
+    expect(await stores().usage.purge(NOW, 100)).toBe(0);
+    expect([await spend([future!]), await spend([forEver])]).toEqual([false, false]);
+  });
+
+  it('removes every row of one user', async () => {
+    const other = `user-${randomUUID()}`;
+    await stores().accounts.open(other, NOW);
+    const [mine, theirs] = [entry('totp'), entry('totp')];
+    await spend([mine]);
+    await spend([theirs], { userId: other });
+    await stores().usage.removeAll(userId());
+    expect(await spend([mine])).toBe(true);
+    expect(await spend([theirs], { userId: other })).toBe(false);
+  });
+}
+
+/** A repeatable source of numbers from 0 to 1 (mulberry32). */
+function seeded(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+function entry(
+  kind: UsageEntry['kind'],
+  item: string = randomUUID(),
+  expiresAtMs: number | null = NOW + 60_000,
+): UsageEntry {
+  return { kind, item, expiresAtMs };
+}
+
+function authenticator(userId: string, rest: Partial<Authenticator> = {}): Authenticator {
+  return {
+    id: randomUUID(),
+    userId,
+    name: 'Phone',
+    secret: 'sealed',
+    algorithm: 'SHA1',
+    digits: 6,
+    periodSeconds: 30,
+    createdAtMs: NOW,
+    confirmedAtMs: null,
+    lastUsedAtMs: null,
+    expiresAtMs: null,
+    ...rest,
+  };
+}
+
+function backupCode(userId: string, setId: string): BackupCode {
+  return { id: randomUUID(), userId, setId, hash: 'sealed', usedAtMs: null, expiresAtMs: null };
+}
