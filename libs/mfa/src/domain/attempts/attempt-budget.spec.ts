@@ -134,11 +134,10 @@ describe('retryAfterSeconds', () => {
     fc.assert(
       fc.property(budgets, (budget) => {
         const seconds = retryAfterSeconds(budget, POLICY, NOW_MS);
-        if (seconds === null) return reserveBudget(budget, POLICY, NOW_MS) !== null;
-        const promised = NOW_MS + seconds * 1000;
-        return (
-          reserveBudget(budget, POLICY, promised) !== null && reserveBudget(budget, POLICY, promised - 1001) === null
-        );
+        const opensAtMs = NOW_MS + (seconds ?? 0) * 1000;
+        expect(reserveBudget(budget, POLICY, opensAtMs)).not.toBeNull();
+        const tooEarly = seconds === null ? null : reserveBudget(budget, POLICY, opensAtMs - 1001);
+        expect(tooEarly).toBeNull();
       }),
     );
   });
@@ -188,7 +187,7 @@ describe('the daily cap', () => {
         // No locks, so that nothing but the cap can hold.
         const policy = { ...POLICY, maxFailures: 1_000_000, disableAfter: 1_000_000, dailyBurst, dailyRefill };
         const played = script.map((attempt) => ({ ...attempt, succeeds: withSuccesses && attempt.succeeds }));
-        return mostInADay(failuresOf(policy, played)) <= dailyBurst + dailyRefill;
+        expect(mostInADay(failuresOf(policy, played))).toBeLessThanOrEqual(dailyBurst + dailyRefill);
       }),
       { numRuns: 300 },
     );

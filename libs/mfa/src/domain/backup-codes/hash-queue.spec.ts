@@ -22,8 +22,11 @@ describe('HashQueue', () => {
       return index;
     };
     const indexes = Array.from({ length: 50 }, (_, index) => index);
-    await expect(Promise.all(indexes.map((index) => queue.run(work(index))))).resolves.toEqual(indexes);
-    expect([begun, most]).toEqual([indexes, 2]);
+    const burst = () => Promise.all(indexes.map((index) => queue.run(work(index))));
+    await expect(burst()).resolves.toEqual(indexes);
+    // A second time, because a place lost or won in the first burst would only show now.
+    await expect(burst()).resolves.toEqual(indexes);
+    expect([begun, most]).toEqual([[...indexes, ...indexes], 2]);
   });
 
   it('S58 refuses what is beyond the waiting room at once, without calling it', async () => {
