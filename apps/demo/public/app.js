@@ -1,0 +1,53 @@
+import { get, post } from './api.js';
+import { drawSecurity } from './security.js';
+import { startAgain } from './sign-in.js';
+import { byId, clearProblem, notify, onClick, show } from './ui.js';
+import { drawVault } from './vault.js';
+
+/** Draws the signed-in page from what the server says now. */
+async function enter() {
+  const { email } = await get('/auth/me');
+  const status = await get('/mfa/status');
+  byId('who').textContent = email;
+  setSignedIn(true);
+  drawSecurity(status);
+  await drawVault(status);
+  show('home');
+}
+
+function setSignedIn(signedIn) {
+  for (const part of document.querySelectorAll('[data-signed-in]')) part.hidden = !signedIn;
+}
+
+/** No session any more: the sign-in form, whatever was on the screen. */
+function leave(reason) {
+  setSignedIn(false);
+  byId('who').textContent = '';
+  startAgain(reason);
+}
+
+const refresh = () => void enter().catch((error) => notify(error.message));
+
+document.addEventListener('signed-in', refresh);
+document.addEventListener('changed', refresh);
+document.addEventListener('session-ended', () => {
+  const wasSignedIn = byId('who').textContent !== '';
+  leave(wasSignedIn ? 'Your session has ended. Please sign in again.' : '');
+});
+
+onClick(byId('sign-out'), async () => {
+  await post('/auth/logout');
+  leave('You are signed out.');
+});
+
+for (const button of document.querySelectorAll('[data-go]')) {
+  onClick(button, () => {
+    for (const form of document.forms) clearProblem(form);
+    notify('');
+    show(button.dataset.go);
+  });
+}
+
+enter().catch((error) => {
+  if (error.status !== 401) leave(error.message);
+});

@@ -1,0 +1,65 @@
+import { post } from './api.js';
+import { showBackupCodes } from './backup-codes.js';
+import { CodeField } from './code-field.js';
+import { byId, clearProblem, copy, dateText, fieldProblem, notify, onClick, onSubmit, show } from './ui.js';
+
+const proofForm = byId('setup-proof-form');
+const confirmForm = byId('confirm-form');
+const proofCode = new CodeField('setup-proof-code');
+const confirmCode = new CodeField('confirm-code', ['totp']);
+let enabled = false;
+
+/** Begins an enrollment: with the password for the first authenticator, with a code for a further one. */
+export function startSetup(status) {
+  enabled = status.enabled;
+  proofForm.reset();
+  clearProblem(proofForm);
+  byId('setup-proof-lead').textContent = enabled
+    ? 'First, a code from an authenticator that you have already.'
+    : 'First, your password once more.';
+  byId('setup-password-field').hidden = enabled;
+  proofCode.shown = enabled;
+  proofCode.reset(['totp', 'backup_code']);
+  show('setup-proof');
+}
+
+onSubmit(proofForm, async ({ name, password }) => {
+  const proof = enabled ? { code: proofCode.value } : { password };
+  if (!enabled && password === '') throw fieldProblem('password', 'Enter your password.');
+  if (enabled && proofCode.value === '') throw fieldProblem('code', 'Enter a code.');
+  const setup = await post('/mfa/totp/setup', { ...proof, ...(name.trim() && { name: name.trim() }) });
+  proofForm.reset();
+  showKey(setup);
+});
+
+function showKey({ qrSvg, manualKey, otpauthUri, expiresAt }) {
+  byId('qr').src = `data:image/svg+xml,${encodeURIComponent(qrSvg)}`;
+  byId('manual-key').textContent = manualKey;
+  byId('otpauth-link').href = otpauthUri;
+  byId('setup-expiry').textContent = `The key waits for its first code until ${dateText(expiresAt)}.`;
+  confirmForm.reset();
+  clearProblem(confirmForm);
+  confirmCode.reset(['totp']);
+  show('setup-scan');
+}
+
+/** The secret is of no further use to the page. */
+function forgetKey() {
+  byId('qr').removeAttribute('src');
+  byId('manual-key').textContent = '';
+  byId('otpauth-link').href = '#';
+}
+
+onSubmit(confirmForm, async () => {
+  if (confirmCode.value === '') throw fieldProblem('code', 'Enter the six digits that the app shows.');
+  const { backupCodes } = await post('/mfa/totp/confirm', { code: confirmCode.value });
+  forgetKey();
+  if (backupCodes) return showBackupCodes(backupCodes, 'Two-step verification is on.');
+  document.dispatchEvent(new CustomEvent('changed'));
+  notify('The authenticator was added.');
+});
+
+for (const cancel of document.querySelectorAll('[data-view^="setup"] [data-go]')) onClick(cancel, forgetKey);
+onClick(byId('copy-key'), ({ currentTarget }) =>
+  copy(byId('manual-key').textContent.replace(/\s/g, ''), currentTarget),
+);

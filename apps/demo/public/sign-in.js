@@ -1,0 +1,64 @@
+import { get, post } from './api.js';
+import { CodeField } from './code-field.js';
+import { byId, clearProblem, fieldProblem, notify, onSubmit, show } from './ui.js';
+
+const codeField = new CodeField('second-step-code');
+let challenge;
+
+/** Tells the page that a session has begun. */
+function signedIn() {
+  document.dispatchEvent(new CustomEvent('signed-in'));
+}
+
+onSubmit(byId('sign-in-form'), async ({ email, password }) => {
+  requireCredentials(email, password);
+  const answer = await post('/auth/login', { email, password });
+  byId('sign-in-password').value = '';
+  if (!answer.mfaRequired) return signedIn();
+  challenge = answer;
+  byId('second-step-form').reset();
+  clearProblem(byId('second-step-form'));
+  codeField.reset(answer.methods);
+  show('second-step');
+});
+
+onSubmit(byId('register-form'), async ({ email, password }) => {
+  requireCredentials(email, password);
+  if (password.length < 8) throw fieldProblem('password', 'Choose a password of at least 8 characters.');
+  await post('/auth/register', { email, password });
+  byId('register-form').reset();
+  signedIn();
+});
+
+onSubmit(byId('second-step-form'), async () => {
+  if (codeField.value === '') throw fieldProblem('code', 'Enter a code.');
+  const usedBackupCode = codeField.kind === 'backup_code';
+  try {
+    await post('/mfa/verify', { mfa_token: challenge.mfa_token, code: codeField.value });
+  } catch (error) {
+    if (error.code !== 'MFA_TOKEN_INVALID') throw error;
+    return startAgain('That took too long. Please sign in again.');
+  }
+  challenge = undefined;
+  codeField.reset([]);
+  signedIn();
+  if (usedBackupCode) await sayWhatIsLeft();
+});
+
+async function sayWhatIsLeft() {
+  const { backupCodes } = await get('/mfa/status');
+  const left = backupCodes.remaining === 1 ? '1 backup code is left' : `${backupCodes.remaining} backup codes are left`;
+  notify(`You are signed in. ${left}${backupCodes.low ? '; make a new set soon' : ''}.`);
+}
+
+function requireCredentials(email, password) {
+  if (!email.includes('@')) throw fieldProblem('email', 'Enter your e-mail address.');
+  if (password === '') throw fieldProblem('password', 'Enter your password.');
+}
+
+/** The sign-in form, with a word on why. */
+export function startAgain(reason) {
+  challenge = undefined;
+  show('sign-in');
+  notify(reason ?? '');
+}

@@ -1,0 +1,129 @@
+export const byId = (id) => document.getElementById(id);
+
+const TITLES = {
+  'sign-in': 'Sign in',
+  register: 'Create an account',
+  'second-step': 'Enter your code',
+  home: 'Your account',
+  'setup-proof': 'Set up an authenticator',
+  'setup-scan': 'Scan the QR code',
+  'backup-codes': 'Keep your backup codes',
+};
+
+/** Shows one view and moves the focus into it: to its first empty field, else to its heading. */
+export function show(name) {
+  for (const view of document.querySelectorAll('[data-view]')) view.hidden = view.dataset.view !== name;
+  document.title = `${TITLES[name]} · nestjs-mfa demo`;
+  const view = document.querySelector(`[data-view="${name}"]`);
+  const field = name === 'home' ? null : [...view.querySelectorAll('input')].find(isVisible);
+  (field ?? view.querySelector('h1')).focus({ preventScroll: true });
+  window.scrollTo(0, 0);
+}
+
+const isVisible = (element) => element.getClientRects().length > 0;
+
+export const isShown = (name) => !document.querySelector(`[data-view="${name}"]`).hidden;
+
+let noticeTimer;
+
+/** Says something that is no error; screen readers hear it, and it goes away by itself. */
+export function notify(text) {
+  const notice = byId('notice');
+  clearTimeout(noticeTimer);
+  notice.textContent = text;
+  if (text) noticeTimer = setTimeout(() => (notice.textContent = ''), 8_000);
+}
+
+/**
+ * Runs `submit(fields)` when the form is sent, once at a time. What it throws is shown in the form, and the
+ * field that it concerns gets the focus.
+ */
+export function onSubmit(form, submit) {
+  form.addEventListener('submit', async (event) => {
+    event.preventDefault();
+    if (form.ariaBusy === 'true') return;
+    clearProblem(form);
+    form.ariaBusy = 'true';
+    try {
+      await submit(Object.fromEntries(new FormData(form)));
+    } catch (error) {
+      showProblem(form, error);
+    } finally {
+      form.ariaBusy = null;
+    }
+  });
+}
+
+/** Runs `action` on a click; what it throws is said where notices are. */
+export function onClick(element, action) {
+  element.addEventListener('click', (event) => {
+    void (async () => action(event))().catch((error) => notify(error.message));
+  });
+}
+
+export function clearProblem(form) {
+  const problem = form.querySelector('.problem');
+  clearInterval(problem.timer);
+  problem.replaceChildren();
+  for (const input of form.querySelectorAll('[aria-invalid]')) input.removeAttribute('aria-invalid');
+}
+
+export function showProblem(form, error) {
+  const problem = form.querySelector('.problem');
+  clearInterval(problem.timer);
+  if (error.retryAfterSeconds) countDown(problem, error);
+  else problem.textContent = error.message;
+  const field = error.field ? form.elements[error.field] : [...form.querySelectorAll('.code')].find(isVisible);
+  if (!field) return;
+  field.setAttribute('aria-invalid', 'true');
+  field.focus();
+  field.select?.();
+}
+
+/** A problem that the page itself finds, at a field of the form. */
+export function fieldProblem(field, message) {
+  return Object.assign(new Error(message), { field });
+}
+
+/** Says once when to try again, and keeps the visible time current without being read out each second. */
+function countDown(problem, error) {
+  const until = Date.now() + error.retryAfterSeconds * 1_000;
+  const time = document.createElement('span');
+  time.ariaLive = 'off';
+  const tick = () => {
+    const seconds = Math.ceil((until - Date.now()) / 1_000);
+    time.textContent = seconds > 0 ? `Try again in ${duration(seconds)}.` : 'You can try again now.';
+    if (seconds <= 0) clearInterval(problem.timer);
+  };
+  tick();
+  problem.timer = setInterval(tick, 1_000);
+  problem.replaceChildren(reasonToWait(error), ' ', time);
+}
+
+function reasonToWait({ code, message }) {
+  if (code === 'MFA_LOCKED') return 'Too many wrong attempts.';
+  return code === 'MFA_BUSY' ? 'The server is busy.' : message;
+}
+
+function duration(seconds) {
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  return `${Math.floor(seconds / 3_600)} h ${Math.ceil((seconds % 3_600) / 60)} min`;
+}
+
+/** Copies text, and says so on the button for a moment. */
+export async function copy(text, button) {
+  const label = (button.dataset.label ??= button.textContent);
+  try {
+    await navigator.clipboard.writeText(text);
+    button.textContent = 'Copied';
+    notify('Copied to the clipboard.');
+  } catch {
+    notify('Copying is not possible here. Select the text and copy it by hand.');
+  }
+  setTimeout(() => (button.textContent = label), 2_000);
+}
+
+const DATE = new Intl.DateTimeFormat('en', { dateStyle: 'medium', timeStyle: 'short' });
+
+export const dateText = (iso) => DATE.format(new Date(iso));

@@ -1,0 +1,32 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiProperty } from '@nestjs/swagger';
+import { Transform } from 'class-transformer';
+import { IsEmail, IsString, Length, Matches, MaxLength } from 'class-validator';
+
+/** An address in one spelling: nobody means two accounts by `Ada@` and `ada@`. */
+const Email = () =>
+  applyDecorators(
+    ApiProperty({ example: 'ada@example.com' }),
+    Transform(({ value }) => (typeof value === 'string' ? value.trim().toLowerCase() : value)),
+    Matches(/^[\x21-\x7e]+$/, { message: 'email must be written in ASCII characters' }),
+    IsEmail({}, { message: 'email must be an e-mail address' }),
+  );
+
+export class LoginDto {
+  @Email()
+  email!: string;
+
+  @ApiProperty({ example: 'correct horse battery' })
+  @IsString({ message: 'password must be a text' })
+  @MaxLength(256, { message: 'password must have at most 256 characters' })
+  password!: string;
+}
+
+export class RegisterDto {
+  @Email()
+  email!: string;
+
+  @ApiProperty({ example: 'correct horse battery', minLength: 8, maxLength: 256 })
+  @Length(8, 256, { message: 'password must have 8 to 256 characters' })
+  password!: string;
+}

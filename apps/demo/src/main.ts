@@ -1,0 +1,25 @@
+import 'reflect-metadata';
+import { ConfigError } from './config-error.js';
+import { loadConfig } from './config.js';
+import { createDemoApp } from './create-app.js';
+import { describeDatabase } from './database.js';
+
+async function bootstrap(): Promise<void> {
+  const config = loadConfig();
+  const app = await createDemoApp(config);
+  // With `useProcessExit` a SIGTERM ends in code 0 once everything is closed.
+  app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
+  await app.listen(config.port);
+  const { port } = app.getHttpServer().address() as { port: number };
+  console.log(`
+  nestjs-mfa demo   http://localhost:${port}
+  OpenAPI           http://localhost:${port}/docs
+  data              ${describeDatabase(config)}
+  keys              ${config.keysFrom}
+`);
+}
+
+bootstrap().catch((error: unknown) => {
+  console.error(error instanceof ConfigError ? `Cannot start: ${error.message}` : error);
+  process.exit(1);
+});

@@ -1,0 +1,58 @@
+import { Injectable, type ExecutionContext } from '@nestjs/common';
+import { MfaHost, type CompletedMfaLogin, type CompletedStepUp, type MfaEvent, type MfaPrincipal } from 'nestjs-mfa';
+import { AuthService } from './accounts/auth.service.js';
+import { SessionCookie, type CookieRequest } from './accounts/session-cookie.js';
+import { readSessionToken } from './accounts/session-token.js';
+import { SessionsService } from './accounts/sessions.service.js';
+import { UsersService } from './accounts/users.service.js';
+
+/** All that the library needs to know about this application's users and sessions. */
+@Injectable()
+export class DemoMfaHost extends MfaHost {
+  constructor(
+    private readonly auth: AuthService,
+    private readonly users: UsersService,
+    private readonly sessions: SessionsService,
+    private readonly cookie: SessionCookie,
+  ) {
+    super();
+  }
+
+  async principal(context: ExecutionContext): Promise<MfaPrincipal | null> {
+    const session = await this.auth.authenticate(readSessionToken(context));
+    if (!session) return null;
+    return {
+      userId: session.userId,
+      accountName: session.user.email,
+      amr: session.amr,
+      mfaAt: session.mfaAtMs === null ? undefined : new Date(session.mfaAtMs),
+      authenticatedAt: new Date(session.authenticatedAtMs),
+    };
+  }
+
+  async completeLogin({ userId, amr, mfaAt }: CompletedMfaLogin, context: ExecutionContext) {
+    const accessToken = await this.auth.completeLogin(userId, { amr, mfaAt });
+    const http = context.switchToHttp();
+    this.cookie.set(http.getRequest<CookieRequest>(), http.getResponse(), accessToken);
+    return { accessToken };
+  }
+
+  /** The session stays the same one; it only remembers the second factor. */
+  override async completeStepUp({ amr, mfaAt }: CompletedStepUp, context: ExecutionContext): Promise<void> {
+    const token = readSessionToken(context);
+    if (token !== undefined) await this.sessions.recordSecondFactor(token, { amr, mfaAt });
+  }
+
+  override verifyPassword({ userId }: MfaPrincipal, password: string): Promise<boolean> {
+    return this.users.hasPassword(String(userId), password);
+  }
+
+  /** Whoever changed the factors stays signed in here; every other session of the user ends. */
+  override async revokeSessions(userId: string, context?: ExecutionContext): Promise<void> {
+    await this.sessions.closeOthers(userId, context && readSessionToken(context));
+  }
+
+  override async notify({ type, userId }: MfaEvent): Promise<void> {
+    if (type === 'mfa.disabled') await this.sessions.forgetSecondFactors(userId);
+  }
+}
