@@ -8,7 +8,12 @@ import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { type ExpiringTable, purgeExpiring, requireExpiryColumn } from './expiring-table.js';
 import { checkSchema } from './schema-check.js';
-import { TypeOrmAccountStore, TypeOrmAuthenticatorStore, TypeOrmBackupCodeStore, TypeOrmUsageStore } from './stores/index.js';
+import {
+  TypeOrmAccountStore,
+  TypeOrmAuthenticatorStore,
+  TypeOrmBackupCodeStore,
+  TypeOrmUsageStore,
+} from './stores/index.js';
 
 /** Injection token of the DataSource that holds the MFA tables. */
 export const MFA_DATA_SOURCE = Symbol.for('nestjs-mfa:data-source');
@@ -23,15 +28,12 @@ const STORES = [
 /** {@link MfaExpiringTables} on TypeORM. */
 @Injectable()
 class TypeOrmExpiringTables extends MfaExpiringTables<ExpiringTable> {
-  constructor(
-    @Inject(MFA_DATA_SOURCE) private readonly dataSource: DataSource,
-    @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
-  ) {
+  constructor(@Inject(MFA_DATA_SOURCE) private readonly dataSource: DataSource) {
     super();
   }
 
   purge(table: ExpiringTable, nowMs: number, limit: number): Promise<number> {
-    return purgeExpiring(this.dataSource, table, nowMs, limit, this.options);
+    return purgeExpiring(this.dataSource, table, nowMs, limit);
   }
 }
 
@@ -57,7 +59,8 @@ export function persistenceProviders(dataSourceToken: InjectionToken): Provider[
     ...STORES.map(([port, Store]) => ({
       provide: port,
       inject,
-      useFactory: (dataSource: DataSource, { acquireTimeoutMs }: ResolvedMfaOptions) => new Store(dataSource, { acquireTimeoutMs }),
+      useFactory: (dataSource: DataSource, { acquireTimeoutMs }: ResolvedMfaOptions) =>
+        new Store(dataSource, { acquireTimeoutMs }),
     })),
     { provide: MfaExpiringTables, useClass: TypeOrmExpiringTables },
   ];

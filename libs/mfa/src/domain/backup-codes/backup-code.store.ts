@@ -11,8 +11,6 @@ export abstract class MfaBackupCodeStore {
   /** The codes of a set, used ones included. */
   abstract list(userId: string, setId: string): Promise<BackupCode[]>;
 
-  abstract countUnused(userId: string, setId: string): Promise<number>;
-
   abstract markUsed(userId: string, id: string, atMs: number): Promise<void>;
 
   /** Sets or (with `null`) takes away the deadline by which the account must name the set. */
@@ -20,6 +18,9 @@ export abstract class MfaBackupCodeStore {
 
   /** Removes the codes of a set and then the usage rows of those codes (two statements). */
   abstract remove(userId: string, setId: string): Promise<void>;
+
+  /** All codes of the user, of whatever set. */
+  abstract removeAll(userId: string): Promise<void>;
 
   /** Up to `limit` sets with `expiresAtMs <= beforeMs`, oldest first. */
   abstract listExpired(beforeMs: number, limit: number): Promise<ExpiredBackupSet[]>;

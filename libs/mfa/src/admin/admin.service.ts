@@ -1,0 +1,78 @@
+import { Injectable } from '@nestjs/common';
+import { MfaAccountStore } from '../domain/accounts/account.store.js';
+import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
+import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
+import { MfaUsageStore } from '../domain/usage/usage.store.js';
+import { AuthenticatorRemoval } from '../enrollment/authenticator-removal.js';
+import { AnswersHttp } from '../errors/answers-http.decorator.js';
+import { MfaEvents } from '../events/mfa-events.js';
+import { toUserId } from '../host/user-id.js';
+
+/**
+ * What a support desk and the host's own account management do to a user. Nothing here asks for a proof:
+ * authorise the caller before. A user who never touched MFA is no error.
+ */
+@Injectable()
+@AnswersHttp()
+export class MfaAdminService {
+  constructor(
+    private readonly accounts: MfaAccountStore,
+    private readonly authenticators: MfaAuthenticatorStore,
+    private readonly codes: MfaBackupCodeStore,
+    private readonly usage: MfaUsageStore,
+    private readonly removal: AuthenticatorRemoval,
+    private readonly events: MfaEvents,
+  ) {}
+
+  /** Ends every lock of the user and gives all attempts back. */
+  async unlock(userId: string | number): Promise<void> {
+    const id = stored(userId);
+    await this.accounts.clearBudgets(id);
+    this.events.emit({ type: 'mfa.unlocked', userId: id });
+  }
+
+  /** Kills the user's outstanding mfa_tokens (S43). */
+  async revokeTokens(userId: string | number): Promise<void> {
+    const id = stored(userId);
+    await this.accounts.revokeTokens(id);
+    this.events.emit({ type: 'mfa.tokens_revoked', userId: id });
+  }
+
+  /** Call it when the user's password was changed or reset: clears locks and kills outstanding mfa_tokens (S43). */
+  async passwordChanged(userId: string | number): Promise<void> {
+    const id = stored(userId);
+    await this.accounts.revokeTokens(id);
+    await this.accounts.clearBudgets(id);
+    this.events.emit({ type: 'mfa.tokens_revoked', userId: id });
+    this.events.emit({ type: 'mfa.unlocked', userId: id });
+  }
+
+  /** Takes every factor of the user away, as after a lost phone: the next login has no second step. */
+  async reset(userId: string | number): Promise<void> {
+    const id = stored(userId);
+    const snapshot = await this.accounts.load(id);
+    if (!snapshot) return;
+    await this.removal.all(snapshot);
+    await this.accounts.clearBudgets(id);
+    await this.events.changed('mfa.disabled', id);
+  }
+
+  /** Removes every trace of the user from the MFA tables. Repeat it if it was interrupted. */
+  async purgeUser(userId: string | number): Promise<void> {
+    const id = stored(userId);
+    // The account first: without it nothing else counts.
+    await this.accounts.remove(id);
+    await this.authenticators.removeAll(id);
+    await this.codes.removeAll(id);
+    await this.usage.removeAll(id);
+  }
+}
+
+function stored(userId: string | number): string {
+  const id = toUserId(userId);
+  if (id === null)
+    throw new TypeError(
+      'MfaAdminService: the user id must be a non-empty string of at most 255 characters without outer white space, or a safe integer',
+    );
+  return id;
+}

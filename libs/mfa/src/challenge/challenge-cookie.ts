@@ -1,0 +1,54 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { ApplicationConfig } from '@nestjs/core';
+import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+
+/** The part of an Express response or Fastify reply that setting a cookie needs. */
+export interface CookieResponse {
+  getHeader(name: string): number | string | string[] | undefined;
+  /** Express and Node. */
+  setHeader?(name: string, value: string[]): unknown;
+  /** Fastify, which appends `set-cookie` values. */
+  header?(name: string, value: string): unknown;
+}
+
+/** Injection token of the verify route's path within the application, without the global prefix. */
+export const MFA_VERIFY_PATH = Symbol.for('nestjs-mfa:verify-path');
+
+/** The mfa_token as a cookie, for logins that redirect (OAuth, magic link) and so cannot answer with JSON. */
+@Injectable()
+export class ChallengeCookie {
+  constructor(
+    private readonly application: ApplicationConfig,
+    @Inject(MFA_VERIFY_PATH) private readonly verifyPath: string,
+    @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
+  ) {}
+
+  set(response: CookieResponse, token: string): void {
+    this.append(response, token, this.options.challenge.lifetimeSeconds);
+  }
+
+  clear(response: CookieResponse): void {
+    this.append(response, '', 0);
+  }
+
+  /** The token in a `Cookie` header, or `null`. */
+  read(header: unknown): string | null {
+    if (typeof header !== 'string') return null;
+    const prefix = `${this.options.challenge.cookieName}=`;
+    const pair = header.split(';').find((each) => each.trim().startsWith(prefix));
+    return pair?.trim().slice(prefix.length) || null;
+  }
+
+  private append(response: CookieResponse, value: string, maxAgeSeconds: number): void {
+    const { cookieName, cookiePath, cookieSecure } = this.options.challenge;
+    const prefix = this.application.getGlobalPrefix();
+    const path = cookiePath ?? ['', prefix, this.verifyPath].join('/').replaceAll(/\/+/g, '/');
+    // RFC 6265 §4.1; a JWT and the empty string need no encoding.
+    const cookie = `${cookieName}=${value}; Max-Age=${maxAgeSeconds}; Path=${path}; HttpOnly; SameSite=Lax${cookieSecure ? '; Secure' : ''}`;
+    if (response.setHeader) {
+      response.setHeader('Set-Cookie', [response.getHeader('Set-Cookie') ?? [], cookie].flat().map(String));
+    } else {
+      response.header?.('Set-Cookie', cookie);
+    }
+  }
+}

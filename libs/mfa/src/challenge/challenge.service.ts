@@ -1,0 +1,85 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { AccountSnapshot } from '../domain/accounts/account.js';
+import { MfaAccountStore } from '../domain/accounts/account.store.js';
+import { MfaClock } from '../domain/clock.js';
+import { MfaError } from '../domain/mfa-error.js';
+import { MfaRandom } from '../domain/random.js';
+import { AnswersHttp } from '../errors/answers-http.decorator.js';
+import { MfaEvents } from '../events/mfa-events.js';
+import type { MfaMethod } from '../host/mfa-host.js';
+import { toUserId } from '../host/user-id.js';
+import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+import { ChallengeCookie, type CookieResponse } from './challenge-cookie.js';
+import { MfaChallenge, type MfaChallengeResult } from './mfa-challenge.js';
+import { readMfaToken, signMfaToken, type TokenTerms } from './mfa-token.js';
+
+/** What the user can answer a challenge with. */
+export function methodsOf({ account, backupCodesRemaining }: AccountSnapshot): MfaMethod[] {
+  if (account.activeIds.length === 0) return [];
+  return backupCodesRemaining > 0 ? ['totp', 'backup_code'] : ['totp'];
+}
+
+export interface IssueOptions {
+  /** For redirecting logins: the response on which the token is set as an httpOnly cookie. */
+  response?: CookieResponse;
+}
+
+/** Opens the second step of a login, and checks the token that stands for it. */
+@Injectable()
+@AnswersHttp()
+export class MfaChallengeService {
+  constructor(
+    private readonly accounts: MfaAccountStore,
+    private readonly clock: MfaClock,
+    private readonly random: MfaRandom,
+    private readonly events: MfaEvents,
+    private readonly cookie: ChallengeCookie,
+    @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
+  ) {}
+
+  /**
+   * Call it on every login path once the first factor is right. It needs no second step only when the user has no
+   * confirmed authenticator at all; a locked, disabled or unreadable one still gates (S43a). One statement, no write.
+   * @throws MfaHttpException `MFA_BUSY`; TypeError for what is no user id
+   */
+  async issue(userId: string | number, { response }: IssueOptions = {}): Promise<MfaChallengeResult> {
+    const id = toUserId(userId);
+    if (id === null)
+      throw new TypeError(
+        'MfaChallengeService.issue: the user id must be a non-empty string of at most 255 characters without outer white space, or a safe integer',
+      );
+    const snapshot = await this.accounts.load(id);
+    if (!snapshot || snapshot.account.activeIds.length === 0) return { mfaRequired: false };
+    const token = signMfaToken({ userId: id, tokenId: this.random.id(), epoch: snapshot.account.epoch }, this.terms());
+    if (response) this.cookie.set(response, token);
+    this.events.emit({ type: 'challenge.issued', userId: id });
+    return {
+      mfaRequired: true,
+      mfa_token: token,
+      methods: methodsOf(snapshot),
+      expiresIn: this.options.challenge.lifetimeSeconds,
+    };
+  }
+
+  /**
+   * The challenge that `token` stands for. One statement, no write: a stranger's request counts against nobody (S55).
+   * @throws MfaHttpException `MFA_TOKEN_INVALID` when it is malformed, expired, spent or revoked; `MFA_BUSY`
+   */
+  async check(token: string): Promise<MfaChallenge> {
+    const claims = typeof token === 'string' ? readMfaToken(token, this.terms()) : null;
+    if (!claims) throw new MfaError('MFA_TOKEN_INVALID');
+    const snapshot = await this.accounts.load(claims.userId, claims.tokenId);
+    const open =
+      snapshot?.account.userId === claims.userId &&
+      snapshot.account.epoch === claims.epoch &&
+      snapshot.account.activeIds.length > 0 &&
+      !snapshot.tokenSpent;
+    if (!open) throw new MfaError('MFA_TOKEN_INVALID');
+    return new MfaChallenge(claims, snapshot);
+  }
+
+  private terms(): TokenTerms {
+    const { keyRing, issuer, challenge } = this.options;
+    return { keyRing, issuer, lifetimeSeconds: challenge.lifetimeSeconds, nowMs: this.clock.nowMs() };
+  }
+}

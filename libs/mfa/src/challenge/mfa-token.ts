@@ -1,0 +1,82 @@
+import jwt from 'jsonwebtoken';
+import type { KeyRing } from '../domain/secrets/key-ring.js';
+
+/** Pinned: nothing in a token chooses its algorithm (S40; RFC 8725 §3.1). */
+const ALGORITHM = 'HS256';
+/** Explicit typing and audience keep every other token of the host out (S41; RFC 8725 §3.11, §3.9). */
+const TYPE = 'mfa+jwt';
+const AUDIENCE = 'nestjs-mfa:verify';
+const LONGEST_TOKEN = 4096;
+
+/** What an mfa_token says. */
+export interface MfaTokenClaims {
+  userId: string;
+  /** `jti`: spent by the login that it completes. */
+  tokenId: string;
+  /** The account's epoch at issue; another one means revoked (S43). */
+  epoch: number;
+  expiresAtMs: number;
+}
+
+export interface TokenTerms {
+  keyRing: KeyRing;
+  /** `iss`. */
+  issuer: string;
+  lifetimeSeconds: number;
+  nowMs: number;
+}
+
+/** Signs an mfa_token with the newest key. */
+export function signMfaToken(claims: Omit<MfaTokenClaims, 'expiresAtMs'>, terms: TokenTerms): string {
+  const { keyRing, issuer, lifetimeSeconds, nowMs } = terms;
+  const { id, tokenKey } = keyRing.newest;
+  const issuedAt = Math.floor(nowMs / 1000);
+  const payload = {
+    iss: issuer,
+    aud: AUDIENCE,
+    sub: claims.userId,
+    jti: claims.tokenId,
+    epc: claims.epoch,
+    iat: issuedAt,
+    exp: issuedAt + lifetimeSeconds,
+  };
+  return jwt.sign(payload, tokenKey, { algorithm: ALGORITHM, header: { alg: ALGORITHM, typ: TYPE, kid: id } });
+}
+
+/** Reads an mfa_token, or answers `null` for whatever is not one: malformed, foreign, expired or too long-lived (S40). */
+export function readMfaToken(token: string, terms: TokenTerms): MfaTokenClaims | null {
+  if (token.length > LONGEST_TOKEN) return null;
+  const header = readHeader(token);
+  const key = header?.typ === TYPE && typeof header.kid === 'string' ? terms.keyRing.byId(header.kid) : null;
+  if (!key) return null;
+  try {
+    const payload = jwt.verify(token, key.tokenKey, {
+      algorithms: [ALGORITHM],
+      audience: AUDIENCE,
+      issuer: terms.issuer,
+      clockTimestamp: Math.floor(terms.nowMs / 1000),
+    });
+    return toClaims(payload, terms);
+  } catch {
+    return null;
+  }
+}
+
+function readHeader(token: string): jwt.JwtHeader | null {
+  try {
+    return jwt.decode(token, { complete: true })?.header ?? null;
+  } catch {
+    return null;
+  }
+}
+
+function toClaims(payload: string | jwt.JwtPayload, { lifetimeSeconds, nowMs }: TokenTerms): MfaTokenClaims | null {
+  if (typeof payload === 'string') return null;
+  const { sub, jti, epc, iat, exp } = payload;
+  const strings = typeof sub === 'string' && sub !== '' && typeof jti === 'string' && jti !== '' && jti.length <= 64;
+  if (!strings || !Number.isSafeInteger(epc) || !Number.isInteger(iat) || !Number.isInteger(exp)) return null;
+  const lived = exp! - iat!;
+  // A minute of clock skew between instances; a longer life than ours is a foreign token.
+  if (lived <= 0 || lived > lifetimeSeconds || iat! * 1000 > nowMs + 60_000) return null;
+  return { userId: sub, tokenId: jti, epoch: epc as number, expiresAtMs: exp! * 1000 };
+}

@@ -1,0 +1,150 @@
+import { setImmediate } from 'node:timers/promises';
+import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
+import { SchedulerRegistry } from '@nestjs/schedule';
+import { MfaAccountStore } from '../domain/accounts/account.store.js';
+import { MfaAuthenticatorStore, type ExpiredAuthenticator } from '../domain/authenticators/authenticator.store.js';
+import { MfaBackupCodeStore, type ExpiredBackupSet } from '../domain/backup-codes/backup-code.store.js';
+import { MfaClock } from '../domain/clock.js';
+import { MfaExpiringTables } from '../domain/expiring-tables.js';
+import { CLOCK_SKEW_MS } from '../domain/totp/replay.js';
+import { MfaUsageStore } from '../domain/usage/usage.store.js';
+import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+
+/** Name of the interval in the host's `SchedulerRegistry`. */
+export const MFA_CLEANUP_INTERVAL = 'nestjs-mfa:cleanup';
+
+/** Rows that one purge removed. */
+export interface MfaPurgeReport {
+  usage: number;
+  authenticators: number;
+  backupSets: number;
+  /** Rows of the host's own tables. */
+  hostRows: number;
+}
+
+/**
+ * Removes what has expired, in bounded batches and safely on several instances at once (S61): each removal is one
+ * conditional statement, and what two instances both see is removed by one of them.
+ */
+@Injectable()
+export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestroy {
+  private readonly logger = new Logger('nestjs-mfa');
+  private timer: NodeJS.Timeout | null = null;
+  private running: Promise<MfaPurgeReport> | null = null;
+
+  constructor(
+    private readonly accounts: MfaAccountStore,
+    private readonly authenticators: MfaAuthenticatorStore,
+    private readonly codes: MfaBackupCodeStore,
+    private readonly usage: MfaUsageStore,
+    private readonly hostTables: MfaExpiringTables,
+    private readonly clock: MfaClock,
+    private readonly moduleRef: ModuleRef,
+    @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    if (!this.options.cleanup.enabled) return;
+    this.timer = setInterval(() => void this.runScheduled(), this.options.cleanup.intervalMs);
+    // A pending run must not keep a process alive that has nothing else to do.
+    this.timer.unref();
+    this.registry()?.addInterval(MFA_CLEANUP_INTERVAL, this.timer);
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    if (this.timer) clearInterval(this.timer);
+    const registry = this.registry();
+    if (registry?.doesExist('interval', MFA_CLEANUP_INTERVAL)) registry.deleteInterval(MFA_CLEANUP_INTERVAL);
+    await this.running?.catch(() => undefined);
+  }
+
+  /** Removes everything that has expired; a call while one runs joins it. */
+  purge(): Promise<MfaPurgeReport> {
+    this.running ??= this.purgeAll().finally(() => (this.running = null));
+    return this.running;
+  }
+
+  private async runScheduled(): Promise<void> {
+    try {
+      await this.purge();
+    } catch (error) {
+      this.logger.error(
+        `Cleanup failed, and is tried again at the next interval: ${error instanceof Error ? error.message : 'error'}`,
+      );
+    }
+  }
+
+  private async purgeAll(): Promise<MfaPurgeReport> {
+    const nowMs = this.clock.nowMs();
+    // A row may be needed by another instance whose clock is behind (S61). Usage rows hold that margin in their expiry.
+    const skewed = nowMs - CLOCK_SKEW_MS;
+    return {
+      usage: await this.inBatches((limit) => this.usage.purge(nowMs, limit)),
+      authenticators: await this.inBatches((limit) => this.collectAuthenticators(skewed, limit)),
+      backupSets: await this.inBatches((limit) => this.collectBackupSets(skewed, limit)),
+      hostRows: await this.purgeHostTables(nowMs),
+    };
+  }
+
+  private async purgeHostTables(nowMs: number): Promise<number> {
+    let removed = 0;
+    for (const table of this.options.cleanup.tables) {
+      removed += await this.inBatches((limit) => this.hostTables.purge(table, nowMs, limit));
+    }
+    return removed;
+  }
+
+  private async inBatches(removeUpTo: (limit: number) => Promise<number>): Promise<number> {
+    const limit = this.options.cleanup.batchSize;
+    let total = 0;
+    for (;;) {
+      const removed = await removeUpTo(limit);
+      total += removed;
+      if (removed < limit) return total;
+      // SQLite works synchronously: let others run between two batches.
+      await setImmediate();
+    }
+  }
+
+  private async collectAuthenticators(beforeMs: number, limit: number): Promise<number> {
+    const expired = await this.authenticators.listExpired(beforeMs, limit);
+    let collected = 0;
+    for (const each of expired) if (await this.collectAuthenticator(each)) collected += 1;
+    return collected;
+  }
+
+  /** `false`: somebody is changing this very account; the next run sees to the row. */
+  private async collectAuthenticator({ userId, id }: ExpiredAuthenticator): Promise<boolean> {
+    const account = (await this.accounts.load(userId))?.account;
+    if (account?.activeIds.includes(id)) {
+      // A confirmation or removal that stopped half-way: the account decides, the row follows.
+      await this.authenticators.expire(userId, [id], null);
+      return true;
+    }
+    const pending = account?.pendingId === id;
+    if (pending && (await this.accounts.commit(userId, account.version, { pendingId: null })) !== true) return false;
+    await this.authenticators.remove(userId, [id]);
+    return true;
+  }
+
+  private async collectBackupSets(beforeMs: number, limit: number): Promise<number> {
+    const expired = await this.codes.listExpired(beforeMs, limit);
+    for (const each of expired) await this.collectBackupSet(each);
+    return expired.length;
+  }
+
+  private async collectBackupSet({ userId, setId }: ExpiredBackupSet): Promise<void> {
+    const account = (await this.accounts.load(userId))?.account;
+    if (account?.backupSetId === setId) await this.codes.expire(userId, setId, null);
+    else await this.codes.remove(userId, setId);
+  }
+
+  private registry(): SchedulerRegistry | null {
+    try {
+      return this.moduleRef.get(SchedulerRegistry, { strict: false });
+    } catch {
+      return null;
+    }
+  }
+}

@@ -1,0 +1,112 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { pendingAuthenticator, type AccountSnapshot } from '../domain/accounts/account.js';
+import { MfaAccountStore } from '../domain/accounts/account.store.js';
+import { changeAccount } from '../domain/accounts/change-account.js';
+import type { Authenticator } from '../domain/authenticators/authenticator.js';
+import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
+import { MfaClock } from '../domain/clock.js';
+import { isTotpShape } from '../domain/code.js';
+import { MfaError } from '../domain/mfa-error.js';
+import { spentUntilMs } from '../domain/totp/replay.js';
+import { MfaUsageStore } from '../domain/usage/usage.store.js';
+import { MfaEvents } from '../events/mfa-events.js';
+import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+import { SecretReader } from '../totp/secret-reader.js';
+import { AttemptGate } from '../verification/attempt-gate.js';
+import { readCode } from '../verification/code-spending.js';
+import { BackupCodeIssuing, type IssuedBackupCodes } from './backup-code-issuing.js';
+
+/** Turns the pending authenticator into an active one by its first code. */
+@Injectable()
+export class AuthenticatorConfirmation {
+  constructor(
+    private readonly accounts: MfaAccountStore,
+    private readonly authenticators: MfaAuthenticatorStore,
+    private readonly usage: MfaUsageStore,
+    private readonly gate: AttemptGate,
+    private readonly reader: SecretReader,
+    private readonly issuing: BackupCodeIssuing,
+    private readonly clock: MfaClock,
+    private readonly events: MfaEvents,
+    @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
+  ) {}
+
+  /**
+   * Spends the code (S16), makes backup codes where there are none, and switches the account over.
+   * @returns the new backup codes, or `null` when a set existed
+   */
+  async confirm(userId: string, code: string): Promise<{ codes: string[] | null; remaining: number }> {
+    const snapshot = await this.accounts.load(userId);
+    const pending = snapshot && pendingAuthenticator(snapshot, this.clock.nowMs());
+    if (!snapshot || !pending) throw new MfaError('MFA_SETUP_NOT_FOUND');
+
+    await this.spendFirstCode(snapshot, pending, code);
+    const issued = snapshot.account.backupSetId === null ? await this.issuing.make(userId) : null;
+    const after = await this.activate(snapshot, pending, issued);
+    await this.authenticators.confirm(userId, pending.id, this.clock.nowMs());
+    const codes = await this.settleBackupCodes(after, issued);
+    await this.settleBudgets(after);
+
+    return { codes, remaining: codes?.length ?? after.backupCodesRemaining };
+  }
+
+  private async spendFirstCode({ account }: AccountSnapshot, pending: Authenticator, code: string): Promise<void> {
+    const { userId, epoch } = account;
+    const normalised = readCode(code);
+    if (!isTotpShape(normalised, pending.digits)) throw new MfaError('MFA_CODE_REJECTED');
+    await this.gate.reserve(account, 'confirmation');
+    const nowMs = this.clock.nowMs();
+    const step = this.reader.matchStep(pending, normalised, nowMs);
+    if (step === null) throw this.reject(userId, 'wrong_code');
+
+    const { window } = this.options.totp;
+    const expiresAtMs = spentUntilMs({ step, periodSeconds: pending.periodSeconds, window });
+    const entries = [{ kind: 'totp', item: `${pending.id}:${step}`, expiresAtMs } as const];
+    if ((await this.usage.spend({ userId, epoch, entries, nowMs })) !== true)
+      throw this.reject(userId, 'already_spent');
+  }
+
+  /** The commit point: from here on the authenticator gates, and its backup codes count. */
+  private async activate(
+    seen: AccountSnapshot,
+    pending: Authenticator,
+    issued: IssuedBackupCodes | null,
+  ): Promise<AccountSnapshot> {
+    const { after } = await changeAccount(this.accounts, seen.account.userId, ({ account }) => {
+      // Confirmed by a parallel request, or disabled meanwhile: a lost race (S17).
+      if (account.pendingId !== pending.id || account.epoch !== seen.account.epoch)
+        throw new MfaError('MFA_CODE_REJECTED');
+      return {
+        pendingId: null,
+        activeIds: [...account.activeIds, pending.id],
+        backupSetId: account.backupSetId ?? issued?.setId ?? null,
+      };
+    });
+    return after;
+  }
+
+  private async settleBackupCodes(
+    { account }: AccountSnapshot,
+    issued: IssuedBackupCodes | null,
+  ): Promise<string[] | null> {
+    if (!issued) return null;
+    if (account.backupSetId !== issued.setId) {
+      await this.issuing.discard(account.userId, issued.setId);
+      return null;
+    }
+    await this.issuing.keep(account.userId, issued.setId);
+    return issued.codes;
+  }
+
+  private async settleBudgets({ account }: AccountSnapshot): Promise<void> {
+    await this.gate.settle(account.userId, 'confirmation');
+    // Re-enrolling is the way out of a factor that too many failures disabled (S54).
+    if (account.budgets.totp.failures >= this.options.attempts.disableAfter)
+      await this.gate.settle(account.userId, 'totp');
+  }
+
+  private reject(userId: string, reason: 'wrong_code' | 'already_spent'): MfaError {
+    this.events.emit({ type: 'verification.failed', userId, factor: 'confirmation', reason });
+    return new MfaError('MFA_CODE_REJECTED');
+  }
+}

@@ -1,0 +1,57 @@
+import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
+import { MfaAccountStore } from '../domain/accounts/account.store.js';
+import { changeAccount } from '../domain/accounts/change-account.js';
+import { MfaError } from '../domain/mfa-error.js';
+import { AnswersHttp } from '../errors/answers-http.decorator.js';
+import { MfaEvents } from '../events/mfa-events.js';
+import { toUserId } from '../host/user-id.js';
+import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+import { BackupCodeIssuing } from './backup-code-issuing.js';
+import { FreshProof } from './fresh-proof.js';
+
+/** The owner's set of backup codes. */
+@Injectable()
+@AnswersHttp()
+export class MfaBackupCodeService {
+  constructor(
+    private readonly accounts: MfaAccountStore,
+    private readonly proof: FreshProof,
+    private readonly issuing: BackupCodeIssuing,
+    private readonly events: MfaEvents,
+    @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
+  ) {}
+
+  /**
+   * Replaces the set; the old one dies at once, also under parallel uses (S33).
+   * @returns the new codes, to be shown once (S39)
+   * @throws MfaHttpException `MFA_NOT_ENABLED`, `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`
+   */
+  async regenerate(userId: string | number, offered: { code?: string; context?: ExecutionContext }): Promise<string[]> {
+    const id = toUserId(userId);
+    const snapshot = id === null ? null : await this.accounts.load(id);
+    if (id === null || !snapshot || snapshot.account.activeIds.length === 0) throw new MfaError('MFA_NOT_ENABLED');
+    await this.proof.byCode(snapshot, offered);
+
+    const { epoch, backupSetId } = snapshot.account;
+    const issued = await this.issuing.make(id);
+    await this.issuing.lease(id, backupSetId);
+    const { before } = await changeAccount(this.accounts, id, ({ account }) => {
+      if (account.epoch !== epoch) throw new MfaError('MFA_NOT_ENABLED');
+      return { backupSetId: issued.setId };
+    });
+    await this.issuing.keep(id, issued.setId);
+    await this.issuing.discard(id, before.account.backupSetId);
+    await this.events.changed('backup_codes.regenerated', id, offered.context);
+    return issued.codes;
+  }
+
+  /** How many unused codes are left, and whether that is few. */
+  async remaining(userId: string | number): Promise<{ remaining: number; low: boolean }> {
+    const id = toUserId(userId);
+    const snapshot = id === null ? null : await this.accounts.load(id);
+    const remaining = snapshot && snapshot.account.activeIds.length > 0 ? snapshot.backupCodesRemaining : 0;
+    const low =
+      snapshot !== null && snapshot.account.activeIds.length > 0 && remaining <= this.options.backupCodes.lowAt;
+    return { remaining, low };
+  }
+}

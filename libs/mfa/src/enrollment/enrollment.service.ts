@@ -1,0 +1,165 @@
+import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
+import { activeAuthenticators, type AccountSnapshot } from '../domain/accounts/account.js';
+import { MfaAccountStore } from '../domain/accounts/account.store.js';
+import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
+import { MfaClock } from '../domain/clock.js';
+import { MfaError } from '../domain/mfa-error.js';
+import { manualKey } from '../domain/totp/otpauth-uri.js';
+import { toBase32 } from '../domain/totp/totp.js';
+import { AnswersHttp } from '../errors/answers-http.decorator.js';
+import { MfaEvents } from '../events/mfa-events.js';
+import type { KnownPrincipal } from '../host/host-access.js';
+import type { CompletedStepUp, MfaPrincipal } from '../host/mfa-host.js';
+import { toUserId } from '../host/user-id.js';
+import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+import { TotpService } from '../totp/totp.service.js';
+import { AuthenticatorConfirmation } from './authenticator-confirmation.js';
+import { AuthenticatorRemoval } from './authenticator-removal.js';
+import { AuthenticatorSetup } from './authenticator-setup.js';
+import { readName } from './authenticator-name.js';
+import { FreshProof, type ProofOffered } from './fresh-proof.js';
+
+/** What a person needs to enroll an authenticator app. Show it once, with `Cache-Control: no-store`. */
+export interface MfaSetup {
+  authenticatorId: string;
+  /** Base32, 32 characters for 160 bits. */
+  secret: string;
+  /** The same in groups of four, for typing. */
+  manualKey: string;
+  otpauthUri: string;
+  /** PNG data URL. */
+  qrCode: string;
+  qrSvg: string;
+  /** When the pending secret expires. */
+  expiresAt: Date;
+}
+
+/** A confirmed enrollment: it counts as a second factor of the running session. */
+export interface MfaConfirmation {
+  enabled: true;
+  /** Only when a set was newly made; shown once. */
+  backupCodes?: string[];
+  stepUp: CompletedStepUp;
+}
+
+/** Setup → confirm → remove and disable. Call it outside a database transaction. */
+@Injectable()
+@AnswersHttp()
+export class MfaEnrollmentService {
+  constructor(
+    private readonly accounts: MfaAccountStore,
+    private readonly authenticators: MfaAuthenticatorStore,
+    private readonly proof: FreshProof,
+    private readonly setups: AuthenticatorSetup,
+    private readonly confirmation: AuthenticatorConfirmation,
+    private readonly removal: AuthenticatorRemoval,
+    private readonly totp: TotpService,
+    private readonly clock: MfaClock,
+    private readonly events: MfaEvents,
+    @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
+  ) {}
+
+  /**
+   * Starts an enrollment, or answers with the one under way: same secret, expiry and name (S14, S15).
+   * @throws MfaHttpException `MFA_PROOF_REQUIRED` (S12), `MFA_ALREADY_ENABLED` when no further authenticator fits,
+   * `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BAD_REQUEST`, `MFA_BUSY`
+   */
+  async setup(principal: MfaPrincipal, request: ProofOffered & { name?: string } = {}): Promise<MfaSetup> {
+    const known = knownPrincipal(principal);
+    const name = readName(request.name);
+    const snapshot = await this.setups.open(known.userId);
+    if (snapshot.account.activeIds.length >= this.options.maxAuthenticators) throw new MfaError('MFA_ALREADY_ENABLED');
+    await this.proof.forSetup(snapshot, known, request);
+    const { authenticator, secret } = await this.setups.pend(snapshot, name);
+    const base32 = toBase32(secret);
+    const otpauthUri = this.totp.otpauthUri(base32, known.accountName, authenticator);
+    this.events.emit({ type: 'setup.started', userId: known.userId });
+    return {
+      authenticatorId: authenticator.id,
+      secret: base32,
+      manualKey: manualKey(base32),
+      otpauthUri,
+      qrCode: await this.totp.qrCode(otpauthUri),
+      qrSvg: await this.totp.qrSvg(otpauthUri),
+      expiresAt: new Date(authenticator.expiresAtMs!),
+    };
+  }
+
+  /**
+   * Confirms the pending authenticator by its first code, which is spent (S16).
+   * @throws MfaHttpException `MFA_SETUP_NOT_FOUND`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BAD_REQUEST`, `MFA_BUSY`
+   */
+  async confirm(
+    principal: Pick<MfaPrincipal, 'userId'>,
+    code: string,
+    context?: ExecutionContext,
+  ): Promise<MfaConfirmation> {
+    const { userId } = knownPrincipal(principal);
+    const { codes, remaining } = await this.confirmation.confirm(userId, code);
+    await this.events.changed('authenticator.confirmed', userId, context);
+    const mfaAt = new Date(this.clock.nowMs());
+    return {
+      enabled: true,
+      ...(codes ? { backupCodes: codes } : {}),
+      stepUp: { userId, amr: ['otp', 'mfa'], mfaAt, factor: 'totp', backupCodesRemaining: remaining },
+    };
+  }
+
+  /**
+   * Removes every authenticator, backup code and outstanding mfa_token of the user (S59).
+   * @throws MfaHttpException `MFA_NOT_ENABLED`, `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`
+   */
+  async disable(principal: MfaPrincipal, offered: ProofOffered): Promise<{ enabled: false }> {
+    const known = knownPrincipal(principal);
+    const snapshot = await this.enabled(known.userId);
+    await this.proof.forDisabling(snapshot, known, offered);
+    await this.switchOff(snapshot, offered.context);
+    return { enabled: false };
+  }
+
+  /**
+   * Removes one authenticator; removing the last one is disabling. Outstanding mfa_tokens die.
+   * @throws MfaHttpException `MFA_AUTHENTICATOR_NOT_FOUND`, and as {@link disable}
+   */
+  async remove(principal: MfaPrincipal, id: string, offered: ProofOffered): Promise<void> {
+    const { userId } = knownPrincipal(principal);
+    const snapshot = await this.enabled(userId);
+    if (!snapshot.account.activeIds.includes(id)) throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
+    await this.proof.byCode(snapshot, offered);
+    if (snapshot.account.activeIds.length === 1) return this.switchOff(snapshot, offered.context);
+    await this.removal.one(snapshot, id);
+    await this.events.changed('authenticator.removed', userId, offered.context);
+  }
+
+  /**
+   * Gives an active authenticator another name.
+   * @throws MfaHttpException `MFA_AUTHENTICATOR_NOT_FOUND`, `MFA_BAD_REQUEST`
+   */
+  async rename(principal: Pick<MfaPrincipal, 'userId'>, id: string, name: string): Promise<void> {
+    const { userId } = knownPrincipal(principal);
+    const snapshot = await this.accounts.load(userId);
+    const found = snapshot && activeAuthenticators(snapshot).some((each) => each.id === id);
+    if (!found || (await this.authenticators.rename(userId, id, readName(name))) !== true) {
+      throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
+    }
+    this.events.emit({ type: 'authenticator.renamed', userId });
+  }
+
+  private async enabled(userId: string): Promise<AccountSnapshot> {
+    const snapshot = await this.accounts.load(userId);
+    if (!snapshot || snapshot.account.activeIds.length === 0) throw new MfaError('MFA_NOT_ENABLED');
+    return snapshot;
+  }
+
+  private async switchOff(snapshot: AccountSnapshot, context?: ExecutionContext): Promise<void> {
+    const { userId } = snapshot.account;
+    await this.removal.all(snapshot);
+    await this.events.changed('mfa.disabled', userId, context);
+  }
+}
+
+function knownPrincipal<T extends Pick<MfaPrincipal, 'userId'>>(principal: T): T & KnownPrincipal {
+  const userId = toUserId(principal.userId);
+  if (userId === null) throw new MfaError('MFA_NOT_AUTHENTICATED');
+  return { ...principal, userId } as T & KnownPrincipal;
+}

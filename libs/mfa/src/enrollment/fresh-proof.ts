@@ -1,0 +1,87 @@
+import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
+import type { AccountSnapshot } from '../domain/accounts/account.js';
+import { MfaClock } from '../domain/clock.js';
+import { MfaError } from '../domain/mfa-error.js';
+import { MfaEvents } from '../events/mfa-events.js';
+import { MfaHostAccess, type KnownPrincipal } from '../host/host-access.js';
+import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+import { AttemptGate } from '../verification/attempt-gate.js';
+import { CodeSpending } from '../verification/code-spending.js';
+
+/** How old a sign-in may be to count as fresh, in milliseconds (S12). */
+const RECENT_SIGN_IN_MS = 5 * 60 * 1000;
+const LONGEST_PASSWORD = 1024;
+
+/** What a caller offers to prove that it is the owner, and not just an open session. */
+export interface ProofOffered {
+  /** A TOTP or backup code; spent by the proof. */
+  code?: string;
+  /** The host's password, where it may stand for a code. */
+  password?: string;
+  /** Handed to `MfaHost.verifyPassword`. */
+  context?: ExecutionContext;
+}
+
+/** Fresh proof before a change of factors (S12): a stolen older session alone changes nothing. */
+@Injectable()
+export class FreshProof {
+  constructor(
+    private readonly spending: CodeSpending,
+    private readonly gate: AttemptGate,
+    private readonly host: MfaHostAccess,
+    private readonly clock: MfaClock,
+    private readonly events: MfaEvents,
+    @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
+  ) {}
+
+  /** For setup: a code where an authenticator is active, else what the option `enrollment` demands. */
+  async forSetup(snapshot: AccountSnapshot, principal: KnownPrincipal, offered: ProofOffered): Promise<void> {
+    if (snapshot.account.activeIds.length > 0) return this.byCode(snapshot, offered);
+    switch (this.host.enrollmentProof) {
+      case 'session-only':
+        return;
+      case 'recent-sign-in':
+        return this.byRecentSignIn(principal);
+      case 'password':
+        return this.byPassword(snapshot, principal, offered);
+    }
+  }
+
+  /** For disabling: a code, or by option a password. */
+  async forDisabling(snapshot: AccountSnapshot, principal: KnownPrincipal, offered: ProofOffered): Promise<void> {
+    const password = this.options.disableWithPassword && offered.code === undefined && offered.password !== undefined;
+    return password ? this.byPassword(snapshot, principal, offered) : this.byCode(snapshot, offered);
+  }
+
+  async byCode(snapshot: AccountSnapshot, { code }: ProofOffered): Promise<void> {
+    if (code === undefined) throw new MfaError('MFA_PROOF_REQUIRED');
+    await this.spending.spend(snapshot, code);
+  }
+
+  private byRecentSignIn({ authenticatedAt }: KnownPrincipal): void {
+    const age = authenticatedAt instanceof Date ? this.clock.nowMs() - authenticatedAt.getTime() : NaN;
+    // A sign-in in the future is no sign-in; a minute for the clocks of several instances.
+    if (!(age <= RECENT_SIGN_IN_MS && age > -60_000)) throw new MfaError('MFA_PROOF_REQUIRED');
+  }
+
+  private async byPassword(snapshot: AccountSnapshot, principal: KnownPrincipal, offered: ProofOffered): Promise<void> {
+    const { password, context } = offered;
+    if (password === undefined || password === '') throw new MfaError('MFA_PROOF_REQUIRED');
+    if (typeof password !== 'string' || password.length > LONGEST_PASSWORD) {
+      throw new MfaError('MFA_BAD_REQUEST', {
+        message: [`password must be a string of at most ${LONGEST_PASSWORD} characters`],
+      });
+    }
+    await this.gate.reserve(snapshot.account, 'password');
+    if ((await this.host.instance.verifyPassword?.(principal, password, context)) !== true) {
+      this.events.emit({
+        type: 'verification.failed',
+        userId: principal.userId,
+        factor: 'password',
+        reason: 'wrong_code',
+      });
+      throw new MfaError('MFA_PROOF_REQUIRED');
+    }
+    await this.gate.settle(principal.userId, 'password');
+  }
+}

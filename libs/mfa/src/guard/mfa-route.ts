@@ -1,0 +1,13 @@
+/** What a route demands of its caller. */
+export type MfaRoute =
+  /** A valid, unspent mfa_token. */
+  | { kind: 'challenge' }
+  /** A signed-in user; for the module's own routes. */
+  | { kind: 'principal' }
+  /** Nothing. */
+  | { kind: 'open' }
+  /** A signed-in user whose sign-in passed a second factor: what every unmarked route demands. */
+  | { kind: 'second-factor'; maxAgeSeconds?: number };
+
+/** Metadata key of {@link MfaRoute}: a symbol of the library, so that no metadata of a host opens a guard (S47). */
+export const MFA_ROUTE = Symbol.for('nestjs-mfa:route');

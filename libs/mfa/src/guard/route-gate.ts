@@ -1,0 +1,72 @@
+import { Injectable, Logger, type ExecutionContext } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { MfaChallengeService } from '../challenge/challenge.service.js';
+import { MfaClock } from '../domain/clock.js';
+import { MfaHttpException, isMfaHttpException, toHttp } from '../errors/mfa-http.exception.js';
+import { MfaHostAccess, type KnownPrincipal } from '../host/host-access.js';
+import { setChallenge } from './current-challenge.js';
+import type { MfaRoute } from './mfa-route.js';
+import { TokenExtractor } from './token-extractor.js';
+
+/** Clocks of several instances may differ by so much, in milliseconds. */
+const SKEW_MS = 60_000;
+
+/** Decides whether a request may pass. It admits or throws; nothing that fails on the way admits (S45). */
+@Injectable()
+export class RouteGate {
+  private readonly logger = new Logger('nestjs-mfa');
+
+  constructor(
+    private readonly host: MfaHostAccess,
+    private readonly challenges: MfaChallengeService,
+    private readonly extractor: TokenExtractor,
+    private readonly clock: MfaClock,
+    private readonly adapterHost: HttpAdapterHost,
+  ) {}
+
+  async admit(context: ExecutionContext, route: MfaRoute): Promise<true> {
+    try {
+      return await this.decide(context, route);
+    } catch (error) {
+      const answer = toHttp(error);
+      this.writeHeaders(context, answer);
+      throw answer;
+    }
+  }
+
+  private async decide(context: ExecutionContext, route: MfaRoute): Promise<true> {
+    if (route.kind === 'open') return true;
+    if (route.kind === 'challenge') return this.admitChallenge(context);
+    const principal = await this.host.principal(context);
+    if (!principal) throw new MfaHttpException('MFA_NOT_AUTHENTICATED');
+    if (route.kind === 'principal') return true;
+    return this.admitSecondFactor(principal, route.maxAgeSeconds);
+  }
+
+  private async admitChallenge(context: ExecutionContext): Promise<true> {
+    const token = this.extractor.extract(context);
+    if (token === null) throw new MfaHttpException('MFA_TOKEN_INVALID');
+    setChallenge(context, await this.challenges.check(token));
+    return true;
+  }
+
+  private admitSecondFactor({ mfaAt, amr }: KnownPrincipal, maxAgeSeconds: number | undefined): true {
+    if (mfaAt !== undefined && mfaAt !== null && !(mfaAt instanceof Date)) {
+      this.logger.warn('MfaHost.principal gave an `mfaAt` that is no Date; it counts as no second factor');
+    }
+    const ageMs = mfaAt instanceof Date ? this.clock.nowMs() - mfaAt.getTime() : NaN;
+    const passed = ageMs >= -SKEW_MS && (amr === undefined || (Array.isArray(amr) && amr.includes('mfa')));
+    const fresh = maxAgeSeconds === undefined || ageMs <= maxAgeSeconds * 1000;
+    if (passed && fresh) return true;
+    throw new MfaHttpException('MFA_STEP_UP_REQUIRED', { maxAgeSeconds });
+  }
+
+  /** On the host's own routes no filter of ours need run, so the refusal's headers are written here. */
+  private writeHeaders(context: ExecutionContext, answer: unknown): void {
+    if (context.getType() !== 'http' || !isMfaHttpException(answer)) return;
+    const response: unknown = context.switchToHttp().getResponse();
+    for (const [name, value] of Object.entries(answer.headers)) {
+      this.adapterHost.httpAdapter?.setHeader(response, name, value);
+    }
+  }
+}

@@ -1,0 +1,49 @@
+import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
+import { ChallengeCookie } from '../challenge/challenge-cookie.js';
+import { MfaError } from '../domain/mfa-error.js';
+import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+
+const LONGEST_TOKEN = 4096;
+
+interface TokenRequest {
+  body?: unknown;
+  headers?: Record<string, unknown>;
+}
+
+/** Finds the mfa_token in a request: the body's field, else Bearer, else `x-mfa-token`, else the cookie. */
+@Injectable()
+export class TokenExtractor {
+  constructor(
+    private readonly cookie: ChallengeCookie,
+    @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
+  ) {}
+
+  /**
+   * The token, or `null` where there is none. Only HTTP requests carry one (S46).
+   * @throws MfaError `MFA_BAD_REQUEST` for what is no string, or too long for a token
+   */
+  extract(context: ExecutionContext): string | null {
+    if (context.getType() !== 'http') return null;
+    const { extractToken } = this.options.challenge;
+    const found: unknown = extractToken
+      ? extractToken(context)
+      : this.search(context.switchToHttp().getRequest<TokenRequest>());
+    if (found === undefined || found === null || found === '') return null;
+    if (typeof found !== 'string' || found.length > LONGEST_TOKEN) {
+      throw new MfaError('MFA_BAD_REQUEST', {
+        message: [`mfa_token must be a string of at most ${LONGEST_TOKEN} characters`],
+      });
+    }
+    return found;
+  }
+
+  private search({ body, headers = {} }: TokenRequest): unknown {
+    if (typeof body === 'object' && body !== null && Object.hasOwn(body, 'mfa_token')) {
+      return (body as { mfa_token: unknown }).mfa_token;
+    }
+    const { authorization } = headers;
+    // RFC 6750 §2.1; the scheme is case-insensitive (RFC 9110 §11.1).
+    const bearer = typeof authorization === 'string' ? /^bearer +(\S+)$/i.exec(authorization)?.[1] : undefined;
+    return bearer ?? headers['x-mfa-token'] ?? this.cookie.read(headers.cookie);
+  }
+}

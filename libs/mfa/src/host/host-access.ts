@@ -1,0 +1,91 @@
+import { Inject, Injectable, Logger, Scope, type ExecutionContext, type OnModuleInit, type Type } from '@nestjs/common';
+import { ModuleRef } from '@nestjs/core';
+import { MfaError } from '../domain/mfa-error.js';
+import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+import { MfaHost, type MfaPrincipal } from './mfa-host.js';
+import { toUserId } from './user-id.js';
+
+/** A principal whose user id has become the stored string. */
+export type KnownPrincipal = MfaPrincipal & { userId: string };
+
+const misconfigured = (message: string) => new MfaError('MFA_MISCONFIGURED', { message: `MfaModule: ${message}` });
+
+/**
+ * The way to the host's adapter. Looked up when used and injected nowhere, so that the natural circle
+ * (the host's login calls the challenge service, the host adapter calls the login) boots.
+ */
+@Injectable()
+export class MfaHostAccess implements OnModuleInit {
+  private readonly logger = new Logger('nestjs-mfa');
+  private readonly principals = new WeakMap<object, Promise<KnownPrincipal | null>>();
+
+  constructor(
+    private readonly moduleRef: ModuleRef,
+    @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
+  ) {}
+
+  get instance(): MfaHost {
+    return this.moduleRef.get(MfaHost);
+  }
+
+  /** What the first enrollment demands. */
+  get enrollmentProof(): 'password' | 'recent-sign-in' | 'session-only' {
+    return this.options.enrollment ?? 'password';
+  }
+
+  onModuleInit(): void {
+    if (this.moduleRef.introspect(MfaHost as Type<MfaHost>).scope !== Scope.DEFAULT) {
+      throw misconfigured(
+        'option `host`: the MfaHost class is request-scoped or injects something that is; it must be a singleton. Read the request from the context that each method receives',
+      );
+    }
+    const host = this.instance;
+    for (const method of ['principal', 'completeLogin'] as const) {
+      if (typeof host[method] !== 'function')
+        throw misconfigured(`option \`host\`: the class has no method \`${method}\``);
+    }
+    this.checkProof(host);
+    if (!host.completeStepUp) {
+      this.logger.warn(
+        'MfaHost has no `completeStepUp`, so POST step-up is not mounted and @RequireMfa({ maxAgeSeconds }) can only be satisfied by a new login',
+      );
+    }
+  }
+
+  private checkProof(host: MfaHost): void {
+    const hasPassword = typeof host.verifyPassword === 'function';
+    if (!hasPassword && this.options.enrollment === undefined) {
+      throw misconfigured(
+        "the first enrollment needs a proof besides the session: implement `verifyPassword` on the MfaHost, or set option `enrollment` to 'recent-sign-in' (and give `authenticatedAt` in `principal`) or to 'session-only'",
+      );
+    }
+    if (!hasPassword && this.options.enrollment === 'password') {
+      throw misconfigured("option `enrollment` is 'password', but the MfaHost has no `verifyPassword`");
+    }
+    if (!hasPassword && this.options.disableWithPassword) {
+      throw misconfigured('option `disableWithPassword` needs `verifyPassword` on the MfaHost');
+    }
+  }
+
+  /** Who is signed in on this request, or `null`; asked once a request. */
+  principal(context: ExecutionContext): Promise<KnownPrincipal | null> {
+    const request: unknown = context.getType() === 'http' ? context.switchToHttp().getRequest() : undefined;
+    if (typeof request !== 'object' || request === null) return this.ask(context);
+    const known = this.principals.get(request) ?? this.ask(context);
+    this.principals.set(request, known);
+    return known;
+  }
+
+  private async ask(context: ExecutionContext): Promise<KnownPrincipal | null> {
+    const principal = await this.instance.principal(context);
+    if (principal === null || principal === undefined) return null;
+    const userId = toUserId(principal.userId);
+    if (userId === null) {
+      this.logger.error(
+        'MfaHost.principal gave a user id that is empty, longer than 255 characters, or has outer white space; the request counts as not signed in',
+      );
+      return null;
+    }
+    return { ...principal, userId };
+  }
+}

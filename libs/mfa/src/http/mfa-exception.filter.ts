@@ -1,0 +1,33 @@
+import { BadRequestException, Catch, Injectable, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import { HttpAdapterHost } from '@nestjs/core';
+import { MfaHttpException } from '../errors/mfa-http.exception.js';
+
+/** Writes an `MfaHttpException` with its headers, wherever in the application it was thrown. */
+@Catch(MfaHttpException)
+@Injectable()
+export class MfaExceptionFilter implements ExceptionFilter<MfaHttpException> {
+  constructor(protected readonly adapterHost: HttpAdapterHost) {}
+
+  catch(exception: MfaHttpException, host: ArgumentsHost): unknown {
+    // Other transports have their own shape of an error.
+    if (host.getType() !== 'http') return exception;
+    const { httpAdapter } = this.adapterHost;
+    const response: unknown = host.switchToHttp().getResponse();
+    for (const [name, value] of Object.entries(exception.headers)) httpAdapter.setHeader(response, name, value);
+    httpAdapter.reply(response, exception.getResponse(), exception.getStatus());
+    return undefined;
+  }
+}
+
+/** On the module's own routes: what a global pipe of the host refused before is answered in the contract's shape. */
+@Catch(BadRequestException)
+@Injectable()
+export class BadRequestFilter implements ExceptionFilter<BadRequestException> {
+  constructor(private readonly filter: MfaExceptionFilter) {}
+
+  catch(exception: BadRequestException, host: ArgumentsHost): unknown {
+    const body = exception.getResponse();
+    const message = typeof body === 'object' ? (body as { message?: string | string[] }).message : body;
+    return this.filter.catch(new MfaHttpException('MFA_BAD_REQUEST', { message, cause: exception }), host);
+  }
+}

@@ -1,0 +1,197 @@
+import {
+  Controller,
+  Get,
+  HttpCode,
+  Param,
+  Patch,
+  Post,
+  UseFilters,
+  UseGuards,
+  type ExecutionContext,
+  type Type,
+} from '@nestjs/common';
+import { ChallengeCookie, type CookieResponse } from '../challenge/challenge-cookie.js';
+import type { MfaChallenge } from '../challenge/mfa-challenge.js';
+import { MfaBackupCodeService } from '../enrollment/backup-code.service.js';
+import { MfaEnrollmentService } from '../enrollment/enrollment.service.js';
+import { MfaHttpException } from '../errors/mfa-http.exception.js';
+import { ChallengeRoute, CurrentChallenge, PrincipalRoute } from '../guard/decorators.js';
+import { MfaGuard } from '../guard/mfa.guard.js';
+import { MfaHostAccess, type KnownPrincipal } from '../host/host-access.js';
+import type { CompletedStepUp } from '../host/mfa-host.js';
+import { MfaStatusService } from '../status/status.service.js';
+import { MfaVerificationService } from '../verification/verification.service.js';
+import { MfaBody } from './body.decorator.js';
+import { CodeBody, ProofBody, RenameBody, SetupBody } from './dto/bodies.js';
+import { JsonOnlyGuard } from './json-only.guard.js';
+import { BadRequestFilter, MfaExceptionFilter } from './mfa-exception.filter.js';
+import { PrincipalPipe } from './principal.pipe.js';
+import { RequestContext } from './request-context.decorator.js';
+
+export interface ControllerOptions {
+  /** Route prefix of all built-in controllers. */
+  prefix: string;
+  /** The host's decorators for the verification route. */
+  publicRoute: readonly MethodDecorator[];
+  /** Whether the host can complete a step-up. */
+  stepUp: boolean;
+}
+
+/** The built-in controllers: thin, and made anew for every `forRoot`, since prefix and decorators differ. */
+export function createMfaControllers({ prefix, publicRoute, stepUp }: ControllerOptions): Type[] {
+  @Controller(prefix)
+  @UseGuards(JsonOnlyGuard, MfaGuard)
+  @UseFilters(MfaExceptionFilter, BadRequestFilter)
+  class MfaVerificationController {
+    constructor(
+      private readonly verification: MfaVerificationService,
+      private readonly host: MfaHostAccess,
+      private readonly cookie: ChallengeCookie,
+    ) {}
+
+    @Post('verify')
+    @HttpCode(200)
+    @ChallengeRoute()
+    async verify(
+      @CurrentChallenge() challenge: MfaChallenge,
+      @MfaBody(CodeBody) { code }: CodeBody,
+      @RequestContext() context: ExecutionContext,
+    ): Promise<unknown> {
+      const login = await this.verification.verify(challenge, code);
+      const { headers } = context.switchToHttp().getRequest<{ headers: Record<string, unknown> }>();
+      if (this.cookie.read(headers.cookie) !== null)
+        this.cookie.clear(context.switchToHttp().getResponse<CookieResponse>());
+      // The token is spent by now, whatever the host does next (S44).
+      return this.host.instance.completeLogin(login, context);
+    }
+  }
+  decorateMethod(MfaVerificationController, 'verify', publicRoute);
+
+  @Controller(prefix)
+  @UseGuards(JsonOnlyGuard, MfaGuard)
+  @UseFilters(MfaExceptionFilter, BadRequestFilter)
+  @PrincipalRoute()
+  class MfaController {
+    constructor(
+      private readonly enrollment: MfaEnrollmentService,
+      private readonly backupCodes: MfaBackupCodeService,
+      private readonly statuses: MfaStatusService,
+      private readonly host: MfaHostAccess,
+    ) {}
+
+    @Get('status')
+    status(@RequestContext(PrincipalPipe) { userId }: KnownPrincipal) {
+      return this.statuses.status(userId);
+    }
+
+    @Post('totp/setup')
+    @HttpCode(200)
+    setup(
+      @RequestContext(PrincipalPipe) principal: KnownPrincipal,
+      @MfaBody(SetupBody) { name, password, code }: SetupBody,
+      @RequestContext() context: ExecutionContext,
+    ) {
+      return this.enrollment.setup(principal, { name, password, code, context });
+    }
+
+    @Post('totp/confirm')
+    @HttpCode(200)
+    async confirm(
+      @RequestContext(PrincipalPipe) principal: KnownPrincipal,
+      @MfaBody(CodeBody) { code }: CodeBody,
+      @RequestContext() context: ExecutionContext,
+    ) {
+      const { stepUp: completed, ...answer } = await this.enrollment.confirm(principal, code, context);
+      const { session } = await completeStepUp(this.host, principal, completed, context);
+      return { ...answer, ...(session === undefined ? {} : { session }) };
+    }
+
+    @Post('backup-codes/regenerate')
+    @HttpCode(200)
+    async regenerate(
+      @RequestContext(PrincipalPipe) { userId }: KnownPrincipal,
+      @MfaBody(ProofBody) { code }: ProofBody,
+      @RequestContext() context: ExecutionContext,
+    ) {
+      return { backupCodes: await this.backupCodes.regenerate(userId, { code, context }) };
+    }
+
+    @Patch('authenticators/:id')
+    async rename(
+      @RequestContext(PrincipalPipe) principal: KnownPrincipal,
+      @Param('id') id: string,
+      @MfaBody(RenameBody) { name }: RenameBody,
+    ) {
+      await this.enrollment.rename(principal, id, name);
+      const { authenticators } = await this.statuses.status(principal.userId);
+      const renamed = authenticators.find((each) => each.id === id);
+      if (!renamed) throw new MfaHttpException('MFA_AUTHENTICATOR_NOT_FOUND');
+      return renamed;
+    }
+
+    @Post('authenticators/:id/remove')
+    @HttpCode(200)
+    async remove(
+      @RequestContext(PrincipalPipe) principal: KnownPrincipal,
+      @Param('id') id: string,
+      @MfaBody(ProofBody) { code }: ProofBody,
+      @RequestContext() context: ExecutionContext,
+    ) {
+      await this.enrollment.remove(principal, id, { code, context });
+      return this.statuses.status(principal.userId);
+    }
+
+    @Post('disable')
+    @HttpCode(200)
+    disable(
+      @RequestContext(PrincipalPipe) principal: KnownPrincipal,
+      @MfaBody(ProofBody) { code, password }: ProofBody,
+      @RequestContext() context: ExecutionContext,
+    ) {
+      return this.enrollment.disable(principal, { code, password, context });
+    }
+  }
+
+  @Controller(prefix)
+  @UseGuards(JsonOnlyGuard, MfaGuard)
+  @UseFilters(MfaExceptionFilter, BadRequestFilter)
+  @PrincipalRoute()
+  class MfaStepUpController {
+    constructor(
+      private readonly verification: MfaVerificationService,
+      private readonly host: MfaHostAccess,
+    ) {}
+
+    @Post('step-up')
+    @HttpCode(200)
+    async stepUp(
+      @RequestContext(PrincipalPipe) principal: KnownPrincipal,
+      @MfaBody(CodeBody) { code }: CodeBody,
+      @RequestContext() context: ExecutionContext,
+    ) {
+      const proved = await this.verification.stepUp(principal.userId, code);
+      const { amr, session } = await completeStepUp(this.host, principal, proved, context);
+      return { amr, mfaAt: proved.mfaAt, ...(session === undefined ? {} : { session }) };
+    }
+  }
+
+  return [MfaVerificationController, MfaController, ...(stepUp ? [MfaStepUpController] : [])];
+}
+
+/** Tells the host of the factor that this session passed; `amr` gains what was proved (S49; RFC 8176). */
+async function completeStepUp(
+  host: MfaHostAccess,
+  principal: KnownPrincipal,
+  proved: CompletedStepUp,
+  context: ExecutionContext,
+) {
+  const amr = [...new Set([...(principal.amr ?? []), ...proved.amr])];
+  const session: unknown = await host.instance.completeStepUp?.({ ...proved, amr }, context);
+  return { amr, session };
+}
+
+function decorateMethod(controller: Type, method: string, decorators: readonly MethodDecorator[]): void {
+  const prototype = controller.prototype as object;
+  const descriptor = Object.getOwnPropertyDescriptor(prototype, method)!;
+  for (const decorate of decorators) decorate(prototype, method, descriptor);
+}

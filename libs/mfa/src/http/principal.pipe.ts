@@ -1,0 +1,15 @@
+import { Injectable, type ExecutionContext, type PipeTransform } from '@nestjs/common';
+import { MfaHttpException } from '../errors/mfa-http.exception.js';
+import { MfaHostAccess, type KnownPrincipal } from '../host/host-access.js';
+
+/** From the execution context to its principal; to be used as `@RequestContext(PrincipalPipe)`. */
+@Injectable()
+export class PrincipalPipe implements PipeTransform<ExecutionContext, Promise<KnownPrincipal>> {
+  constructor(private readonly host: MfaHostAccess) {}
+
+  async transform(context: ExecutionContext): Promise<KnownPrincipal> {
+    const principal = await this.host.principal(context);
+    if (!principal) throw new MfaHttpException('MFA_NOT_AUTHENTICATED');
+    return principal;
+  }
+}

@@ -1,0 +1,45 @@
+export { MfaModule, type MfaOptionsFactory } from './mfa.module.js';
+export type {
+  MfaAttemptOptions,
+  MfaBackupCodeOptions,
+  MfaChallengeOptions,
+  MfaCleanupOptions,
+  MfaExpiringTable,
+  MfaModuleExtras,
+  MfaOptions,
+  MfaTotpOptions,
+} from './options/mfa-options.js';
+export type { MfaKey } from './domain/secrets/key-ring.js';
+export type { TotpAlgorithm, TotpParameters } from './domain/authenticators/authenticator.js';
+
+export { MfaHost } from './host/mfa-host.js';
+export type { CompletedMfaLogin, CompletedStepUp, MfaMethod, MfaPrincipal } from './host/mfa-host.js';
+export type { MfaChange, MfaEvent, MfaEventType, MfaFailureReason } from './events/mfa-event.js';
+
+export { TotpService, type SecretOwner } from './totp/totp.service.js';
+export { MfaEnrollmentService, type MfaConfirmation, type MfaSetup } from './enrollment/enrollment.service.js';
+export type { ProofOffered } from './enrollment/fresh-proof.js';
+export { MfaBackupCodeService } from './enrollment/backup-code.service.js';
+export { MfaChallengeService, type IssueOptions } from './challenge/challenge.service.js';
+export { MfaChallenge, type MfaChallengeResult } from './challenge/mfa-challenge.js';
+export type { CookieResponse } from './challenge/challenge-cookie.js';
+export { MfaVerificationService } from './verification/verification.service.js';
+export { MfaStatusService, type MfaAuthenticatorView, type MfaStatus } from './status/status.service.js';
+export { MfaAdminService } from './admin/admin.service.js';
+export { MfaCleanupService, type MfaPurgeReport } from './cleanup/cleanup.service.js';
+
+export { MfaGuard } from './guard/mfa.guard.js';
+export { ChallengeRoute, CurrentChallenge, RequireMfa, SkipMfa, type RequireMfaOptions } from './guard/decorators.js';
+
+export { MfaError, type MfaErrorCode, type MfaErrorDetails } from './domain/mfa-error.js';
+export { MfaHttpException } from './errors/mfa-http.exception.js';
+export { MfaClock } from './domain/clock.js';
+
+export {
+  MFA_ENTITIES,
+  MfaAccountEntity,
+  MfaAuthenticatorEntity,
+  MfaBackupCodeEntity,
+  MfaUsageEntity,
+} from './persistence/entities/index.js';
+export { MFA_MIGRATIONS } from './persistence/migrations/index.js';

@@ -1,0 +1,159 @@
+import {
+  Module,
+  type ConfigurableModuleAsyncOptions,
+  type DynamicModule,
+  type OnModuleInit,
+  type Provider,
+  type Type,
+} from '@nestjs/common';
+import { APP_FILTER, APP_GUARD } from '@nestjs/core';
+import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
+import { MfaAdminService } from './admin/admin.service.js';
+import { ChallengeCookie, MFA_VERIFY_PATH } from './challenge/challenge-cookie.js';
+import { MfaChallengeService } from './challenge/challenge.service.js';
+import { MfaCleanupService } from './cleanup/cleanup.service.js';
+import { BackupCodeHasher } from './domain/backup-codes/backup-code-hash.js';
+import { processHashQueue } from './domain/backup-codes/hash-queue.js';
+import { MfaClock, SystemClock } from './domain/clock.js';
+import { MfaError } from './domain/mfa-error.js';
+import { MfaRandom, SystemRandom } from './domain/random.js';
+import { SecretBox } from './domain/secrets/secret-box.js';
+import { AuthenticatorConfirmation } from './enrollment/authenticator-confirmation.js';
+import { AuthenticatorRemoval } from './enrollment/authenticator-removal.js';
+import { AuthenticatorSetup } from './enrollment/authenticator-setup.js';
+import { BackupCodeIssuing } from './enrollment/backup-code-issuing.js';
+import { MfaBackupCodeService } from './enrollment/backup-code.service.js';
+import { MfaEnrollmentService } from './enrollment/enrollment.service.js';
+import { FreshProof } from './enrollment/fresh-proof.js';
+import { MfaEvents } from './events/mfa-events.js';
+import { MfaGuard } from './guard/mfa.guard.js';
+import { RouteGate } from './guard/route-gate.js';
+import { TokenExtractor } from './guard/token-extractor.js';
+import { MfaHostAccess } from './host/host-access.js';
+import { MfaHost } from './host/mfa-host.js';
+import { createMfaControllers } from './http/mfa.controllers.js';
+import { MfaExceptionFilter } from './http/mfa-exception.filter.js';
+import { loadedBuilds } from './loaded-build.js';
+import { ConfigurableModuleClass, MFA_OPTIONS } from './options/mfa.module-definition.js';
+import type { MfaModuleExtras, MfaOptions } from './options/mfa-options.js';
+import { MFA_RESOLVED_OPTIONS, resolveOptions } from './options/resolve-options.js';
+import { MFA_ENTITIES } from './persistence/entities/index.js';
+import { PersistenceCheck, persistenceProviders } from './persistence/providers.js';
+import { MfaStatusService } from './status/status.service.js';
+import { SecretReader } from './totp/secret-reader.js';
+import { TotpService } from './totp/totp.service.js';
+import { AttemptGate } from './verification/attempt-gate.js';
+import { CodeSpending } from './verification/code-spending.js';
+import { BackupCodeFactor } from './verification/factors/backup-code.factor.js';
+import { TotpFactor } from './verification/factors/totp.factor.js';
+import { MFA_FACTORS } from './verification/mfa-factor.js';
+import { MfaVerificationService } from './verification/verification.service.js';
+
+/** What the application's own code may inject. */
+const SERVICES = [
+  TotpService,
+  MfaEnrollmentService,
+  MfaBackupCodeService,
+  MfaChallengeService,
+  MfaVerificationService,
+  MfaStatusService,
+  MfaAdminService,
+  MfaCleanupService,
+];
+
+const PARTS: Provider[] = [
+  { provide: MFA_RESOLVED_OPTIONS, useFactory: resolveOptions, inject: [MFA_OPTIONS] },
+  { provide: MfaClock, useClass: SystemClock },
+  { provide: MfaRandom, useClass: SystemRandom },
+  {
+    provide: SecretBox,
+    useFactory: (options: ReturnType<typeof resolveOptions>, random: MfaRandom) =>
+      new SecretBox(options.keyRing, random),
+    inject: [MFA_RESOLVED_OPTIONS, MfaRandom],
+  },
+  {
+    provide: BackupCodeHasher,
+    useFactory: (random: MfaRandom) => new BackupCodeHasher(processHashQueue, random),
+    inject: [MfaRandom],
+  },
+  {
+    provide: MFA_FACTORS,
+    useFactory: (totp: TotpFactor, backupCode: BackupCodeFactor) => [totp, backupCode],
+    inject: [TotpFactor, BackupCodeFactor],
+  },
+  ...[MfaHostAccess, MfaEvents, SecretReader, ChallengeCookie, TokenExtractor, RouteGate],
+  ...[AttemptGate, CodeSpending, TotpFactor, BackupCodeFactor],
+  ...[FreshProof, AuthenticatorSetup, AuthenticatorConfirmation, AuthenticatorRemoval, BackupCodeIssuing],
+  { provide: APP_FILTER, useExisting: MfaExceptionFilter },
+  MfaExceptionFilter,
+  PersistenceCheck,
+];
+
+/** Options of a `useClass` or `useExisting` class. */
+export interface MfaOptionsFactory {
+  createMfaOptions(): MfaOptions | Promise<MfaOptions>;
+}
+
+export type MfaAsyncOptions = ConfigurableModuleAsyncOptions<MfaOptions, 'createMfaOptions'>;
+
+/** Multi-factor authentication for an application that keeps its own login. */
+@Module({})
+export class MfaModule implements OnModuleInit {
+  static forRoot(options: MfaOptions & MfaModuleExtras): DynamicModule {
+    return assemble(ConfigurableModuleClass.forRoot(options), options);
+  }
+
+  /** With `useFactory`, `useClass` or `useExisting` (a class with `createMfaOptions()`); the extras stand beside it. */
+  static forRootAsync(options: MfaAsyncOptions & MfaModuleExtras): DynamicModule {
+    return assemble(ConfigurableModuleClass.forRootAsync(options), options);
+  }
+
+  onModuleInit(): void {
+    const builds = loadedBuilds();
+    if (builds.length > 1) {
+      throw new MfaError('MFA_MISCONFIGURED', {
+        message: `MfaModule: both builds of nestjs-mfa are loaded (${builds.join(' and ')}), so its classes exist twice. Load it by \`import\` everywhere, or by \`require\` everywhere`,
+      });
+    }
+  }
+}
+
+function assemble(definition: DynamicModule, extras: MfaModuleExtras): DynamicModule {
+  const {
+    host,
+    imports = [],
+    isGlobal = true,
+    dataSource,
+    http = {},
+    publicRoute = [],
+    requireMfa = 'marked',
+  } = extras;
+  if (typeof host !== 'function') {
+    throw new MfaError('MFA_MISCONFIGURED', {
+      message: 'MfaModule: option `host` is missing; give a class that extends MfaHost and tells who is signed in',
+    });
+  }
+  const prefix = http === false ? '' : (http.prefix ?? 'mfa');
+  const stepUp = typeof (host.prototype as MfaHost).completeStepUp === 'function';
+  const controllers: Type[] = http === false ? [] : createMfaControllers({ prefix, publicRoute, stepUp });
+  return {
+    ...definition,
+    module: MfaModule,
+    global: isGlobal,
+    imports: [
+      ...new Set([...(definition.imports ?? []), ...imports]),
+      TypeOrmModule.forFeature(MFA_ENTITIES, dataSource),
+    ],
+    controllers,
+    providers: [
+      ...(definition.providers ?? []),
+      { provide: MfaHost, useClass: host },
+      { provide: MFA_VERIFY_PATH, useValue: `${prefix}/verify` },
+      ...persistenceProviders(getDataSourceToken(dataSource)),
+      ...PARTS,
+      ...SERVICES,
+      ...(requireMfa === 'everywhere' ? [{ provide: APP_GUARD, useClass: MfaGuard }] : []),
+    ],
+    exports: [...SERVICES, RouteGate, MfaClock],
+  };
+}

@@ -1,0 +1,130 @@
+import type { ExecutionContext } from '@nestjs/common';
+import { checkAttemptPolicy, DEFAULT_ATTEMPT_POLICY } from '../domain/attempts/attempt-budget.js';
+import type { AttemptPolicy } from '../domain/attempts/attempt-policy.js';
+import { TOTP_ALGORITHMS, type TotpParameters } from '../domain/authenticators/authenticator.js';
+import { MfaError } from '../domain/mfa-error.js';
+import { KeyRing } from '../domain/secrets/key-ring.js';
+import type { MfaAttemptOptions, MfaExpiringTable, MfaOptions } from './mfa-options.js';
+
+/** Options with every default filled in, in the units the code computes with. */
+export interface ResolvedMfaOptions {
+  issuer: string;
+  keyRing: KeyRing;
+  enrollment: 'password' | 'recent-sign-in' | 'session-only' | undefined;
+  setupLifetimeMs: number;
+  maxAuthenticators: number;
+  disableWithPassword: boolean;
+  acquireTimeoutMs: number;
+  totp: TotpParameters & { window: number };
+  challenge: {
+    lifetimeSeconds: number;
+    extractToken: ((context: ExecutionContext) => string | null | undefined) | undefined;
+    cookieName: string;
+    cookiePath: string | undefined;
+    cookieSecure: boolean;
+  };
+  backupCodes: { count: number; lowAt: number };
+  attempts: AttemptPolicy;
+  cleanup: { enabled: boolean; intervalMs: number; batchSize: number; tables: readonly MfaExpiringTable[] };
+}
+
+/** Injection token of {@link ResolvedMfaOptions}. */
+export const MFA_RESOLVED_OPTIONS = Symbol.for('nestjs-mfa:resolved-options');
+
+const ENROLLMENT_PROOFS = ['password', 'recent-sign-in', 'session-only'] as const;
+
+const misconfigured = (message: string) => new MfaError('MFA_MISCONFIGURED', { message: `MfaModule: ${message}` });
+
+/** `value`, or the default where it is left out; refuses what is no whole number of the range. */
+function whole(option: string, value: number | undefined, fallback: number, least: number, most: number): number {
+  const number = value ?? fallback;
+  if (Number.isInteger(number) && number >= least && number <= most) return number;
+  throw misconfigured(`option \`${option}\` must be a whole number from ${least} to ${most}`);
+}
+
+function oneOf<T extends string>(option: string, value: NoInfer<T>, allowed: readonly T[]): T {
+  if (allowed.includes(value)) return value;
+  throw misconfigured(`option \`${option}\` must be one of ${allowed.map((each) => `'${each}'`).join(', ')}`);
+}
+
+function resolveIssuer(issuer: unknown): string {
+  // A colon would end the issuer in the label of the Key URI (S20).
+  if (typeof issuer === 'string' && /^[^\p{Cc}\p{Cs}:]{1,64}$/u.test(issuer) && issuer.trim() === issuer) return issuer;
+  throw misconfigured(
+    'option `issuer` is missing or unusable; give the name that authenticator apps shall show: 1 to 64 characters, no colon, no control characters, no outer spaces',
+  );
+}
+
+function resolveAttempts(options: MfaAttemptOptions = {}): AttemptPolicy {
+  const base = DEFAULT_ATTEMPT_POLICY;
+  const policy: AttemptPolicy = {
+    maxFailures: options.maxFailures ?? base.maxFailures,
+    lockMs: options.lockSeconds === undefined ? base.lockMs : options.lockSeconds * 1000,
+    maxLockMs: options.maxLockSeconds === undefined ? base.maxLockMs : options.maxLockSeconds * 1000,
+    dailyBurst: options.dailyBurst ?? base.dailyBurst,
+    dailyRefill: options.dailyRefill ?? base.dailyRefill,
+    disableAfter: options.disableAfter ?? base.disableAfter,
+  };
+  checkAttemptPolicy(policy, 'attempts');
+  return policy;
+}
+
+function resolveCleanup(cleanup: MfaOptions['cleanup']): ResolvedMfaOptions['cleanup'] {
+  const options = cleanup === false ? {} : (cleanup ?? {});
+  return {
+    enabled: cleanup !== false,
+    // The longest delay that Node's timers take is 2^31 - 1 ms.
+    intervalMs: whole('cleanup.intervalSeconds', options.intervalSeconds, 300, 1, 2_147_483) * 1000,
+    batchSize: whole('cleanup.batchSize', options.batchSize, 1000, 1, 10_000),
+    tables: options.tables ?? [],
+  };
+}
+
+function resolveChallenge(options: NonNullable<MfaOptions['challenge']> = {}): ResolvedMfaOptions['challenge'] {
+  const cookieName = options.cookieName ?? 'mfa_token';
+  // RFC 6265 §4.1.1: a cookie name is a token, a path holds neither control characters nor a semicolon.
+  if (!/^[\w!#$%&'*+.^`|~-]+$/.test(cookieName)) throw misconfigured('option `challenge.cookieName` is no cookie name');
+  if (options.cookiePath !== undefined && !/^\/[^\p{Cc};]*$/u.test(options.cookiePath)) {
+    throw misconfigured('option `challenge.cookiePath` must be a path that begins with a slash');
+  }
+  return {
+    lifetimeSeconds: whole('challenge.lifetimeSeconds', options.lifetimeSeconds, 300, 30, 3600),
+    extractToken: options.extractToken,
+    cookieName,
+    cookiePath: options.cookiePath,
+    cookieSecure: options.cookieSecure ?? true,
+  };
+}
+
+/**
+ * Fills in every default and refuses what cannot work, naming the option and the remedy.
+ * @throws MfaError `MFA_MISCONFIGURED`
+ */
+export function resolveOptions(options: MfaOptions): ResolvedMfaOptions {
+  if (typeof options !== 'object' || options === null) {
+    throw misconfigured(
+      'no options were given; call forRoot({ issuer, keys, host }) or let the forRootAsync factory return { issuer, keys }',
+    );
+  }
+  const { totp = {}, backupCodes = {} } = options;
+  const count = whole('backupCodes.count', backupCodes.count, 10, 4, 20);
+  return {
+    issuer: resolveIssuer(options.issuer),
+    keyRing: new KeyRing(options.keys),
+    enrollment: options.enrollment && oneOf('enrollment', options.enrollment, ENROLLMENT_PROOFS),
+    setupLifetimeMs: whole('setupLifetimeSeconds', options.setupLifetimeSeconds, 600, 60, 3600) * 1000,
+    maxAuthenticators: whole('maxAuthenticators', options.maxAuthenticators, 5, 1, 10),
+    disableWithPassword: options.disableWithPassword ?? false,
+    acquireTimeoutMs: whole('acquireTimeoutSeconds', options.acquireTimeoutSeconds, 5, 1, 60) * 1000,
+    totp: {
+      algorithm: oneOf('totp.algorithm', totp.algorithm ?? 'SHA1', TOTP_ALGORITHMS),
+      digits: whole('totp.digits', totp.digits, 6, 6, 8),
+      periodSeconds: whole('totp.periodSeconds', totp.periodSeconds, 30, 10, 300),
+      window: whole('totp.window', totp.window, 1, 0, 10),
+    },
+    challenge: resolveChallenge(options.challenge),
+    backupCodes: { count, lowAt: whole('backupCodes.lowAt', backupCodes.lowAt, 3, 0, count) },
+    attempts: resolveAttempts(options.attempts),
+    cleanup: resolveCleanup(options.cleanup),
+  };
+}

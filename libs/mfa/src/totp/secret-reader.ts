@@ -1,0 +1,40 @@
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import type { Authenticator } from '../domain/authenticators/authenticator.js';
+import { isMfaError } from '../domain/mfa-error.js';
+import { SecretBox, type SealContext } from '../domain/secrets/secret-box.js';
+import { matchStep } from '../domain/totp/totp.js';
+import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+
+/** Opens what is stored sealed. What cannot be opened denies like a wrong code, and is logged for the operator (S3). */
+@Injectable()
+export class SecretReader {
+  private readonly logger = new Logger('nestjs-mfa');
+
+  constructor(
+    private readonly box: SecretBox,
+    @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
+  ) {}
+
+  /** The plaintext, or `null` when it cannot be opened. */
+  open(sealed: string, context: SealContext): Buffer | null {
+    try {
+      return this.box.open(sealed, context);
+    } catch (error) {
+      if (!isMfaError(error)) throw error;
+      this.logger.error(`A stored ${context.purpose} cannot be opened (row ${context.credentialId}): ${error.message}`);
+      return null;
+    }
+  }
+
+  /** The authenticator's secret in bytes, or `null` when it cannot be opened. */
+  secretOf({ id, userId, secret }: Authenticator): Buffer | null {
+    return this.open(secret, { purpose: 'totp-secret', userId, credentialId: id });
+  }
+
+  /** The step within the window whose code this is, or `null`. */
+  matchStep(authenticator: Authenticator, code: string, nowMs: number): number | null {
+    const secret = this.secretOf(authenticator);
+    if (!secret) return null;
+    return matchStep({ secret, code, parameters: authenticator, window: this.options.totp.window, nowMs });
+  }
+}

@@ -1,0 +1,45 @@
+import { Inject, Injectable } from '@nestjs/common';
+import type { MfaAccount } from '../domain/accounts/account.js';
+import { MfaAccountStore } from '../domain/accounts/account.store.js';
+import { retryAfterSeconds } from '../domain/attempts/attempt-budget.js';
+import type { AttemptFactor } from '../domain/attempts/attempt-policy.js';
+import { MfaClock } from '../domain/clock.js';
+import { MfaError } from '../domain/mfa-error.js';
+import { MfaEvents } from '../events/mfa-events.js';
+import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+
+/** Every guess passes here first: it is counted as failed before it is evaluated (S50). */
+@Injectable()
+export class AttemptGate {
+  constructor(
+    private readonly accounts: MfaAccountStore,
+    private readonly clock: MfaClock,
+    private readonly events: MfaEvents,
+    @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
+  ) {}
+
+  /**
+   * Reserves one attempt of the account at its epoch.
+   * @throws MfaError `MFA_LOCKED`; `MFA_CODE_REJECTED` when the account changed meanwhile
+   */
+  async reserve({ userId, epoch }: MfaAccount, factor: AttemptFactor): Promise<void> {
+    const nowMs = this.clock.nowMs();
+    const policy = this.options.attempts;
+    if ((await this.accounts.reserve({ userId, epoch, factor, policy, nowMs })) === true) return;
+    const now = await this.accounts.load(userId);
+    const wait = now && retryAfterSeconds(now.account.budgets[factor], policy, nowMs);
+    this.events.emit({
+      type: 'verification.failed',
+      userId,
+      factor,
+      reason: wait === null ? 'state_changed' : 'locked',
+    });
+    if (wait === null) throw new MfaError('MFA_CODE_REJECTED');
+    throw new MfaError('MFA_LOCKED', { retryAfterSeconds: wait });
+  }
+
+  /** Gives the reservation of a success back, and ends the run of failures. */
+  async settle(userId: string, factor: AttemptFactor): Promise<void> {
+    await this.accounts.settle(userId, factor, this.options.attempts);
+  }
+}

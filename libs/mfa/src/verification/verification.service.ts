@@ -1,0 +1,42 @@
+import { Injectable } from '@nestjs/common';
+import { MfaChallenge } from '../challenge/mfa-challenge.js';
+import { MfaAccountStore } from '../domain/accounts/account.store.js';
+import { MfaError } from '../domain/mfa-error.js';
+import { CLOCK_SKEW_MS } from '../domain/totp/replay.js';
+import { AnswersHttp } from '../errors/answers-http.decorator.js';
+import type { CompletedMfaLogin, CompletedStepUp } from '../host/mfa-host.js';
+import { toUserId } from '../host/user-id.js';
+import { CodeSpending } from './code-spending.js';
+
+/** Spends one code: for a login's second step, or for a step-up. Call it outside a database transaction. */
+@Injectable()
+@AnswersHttp()
+export class MfaVerificationService {
+  constructor(
+    private readonly accounts: MfaAccountStore,
+    private readonly spending: CodeSpending,
+  ) {}
+
+  /**
+   * Completes the login that `challenge` (of `MfaChallengeService.check`) stands for: code and mfa_token are spent
+   * together or not at all. Issuing the session is the caller's (the built-in route calls `MfaHost.completeLogin`).
+   * @throws MfaHttpException `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`, `MFA_BAD_REQUEST`
+   */
+  async verify(challenge: MfaChallenge, code: string): Promise<CompletedMfaLogin> {
+    // Remembered for longer than the token lives, by the clock of any instance (S34).
+    const expiresAtMs = challenge.expiresAt.getTime() + CLOCK_SKEW_MS;
+    const token = { kind: 'token', item: challenge.tokenId, expiresAtMs } as const;
+    return this.spending.spend(MfaChallenge.snapshotOf(challenge), code, token);
+  }
+
+  /**
+   * A signed-in user proves the second factor again. `amr` is what was proved now; add the session's own.
+   * @throws MfaHttpException `MFA_NOT_ENABLED`, and as `verify`
+   */
+  async stepUp(userId: string | number, code: string): Promise<CompletedStepUp> {
+    const id = toUserId(userId);
+    const snapshot = id === null ? null : await this.accounts.load(id);
+    if (!snapshot || snapshot.account.activeIds.length === 0) throw new MfaError('MFA_NOT_ENABLED');
+    return this.spending.spend(snapshot, code);
+  }
+}
