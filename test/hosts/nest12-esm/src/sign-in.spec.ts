@@ -1,0 +1,4 @@
+import { AppModule } from './app.module.js';
+import { describeSignIn } from './sign-in.flow.js';
+
+describeSignIn(AppModule);
