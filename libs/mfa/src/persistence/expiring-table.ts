@@ -47,15 +47,14 @@ export async function purgeExpiring(
 ): Promise<number> {
   const expiry = requireExpiryColumn(dataSource, table);
   const cutoff = persistedTime(dataSource, expiry.column, nowMs - (table.graceSeconds ?? 0) * 1_000);
-  return new StatementRunner(dataSource).withConnection(async (runner) => {
-    const purge = { ...expiry, dataSource, runner, cutoff };
-    const keys = await expiredKeys(purge, limit);
-    let removed = 0;
-    for (let start = 0; start < keys.length; start += KEYS_PER_DELETE) {
-      removed += await removeExpired(purge, keys.slice(start, start + KEYS_PER_DELETE));
-    }
-    return removed;
-  });
+  const statements = new StatementRunner(dataSource);
+  const keys = await statements.retried((runner) => expiredKeys({ ...expiry, dataSource, runner, cutoff }, limit));
+  let removed = 0;
+  for (let start = 0; start < keys.length; start += KEYS_PER_DELETE) {
+    const batch = keys.slice(start, start + KEYS_PER_DELETE);
+    removed += await statements.retried((runner) => removeExpired({ ...expiry, dataSource, runner, cutoff }, batch));
+  }
+  return removed;
 }
 
 /** Refuses a table that {@link purgeExpiring} could not clean with `MFA_MISCONFIGURED`, for use at start-up. */

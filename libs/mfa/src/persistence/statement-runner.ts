@@ -39,15 +39,21 @@ export class StatementRunner {
     this.acquireTimeoutMs = acquireTimeoutMs;
   }
 
-  /**
-   * The result of one statement. What failed for a moment only (deadlock, serialization, busy) wrote
-   * nothing and is tried again a few times; then it is `MFA_BUSY` (S30).
-   */
+  /** The result of one statement, {@link retried}. */
   async run(statement: Sql): Promise<StatementResult> {
     const rendered = render(statement, this.dialect);
+    return this.retried((runner) => execute(runner, rendered));
+  }
+
+  /**
+   * Does one statement's `work` on a connection outside every ambient transaction. What failed for a
+   * moment only (deadlock, serialization, busy) wrote nothing and is tried again a few times; then it
+   * is `MFA_BUSY` (S30).
+   */
+  async retried<T>(work: (runner: QueryRunner) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.withConnection((runner) => execute(runner, rendered));
+        return await this.withConnection(work);
       } catch (error) {
         if (!isRetriable(error)) throw error;
         if (attempt === ATTEMPTS) throw busy(error);
@@ -57,7 +63,7 @@ export class StatementRunner {
     }
   }
 
-  /** Does `work` on a connection outside every ambient transaction, and gives it back. */
+  /** The same, once. */
   async withConnection<T>(work: (runner: QueryRunner) => Promise<T>): Promise<T> {
     const runner = this.dataSource.createQueryRunner();
     await this.connect(runner);

@@ -1,0 +1,155 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DataSource, type DataSourceOptions, DefaultNamingStrategy, type EntityMetadata } from 'typeorm';
+import { MFA_ENTITIES } from '../../libs/mfa/src/persistence/entities/index.js';
+import { MFA_MIGRATIONS } from '../../libs/mfa/src/persistence/migrations/index.js';
+import { TypeOrmAccountStore, TypeOrmUsageStore } from '../../libs/mfa/src/persistence/stores/index.js';
+import { createDatabase, openMfaDataSource, type TestDatabase, testDatabases } from '../support/databases.js';
+
+const TABLES = ['mfa_account', 'mfa_authenticator', 'mfa_backup_code', 'mfa_usage'];
+const NOW = 1_800_000_000_000;
+
+/** Names everything in snake case, and prefixes the columns of embedded objects, as popular packages do. */
+class SnakeNamingStrategy extends DefaultNamingStrategy {
+  private snake = (name: string) => name.replace(/([a-z\d])([A-Z])/g, '$1_$2').toLowerCase();
+
+  override tableName(className: string, customName?: string): string {
+    return customName ?? this.snake(className);
+  }
+
+  override columnName(property: string, customName: string | undefined, prefixes: string[]): string {
+    return this.snake(prefixes.concat(customName ?? property).join('_'));
+  }
+}
+
+const SETTINGS: [string, Partial<DataSourceOptions>, string][] = [
+  ['plain settings', {}, ''],
+  ['an entity prefix', { entityPrefix: 'acme_' }, 'acme_'],
+  ['a naming strategy of the host', { namingStrategy: new SnakeNamingStrategy() }, ''],
+  ['a naming strategy and a prefix', { namingStrategy: new SnakeNamingStrategy(), entityPrefix: 'acme_' }, 'acme_'],
+];
+
+describe.each(testDatabases)('migrations on %s', (kind) => {
+  let database: TestDatabase;
+  let dataSource: DataSource | undefined;
+
+  beforeEach(async () => {
+    database = await createDatabase(kind);
+  });
+
+  afterEach(async () => {
+    if (dataSource?.isInitialized) await dataSource.destroy();
+    await database.drop();
+  });
+
+  const open = async (extra: Partial<DataSourceOptions>) => {
+    const options = { ...database.options, entities: MFA_ENTITIES, migrations: MFA_MIGRATIONS, ...extra };
+    return (dataSource = await new DataSource(options as DataSourceOptions).initialize());
+  };
+
+  /** What `migration:generate` would write: nothing, when entities and tables agree. */
+  const drift = async (source: DataSource) =>
+    (await source.driver.createSchemaBuilder().log()).upQueries.map(({ query }) => query);
+
+  const existing = async (source: DataSource, names: string[]) => {
+    const runner = source.createQueryRunner();
+    const found: string[] = [];
+    for (const name of names) if (await runner.hasTable(name)) found.push(name);
+    await runner.release();
+    return found;
+  };
+
+  it.each(SETTINGS)('go up, down and up again without drift, with %s', async (_, settings, prefix) => {
+    const source = await open(settings);
+    const names = TABLES.map((name) => prefix + name);
+    expect(await drift(source)).not.toEqual([]);
+
+    await source.runMigrations();
+    expect(await drift(source)).toEqual([]);
+    expect(await existing(source, names)).toEqual(names);
+
+    await source.undoLastMigration();
+    expect(await existing(source, names)).toEqual([]);
+
+    await source.runMigrations();
+    expect(await drift(source)).toEqual([]);
+    await storesWork(source);
+  });
+
+  it.each(['all', 'each', 'none'] as const)('run with the transaction mode "%s"', async (migrationsTransactionMode) => {
+    const source = await open({ migrationsTransactionMode });
+    await source.runMigrations({ transaction: migrationsTransactionMode });
+    expect(await drift(source)).toEqual([]);
+  });
+
+  it('agree with what synchronize makes', async () => {
+    const source = await open({ synchronize: true });
+    expect(await drift(source)).toEqual([]);
+    await storesWork(source);
+  });
+
+  it('refuse tables that synchronize made, and change nothing', async () => {
+    const source = await open({});
+    await source.synchronize();
+    const runner = source.createQueryRunner();
+    for (const name of TABLES.slice(0, 3)) await runner.dropTable(name);
+    await runner.release();
+    await expect(source.runMigrations()).rejects.toMatchObject({
+      code: 'MFA_MISCONFIGURED',
+      message: expect.stringMatching(/"mfa_usage" already exists.*synchronize.*drop the four mfa_\* tables.*record/s),
+    });
+    expect(await existing(source, TABLES)).toEqual(['mfa_usage']);
+  });
+
+  it.runIf(kind === 'postgres')('live in the schema of the DataSource', async () => {
+    const admin = await new DataSource(database.options).initialize();
+    await admin.query('CREATE SCHEMA auth');
+    await admin.destroy();
+    const source = await open({ schema: 'auth' } as Partial<DataSourceOptions>);
+    await source.runMigrations();
+    expect(
+      await existing(
+        source,
+        TABLES.map((name) => `auth.${name}`),
+      ),
+    ).toHaveLength(4);
+    expect(
+      await existing(
+        source,
+        TABLES.map((name) => `public.${name}`),
+      ),
+    ).toEqual([]);
+    expect(await drift(source)).toEqual([]);
+    await storesWork(source);
+  });
+
+  it.runIf(kind === 'mariadb')('S42 give user ids a binary collation', async () => {
+    const source = await openMfaDataSource(database);
+    const columns: { collation: string }[] = await source.query(
+      `SELECT COLLATION_NAME AS collation FROM information_schema.columns
+       WHERE TABLE_SCHEMA = DATABASE() AND COLUMN_NAME = 'user_id' AND TABLE_NAME LIKE 'mfa%'`,
+    );
+    expect(columns).toHaveLength(4);
+    expect(new Set(columns.map(({ collation }) => collation))).toEqual(new Set(['utf8mb4_bin']));
+    await source.destroy();
+  });
+
+  async function storesWork(source: DataSource): Promise<void> {
+    const accounts = new TypeOrmAccountStore(source);
+    await accounts.open('anna', NOW);
+    const token = { kind: 'token', item: 'token-id', expiresAtMs: NOW } as const;
+    const spent = { userId: 'anna', epoch: NOW, entries: [token], nowMs: NOW };
+    expect(await new TypeOrmUsageStore(source).spend(spent)).toBe(true);
+    expect(await accounts.load('anna', 'token-id')).toMatchObject({ tokenSpent: true });
+  }
+});
+
+it('S42 every entity and every column has a name of its own, independent of naming strategies', async () => {
+  const database = await createDatabase('sqlite');
+  const source = await openMfaDataSource(database);
+  const metadatas = MFA_ENTITIES.map((entity) => source.getMetadata(entity));
+  const unnamed = ({ columns, givenTableName }: EntityMetadata) =>
+    givenTableName === undefined || columns.some(({ givenDatabaseName }) => givenDatabaseName === undefined);
+  expect(metadatas.filter(unnamed)).toEqual([]);
+  await source.destroy();
+  await database.drop();
+});

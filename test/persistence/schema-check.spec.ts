@@ -1,0 +1,108 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Column, DataSource, type DataSourceOptions, Entity, PrimaryColumn } from 'typeorm';
+import { MFA_ENTITIES, MfaUsageEntity } from '../../libs/mfa/src/persistence/entities/index.js';
+import { MFA_MIGRATIONS } from '../../libs/mfa/src/persistence/migrations/index.js';
+import { checkSchema } from '../../libs/mfa/src/persistence/schema-check.js';
+import { createDatabase, openMfaDataSource, type TestDatabase, testDatabases } from '../support/databases.js';
+
+@Entity({ name: 'host_user' })
+class HostUser {
+  @PrimaryColumn({ type: 'int' })
+  id!: number;
+
+  @Column({ type: 'varchar', length: 20 })
+  name!: string;
+}
+
+describe.each(testDatabases)('schema check on %s', (kind) => {
+  let database: TestDatabase;
+  let dataSource: DataSource;
+  const logger = { warn: vi.fn<(message: string) => void>() };
+
+  beforeEach(async () => {
+    logger.warn.mockReset();
+    database = await createDatabase(kind);
+  });
+
+  afterEach(async () => {
+    vi.unstubAllEnvs();
+    await dataSource.destroy();
+    await database.drop();
+  });
+
+  const open = async (extra: Partial<DataSourceOptions> = {}) => {
+    const options = { ...database.options, entities: MFA_ENTITIES, ...extra } as DataSourceOptions;
+    dataSource = await new DataSource(options).initialize();
+  };
+  const warnings = () => logger.warn.mock.calls.map(([message]) => message);
+
+  it.each([
+    ['plain settings', {}],
+    ['another migrations table and a prefix', { migrationsTableName: 'host_migrations', entityPrefix: 'acme_' }],
+    ['synchronize beside the migrations', { synchronize: true, migrationsRun: true }],
+  ])('is silent after the migrations, with %s', async (_, extra) => {
+    dataSource = await openMfaDataSource(database, extra);
+    await checkSchema(dataSource, logger);
+    expect(warnings()).toEqual([]);
+  });
+
+  it('refuses a DataSource without the entities and tells both remedies', async () => {
+    await open({ entities: [HostUser, MfaUsageEntity] });
+    await expect(checkSchema(dataSource, logger)).rejects.toMatchObject({
+      code: 'MFA_MISCONFIGURED',
+      message: expect.stringMatching(/MfaAccountEntity, .*autoLoadEntities: true.*entities: \[\.\.\.MFA_ENTITIES/s),
+    });
+  });
+
+  it('refuses missing tables and tells the remedy', async () => {
+    await open();
+    await expect(checkSchema(dataSource, logger)).rejects.toMatchObject({
+      code: 'MFA_MISCONFIGURED',
+      message: expect.stringMatching(
+        /mfa_account" does not exist.*MFA_MIGRATIONS.*migration:run.*migrationsRun: true/s,
+      ),
+    });
+  });
+
+  it('refuses a table of an older version', async () => {
+    dataSource = await openMfaDataSource(database);
+    await dataSource.query('ALTER TABLE mfa_usage DROP COLUMN spent_at');
+    await expect(checkSchema(dataSource, logger)).rejects.toMatchObject({
+      code: 'MFA_MISCONFIGURED',
+      message: expect.stringMatching(/mfa_usage" lacks a column.*MFA_MIGRATIONS/s),
+    });
+  });
+
+  it('warns of tables that synchronize made', async () => {
+    await open({ synchronize: true });
+    await checkSchema(dataSource, logger);
+    expect(warnings()).toEqual([expect.stringMatching(/`synchronize` is on.*drop the mfa_\* tables/s)]);
+    expect(warnings()[0]?.includes('binary collation')).toBe(kind === 'mariadb');
+  });
+
+  it('warns of migrations that are not recorded', async () => {
+    await open();
+    await dataSource.synchronize();
+    await checkSchema(dataSource, logger);
+    expect(warnings()).toEqual([expect.stringMatching(/does not record CreateMfaTables\d{13}/)]);
+    await expect(dataSource.query('SELECT 1 FROM migrations')).rejects.toThrow();
+  });
+
+  it.each([
+    ['production', true],
+    ['development', false],
+  ])('S34b tells whether SQLite is shared in %s', async (environment, production) => {
+    vi.stubEnv('NODE_ENV', environment);
+    await open({ entities: [...MFA_ENTITIES, HostUser], migrations: MFA_MIGRATIONS, migrationsRun: true });
+    await checkSchema(dataSource, logger);
+    const expected = kind === 'sqlite' && production ? [expect.stringMatching(/DataSource and a file of its own/)] : [];
+    expect(warnings()).toEqual(expected);
+  });
+
+  it('accepts a SQLite DataSource of its own in production', async () => {
+    vi.stubEnv('NODE_ENV', 'production');
+    dataSource = await openMfaDataSource(database);
+    await checkSchema(dataSource, logger);
+    expect(warnings()).toEqual([]);
+  });
+});
