@@ -1,5 +1,6 @@
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
 import type { AccountSnapshot } from '../domain/accounts/account.js';
+import { OneAtATime } from '../domain/attempts/one-at-a-time.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { MfaEvents } from '../events/mfa-events.js';
@@ -25,6 +26,9 @@ export interface ProofOffered {
 /** Fresh proof before a change of factors (S12): a stolen older session alone changes nothing. */
 @Injectable()
 export class FreshProof {
+  /** A right password that is given twenty times at once is right twenty times (S14). */
+  private readonly passwords = new OneAtATime();
+
   constructor(
     private readonly spending: CodeSpending,
     private readonly gate: AttemptGate,
@@ -72,6 +76,15 @@ export class FreshProof {
         message: [`password must be a string of at most ${LONGEST_PASSWORD} characters`],
       });
     }
+    await this.passwords.run(principal.userId, () => this.checkPassword(snapshot, principal, password, context));
+  }
+
+  private async checkPassword(
+    snapshot: AccountSnapshot,
+    principal: KnownPrincipal,
+    password: string,
+    context?: ExecutionContext,
+  ): Promise<void> {
     await this.gate.reserve(snapshot.account, 'password');
     if ((await this.host.instance.verifyPassword?.(principal, password, context)) !== true) {
       this.events.emit({
