@@ -1,6 +1,6 @@
 import { post } from './api.js';
 import { CodeField } from './code-field.js';
-import { byId, clearProblem, fieldProblem, onSubmit } from './ui.js';
+import { byId, clearProblem, fieldProblem, notify, onSubmit } from './ui.js';
 
 const dialog = byId('code-dialog');
 const form = byId('code-dialog-form');
@@ -18,6 +18,7 @@ export function askForCode({ title, text, confirm, danger = false, submit }) {
   byId('code-dialog-confirm').className = danger ? 'danger' : 'primary';
   field.reset(['totp', 'backup_code']);
   clearProblem(form);
+  notify('');
   dialog.showModal();
   field.input.focus();
   return new Promise((resolve, reject) => (question = { submit, resolve, reject }));

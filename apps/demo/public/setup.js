@@ -12,6 +12,7 @@ let enabled = false;
 /** Begins an enrollment: with the password for the first authenticator, with a code for a further one. */
 export function startSetup(status) {
   enabled = status.enabled;
+  notify('');
   proofForm.reset();
   clearProblem(proofForm);
   byId('setup-proof-lead').textContent = enabled
@@ -27,7 +28,12 @@ onSubmit(proofForm, async ({ name, password }) => {
   const proof = enabled ? { code: proofCode.value } : { password };
   if (!enabled && password === '') throw fieldProblem('password', 'Enter your password.');
   if (enabled && proofCode.value === '') throw fieldProblem('code', 'Enter a code.');
-  const setup = await post('/mfa/totp/setup', { ...proof, ...(name.trim() && { name: name.trim() }) });
+  const setup = await post('/mfa/totp/setup', { ...proof, ...(name.trim() && { name: name.trim() }) }).catch(
+    (error) => {
+      if (enabled || error.code !== 'MFA_PROOF_REQUIRED') throw error;
+      throw fieldProblem('password', 'That is not your password.');
+    },
+  );
   proofForm.reset();
   showKey(setup);
 });

@@ -18,6 +18,7 @@ onSubmit(byId('sign-in-form'), async ({ email, password }) => {
   challenge = answer;
   byId('second-step-form').reset();
   clearProblem(byId('second-step-form'));
+  byId('second-step-who').textContent = email.trim();
   codeField.reset(answer.methods);
   show('second-step');
 });

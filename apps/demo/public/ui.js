@@ -43,6 +43,7 @@ export function onSubmit(form, submit) {
     event.preventDefault();
     if (form.ariaBusy === 'true') return;
     clearProblem(form);
+    notify('');
     form.ariaBusy = 'true';
     try {
       await submit(Object.fromEntries(new FormData(form)));
@@ -97,17 +98,20 @@ function countDown(problem, error) {
   };
   tick();
   problem.timer = setInterval(tick, 1_000);
-  problem.replaceChildren(reasonToWait(error), ' ', time);
+  problem.replaceChildren(reasonToWait(error, problem), ' ', time);
 }
 
-function reasonToWait({ code, message }) {
-  if (code === 'MFA_LOCKED') return 'Too many wrong attempts.';
+function reasonToWait({ code, message }, problem) {
+  if (code === 'MFA_LOCKED') {
+    const otherKind = [...problem.closest('form').querySelectorAll('[data-switch]')].some(isVisible);
+    return `Too many wrong attempts.${otherKind ? ' The other kind of code may still work.' : ''}`;
+  }
   return code === 'MFA_BUSY' ? 'The server is busy.' : message;
 }
 
 function duration(seconds) {
   if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min${seconds % 60 ? ` ${seconds % 60} s` : ''}`;
   return `${Math.floor(seconds / 3_600)} h ${Math.ceil((seconds % 3_600) / 60)} min`;
 }
 

@@ -1,14 +1,21 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsEmail, IsString, Length, Matches, MaxLength } from 'class-validator';
+import { IsEmail, IsString, Length, MaxLength } from 'class-validator';
 
-/** An address in one spelling: nobody means two accounts by `Ada@` and `ada@`. */
+/**
+ * An address in one spelling: nobody means two accounts by `Ada@` and `ada@`. What is no printable ASCII text is
+ * taken out before `IsEmail` sees it, which throws on lone surrogates.
+ */
+function normalized(value: unknown): string | undefined {
+  const email = typeof value === 'string' ? value.trim().toLowerCase() : '';
+  return /^[\x21-\x7e]{3,254}$/.test(email) ? email : undefined;
+}
+
 const Email = () =>
   applyDecorators(
     ApiProperty({ example: 'ada@example.com' }),
-    Transform(({ value }) => (typeof value === 'string' ? value.trim().toLowerCase() : value)),
-    Matches(/^[\x21-\x7e]+$/, { message: 'email must be written in ASCII characters' }),
+    Transform(({ value }) => normalized(value)),
     IsEmail({}, { message: 'email must be an e-mail address' }),
   );
 

@@ -11,13 +11,14 @@ import { VaultService } from './vault.service.js';
 @ApiBearerAuth()
 @ApiCookieAuth()
 @Controller('vault')
-@UseGuards(JsonOnlyGuard, SessionGuard)
+@UseGuards(JsonOnlyGuard)
 export class VaultController {
   constructor(private readonly vault: VaultService) {}
 
   @ApiOperation({ summary: 'For sessions that passed a second factor, however long ago' })
   @Get()
   @Header('Cache-Control', 'no-store')
+  @UseGuards(SessionGuard)
   @RequireMfa()
   async show(@CurrentSession() { userId, user }: UserSession) {
     return { owner: user.email, transfers: await this.vault.recent(userId) };
@@ -26,6 +27,7 @@ export class VaultController {
   @ApiOperation({ summary: 'For sessions that passed a second factor in the last five minutes' })
   @Post('transfer')
   @HttpCode(200)
+  @UseGuards(SessionGuard)
   @RequireMfa({ maxAgeSeconds: 300 })
   transfer(@CurrentSession() { userId }: UserSession, @Body() body: TransferDto) {
     return this.vault.transfer(userId, body);
