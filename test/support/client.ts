@@ -37,6 +37,21 @@ export class Client {
     return { authenticator, backupCodes: confirmed.body.backupCodes, id: setup.body.authenticatorId };
   }
 
+  /** A further authenticator, proved by a code of one that works. */
+  async enrollAnother(code: string, name?: string): Promise<{ authenticator: VirtualAuthenticator; id: string }> {
+    const setup = await this.post('/mfa/totp/setup', { code, name }).expect(200);
+    const authenticator = new VirtualAuthenticator(setup.body.otpauthUri, this.host.clock);
+    await this.post('/mfa/totp/confirm', { code: authenticator.code() }).expect(200);
+    this.host.clock.advance(30);
+    return { authenticator, id: setup.body.authenticatorId };
+  }
+
+  /** Both factors; the user in the new session. */
+  async signIn(code: string): Promise<Client> {
+    const answer = await this.verify(await this.login(), code).expect(200);
+    return new Client(this.host, this.userId, answer.body.accessToken);
+  }
+
   /** The first factor; the answer's `mfa_token`. */
   async login(): Promise<string> {
     const answer = await request(this.server).post('/login').send({ user: this.userId }).expect(201);

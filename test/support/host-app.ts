@@ -5,16 +5,22 @@ import {
   Module,
   Post,
   Body,
+  type DynamicModule,
   type ExecutionContext,
   type INestApplication,
+  type LoggerService,
+  type Provider,
   type Type,
 } from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Test, type TestingModuleBuilder } from '@nestjs/testing';
-import { TypeOrmModule } from '@nestjs/typeorm';
+import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
+import type { DataSource } from 'typeorm';
 import {
   MfaChallengeService,
+  MFA_ENTITIES,
   MfaClock,
   MfaHost,
   MfaModule,
@@ -78,8 +84,9 @@ export class AuthService {
 
 export const PASSWORD = 'correct horse battery staple';
 
+/** As little as a host can have: no password check, no step-up, nothing to be told. */
 @Injectable()
-export class TestHost extends MfaHost {
+export class BareHost extends MfaHost {
   constructor(protected readonly auth: AuthService) {
     super();
   }
@@ -95,6 +102,14 @@ export class TestHost extends MfaHost {
     return { accessToken: this.auth.state.signIn(userId, { mfaAt, amr: ['pwd', ...amr] }) };
   }
 
+  protected session(context: ExecutionContext): Session | undefined {
+    const { headers } = context.switchToHttp().getRequest<{ headers: { authorization?: string } }>();
+    return this.auth.state.sessions.get(headers.authorization?.replace('Bearer ', '') ?? '');
+  }
+}
+
+@Injectable()
+export class TestHost extends BareHost {
   override completeStepUp({ mfaAt, amr }: CompletedStepUp, context: ExecutionContext): unknown {
     Object.assign(this.session(context)!, { mfaAt, amr });
     return { renewed: true };
@@ -110,11 +125,6 @@ export class TestHost extends MfaHost {
 
   override notify(event: MfaEvent): void {
     this.auth.state.events.push(event);
-  }
-
-  private session(context: ExecutionContext): Session | undefined {
-    const { headers } = context.switchToHttp().getRequest<{ headers: { authorization?: string } }>();
-    return this.auth.state.sessions.get(headers.authorization?.replace('Bearer ', '') ?? '');
   }
 }
 
@@ -144,21 +154,28 @@ export class HostController {
 @Module({ providers: [AuthService, HostState], exports: [AuthService, HostState] })
 export class AuthModule {}
 
+/** For specs that enroll often and are not about backup codes: hashing them is what takes the time. */
+export const FEW_CODES = { backupCodes: { count: 4 } };
+
 export interface HostAppSetup {
   adapter?: Adapter;
   database?: DatabaseKind;
   /** Share a database with another application. */
   on?: TestDatabase;
   options?: Partial<MfaOptions & MfaModuleExtras>;
+  /** In place of `MfaModule.forRoot` with `options`. */
+  mfa?: DynamicModule;
   host?: Type<MfaHost>;
   controllers?: Type[];
-  imports?: Type[];
+  imports?: (Type | DynamicModule)[];
+  providers?: Provider[];
   /** Replaces providers before the application starts. */
   override?: (builder: TestingModuleBuilder) => TestingModuleBuilder;
   /** Changes the application before it listens. */
   configure?: (app: INestApplication) => void;
   /** Extra options of the DataSource. */
   dataSource?: Record<string, unknown>;
+  logger?: LoggerService;
 }
 
 export interface HostApp {
@@ -166,6 +183,8 @@ export interface HostApp {
   clock: FixedClock;
   state: HostState;
   database: TestDatabase;
+  /** The DataSource that holds the MFA tables. */
+  dataSource: DataSource;
   /** Ends the application, and its database unless it was given. */
   close(): Promise<void>;
 }
@@ -173,7 +192,34 @@ export interface HostApp {
 /** A small host application with the module in it, on a database of its own, with a clock that tests move. */
 export async function startHostApp(setup: HostAppSetup = {}): Promise<HostApp> {
   const database = setup.on ?? (await createDatabase(setup.database ?? 'sqlite'));
+  const drop = async () => (setup.on ? undefined : database.drop());
   const clock = new FixedClock();
+  let app: INestApplication | undefined;
+  try {
+    app = await createApp(setup, database, clock);
+    await app.init();
+    if (setup.adapter === 'fastify') await (app as NestFastifyApplication).getHttpAdapter().getInstance().ready();
+    await app.listen(0, '127.0.0.1');
+  } catch (error) {
+    await app?.close().catch(() => undefined);
+    await drop();
+    throw error;
+  }
+  const running = app;
+  return {
+    app,
+    clock,
+    state: app.get(HostState, { strict: false }),
+    database,
+    dataSource: app.get<DataSource>(getDataSourceToken(setup.options?.dataSource), { strict: false }),
+    close: async () => {
+      await running.close();
+      await drop();
+    },
+  };
+}
+
+async function createApp(setup: HostAppSetup, database: TestDatabase, clock: FixedClock): Promise<INestApplication> {
   const root = {
     imports: [
       TypeOrmModule.forRoot({
@@ -185,36 +231,46 @@ export async function startHostApp(setup: HostAppSetup = {}): Promise<HostApp> {
         ...setup.dataSource,
       } as never),
       AuthModule,
-      MfaModule.forRoot({
-        issuer: 'Acme',
-        keys: [TEST_KEY],
-        cleanup: false,
-        imports: [AuthModule],
-        host: setup.host ?? TestHost,
-        ...setup.options,
-      }),
+      setup.mfa ??
+        MfaModule.forRoot({
+          issuer: 'Acme',
+          keys: [TEST_KEY],
+          cleanup: false,
+          imports: [AuthModule],
+          host: setup.host ?? TestHost,
+          ...setup.options,
+        }),
       ...(setup.imports ?? []),
     ],
     controllers: [HostController, ...(setup.controllers ?? [])],
+    providers: setup.providers ?? [],
   };
   const builder = Test.createTestingModule(root).overrideProvider(MfaClock).useValue(clock);
+  const logger = setup.logger ?? false;
   const module = await (setup.override ? setup.override(builder) : builder).compile();
   const app: INestApplication =
     setup.adapter === 'fastify'
-      ? module.createNestApplication<NestFastifyApplication>(new FastifyAdapter(), { logger: false })
-      : module.createNestApplication<NestExpressApplication>({ logger: false });
+      ? module.createNestApplication<NestFastifyApplication>(new FastifyAdapter(), { logger })
+      : module.createNestApplication<NestExpressApplication>({ logger });
   setup.configure?.(app);
-  await app.init();
-  if (setup.adapter === 'fastify') await (app as NestFastifyApplication).getHttpAdapter().getInstance().ready();
-  await app.listen(0, '127.0.0.1');
-  return {
-    app,
-    clock,
-    state: app.get(HostState, { strict: false }),
-    database,
-    close: async () => {
-      await app.close();
-      if (!setup.on) await database.drop();
-    },
-  };
+  return app;
+}
+
+/** Every row of every MFA table, to be compared or searched. */
+export async function dumpTables({ dataSource }: HostApp): Promise<Record<string, object[]>> {
+  const tables = MFA_ENTITIES.map(async (entity) => {
+    const { tableName } = dataSource.getMetadata(entity);
+    return [tableName, await dataSource.query(`SELECT * FROM ${tableName}`)] as const;
+  });
+  return Object.fromEntries(await Promise.all(tables));
+}
+
+/** Any provider of the application, by the name of its class: for making a store of the library answer wrongly. */
+export function providerNamed<T extends object>({ app }: Pick<HostApp, 'app'>, name: string): T {
+  for (const { providers } of app.get(ModulesContainer).values()) {
+    for (const [token, { instance }] of providers) {
+      if (typeof token === 'function' && token.name === name) return instance as T;
+    }
+  }
+  throw new Error(`No provider is called ${name}`);
 }
