@@ -52,9 +52,14 @@ export class Client {
     return new Client(this.host, this.userId, answer.body.accessToken);
   }
 
+  /** The first factor. */
+  loginAnswer() {
+    return request(this.server).post('/login').send({ user: this.userId });
+  }
+
   /** The first factor; the answer's `mfa_token`. */
   async login(): Promise<string> {
-    const answer = await request(this.server).post('/login').send({ user: this.userId }).expect(201);
+    const answer = await this.loginAnswer().expect(201);
     return answer.body.mfa_token;
   }
 
