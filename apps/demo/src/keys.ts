@@ -36,12 +36,25 @@ function parseKey(entry: string, setting: string): DemoKey {
  * unreadable file is an error and never a reason for new keys.
  */
 export function keepKeys(file: string): DemoKey[] {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   try {
-    // `wx` lets one of two processes that start together write, and the other one read.
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    makeOnce(file);
+    return parseKeys(readFileSync(file, 'utf8').trim(), file);
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    throw new ConfigError(
+      'DATA_DIR',
+      `is no folder that can be written to (${code}); name another one, or give MFA_KEYS`,
+    );
+  }
+}
+
+/** `wx` lets one of two processes that start together write, and the other one read. */
+function makeOnce(file: string): void {
+  try {
     writeFileSync(file, `k1:${randomBytes(KEY_BYTES).toString('base64')}\n`, { flag: 'wx', mode: 0o600 });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
-  return parseKeys(readFileSync(file, 'utf8').trim(), file);
 }

@@ -1,8 +1,8 @@
 import 'reflect-metadata';
-import { ConfigError } from './config-error.js';
 import { loadConfig } from './config.js';
 import { createDemoApp } from './create-app.js';
 import { describeDatabase } from './database.js';
+import { explainStartProblem } from './start-problem.js';
 
 async function bootstrap(): Promise<void> {
   const config = loadConfig();
@@ -20,6 +20,6 @@ async function bootstrap(): Promise<void> {
 }
 
 bootstrap().catch((error: unknown) => {
-  console.error(error instanceof ConfigError ? `Cannot start: ${error.message}` : error);
+  console.error('Cannot start:', explainStartProblem(error));
   process.exit(1);
 });

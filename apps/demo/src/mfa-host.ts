@@ -1,5 +1,5 @@
 import { Injectable, type ExecutionContext } from '@nestjs/common';
-import { MfaHost, type CompletedMfaLogin, type CompletedStepUp, type MfaEvent, type MfaPrincipal } from 'nestjs-mfa';
+import { MfaHost, type CompletedMfaLogin, type CompletedStepUp, type MfaChange, type MfaPrincipal } from 'nestjs-mfa';
 import { AuthService } from './accounts/auth.service.js';
 import { SessionCookie, type CookieRequest } from './accounts/session-cookie.js';
 import { readSessionToken } from './accounts/session-token.js';
@@ -47,12 +47,17 @@ export class DemoMfaHost extends MfaHost {
     return this.users.hasPassword(String(userId), password);
   }
 
-  /** Whoever changed the factors stays signed in here; every other session of the user ends. */
-  override async revokeSessions(userId: string, context?: ExecutionContext): Promise<void> {
+  /**
+   * Whoever changed the factors stays signed in; the user's other sessions end. A new authenticator ends none: a
+   * session from before has no second factor, and is asked for one where that matters.
+   */
+  override async revokeSessions(
+    userId: string,
+    context: ExecutionContext | undefined,
+    change: MfaChange,
+  ): Promise<void> {
+    if (change === 'authenticator.confirmed') return;
     await this.sessions.closeOthers(userId, context && readSessionToken(context));
-  }
-
-  override async notify({ type, userId }: MfaEvent): Promise<void> {
-    if (type === 'mfa.disabled') await this.sessions.forgetSecondFactors(userId);
+    if (change === 'mfa.disabled') await this.sessions.forgetSecondFactors(userId);
   }
 }
