@@ -20,12 +20,20 @@ const tsc = require.resolve('typescript/bin/tsc');
 async function onPostgres(statement) {
   const client = new pg.Client({ host: '127.0.0.1', user: 'postgres', database: 'postgres' });
   await client.connect();
-  await client.query(statement).finally(() => client.end());
+  try {
+    await client.query(statement);
+  } finally {
+    await client.end();
+  }
 }
 
 async function onMariadb(statement) {
   const connection = await mysql.createConnection({ host: '127.0.0.1', user: 'root' });
-  await connection.query(statement).finally(() => connection.end());
+  try {
+    await connection.query(statement);
+  } finally {
+    await connection.end();
+  }
 }
 
 const DATABASES = [
