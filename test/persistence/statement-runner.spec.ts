@@ -1,0 +1,183 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { type DataSource, QueryFailedError } from 'typeorm';
+import { MfaAccountEntity } from '../../libs/mfa/src/persistence/entities/index.js';
+import { render, raw, sql, type SqlDialect } from '../../libs/mfa/src/persistence/sql.js';
+import { StatementRunner } from '../../libs/mfa/src/persistence/statement-runner.js';
+import { TypeOrmAccountStore, TypeOrmUsageStore } from '../../libs/mfa/src/persistence/stores/index.js';
+import { createDatabase, openMfaDataSource, testDatabases } from '../support/databases.js';
+
+const NOW = 1_800_000_000_000;
+const WON = { affected: 1, records: [] };
+
+/** A DataSource whose statements end as told, one outcome after another; the last one repeats. */
+function scripted(type: string, outcomes: unknown[]) {
+  const release = vi.fn<() => Promise<void>>(async () => undefined);
+  const query = vi.fn<() => Promise<unknown>>(async () => {
+    const outcome = outcomes.length > 1 ? outcomes.shift() : outcomes[0];
+    if (outcome instanceof Error) throw outcome;
+    return outcome;
+  });
+  const runner = { connect: async () => undefined, query, release };
+  const dataSource = {
+    options: { type },
+    driver: { escape: (name: string) => `"${name}"` },
+    getMetadata: () => ({ tablePath: 'mfa_table' }),
+    createQueryRunner: () => runner,
+  };
+  return { dataSource: dataSource as unknown as DataSource, query, release };
+}
+
+const failure = (driverError: object) =>
+  new QueryFailedError('UPDATE …', [], Object.assign(new Error('driver says no'), driverError));
+
+const TRANSIENT: [string, string, object][] = [
+  ['serialization_failure', 'postgres', { code: '40001' }],
+  ['deadlock_detected', 'postgres', { code: '40P01' }],
+  ['in_failed_sql_transaction', 'postgres', { code: '25P02' }],
+  ['lock wait timeout', 'mariadb', { errno: 1205, code: 'ER_LOCK_WAIT_TIMEOUT' }],
+  ['deadlock', 'mysql', { errno: 1213, code: 'ER_LOCK_DEADLOCK' }],
+  ['record changed', 'mariadb', { errno: 1020, code: 'ER_CHECKREAD' }],
+  ['busy', 'better-sqlite3', { code: 'SQLITE_BUSY' }],
+  ['busy, by its message', 'sqlite', { code: 'SQLITE_ERROR', message: 'SQLITE_BUSY: database is locked' }],
+  ['locked', 'sqljs', { message: 'database table is locked: mfa_usage' }],
+];
+
+const spending = {
+  userId: 'anna',
+  epoch: 1,
+  entries: [{ kind: 'token', item: 'x', expiresAtMs: NOW } as const],
+  nowMs: NOW,
+};
+
+describe.each(TRANSIENT)('S30 %s (%s)', (_, type, error) => {
+  it('is tried again, and only what is written then counts', async () => {
+    const { dataSource, query, release } = scripted(type, [failure(error), failure(error), WON]);
+    expect(await new TypeOrmUsageStore(dataSource).spend(spending)).toBe(true);
+    expect([query.mock.calls.length, release.mock.calls.length]).toEqual([3, 3]);
+  });
+
+  it('never turns into acceptance when it stays', async () => {
+    const { dataSource, query, release } = scripted(type, [failure(error)]);
+    const busy = { code: 'MFA_BUSY', details: { retryAfterSeconds: 1 } };
+    await expect(new TypeOrmUsageStore(dataSource).spend(spending)).rejects.toMatchObject(busy);
+    await expect(new TypeOrmAccountStore(dataSource).commit('anna', 1, {})).rejects.toMatchObject(busy);
+    expect(release.mock.calls.length).toBe(query.mock.calls.length);
+    expect(query.mock.calls.length).toBeLessThan(20);
+  });
+});
+
+describe('S29 what a statement answers', () => {
+  it.each([
+    ['postgres', { code: '23505' }],
+    ['mysql', { errno: 1062, code: 'ER_DUP_ENTRY' }],
+    ['better-sqlite3', { code: 'SQLITE_CONSTRAINT_PRIMARYKEY' }],
+    ['better-sqlite3', { code: 'SQLITE_CONSTRAINT_UNIQUE' }],
+    ['sqlite', { code: 'SQLITE_CONSTRAINT', message: 'UNIQUE constraint failed: mfa_usage.user_id' }],
+  ])('takes a unique violation of %s for a lost race', async (type, error) => {
+    const { dataSource, query } = scripted(type, [failure(error)]);
+    expect(await new TypeOrmUsageStore(dataSource).spend(spending)).toBe(false);
+    expect(query).toHaveBeenCalledOnce();
+  });
+
+  it.each([[{ affected: 0 }], [{ affected: 2 }], [{ affected: undefined }], [{}]])(
+    'accepts nothing when the driver counts %j',
+    async (result) => {
+      const { dataSource } = scripted('postgres', [result]);
+      expect(await new TypeOrmUsageStore(dataSource).spend(spending)).toBe(false);
+      expect(await new TypeOrmAccountStore(dataSource).commit('anna', 1, {})).toBe(false);
+    },
+  );
+
+  it.each([{ code: '23514' }, { code: 'ECONNRESET' }, { code: 'SQLITE_CONSTRAINT_NOTNULL' }, {}])(
+    'lets every other error through, once: %j',
+    async (error) => {
+      const { dataSource, query, release } = scripted('postgres', [failure(error)]);
+      await expect(new TypeOrmUsageStore(dataSource).spend(spending)).rejects.toThrow('driver says no');
+      expect([query.mock.calls.length, release.mock.calls.length]).toEqual([1, 1]);
+    },
+  );
+
+  it.each([
+    ['a full server', { code: '53300' }],
+    ["the pool's own deadline", { message: 'timeout exceeded when trying to connect' }],
+  ])('answers MFA_BUSY for %s', async (_, error) => {
+    const { dataSource } = scripted('postgres', [WON]);
+    const runner = dataSource.createQueryRunner();
+    runner.connect = () => Promise.reject(Object.assign(new Error('no'), error));
+    await expect(new StatementRunner(dataSource).run(sql`SELECT 1`)).rejects.toMatchObject({ code: 'MFA_BUSY' });
+  });
+
+  it('refuses a database that it does not know', () => {
+    const { dataSource } = scripted('oracle', [WON]);
+    const message = expect.stringMatching(/type "oracle".*postgres, mysql/);
+    expect(() => new StatementRunner(dataSource)).toThrow(
+      expect.objectContaining({ code: 'MFA_MISCONFIGURED', message }),
+    );
+  });
+});
+
+describe('SQL text', () => {
+  const dialect = (family: 'postgres' | 'sqlite'): SqlDialect => ({
+    family,
+    integer: raw('bigint'),
+    placeholder: (position) => (family === 'postgres' ? `$${position}` : '?'),
+    table: ({ name }) => `"${name}"`,
+  });
+  const statement = sql`UPDATE ${MfaAccountEntity} SET ${raw('epoch')} = ${1} ${sql`WHERE a = ${"'; --"} AND b = ${null}`}`;
+
+  it.each([
+    ['postgres', 'UPDATE "MfaAccountEntity" SET epoch = $1 WHERE a = $2 AND b = $3'],
+    ['sqlite', 'UPDATE "MfaAccountEntity" SET epoch = ? WHERE a = ? AND b = ?'],
+  ] as const)('binds every value on %s', (family, text) => {
+    expect(render(statement, dialect(family))).toEqual({ text, parameters: [1, "'; --", null] });
+  });
+
+  it.each([[{ id: 1 }], [['x']], [undefined], [Number.NaN], [true]])(
+    'S24 refuses to bind %j, which a driver might expand',
+    (value) => {
+      expect(() => render(sql`SELECT ${value as never}`, dialect('sqlite'))).toThrow(TypeError);
+    },
+  );
+});
+
+describe.runIf(testDatabases.includes('postgres'))('S30 on PostgreSQL with serializable isolation', () => {
+  const cleanups: (() => Promise<void>)[] = [];
+  afterEach(async () => {
+    for (const cleanup of cleanups.splice(0)) await cleanup();
+  });
+
+  it('serialization failures are tried again, and one of 30 commits and one of 30 spendings win', async () => {
+    const database = await createDatabase('postgres');
+    cleanups.push(database.drop);
+    const extra = { options: '-c default_transaction_isolation=serializable' };
+    const source = await openMfaDataSource(database, { extra });
+    cleanups.unshift(() => source.destroy());
+    const [accounts, usage] = [new TypeOrmAccountStore(source), new TypeOrmUsageStore(source)];
+    await accounts.open('anna', NOW);
+    const race = async (call: () => Promise<boolean>) =>
+      (await Promise.all(Array.from({ length: 30 }, call))).filter(Boolean).length;
+    expect(await race(() => usage.spend({ ...spending, epoch: NOW }))).toBe(1);
+    expect(await race(() => accounts.commit('anna', NOW, { pendingId: 'p' }))).toBe(1);
+  });
+});
+
+it('S30 SQLite locked by another process is waited for, then MFA_BUSY, and nothing is spent', async () => {
+  const database = await createDatabase('sqlite');
+  const [source, other] = [
+    await openMfaDataSource(database, { timeout: 5 } as object),
+    await openMfaDataSource(database),
+  ];
+  const [accounts, usage] = [new TypeOrmAccountStore(source), new TypeOrmUsageStore(source)];
+  await accounts.open('anna', NOW);
+
+  await other.query('BEGIN IMMEDIATE');
+  await expect(usage.spend({ ...spending, epoch: NOW })).rejects.toMatchObject({ code: 'MFA_BUSY' });
+  const waiting = usage.spend({ ...spending, epoch: NOW });
+  await sleep(10);
+  await other.query('ROLLBACK');
+  expect(await waiting).toBe(true);
+
+  await Promise.all([source.destroy(), other.destroy()]);
+  await database.drop();
+});
