@@ -39,8 +39,9 @@ export interface ControllerOptions {
 
 /** The built-in controllers: thin, and made anew for every `forRoot`, since prefix and decorators differ. */
 export function createMfaControllers({ prefix, publicRoute, stepUp }: ControllerOptions): Type[] {
+  // No MfaGuard here: @ChallengeRoute() brings it, and each one reads the account.
   @Controller(prefix)
-  @UseGuards(JsonOnlyGuard, MfaGuard)
+  @UseGuards(JsonOnlyGuard)
   @UseFilters(MfaExceptionFilter, BadRequestFilter)
   class MfaVerificationController {
     constructor(
