@@ -1,14 +1,16 @@
 import { BadRequestException, Catch, Injectable, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { MfaHttpException } from '../errors/mfa-http.exception.js';
+import { MfaError } from '../domain/mfa-error.js';
+import { MfaHttpException, toHttp } from '../errors/mfa-http.exception.js';
 
-/** Writes an `MfaHttpException` with its headers, wherever in the application it was thrown. */
-@Catch(MfaHttpException)
+/** Writes an error of this library with its headers, wherever in the application it was thrown. */
+@Catch(MfaHttpException, MfaError)
 @Injectable()
-export class MfaExceptionFilter implements ExceptionFilter<MfaHttpException> {
+export class MfaExceptionFilter implements ExceptionFilter<MfaHttpException | MfaError> {
   constructor(protected readonly adapterHost: HttpAdapterHost) {}
 
-  catch(exception: MfaHttpException, host: ArgumentsHost): unknown {
+  catch(thrown: MfaHttpException | MfaError, host: ArgumentsHost): unknown {
+    const exception = toHttp(thrown) as MfaHttpException;
     // Other transports have their own shape of an error.
     if (host.getType() !== 'http') return exception;
     const { httpAdapter } = this.adapterHost;

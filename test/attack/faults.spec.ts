@@ -1,0 +1,193 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Response } from 'supertest';
+import { MfaClock, MfaHost } from 'nestjs-mfa';
+import { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account.store.js';
+import { MfaAuthenticatorStore } from '../../libs/mfa/src/domain/authenticators/authenticator.store.js';
+import { BackupCodeHasher } from '../../libs/mfa/src/domain/backup-codes/backup-code-hash.js';
+import { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
+import { MfaError } from '../../libs/mfa/src/domain/mfa-error.js';
+import { MfaRandom } from '../../libs/mfa/src/domain/random.js';
+import { SecretBox } from '../../libs/mfa/src/domain/secrets/secret-box.js';
+import { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
+import { Client } from '../support/client.js';
+import { PASSWORD, startHostApp, type HostApp } from '../support/host-app.js';
+import { VirtualAuthenticator } from 'nestjs-mfa/testing';
+
+const PARTS = {
+  accounts: MfaAccountStore,
+  authenticators: MfaAuthenticatorStore,
+  codes: MfaBackupCodeStore,
+  usage: MfaUsageStore,
+  box: SecretBox,
+  hasher: BackupCodeHasher,
+  clock: MfaClock,
+  random: MfaRandom,
+  host: MfaHost,
+};
+
+type Mode = 'throws' | 'answers undefined' | 'hangs until a deadline';
+
+/** What fails, and how. */
+let fault: { part: string; method: string; mode: Mode } | null = null;
+let struck = 0;
+
+function fail(mode: Mode): unknown {
+  struck += 1;
+  if (mode === 'throws') throw new Error('injected fault');
+  if (mode === 'answers undefined') return undefined;
+  return sleep(100).then(() => Promise.reject(new MfaError('MFA_BUSY', { retryAfterSeconds: 1 })));
+}
+
+/** Lets one method fail while `fault` names it. */
+function makeBreakable(instance: object, part: string, method: string): void {
+  const real = (Reflect.get(instance, method) as (...args: unknown[]) => unknown).bind(instance);
+  const breakable = (...args: unknown[]) =>
+    fault?.part === part && fault.method === method ? fail(fault.mode) : real(...args);
+  Object.defineProperty(instance, method, { value: breakable, configurable: true });
+}
+
+type Flow =
+  'verify' | 'verify by backup code' | 'step up' | 'guarded route' | 'setup' | 'confirm' | 'regenerate' | 'disable';
+type Fault = readonly [part: keyof typeof PARTS, method: string, flow: Flow, modes?: 'or undefined' | 'is synchronous'];
+
+/** Each method that the flow calls; `undefined` is a fault only where something is answered. */
+const FAULTS: Fault[] = [
+  ['accounts', 'load', 'verify', 'or undefined'],
+  ['accounts', 'reserve', 'verify', 'or undefined'],
+  ['accounts', 'settle', 'verify'],
+  ['usage', 'spend', 'verify', 'or undefined'],
+  ['authenticators', 'touch', 'verify'],
+  ['box', 'open', 'verify', 'is synchronous'],
+  ['clock', 'nowMs', 'verify', 'is synchronous'],
+  ['host', 'completeLogin', 'verify'],
+  ['codes', 'list', 'verify by backup code', 'or undefined'],
+  ['codes', 'markUsed', 'verify by backup code'],
+  ['hasher', 'match', 'verify by backup code', 'or undefined'],
+  ['host', 'principal', 'step up', 'or undefined'],
+  ['host', 'completeStepUp', 'step up'],
+  ['host', 'principal', 'guarded route', 'or undefined'],
+  ['clock', 'nowMs', 'guarded route', 'is synchronous'],
+  ['host', 'verifyPassword', 'setup', 'or undefined'],
+  ['accounts', 'open', 'setup'],
+  ['accounts', 'commit', 'setup', 'or undefined'],
+  ['authenticators', 'add', 'setup'],
+  ['box', 'seal', 'setup', 'is synchronous'],
+  ['random', 'bytes', 'setup', 'is synchronous'],
+  ['random', 'id', 'setup', 'is synchronous'],
+  ['hasher', 'hashSet', 'confirm', 'or undefined'],
+  ['codes', 'add', 'confirm'],
+  ['accounts', 'commit', 'confirm', 'or undefined'],
+  ['authenticators', 'confirm', 'confirm'],
+  ['codes', 'expire', 'confirm'],
+  ['host', 'revokeSessions', 'confirm'],
+  ['hasher', 'hashSet', 'regenerate', 'or undefined'],
+  ['accounts', 'commit', 'regenerate', 'or undefined'],
+  ['codes', 'remove', 'regenerate'],
+  ['authenticators', 'expire', 'disable'],
+  ['accounts', 'commit', 'disable', 'or undefined'],
+  ['authenticators', 'remove', 'disable'],
+  ['codes', 'remove', 'disable'],
+  ['host', 'revokeSessions', 'disable'],
+];
+
+const CASES = FAULTS.flatMap(([part, method, flow, modes]) =>
+  (['throws', 'hangs until a deadline', 'answers undefined'] as const)
+    .filter(
+      (mode) => mode === 'throws' || (mode === 'answers undefined' ? modes !== undefined : modes !== 'is synchronous'),
+    )
+    .map((mode) => ({ part, method, flow, mode })),
+);
+
+describe('one fault at a time', () => {
+  let host: HostApp;
+  let users = 0;
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown) => void unhandled.push(reason);
+
+  beforeAll(async () => {
+    process.on('unhandledRejection', note);
+    host = await startHostApp();
+    for (const [part, method] of FAULTS) {
+      const instance = host.app.get<object>(PARTS[part] as never, { strict: false });
+      if (!Object.hasOwn(instance, method)) makeBreakable(instance, part, method);
+    }
+  });
+  afterAll(async () => {
+    process.off('unhandledRejection', note);
+    await host.close();
+  });
+  beforeEach(() => {
+    struck = 0;
+    unhandled.length = 0;
+  });
+  afterEach(() => {
+    fault = null;
+  });
+
+  /** What the flow does while the fault is on, on a user that is ready for it. */
+  async function prepare(
+    flow: Flow,
+    user: Client,
+  ): Promise<{ act: () => PromiseLike<Response>; device?: VirtualAuthenticator }> {
+    if (flow === 'setup') return { act: () => user.post('/mfa/totp/setup', { password: PASSWORD }) };
+    if (flow === 'confirm') {
+      const { body } = await user.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
+      const device = new VirtualAuthenticator(body.otpauthUri, host.clock);
+      const code = device.code();
+      return { act: () => user.post('/mfa/totp/confirm', { code }), device };
+    }
+    const { authenticator, backupCodes } = await user.enroll();
+    const token = await user.login();
+    // Now, for the clock itself may be what fails.
+    const code = authenticator.code();
+    const mfaAt = new Date(host.clock.nowMs());
+    const device = authenticator;
+    const session = new Client(host, user.userId, host.state.signIn(user.userId, { mfaAt, amr: ['mfa'] }));
+    switch (flow) {
+      case 'verify':
+        return { act: () => user.verify(token, code), device };
+      case 'verify by backup code':
+        return { act: () => user.verify(token, backupCodes[0]), device };
+      case 'step up':
+        return { act: () => user.post('/mfa/step-up', { code }), device };
+      case 'guarded route':
+        return { act: () => session.get('/transfers'), device };
+      case 'regenerate':
+        return { act: () => user.post('/mfa/backup-codes/regenerate', { code }), device };
+      case 'disable':
+        return { act: () => user.post('/mfa/disable', { code }), device };
+    }
+  }
+
+  it.each(CASES)(
+    'S45 $flow: when $method of $part $mode, nothing is accepted, nothing is spent twice, nobody is locked out',
+    async ({ part, method, flow, mode }) => {
+      const user = new Client(host, `faulty-${(users += 1)}`);
+      const { act, device } = await prepare(flow, user);
+
+      fault = { part, method, mode };
+      const answer = await act();
+      fault = null;
+      expect(struck, 'the fault was met').toBeGreaterThan(0);
+      expect(answer.status).toBeGreaterThanOrEqual(400);
+      expect(answer.body).not.toHaveProperty('accessToken');
+      expect(answer.body).not.toHaveProperty('backupCodes');
+      if (mode === 'hangs until a deadline') expect(answer.status).toBe(503);
+
+      // The same once more: a code that was spent stays so, and succeeds once at the most.
+      const again = await act();
+      const third = await act();
+      const repeatable = flow === 'setup' || flow === 'guarded route';
+      if (!repeatable) expect([again, third].filter(({ status }) => status === 200).length).toBeLessThanOrEqual(1);
+      expect(again.status).toBeLessThan(500);
+
+      // The owner gets in with the next code.
+      host.clock.advance(60);
+      if (device && (await user.get('/mfa/status')).body.enabled) {
+        await user.verify(await user.login(), device.code()).expect(200);
+      }
+      expect(unhandled).toEqual([]);
+    },
+  );
+});
