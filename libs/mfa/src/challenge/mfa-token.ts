@@ -1,5 +1,6 @@
 import jwt from 'jsonwebtoken';
 import type { KeyRing } from '../domain/secrets/key-ring.js';
+import { toUserId } from '../host/user-id.js';
 
 /** Pinned: nothing in a token chooses its algorithm (S40; RFC 8725 §3.1). */
 const ALGORITHM = 'HS256';
@@ -7,6 +8,8 @@ const ALGORITHM = 'HS256';
 const TYPE = 'mfa+jwt';
 const AUDIENCE = 'nestjs-mfa:verify';
 const LONGEST_TOKEN = 4096;
+/** Printable ASCII: whatever else might pass for an equal string in a database is none (S42). */
+const TOKEN_ID = /^[\x21-\x7E]{1,64}$/;
 
 /** What an mfa_token says. */
 export interface MfaTokenClaims {
@@ -73,8 +76,8 @@ function readHeader(token: string): jwt.JwtHeader | null {
 function toClaims(payload: string | jwt.JwtPayload, { lifetimeSeconds, nowMs }: TokenTerms): MfaTokenClaims | null {
   if (typeof payload === 'string') return null;
   const { sub, jti, epc, iat, exp } = payload;
-  const strings = typeof sub === 'string' && sub !== '' && typeof jti === 'string' && jti !== '' && jti.length <= 64;
-  if (!strings || !Number.isSafeInteger(epc) || !Number.isInteger(iat) || !Number.isInteger(exp)) return null;
+  if (typeof sub !== 'string' || toUserId(sub) !== sub || typeof jti !== 'string' || !TOKEN_ID.test(jti)) return null;
+  if (!Number.isSafeInteger(epc) || !Number.isInteger(iat) || !Number.isInteger(exp)) return null;
   const lived = exp! - iat!;
   // A minute of clock skew between instances; a longer life than ours is a foreign token.
   if (lived <= 0 || lived > lifetimeSeconds || iat! * 1000 > nowMs + 60_000) return null;
