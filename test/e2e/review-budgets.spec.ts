@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MfaAdminService } from 'nestjs-mfa';
 import { processHashQueue, defaultHashConcurrency } from '../../libs/mfa/src/domain/backup-codes/hash-queue.js';
-import { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
+import { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account.store.js';
 import { Client } from '../support/client.js';
 import { testDatabases } from '../support/databases.js';
 import { startHostApp, type HostApp } from '../support/host-app.js';
@@ -77,26 +77,27 @@ describe.each(testDatabases)('review: double submissions on %s', (kind) => {
     await host.close();
   });
 
-  /** Holds every spending back until `count` of them are there, as a slower network would by itself. */
-  function meet(count: number): void {
-    const usage = host.app.get(MfaUsageStore, { strict: false });
-    const spend = usage.spend.bind(usage);
-    let waiting: (() => void)[] = [];
-    vi.spyOn(usage, 'spend').mockImplementation(async (spending) => {
-      await new Promise<void>((resolve) => {
-        waiting.push(resolve);
-        if (waiting.length < count) return;
-        waiting.forEach((go) => go());
-        waiting = [];
-      });
-      return spend(spending);
+  /** Lets both requests pass the check of their token before either goes on, as a slower network does by itself. */
+  function meet(): void {
+    const accounts = host.app.get(MfaAccountStore, { strict: false });
+    const reserve = accounts.reserve.bind(accounts);
+    let waiting: (() => void) | undefined;
+    vi.spyOn(accounts, 'reserve').mockImplementation(async (reservation) => {
+      if (waiting) waiting();
+      else
+        await new Promise<void>((resolve) => {
+          waiting = resolve;
+          setTimeout(resolve, 500);
+        });
+      waiting = undefined;
+      return reserve(reservation);
     });
   }
 
   it('S34a twelve successful double submissions in one day leave the account unlocked', async () => {
     const user = new Client(host, 'doublet');
     const { authenticator } = await user.enroll();
-    meet(2);
+    meet();
     const outcomes: (string | undefined)[][] = [];
     for (let login = 0; login < 12; login += 1) {
       const token = await user.login();
