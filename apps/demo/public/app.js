@@ -26,10 +26,11 @@ function leave(reason) {
   startAgain(reason);
 }
 
-const refresh = () => void enter().catch((error) => notify(error.message));
-
-document.addEventListener('signed-in', refresh);
-document.addEventListener('changed', refresh);
+document.addEventListener('changed', ({ detail: said }) => {
+  enter()
+    .then(() => notify(said))
+    .catch((error) => notify(error.message));
+});
 document.addEventListener('session-ended', () => {
   const wasSignedIn = byId('who').textContent !== '';
   leave(wasSignedIn ? 'Your session has ended. Please sign in again.' : '');

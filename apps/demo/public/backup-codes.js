@@ -1,4 +1,4 @@
-import { byId, clearProblem, copy, fieldProblem, notify, onClick, onSubmit, show } from './ui.js';
+import { byId, changed, clearProblem, copy, fieldProblem, notify, onClick, onSubmit, show } from './ui.js';
 
 const form = byId('codes-kept-form');
 let codes = [];
@@ -37,5 +37,5 @@ onSubmit(form, ({ kept }) => {
   if (!kept) throw fieldProblem('kept', 'Keep the codes first: they will not be shown again.');
   codes = [];
   byId('codes').replaceChildren();
-  document.dispatchEvent(new CustomEvent('changed'));
+  changed();
 });

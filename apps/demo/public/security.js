@@ -2,7 +2,7 @@ import { patch, post } from './api.js';
 import { showBackupCodes } from './backup-codes.js';
 import { askForCode } from './code-dialog.js';
 import { startSetup } from './setup.js';
-import { byId, clearProblem, dateText, fieldProblem, notify, onClick, onSubmit } from './ui.js';
+import { byId, changed, clearProblem, dateText, fieldProblem, onClick, onSubmit } from './ui.js';
 
 let status;
 
@@ -18,8 +18,6 @@ export function drawSecurity(current) {
   byId('backup-left').textContent = remaining === 1 ? '1 code is left.' : `${remaining} codes are left.`;
   byId('backup-low').hidden = !low;
 }
-
-const changed = () => document.dispatchEvent(new CustomEvent('changed'));
 
 function row(authenticator) {
   const { id, name, createdAt, lastUsedAt } = authenticator;
@@ -55,8 +53,7 @@ function wireRename(line, id, name) {
   onSubmit(form, async ({ name: newName }) => {
     if (newName.trim() === '') throw fieldProblem('name', 'Enter a name.');
     await patch(`/mfa/authenticators/${id}`, { name: newName.trim() });
-    changed();
-    notify('The authenticator has a new name.');
+    changed('The authenticator has a new name.');
   });
 }
 
@@ -72,8 +69,7 @@ async function removeAuthenticator({ id, name }) {
     submit: (code) => post(`/mfa/authenticators/${id}/remove`, { code }),
   });
   if (!removed) return;
-  changed();
-  notify(last ? 'Two-step verification is off.' : 'The authenticator was removed.');
+  changed(last ? 'Two-step verification is off.' : 'The authenticator was removed.');
 }
 
 async function regenerate() {
@@ -95,8 +91,7 @@ async function disable() {
     submit: (code) => post('/mfa/disable', { code }),
   });
   if (!answer) return;
-  changed();
-  notify('Two-step verification is off.');
+  changed('Two-step verification is off.');
 }
 
 onClick(byId('regenerate'), regenerate);

@@ -1,7 +1,7 @@
 import { post } from './api.js';
 import { showBackupCodes } from './backup-codes.js';
 import { CodeField } from './code-field.js';
-import { byId, clearProblem, copy, dateText, fieldProblem, notify, onClick, onSubmit, show } from './ui.js';
+import { byId, changed, clearProblem, copy, dateText, fieldProblem, notify, onClick, onSubmit, show } from './ui.js';
 
 const proofForm = byId('setup-proof-form');
 const confirmForm = byId('confirm-form');
@@ -61,8 +61,7 @@ onSubmit(confirmForm, async () => {
   const { backupCodes } = await post('/mfa/totp/confirm', { code: confirmCode.value });
   forgetKey();
   if (backupCodes) return showBackupCodes(backupCodes, 'Two-step verification is on.');
-  document.dispatchEvent(new CustomEvent('changed'));
-  notify('The authenticator was added.');
+  changed('The authenticator was added.');
 });
 
 for (const cancel of document.querySelectorAll('[data-view^="setup"] [data-go]')) onClick(cancel, forgetKey);

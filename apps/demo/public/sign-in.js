@@ -1,20 +1,15 @@
 import { get, post } from './api.js';
 import { CodeField } from './code-field.js';
-import { byId, clearProblem, fieldProblem, notify, onSubmit, show } from './ui.js';
+import { byId, changed, clearProblem, fieldProblem, notify, onSubmit, show } from './ui.js';
 
 const codeField = new CodeField('second-step-code');
 let challenge;
-
-/** Tells the page that a session has begun. */
-function signedIn() {
-  document.dispatchEvent(new CustomEvent('signed-in'));
-}
 
 onSubmit(byId('sign-in-form'), async ({ email, password }) => {
   requireCredentials(email, password);
   const answer = await post('/auth/login', { email, password });
   byId('sign-in-password').value = '';
-  if (!answer.mfaRequired) return signedIn();
+  if (!answer.mfaRequired) return changed();
   challenge = answer;
   byId('second-step-form').reset();
   clearProblem(byId('second-step-form'));
@@ -28,7 +23,7 @@ onSubmit(byId('register-form'), async ({ email, password }) => {
   if (password.length < 8) throw fieldProblem('password', 'Choose a password of at least 8 characters.');
   await post('/auth/register', { email, password });
   byId('register-form').reset();
-  signedIn();
+  changed();
 });
 
 onSubmit(byId('second-step-form'), async () => {
@@ -42,14 +37,14 @@ onSubmit(byId('second-step-form'), async () => {
   }
   challenge = undefined;
   codeField.reset([]);
-  signedIn();
-  if (usedBackupCode) await sayWhatIsLeft();
+  changed(usedBackupCode ? await whatIsLeft() : '');
 });
 
-async function sayWhatIsLeft() {
+/** What a user who spent a backup code should know. */
+async function whatIsLeft() {
   const { backupCodes } = await get('/mfa/status');
   const left = backupCodes.remaining === 1 ? '1 backup code is left' : `${backupCodes.remaining} backup codes are left`;
-  notify(`You are signed in. ${left}${backupCodes.low ? '; make a new set soon' : ''}.`);
+  return `You are signed in. ${left}${backupCodes.low ? '; make a new set soon' : ''}.`;
 }
 
 function requireCredentials(email, password) {

@@ -24,6 +24,11 @@ const isVisible = (element) => element.getClientRects().length > 0;
 
 export const isShown = (name) => !document.querySelector(`[data-view="${name}"]`).hidden;
 
+/** Has the signed-in page drawn anew, and then says what was done. */
+export function changed(said = '') {
+  document.dispatchEvent(new CustomEvent('changed', { detail: said }));
+}
+
 let noticeTimer;
 
 /** Says something that is no error; screen readers hear it, and it goes away by itself. */

@@ -1,0 +1,184 @@
+import { describe, expect, it } from 'vitest';
+import { noBrowser, useDemo } from './demo-page.js';
+
+const UNLABELLED = `[...document.querySelectorAll('input')].filter((input) => input.labels.length !== 1).map(({ id }) => id)`;
+const REPEATED_IDS = `[...document.querySelectorAll('[id]')].map(({ id }) => id).filter((id, index, all) => all.indexOf(id) !== index)`;
+
+describe.skipIf(noBrowser)('the page', () => {
+  const { visitor, enrolled, advance } = useDemo('express');
+
+  it('prints the backup codes and nothing around them', async () => {
+    const user = await visitor();
+    await user.register();
+    await user.startEnrollment('Phone');
+    await user.field('Code from your authenticator app').fill(user.nextCode());
+    await user.button('Confirm').click();
+    await user.heading('Keep your backup codes');
+    await user.page.emulateMedia({ media: 'print' });
+    expect(await user.button('Download').isVisible()).toBe(false);
+    expect(await user.page.getByRole('banner').isVisible()).toBe(false);
+    expect(await user.page.locator('#codes code').last().isVisible()).toBe(true);
+    expect(await user.page.getByText(`Backup codes of ${user.email}`).isVisible()).toBe(true);
+  });
+
+  it('shows the vault locked in a session from before the enrollment, and unlocks it', async () => {
+    const user = await enrolled();
+    const code = user.nextCode();
+    await user.page.route(
+      '**/vault',
+      (route) => route.fulfill({ status: 401, json: { code: 'MFA_STEP_UP_REQUIRED' } }),
+      { times: 1 },
+    );
+    await user.page.reload();
+    await user.button('Unlock with a code').click();
+    await user.answerDialog('Unlock', code);
+    await user.button('Send').waitFor();
+  });
+
+  it('renames an authenticator, adds another one, and removes it', async () => {
+    const user = await enrolled();
+    const names = () => user.page.locator('#authenticators strong').allInnerTexts();
+    await user.button('Rename Phone').click();
+    await user.field('New name').fill('Old phone');
+    await user.field('New name').press('Enter');
+    await user.says('new name');
+    expect(await names()).toEqual(['Old phone']);
+
+    await user.button('Add another authenticator').click();
+    await user.page.locator('#setup-name').fill('Tablet');
+    await user.field('Code from your authenticator app').fill(user.nextCode());
+    await user.button('Continue').click();
+    await user.readKey();
+    await user.field('Code from your authenticator app').fill(user.nextCode());
+    await user.button('Confirm').click();
+    await user.says('was added');
+    await expect.poll(names).toEqual(['Old phone', 'Tablet']);
+
+    await user.button('Remove Old phone').click();
+    await user.answerDialog('Remove', user.nextCode());
+    await user.says('was removed');
+    await expect.poll(names).toEqual(['Tablet']);
+  });
+
+  it('makes new backup codes, after which the old ones are dead', async () => {
+    const user = await enrolled();
+    const [old = ''] = user.backupCodes;
+    await user.button('Make new backup codes').click();
+    await user.answerDialog('Make new codes', user.nextCode());
+    await user.keepBackupCodes();
+    expect(user.backupCodes).not.toContain(old);
+    await user.button('Turn off two-step verification').click();
+    await user.answerDialog('Turn off', old, 'backup');
+    await user.complains('not accepted');
+    await user.page.keyboard.press('Escape');
+    expect(await user.page.getByRole('dialog').isVisible()).toBe(false);
+  });
+
+  it('says how long to wait after too many wrong codes, and lets a backup code through', async () => {
+    const user = await enrolled();
+    await user.signOut();
+    await user.firstStep();
+    for (let i = 0; i < 6; i++) {
+      const answered = user.page.waitForResponse('**/mfa/verify');
+      await user.field('Code from your authenticator app').fill(`00000${i}`);
+      await user.button('Continue').click();
+      await answered;
+    }
+    await user.complains(/Too many wrong attempts.*Try again in 1[45] min/);
+    await user.button('Use a backup code instead').click();
+    await user.field('Backup code').fill(user.backupCodes[0]!);
+    await user.button('Continue').click();
+    await user.heading('Your account');
+  });
+
+  it('goes back to the first step when the challenge has expired', async () => {
+    const user = await enrolled();
+    await user.signOut();
+    await user.firstStep();
+    await user.heading('Enter your code');
+    advance(301);
+    await user.field('Code from your authenticator app').fill(user.nextCode());
+    await user.button('Continue').click();
+    await user.says('took too long');
+    await user.heading('Sign in');
+  });
+
+  it('says what is wrong in the form, at the field that it concerns', async () => {
+    const user = await visitor();
+    await user.button('Create one').click();
+    await user.field('E-mail address').fill('nobody');
+    await user.button('Create account').click();
+    await user.complains('Enter your e-mail address');
+    expect(await user.field('E-mail address').getAttribute('aria-invalid')).toBe('true');
+    await user.field('E-mail address').fill(user.email);
+    await user.page.locator('#register-password').fill('short');
+    await user.button('Create account').click();
+    await user.complains('at least 8 characters');
+    expect(await user.focused()).toBe('register-password');
+    await user.page.locator('#register-password').fill('long enough');
+    await user.button('Create account').click();
+    await user.heading('Your account');
+    await user.button('Set up two-step verification').click();
+    await user.page.locator('#setup-password').fill('not this one');
+    await user.button('Continue').click();
+    await user.complains('not your password');
+  });
+
+  it('ends on the sign-in form when the session is gone', async () => {
+    const user = await enrolled();
+    await user.context.clearCookies();
+    await user.transfer('Grace Hopper', '1');
+    await user.says('Your session has ended');
+    await user.heading('Sign in');
+  });
+
+  it('is usable by keyboard and by assistive technology', async () => {
+    const user = await enrolled();
+    await user.signOut();
+    await user.firstStep();
+    await user.heading('Enter your code');
+    const { page } = user;
+    const code = user.field('Code from your authenticator app');
+    expect(await code.getAttribute('autocomplete')).toBe('one-time-code');
+    expect(await code.getAttribute('inputmode')).toBe('numeric');
+    expect(await user.focused()).toBe('second-step-code');
+    expect(await page.evaluate(UNLABELLED)).toEqual([]);
+    expect(await page.evaluate(REPEATED_IDS)).toEqual([]);
+    expect(await page.getByRole('status').getAttribute('aria-live')).toBe('polite');
+    expect(await page.locator('html').getAttribute('lang')).toBe('en');
+    expect(await page.title()).toContain('Enter your code');
+    await code.fill(user.nextCode());
+    await page.keyboard.press('Enter');
+    await user.heading('Your account');
+    expect(await user.focused()).toBe('home-title');
+    await user.button('Make new backup codes').press('Enter');
+    await user.page.getByRole('dialog', { name: 'Make new backup codes?' }).waitFor();
+    await page.keyboard.press('Escape');
+    expect(await user.focused()).toBe('regenerate');
+  });
+
+  it.each([
+    ['narrow and light', { viewport: { width: 360, height: 740 } }],
+    ['narrow and dark', { viewport: { width: 360, height: 740 }, colorScheme: 'dark' }],
+    ['very narrow', { viewport: { width: 320, height: 600 } }],
+  ] as const)('fits a window that is %s', async (_, options) => {
+    const user = await visitor(options);
+    expect(await user.overflow()).toBe(0);
+    await user.register();
+    expect(await user.overflow()).toBe(0);
+    await user.startEnrollment('A telephone with a rather long name that goes on'.replaceAll(' ', '-'));
+    expect(await user.overflow()).toBe(0);
+    await user.field('Code from your authenticator app').fill(user.nextCode());
+    await user.button('Confirm').click();
+    await user.heading('Keep your backup codes');
+    expect(await user.overflow()).toBe(0);
+    await user.keepBackupCodes();
+    await user.transfer('W'.repeat(40), '10000');
+    await user.says('Sent');
+    expect(await user.overflow()).toBe(0);
+    await user.button('Turn off two-step verification').click();
+    expect(await user.overflow()).toBe(0);
+    const background = await user.page.evaluate('getComputedStyle(document.body).backgroundColor');
+    expect(background).toBe('colorScheme' in options ? 'rgb(14, 20, 19)' : 'rgb(243, 245, 243)');
+  });
+});
