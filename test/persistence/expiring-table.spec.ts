@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Column, DataSource, type DataSourceOptions, DeleteDateColumn, Entity, PrimaryColumn } from 'typeorm';
 import { purgeExpiring } from '../../libs/mfa/src/persistence/expiring-table.js';
 import { createDatabase, type TestDatabase, testDatabases } from '../support/databases.js';
@@ -135,6 +135,27 @@ describe.each(testDatabases)('purge of expiring tables of the host on %s', (kind
     const removed = [...(await Promise.all([purge(), purge()])), await purge(), await purge()];
     expect(removed.reduce((sum, count) => sum + count)).toBe(3_000);
     expect(await ids(NumberSession)).toEqual([]);
+  });
+
+  it('keeps a row that its owner prolongs between the selection and the removal', async () => {
+    const repository = dataSource.getRepository(NumberSession);
+    await repository.insert([1, 2].map((id) => ({ id, expiresAt: NOW - 1 })));
+    const createQueryRunner = dataSource.createQueryRunner.bind(dataSource);
+    let prolonged = false;
+    const spy = vi.spyOn(dataSource, 'createQueryRunner').mockImplementation((mode) => {
+      const runner = createQueryRunner(mode);
+      // The selection is the first call, the removal the second.
+      if (spy.mock.calls.length !== 2) return runner;
+      const connect = vi.spyOn(runner, 'connect').mockImplementationOnce(async () => {
+        connect.mockRestore();
+        prolonged = (await repository.update({ id: 1 }, { expiresAt: NOW + 1 })).affected === 1;
+        return runner.connect();
+      });
+      return runner;
+    });
+    const removed = await purgeExpiring(dataSource, { entity: NumberSession, expiresAt: 'expiresAt' }, NOW, 10);
+    spy.mockRestore();
+    expect({ prolonged, removed, left: await ids(NumberSession) }).toEqual({ prolonged: true, removed: 1, left: [1] });
   });
 
   it('removes rows that were deleted softly too', async () => {
