@@ -68,7 +68,11 @@ describe.runIf(testDatabases.includes('mariadb'))('review: MariaDB with other se
     database = await createDatabase('mariadb');
     host = await startHostApp({ on: database, dataSource: { flags: settings.flags, extra: { connectionLimit: 10 } } });
     const { pool } = host.dataSource.driver as unknown as {
-      pool: { on(event: 'connection', listener: (c: { query(sql: string): void }) => void): void; _allConnections: any; config: any };
+      pool: {
+        on(event: 'connection', listener: (c: { query(sql: string): void }) => void): void;
+        _allConnections: any;
+        config: any;
+      };
     };
     const apply = (connection: { query(sql: string): void }) => {
       if (settings.sqlMode !== undefined) connection.query(`SET SESSION sql_mode = '${settings.sqlMode}'`);
@@ -104,7 +108,7 @@ describe.runIf(testDatabases.includes('mariadb'))('review: MariaDB with other se
     await victim.enroll();
     const attacker = new Client(host, 'attacker');
     const { id } = await attacker.enroll();
-    await attacker.patch(`/mfa/authenticators/${id}`, { name: `', secret = user_id -- ` });
+    await attacker.patch(`/mfa/authenticators/${id}`, { name: `', secret = user_id #` });
     const rows: { user_id: string; secret: string }[] = await host.dataSource.query(
       'SELECT user_id, secret FROM mfa_authenticator',
     );

@@ -56,7 +56,6 @@ class RefusingHost extends TestHost {
   }
 }
 
-
 describe.each(ADAPTERS)('review: guard and edge over %s', (adapter) => {
   let host: HostApp;
   afterEach(() => host.close());
@@ -129,7 +128,9 @@ describe('review: events', () => {
     const token = await user.login();
     host.state.events.length = 0;
     await user.verify(token, 'no code at all').expect(401);
-    await vi.waitFor(() => expect(host.state.events).toMatchObject([{ type: 'verification.failed', userId: 'shapes' }]));
+    await vi.waitFor(() =>
+      expect(host.state.events).toMatchObject([{ type: 'verification.failed', userId: 'shapes' }]),
+    );
   });
 
   it('S60 purgeUser of an enrolled user calls the revocation hook and emits an event', async () => {

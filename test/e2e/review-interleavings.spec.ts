@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Injectable } from '@nestjs/common';
-import { MfaAdminService, MfaCleanupService, type MfaPrincipal } from 'nestjs-mfa';
+import { MfaAdminService, MfaCleanupService, MfaHost, type MfaPrincipal } from 'nestjs-mfa';
 import { VirtualAuthenticator } from 'nestjs-mfa/testing';
 import { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account.store.js';
 import { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
@@ -168,6 +168,44 @@ describe('review: interleavings', () => {
     host.clock.advance(DAY);
     await port(MfaCleanupService).purge();
     expect((await user.get('/mfa/status')).body.backupCodes.remaining).toBe(9);
+  });
+
+  it('S39 new backup codes reach their owner though the revocation hook fails', async () => {
+    const user = new Client(host, 'redis-down');
+    const { backupCodes } = await user.enroll();
+    vi.spyOn(host.app.get(MfaHost, { strict: false }), 'revokeSessions').mockImplementation(() => {
+      throw new Error('the session store is down');
+    });
+    // Phone lost: the last backup code buys a new set, and the old set dies with it.
+    const answer = await user.post('/mfa/backup-codes/regenerate', { code: backupCodes[0] });
+    vi.restoreAllMocks();
+    const old = await user.verify(await user.login(), backupCodes[1]);
+    const codes: string[] = answer.body.backupCodes ?? [];
+    const fresh = codes.length > 0 ? (await user.verify(await user.login(), codes[0])).status : answer.status;
+    expect([old.status, fresh]).toContain(200);
+  });
+
+  it('S14 six instances with one right password each in parallel: every answer is 200', async () => {
+    const apps = await Promise.all(
+      Array.from({ length: 6 }, () => startHostApp({ on: host.database, host: SlowPasswordHost })),
+    );
+    try {
+      let release!: () => void;
+      const together = new Promise<void>((resolve) => (release = resolve));
+      for (const app of apps) {
+        vi.spyOn(app.app.get(MfaHost, { strict: false }), 'verifyPassword').mockImplementation(async () => {
+          await together;
+          return true;
+        });
+      }
+      const answers = apps.map((app) =>
+        new Client(app, 'scaled').post('/mfa/totp/setup', { password: PASSWORD }).then(({ status }) => status),
+      );
+      setTimeout(release, 1_500);
+      expect(await Promise.all(answers)).toEqual(Array(6).fill(200));
+    } finally {
+      for (const app of apps) await app.close();
+    }
   });
 
   it('a password check that never answers holds up no later setup of the same user', async () => {
