@@ -1,0 +1,190 @@
+/**
+ * The column "Tests" of `docs/security.md`, derived from the titles of the tests: a title that names `S27` is a
+ * test of S27.
+ *
+ *   node scripts/security-table.mjs           says what is missing or wrong
+ *   node scripts/security-table.mjs --write   writes the column
+ */
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+export const PAGE = join(root, 'docs/security.md');
+
+/** S1 to S67, with their lettered lines. */
+export const REQUIREMENTS = Array.from({ length: 67 }, (_, index) => `S${index + 1}`).flatMap((id) =>
+  ['S34', 'S44'].includes(id) ? [id, `${id}a`, `${id}b`] : id === 'S43' ? [id, 'S43a'] : [id],
+);
+
+/** What may be without a test: not built yet. Other requirements may have planned parts, but are tested. */
+export const MAY_BE_PLANNED = ['S9', 'S62'];
+
+const TEST_FILE = /([.-]contract|\.spec)\.ts$|^test\/hosts\/shared\/.*\.ts$/;
+const PLACES = ['libs', 'apps', 'test'];
+
+/** Every test file, relative to the root. */
+function testFiles(folder) {
+  return readdirSync(join(root, folder), { withFileTypes: true })
+    .filter(({ name }) => !['node_modules', 'dist'].includes(name))
+    .flatMap((entry) => (entry.isDirectory() ? testFiles(`${folder}/${entry.name}`) : [`${folder}/${entry.name}`]))
+    .filter((path) => TEST_FILE.test(path))
+    .sort((a, b) => (a < b ? -1 : 1));
+}
+
+/** Every test and suite that names a requirement: `{ file, title, ids }`. */
+export function collectTests() {
+  return PLACES.flatMap(testFiles).flatMap((file) => testsIn(file, readFileSync(join(root, file), 'utf8')));
+}
+
+export function testsIn(file, source) {
+  const found = [];
+  const visit = (node) => {
+    const names = ts.isCallExpression(node) ? calleeNames(node.expression) : [];
+    const isTest = ['it', 'test', 'describe'].includes(names[0]);
+    // What is skipped or still to be written proves nothing, and neither does what stands inside.
+    if (isTest && names.some((name) => ['skip', 'todo'].includes(name))) return;
+    const title = isTest ? titleOf(node.arguments[0]) : null;
+    const ids = title === null ? [] : (title.match(/\bS\d+[ab]?\b/g) ?? []);
+    if (ids.length > 0) found.push({ file, title, ids: [...new Set(ids)] });
+    ts.forEachChild(node, visit);
+  };
+  visit(ts.createSourceFile(file, source, ts.ScriptTarget.ES2022, true));
+  return found;
+}
+
+/** `it.each([...])` → it, each. */
+function calleeNames(node) {
+  if (ts.isIdentifier(node)) return [node.text];
+  if (ts.isPropertyAccessExpression(node)) return [...calleeNames(node.expression), node.name.text];
+  if (ts.isCallExpression(node)) return calleeNames(node.expression);
+  if (ts.isTaggedTemplateExpression(node)) return calleeNames(node.tag);
+  return [];
+}
+
+function titleOf(node) {
+  if (node === undefined) return null;
+  if (ts.isStringLiteralLike(node)) return node.text;
+  return ts.isTemplateExpression(node) ? node.getText().slice(1, -1) : null;
+}
+
+const ROW = /^\| (S\d+[ab]?) \|(.*)\|$/;
+
+/** The rows of requirements: `{ id, requirement, done, tests }`, as they are written. */
+export function rowsOf(page) {
+  return page.split('\n').flatMap((line) => {
+    const [, id, rest] = ROW.exec(line) ?? [];
+    if (id === undefined) return [];
+    const [requirement, done, tests] = rest.split(/(?<!\\)\|/).map((cell) => cell.trim());
+    return [{ id, requirement, done, tests }];
+  });
+}
+
+const isPlanned = ({ done }) => done.startsWith('**planned**');
+
+/** The page with the column as the tests are now. */
+export function rendered(page, tests) {
+  const lines = page.split('\n').map((line) => {
+    const [row] = rowsOf(line);
+    if (row === undefined) return line;
+    return `| ${[row.id, row.requirement, row.done, testCell(row, tests)].join(' | ')} |`;
+  });
+  return lines.join('\n');
+}
+
+function testCell(row, tests) {
+  const own = tests.filter(({ ids }) => ids.includes(row.id));
+  if (own.length === 0) return isPlanned(row) ? 'planned' : 'none yet';
+  const files = [...new Set(own.map(({ file }) => file))];
+  const parts = files.map((file) => {
+    const titles = [...new Set(own.filter((test) => test.file === file).map(({ title }) => inCode(title)))];
+    return `[${file.replace('libs/mfa/src/', '')}](../${file})<br>${titles.join('<br>')}`;
+  });
+  return parts.join('<br>');
+}
+
+const inCode = (title) => {
+  const text = title.replaceAll('|', '\\|');
+  return text.includes('`') ? `\`\` ${text} \`\`` : `\`${text}\``;
+};
+
+/** The tests that a row names. */
+function namedIn(row) {
+  const parts = row.tests.split(/\[[^\]]*\]\(\.\.\/([^)]+)\)/).slice(1);
+  const named = [];
+  for (let index = 0; index < parts.length; index += 2) {
+    for (const [, , title] of parts[index + 1].matchAll(/(`+) ?(.+?) ?\1(?!`)/g)) {
+      named.push({ file: parts[index], title: title.replaceAll('\\|', '|') });
+    }
+  }
+  return named;
+}
+
+/** Everything that is wrong with the page, in sentences. */
+export function problems(page, tests) {
+  const rows = rowsOf(page);
+  return [
+    ...wrongRows(rows),
+    ...rows.flatMap((row) => wrongTests(row, tests)),
+    ...strayTests(tests),
+    ...strayCitations(page),
+  ];
+}
+
+function wrongRows(rows) {
+  const ids = rows.map(({ id }) => id);
+  return [
+    ...REQUIREMENTS.filter((id) => !ids.includes(id)).map((id) => `${id} is not in the page`),
+    ...ids
+      .filter((id, index) => !REQUIREMENTS.includes(id) || ids.indexOf(id) !== index)
+      .map((id) => `${id}: a row too many`),
+    ...rows
+      .filter((row) => isPlanned(row) && !MAY_BE_PLANNED.includes(row.id))
+      .map(({ id }) => `${id} is marked planned, and must not be`),
+  ];
+}
+
+function wrongTests(row, tests) {
+  const own = tests.filter(({ ids }) => ids.includes(row.id));
+  const named = namedIn(row);
+  const missing = named
+    .filter(({ file, title }) => !own.some((test) => test.file === file && test.title === title))
+    .map(({ file, title }) => `${row.id}: ${file} has no test "${title}"`);
+  if (isPlanned(row)) return missing;
+  if (own.length === 0) return [...missing, `${row.id} has no test`];
+  if (named.length === 0) return [`${row.id}: the page names none of its tests`];
+  return missing;
+}
+
+function strayTests(tests) {
+  return tests.flatMap(({ file, title, ids }) =>
+    ids
+      .filter((id) => !REQUIREMENTS.includes(id))
+      .map((id) => `${file}: "${title}" names ${id}, which is no requirement`),
+  );
+}
+
+/** What a requirement cites of ASVS or NIST must stand in the tables of those. */
+function strayCitations(page) {
+  const [, asvs = '', nist = ''] = page.split(/^## (?:OWASP ASVS|NIST SP) .*$/m);
+  const listed = { A: itemsOf(asvs), N: itemsOf(nist) };
+  return rowsOf(page).flatMap(({ id, requirement }) =>
+    [...requirement.matchAll(/\b([AN])(\d+(?:\.\d+)+)\b/g)]
+      .filter(([, kind, item]) => !listed[kind].includes(item))
+      .map(([cited]) => `${id} cites ${cited}, which its table does not list`),
+  );
+}
+
+const itemsOf = (section) =>
+  section.split('\n').flatMap((line) => /^\| ([\d., ]+) \|/.exec(line)?.[1].split(', ') ?? []);
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const tests = collectTests();
+  const page = readFileSync(PAGE, 'utf8');
+  const now = process.argv.includes('--write') ? rendered(page, tests) : page;
+  if (now !== page) writeFileSync(PAGE, now);
+  const found = problems(now, tests);
+  console.log(found.length > 0 ? found.join('\n') : 'docs/security.md: every requirement has its tests');
+  process.exitCode = found.length > 0 ? 1 : 0;
+}

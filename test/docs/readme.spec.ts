@@ -1,0 +1,207 @@
+import { existsSync } from 'node:fs';
+import { dirname, join, posix } from 'node:path';
+import type { INestApplication } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import request from 'supertest';
+import ts from 'typescript';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { addMfaToOpenApi } from 'nestjs-mfa/openapi';
+import { FixedClock, VirtualAuthenticator } from 'nestjs-mfa/testing';
+import { MfaHttpException, type MfaErrorCode, type MfaOptions } from 'nestjs-mfa';
+import { resolveOptions } from '../../libs/mfa/src/options/resolve-options.js';
+import { createDatabase, testServers, type TestDatabase } from '../support/databases.js';
+import { compilerMessages, writeExample, type Example } from './example.js';
+import { anchors, codeFiles, links, pages, read, root, tableRows } from './markdown.js';
+import { optionsOf } from './options.js';
+
+const README = read('README.md');
+const code = (cell: string | undefined) => cell?.replaceAll('`', '') ?? '';
+
+describe('code in the README and in docs', () => {
+  let example: Example;
+  beforeAll(async () => {
+    example = await writeExample(new Map(pages.flatMap((page) => [...codeFiles(read(page))])));
+  });
+  afterAll(() => example.remove());
+
+  it('names every file once', () => {
+    const files = pages.flatMap((page) => [...codeFiles(read(page)).keys()]);
+    const marked = pages.flatMap((page) => read(page).match(/^```ts title=/gm) ?? []);
+    expect(files).toHaveLength(marked.length);
+    expect(files).toEqual([...new Set(files)]);
+    expect(files).toContain('src/app.module.ts');
+  });
+
+  it.each(['module', 'commonjs'] as const)('compiles as written in a package of type %s', (type) => {
+    expect(compilerMessages(example, type)).toEqual([]);
+  });
+
+  it('is refused by the compiler when it calls what is not there', async () => {
+    const broken = await writeExample(new Map([['src/x.ts', `import { MfaGuardian } from 'nestjs-mfa';\n`]]));
+    const messages = compilerMessages(broken, 'module');
+    await broken.remove();
+    expect(messages).toEqual([expect.stringContaining(`has no exported member named 'MfaGuardian'`)]);
+  });
+
+  describe.skipIf(!testServers.includes('postgres'))('runs on PostgreSQL', () => {
+    let database: TestDatabase;
+    let app: INestApplication;
+    beforeAll(async () => {
+      database = await createDatabase('postgres');
+      process.env.DATABASE_URL = database.url;
+      process.env.MFA_KEY = 'q7Gx0hXGJ2rT5bUe9LwPzN1vYcKd4mSfA8oRiB6tEVs=';
+      const { AppModule } = (await import(join(example.folder, 'src/app.module.ts'))) as { AppModule: never };
+      app = await NestFactory.create(AppModule, { logger: false, abortOnError: false });
+      await app.listen(0, '127.0.0.1');
+    });
+    afterAll(async () => {
+      await app?.close();
+      await database?.drop();
+      delete process.env.DATABASE_URL;
+      delete process.env.MFA_KEY;
+    });
+
+    it('enrolls, demands the second step, and opens the guarded routes', async () => {
+      const credentials = { email: 'ada@example.com', password: 'correct horse' };
+      const server = app.getHttpServer() as Parameters<typeof request>[0];
+      const post = (path: string, body: object, session = '') =>
+        request(server).post(path).set('Authorization', `Bearer ${session}`).send(body);
+
+      const session = (await post('/auth/login', credentials).expect(200)).body.accessToken;
+      await request(server).get('/payouts').set('Authorization', `Bearer ${session}`).expect(401);
+      const setup = await post('/mfa/totp/setup', { password: credentials.password }, session).expect(200);
+      const authenticator = new VirtualAuthenticator(setup.body.otpauthUri, new FixedClock(Date.now()));
+      await post('/mfa/totp/confirm', { code: authenticator.code() }, session).expect(200);
+      await post('/payouts', {}, session).expect(201);
+
+      const { mfaRequired, mfa_token } = (await post('/auth/login', credentials).expect(200)).body;
+      expect(mfaRequired).toBe(true);
+      const verified = await post('/mfa/verify', { mfa_token, code: authenticator.code(1) }).expect(200);
+      await post('/payouts', {}, verified.body.accessToken).expect(201);
+      // The confirmation ended other sessions, and kept the one that made it.
+      await post('/payouts', {}, session).expect(201);
+    });
+  });
+});
+
+describe('options of the README', () => {
+  const [, section = ''] = /<!-- options -->(.*)<!-- \/options -->/s.exec(README) ?? [];
+  const rows = new Map(tableRows(section).map(([name, ...cells]) => [code(name), cells]));
+  const declared = [...optionsOf('MfaOptions'), ...optionsOf('MfaModuleExtras')];
+  const base: MfaOptions = {
+    issuer: 'Acme',
+    keys: [{ id: 'k', secret: 'q7Gx0hXGJ2rT5bUe9LwPzN1vYcKd4mSfA8oRiB6tEVs=' }],
+  };
+
+  it.each(declared)('$name is in the table, with its default', ({ name, defaultValue }) => {
+    expect([...rows.keys()]).toContain(name);
+    if (defaultValue !== undefined) expect(code(rows.get(name)?.[2])).toContain(defaultValue);
+  });
+
+  it('lists no option that does not exist', () => {
+    const names = declared.map(({ name }) => name);
+    expect([...rows.keys()].filter((name) => name !== 'Option' && !names.includes(name))).toEqual([]);
+  });
+
+  /** What else must be given for the bounds of an option to be reached. */
+  const COMPANIONS: Record<string, object> = {
+    'attempts.lockSeconds': { maxLockSeconds: 31_622_400 },
+    'attempts.maxLockSeconds': { lockSeconds: 1 },
+    'attempts.maxFailures': { disableAfter: 1_000_000 },
+    'attempts.disableAfter': { maxFailures: 1 },
+  };
+  const withValue = (name: string, value: number): MfaOptions => {
+    const [group = '', field] = name.split('.');
+    return { ...base, [group]: field ? { ...COMPANIONS[name], [field]: value } : value };
+  };
+  const ranges = [...rows].flatMap(([name, [, range = '']]) => {
+    const [, least, most] = /^(\d+) to (\d+)/.exec(range) ?? [];
+    return least && most ? [{ name, least: Number(least), most: Number(most) }] : [];
+  });
+
+  it('gives a range to every option that is a number', () => {
+    expect(ranges.length).toBeGreaterThanOrEqual(15);
+  });
+
+  it.each(ranges)('$name takes $least to $most and nothing beyond', ({ name, least, most }) => {
+    for (const value of [least, most]) expect(() => resolveOptions(withValue(name, value))).not.toThrow();
+    for (const value of [least - 1, most + 1]) {
+      expect(() => resolveOptions(withValue(name, value))).toThrow(
+        expect.objectContaining({ code: 'MFA_MISCONFIGURED' }),
+      );
+    }
+  });
+
+  it('gives the defaults that apply', () => {
+    const { totp, challenge, backupCodes, attempts, cleanup, ...rest } = resolveOptions(base);
+    const seconds = (ms: number) => ms / 1000;
+    const applied: Record<string, unknown> = {
+      setupLifetimeSeconds: seconds(rest.setupLifetimeMs),
+      maxAuthenticators: rest.maxAuthenticators,
+      disableWithPassword: rest.disableWithPassword,
+      acquireTimeoutSeconds: seconds(rest.acquireTimeoutMs),
+      'totp.algorithm': `'${totp.algorithm}'`,
+      'totp.digits': totp.digits,
+      'totp.periodSeconds': totp.periodSeconds,
+      'totp.window': totp.window,
+      'challenge.lifetimeSeconds': challenge.lifetimeSeconds,
+      'challenge.cookieName': `'${challenge.cookieName}'`,
+      'challenge.cookieSecure': challenge.cookieSecure,
+      'backupCodes.count': backupCodes.count,
+      'backupCodes.lowAt': backupCodes.lowAt,
+      'attempts.maxFailures': attempts.maxFailures,
+      'attempts.lockSeconds': seconds(attempts.lockMs),
+      'attempts.maxLockSeconds': seconds(attempts.maxLockMs),
+      'attempts.dailyBurst': attempts.dailyBurst,
+      'attempts.dailyRefill': attempts.dailyRefill,
+      'attempts.disableAfter': attempts.disableAfter,
+      'cleanup.intervalSeconds': seconds(cleanup.intervalMs),
+      'cleanup.batchSize': cleanup.batchSize,
+    };
+    const written = Object.keys(applied).map((name) => [name, code(rows.get(name)?.[2])]);
+    expect(Object.fromEntries(written)).toEqual(
+      Object.fromEntries(Object.entries(applied).map(([name, value]) => [name, String(value)])),
+    );
+  });
+});
+
+describe('HTTP contract of the README', () => {
+  const rows = new Map(tableRows(README).map(([first, ...cells]) => [code(first), cells]));
+
+  const INTERNAL = ['MFA_SECRET_UNREADABLE', 'MFA_MISCONFIGURED'];
+  const source = ts.createSourceFile('e.ts', read('libs/mfa/src/domain/mfa-error.ts'), ts.ScriptTarget.ES2022, true);
+  const codes = source.statements
+    .filter(ts.isTypeAliasDeclaration)
+    .filter(({ name }) => name.text === 'MfaErrorCode')
+    .flatMap(({ type }) => (ts.isUnionTypeNode(type) ? type.types.map((each) => each.getText().slice(1, -1)) : []))
+    .filter((each) => !INTERNAL.includes(each)) as MfaErrorCode[];
+
+  it.each(codes)('%s is in the table, with its status', (each) => {
+    expect(rows.get(each)?.[0]).toMatch(new RegExp(`^${new MfaHttpException(each).getStatus()}\\b`));
+  });
+
+  it('names every route of the OpenAPI document, and no other', () => {
+    const { paths } = addMfaToOpenApi({ paths: {} as Record<string, object> });
+    const routes = Object.entries(paths).flatMap(([path, methods]) =>
+      Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replace('{id}', ':id')}`),
+    );
+    const written = [...rows.keys()].filter((first) => /^(GET|POST|PATCH|PUT|DELETE) \//.test(first));
+    expect(written.toSorted()).toEqual(routes.toSorted());
+  });
+});
+
+describe('links', () => {
+  /** Made by hand from the running demo, and added with it. */
+  const PENDING = ['docs/images/demo.png'];
+
+  it.each(pages)('of %s lead somewhere', (page) => {
+    const dead = links(read(page)).filter((target) => {
+      if (/^https?:/.test(target)) return false;
+      const [path = '', anchor] = target.split('#');
+      const file = path === '' ? page : posix.normalize(posix.join(dirname(page), path));
+      if (PENDING.includes(file)) return false;
+      return !existsSync(join(root, file)) || (anchor !== undefined && !anchors(read(file)).has(anchor));
+    });
+    expect(dead).toEqual([]);
+  });
+});
