@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { DataSource } from 'typeorm';
 import { getDataSourceToken } from '@nestjs/typeorm';
 import { Client } from '../support/client.js';
-import { testServers } from '../support/databases.js';
+import { describeServers } from '../support/servers.js';
 import { startHostApp, type HostApp } from '../support/host-app.js';
 
 /** Ends every connection that the application has to its database, as a restart of the server does. */
@@ -27,7 +27,7 @@ async function terminateConnections(host: HostApp): Promise<number> {
   }
 }
 
-describe.skipIf(testServers.length === 0).each(testServers)('connections lost on %s', (kind) => {
+describeServers('connections lost on', (kind) => {
   let host: HostApp;
   const unhandled: unknown[] = [];
   const note = (reason: unknown) => void unhandled.push(reason);

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { DataSource, type DataSourceOptions } from 'typeorm';
 import {
   addTransactionalDataSource,
@@ -10,7 +10,8 @@ import {
 import { DEFAULT_ATTEMPT_POLICY } from '../../libs/mfa/src/domain/attempts/attempt-budget.js';
 import { MFA_ENTITIES } from '../../libs/mfa/src/persistence/entities/index.js';
 import { TypeOrmAccountStore, TypeOrmUsageStore } from '../../libs/mfa/src/persistence/stores/index.js';
-import { createDatabase, openMfaDataSource, type TestDatabase, testServers } from '../support/databases.js';
+import { createDatabase, openMfaDataSource, type TestDatabase } from '../support/databases.js';
+import { describeServers } from '../support/servers.js';
 
 const NOW = 1_800_000_000_000;
 const policy = DEFAULT_ATTEMPT_POLICY;
@@ -21,7 +22,7 @@ type Note = (statement: string) => Promise<unknown>;
 
 initializeTransactionalContext({ storageDriver: StorageDriver.ASYNC_LOCAL_STORAGE });
 
-describe.each(testServers)('transactions of the host on %s', (kind) => {
+describeServers('transactions of the host on', (kind) => {
   let database: TestDatabase;
   let dataSource: DataSource;
   let accounts: TypeOrmAccountStore;
