@@ -17,7 +17,7 @@ export interface DemoOverrides {
 
 /** The whole application, ready for requests; `listen()` opens its port, `close()` ends it. */
 export async function createDemoApp(config: DemoConfig, overrides: DemoOverrides = {}): Promise<INestApplication> {
-  const adapter = config.httpAdapter === 'fastify' ? new FastifyAdapter() : new ExpressAdapter();
+  const adapter = config.httpAdapter === 'fastify' ? new FastifyAdapter(LIKE_EXPRESS) : new ExpressAdapter();
   const { clock, logger } = overrides;
   const app = await NestFactory.create(AppModule.register(config), adapter, {
     abortOnError: false,
@@ -36,6 +36,9 @@ export async function createDemoApp(config: DemoConfig, overrides: DemoOverrides
   if (config.httpAdapter === 'fastify') await (app as NestFastifyApplication).getHttpAdapter().getInstance().ready();
   return app;
 }
+
+/** What Express does by default. */
+const LIKE_EXPRESS = { bodyLimit: 100 * 1024, routerOptions: { ignoreTrailingSlash: true } };
 
 /** The page needs its own files and the QR code as a data URL, and nothing else. */
 const SECURITY_HEADERS: Parameters<INestApplication['useSecurityHeaders']>[0] = {
