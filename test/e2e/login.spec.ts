@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, it } from 'vitest';
 import { Client } from '../support/client.js';
 import { ADAPTERS, startHostApp, type HostApp } from '../support/host-app.js';
 
