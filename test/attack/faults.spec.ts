@@ -80,7 +80,6 @@ const FAULTS: Fault[] = [
   ['accounts', 'commit', 'confirm', 'or undefined'],
   ['authenticators', 'confirm', 'confirm'],
   ['codes', 'expire', 'confirm'],
-  ['host', 'revokeSessions', 'confirm'],
   ['hasher', 'hashSet', 'regenerate', 'or undefined'],
   ['accounts', 'commit', 'regenerate', 'or undefined'],
   ['codes', 'remove', 'regenerate'],
@@ -88,7 +87,6 @@ const FAULTS: Fault[] = [
   ['accounts', 'commit', 'disable', 'or undefined'],
   ['authenticators', 'remove', 'disable'],
   ['codes', 'remove', 'disable'],
-  ['host', 'revokeSessions', 'disable'],
 ];
 
 const CASES = FAULTS.flatMap(([part, method, flow, modes]) =>

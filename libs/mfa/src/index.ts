@@ -1,4 +1,4 @@
-export { MfaModule, type MfaOptionsFactory } from './mfa.module.js';
+export { MfaModule, type MfaAsyncOptions, type MfaOptionsFactory } from './mfa.module.js';
 export type {
   MfaAttemptOptions,
   MfaBackupCodeOptions,

@@ -100,9 +100,10 @@ export class AuthenticatorConfirmation {
 
   private async settleBudgets({ account }: AccountSnapshot): Promise<void> {
     await this.gate.settle(account.userId, 'confirmation');
-    // Re-enrolling is the way out of a factor that too many failures disabled (S54).
-    if (account.budgets.totp.failures >= this.options.attempts.disableAfter)
-      await this.gate.settle(account.userId, 'totp');
+    // Guesses at earlier secrets say nothing about the only one that now counts; and re-enrolling is the way out of
+    // a factor that too many failures disabled (S54). The daily cap stays (S51).
+    const disabled = account.budgets.totp.failures >= this.options.attempts.disableAfter;
+    if (account.activeIds.length === 1 || disabled) await this.gate.settle(account.userId, 'totp');
   }
 
   private reject(userId: string, reason: 'wrong_code' | 'already_spent'): MfaError {

@@ -13,10 +13,19 @@ export class MfaEvents {
     private readonly clock: MfaClock,
   ) {}
 
-  /** Tells of a change and lets the host end the sessions that must not outlive it (S60). */
+  /**
+   * Tells of a change and lets the host end the sessions that must not outlive it (S60). The change is made by now and
+   * its answer may hold backup codes that are shown once (S39): a hook that fails is logged, and loses nothing.
+   */
   async changed(change: MfaChange, userId: string, context?: ExecutionContext): Promise<void> {
     this.emit({ type: change, userId });
-    await this.host.instance.revokeSessions?.(userId, context, change);
+    try {
+      await this.host.instance.revokeSessions?.(userId, context, change);
+    } catch (error) {
+      this.logger.error(
+        `MfaHost.revokeSessions failed after ${change}; sessions may have outlived it: ${nameOf(error)}`,
+      );
+    }
   }
 
   emit(event: Omit<MfaEvent, 'at'>): void {
@@ -24,7 +33,10 @@ export class MfaEvents {
     void Promise.resolve()
       .then(() => this.host.instance.notify?.(told))
       .catch((error: unknown) => {
-        this.logger.error(`MfaHost.notify failed for ${told.type}: ${error instanceof Error ? error.name : 'error'}`);
+        this.logger.error(`MfaHost.notify failed for ${told.type}: ${nameOf(error)}`);
       });
   }
 }
+
+/** Its message might quote anything (S64). */
+const nameOf = (error: unknown) => (error instanceof Error ? error.name : typeof error);

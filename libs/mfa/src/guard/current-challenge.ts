@@ -9,6 +9,11 @@ export function setChallenge(context: ExecutionContext, challenge: MfaChallenge)
   challenges.set(context.switchToHttp().getRequest<object>(), challenge);
 }
 
+/** Whether a guard has checked this very request. */
+export function hasChallenge(context: ExecutionContext): boolean {
+  return context.getType() === 'http' && challenges.has(context.switchToHttp().getRequest<object>());
+}
+
 /** @throws MfaHttpException `MFA_TOKEN_INVALID` where no guard has checked one */
 export function challengeOf(context: ExecutionContext): MfaChallenge {
   const challenge = challenges.get(context.switchToHttp().getRequest<object>());

@@ -4,7 +4,7 @@ import { MfaChallengeService } from '../challenge/challenge.service.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaHttpException, isMfaHttpException, toHttp } from '../errors/mfa-http.exception.js';
 import { MfaHostAccess, type KnownPrincipal } from '../host/host-access.js';
-import { setChallenge } from './current-challenge.js';
+import { hasChallenge, setChallenge } from './current-challenge.js';
 import type { MfaRoute } from './mfa-route.js';
 import { TokenExtractor } from './token-extractor.js';
 
@@ -44,6 +44,8 @@ export class RouteGate {
   }
 
   private async admitChallenge(context: ExecutionContext): Promise<true> {
+    // The application-wide guard and the route's own both ask; one check a request is enough.
+    if (hasChallenge(context)) return true;
     const token = this.extractor.extract(context);
     if (token === null) throw new MfaHttpException('MFA_TOKEN_INVALID');
     setChallenge(context, await this.challenges.check(token));

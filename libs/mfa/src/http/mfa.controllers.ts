@@ -2,6 +2,7 @@ import {
   Controller,
   Get,
   HttpCode,
+  Logger,
   Param,
   Patch,
   Post,
@@ -73,6 +74,8 @@ export function createMfaControllers({ prefix, publicRoute, stepUp }: Controller
   @UseFilters(MfaExceptionFilter, BadRequestFilter)
   @PrincipalRoute()
   class MfaController {
+    private readonly logger = new Logger('nestjs-mfa');
+
     constructor(
       private readonly enrollment: MfaEnrollmentService,
       private readonly backupCodes: MfaBackupCodeService,
@@ -103,8 +106,18 @@ export function createMfaControllers({ prefix, publicRoute, stepUp }: Controller
       @RequestContext() context: ExecutionContext,
     ) {
       const { stepUp: completed, ...answer } = await this.enrollment.confirm(principal, code, context);
-      const { session } = await completeStepUp(this.host, principal, completed, context);
+      const session = await this.sessionAfter(principal, completed, context);
       return { ...answer, ...(session === undefined ? {} : { session }) };
+    }
+
+    /** The backup codes are shown this once (S39): a host that fails here costs a step-up later, not the codes. */
+    private async sessionAfter(principal: KnownPrincipal, completed: CompletedStepUp, context: ExecutionContext) {
+      try {
+        return (await completeStepUp(this.host, principal, completed, context)).session;
+      } catch {
+        this.logger.error('MfaHost.completeStepUp failed after a confirmation; the session was not raised');
+        return undefined;
+      }
     }
 
     @Post('backup-codes/regenerate')

@@ -1,5 +1,5 @@
 import type { ExecutionContext } from '@nestjs/common';
-import { checkAttemptPolicy, DEFAULT_ATTEMPT_POLICY } from '../domain/attempts/attempt-budget.js';
+import { DEFAULT_ATTEMPT_POLICY } from '../domain/attempts/attempt-budget.js';
 import type { AttemptPolicy } from '../domain/attempts/attempt-policy.js';
 import { TOTP_ALGORITHMS, type TotpParameters } from '../domain/authenticators/authenticator.js';
 import { MfaError } from '../domain/mfa-error.js';
@@ -55,17 +55,30 @@ function resolveIssuer(issuer: unknown): string {
   );
 }
 
+/** Counters are 32-bit columns, and locks are added to epoch milliseconds: far below either's limit. */
+const MOST_ATTEMPTS = 1_000_000;
+const LONGEST_LOCK_SECONDS = 366 * 24 * 60 * 60;
+
 function resolveAttempts(options: MfaAttemptOptions = {}): AttemptPolicy {
   const base = DEFAULT_ATTEMPT_POLICY;
+  const attempts = (name: 'maxFailures' | 'dailyBurst' | 'dailyRefill' | 'disableAfter') =>
+    whole(`attempts.${name}`, options[name], base[name], 1, MOST_ATTEMPTS);
+  const seconds = (name: 'lockSeconds' | 'maxLockSeconds', fallbackMs: number) =>
+    whole(`attempts.${name}`, options[name], fallbackMs / 1000, 1, LONGEST_LOCK_SECONDS) * 1000;
   const policy: AttemptPolicy = {
-    maxFailures: options.maxFailures ?? base.maxFailures,
-    lockMs: options.lockSeconds === undefined ? base.lockMs : options.lockSeconds * 1000,
-    maxLockMs: options.maxLockSeconds === undefined ? base.maxLockMs : options.maxLockSeconds * 1000,
-    dailyBurst: options.dailyBurst ?? base.dailyBurst,
-    dailyRefill: options.dailyRefill ?? base.dailyRefill,
-    disableAfter: options.disableAfter ?? base.disableAfter,
+    maxFailures: attempts('maxFailures'),
+    lockMs: seconds('lockSeconds', base.lockMs),
+    maxLockMs: seconds('maxLockSeconds', base.maxLockMs),
+    dailyBurst: attempts('dailyBurst'),
+    dailyRefill: attempts('dailyRefill'),
+    disableAfter: attempts('disableAfter'),
   };
-  checkAttemptPolicy(policy, 'attempts');
+  if (policy.lockMs > policy.maxLockMs) {
+    throw misconfigured('option `attempts.lockSeconds` must not exceed `attempts.maxLockSeconds`, the longest lock');
+  }
+  if (policy.disableAfter < policy.maxFailures) {
+    throw misconfigured('option `attempts.disableAfter` must not be below `attempts.maxFailures`, the first lock');
+  }
   return policy;
 }
 

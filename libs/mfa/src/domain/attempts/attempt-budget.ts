@@ -1,7 +1,5 @@
 import type { AttemptBudget, AttemptPolicy } from './attempt-policy.js';
 
-export { checkAttemptPolicy } from './check-attempt-policy.js';
-
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** 5 failures, then 15 minutes doubling to 24 hours; 20 a day; disabled after 100 (S54; NIST SP 800-63B-4 §3.2.2). */
