@@ -67,6 +67,8 @@ export class MfaEnrollmentService {
   async setup(principal: MfaPrincipal, request: ProofOffered & { name?: string } = {}): Promise<MfaSetup> {
     const known = knownPrincipal(principal);
     const name = readName(request.name);
+    // An account name that fits no QR code is refused before anything is counted or written (S20).
+    this.totp.otpauthUri(this.totp.generateSecret(), known.accountName);
     const snapshot = await this.setups.open(known.userId);
     if (snapshot.account.activeIds.length >= this.options.maxAuthenticators) throw new MfaError('MFA_ALREADY_ENABLED');
     await this.proof.forSetup(snapshot, known, request);

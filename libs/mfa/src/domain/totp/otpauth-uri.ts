@@ -43,9 +43,10 @@ export function manualKey(base32: string): string {
 }
 
 /** The Key URI format allows no colon in either part, since apps split the decoded label there. */
-function labelPart(text: string, name: string): string {
-  const trimmed = text.trim();
-  if (trimmed === '') throw badRequest(`${name} must not be empty`);
+function labelPart(text: unknown, name: string): string {
+  // The host gives it, so its type proves nothing.
+  const trimmed = typeof text === 'string' ? text.trim() : '';
+  if (trimmed === '') throw badRequest(`${name} must be a string that is not empty`);
   // A lone surrogate makes encodeURIComponent throw a URIError, which would end as a 500 (S67).
   if (FORBIDDEN.test(trimmed) || !trimmed.isWellFormed()) {
     throw badRequest(`${name} must not contain control characters or broken Unicode`);
