@@ -1,0 +1,366 @@
+import {
+  Body,
+  Catch,
+  Controller,
+  Get,
+  HttpException,
+  Post,
+  UseFilters,
+  ValidationPipe,
+  type ArgumentsHost,
+  type ExceptionFilter,
+  type INestApplication,
+} from '@nestjs/common';
+import { BaseExceptionFilter } from '@nestjs/core';
+import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
+import request from 'supertest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  ChallengeRoute,
+  CurrentChallenge,
+  MfaEnrollmentService,
+  MfaHttpException,
+  MfaVerificationService,
+  SkipMfa,
+  type MfaChallenge,
+} from 'nestjs-mfa';
+import { addMfaToOpenApi } from 'nestjs-mfa/openapi';
+import { VirtualAuthenticator } from 'nestjs-mfa/testing';
+import { Client } from '../support/client.js';
+import { ADAPTERS, FEW_CODES, PASSWORD, startHostApp, type HostApp } from '../support/host-app.js';
+
+let users = 0;
+const userOf = (host: HostApp) => new Client(host, `contract-${(users += 1)}`);
+const ISO = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+const anyIso = expect.stringMatching(ISO);
+const UNKNOWN = { userId: 'somebody', isAdmin: true, nested: { a: [1] } };
+
+describe.each(ADAPTERS)('the HTTP contract over %s', (adapter) => {
+  let host: HostApp;
+
+  beforeAll(async () => {
+    host = await startHostApp({ adapter });
+  });
+  afterAll(() => host.close());
+
+  it('S21 every success is 200, JSON of exactly the shape that is promised, ISO times, no-store, unknown fields ignored', async () => {
+    const user = userOf(host);
+    const seen: request.Response[] = [];
+    const post = async (path: string, body: object) => {
+      seen.push(await user.post(`/mfa/${path}`, { ...body, ...UNKNOWN }).expect(200));
+      return seen.at(-1)!.body;
+    };
+    const status = async () => {
+      seen.push(await user.get('/mfa/status').expect(200));
+      return seen.at(-1)!.body;
+    };
+
+    expect(await status()).toEqual({
+      enabled: false,
+      methods: [],
+      authenticators: [],
+      backupCodes: { remaining: 0, low: false },
+      pendingSetup: false,
+    });
+    const setup = await post('totp/setup', { password: PASSWORD, name: 'Phone' });
+    expect(setup).toEqual({
+      authenticatorId: expect.any(String),
+      secret: expect.any(String),
+      manualKey: expect.any(String),
+      otpauthUri: expect.any(String),
+      qrCode: expect.any(String),
+      qrSvg: expect.any(String),
+      expiresAt: anyIso,
+    });
+    const authenticator = new VirtualAuthenticator(setup.otpauthUri, host.clock);
+    const confirmed = await post('totp/confirm', { code: authenticator.code() });
+    expect(confirmed).toEqual({ enabled: true, backupCodes: expect.any(Array), session: { renewed: true } });
+    expect(confirmed.backupCodes).toHaveLength(10);
+    host.clock.advance(30);
+    const stepUp = await post('step-up', { code: authenticator.code() });
+    expect(stepUp).toEqual({ amr: ['otp', 'mfa'], mfaAt: anyIso, session: { renewed: true } });
+    const login = await user
+      .verify(await user.login(), confirmed.backupCodes[0])
+      .send(UNKNOWN)
+      .expect(200);
+    seen.push(login);
+    expect(login.body).toEqual({ accessToken: expect.any(String) });
+    expect(await status()).toEqual({
+      enabled: true,
+      methods: ['totp', 'backup_code'],
+      authenticators: [{ id: setup.authenticatorId, name: 'Phone', createdAt: anyIso, lastUsedAt: anyIso }],
+      backupCodes: { remaining: 9, low: false },
+      pendingSetup: false,
+    });
+    const renamed = await user.patch(`/mfa/authenticators/${setup.authenticatorId}`, { name: 'Pixel', ...UNKNOWN });
+    seen.push(renamed.ok ? renamed : await Promise.reject(new Error(renamed.text)));
+    expect(renamed.body).toEqual({ id: setup.authenticatorId, name: 'Pixel', createdAt: anyIso, lastUsedAt: anyIso });
+    const regenerated = await post('backup-codes/regenerate', { code: authenticator.code(1) });
+    expect(regenerated).toEqual({ backupCodes: expect.any(Array) });
+    host.clock.advance(60);
+    const removed = await post(`authenticators/${setup.authenticatorId}/remove`, { code: authenticator.code() });
+    expect(removed).toEqual({ ...(await status()), enabled: false });
+    const again = await user.enroll();
+    expect(await post('disable', { code: again.authenticator.code() })).toEqual({ enabled: false });
+
+    for (const { headers, status: code, type } of seen) {
+      expect({ code, type, cache: headers['cache-control'] }).toEqual({
+        code: 200,
+        type: 'application/json',
+        cache: 'no-store',
+      });
+    }
+  });
+
+  it('S21 no secret, code or token travels in a URL or a Location', async () => {
+    const user = userOf(host);
+    const { authenticator } = await user.enroll();
+    const answer = await user.verify(await user.login(), authenticator.code()).expect(200);
+    expect(answer.headers).not.toHaveProperty('location');
+    await user.get('/mfa/totp/setup').expect(404);
+    await user.get('/mfa/verify').expect(404);
+  });
+
+  describe('every refusal has its status, a stable code, a text, and no-store', () => {
+    type Refused = [status: number, code: string, request: (user: Client) => PromiseLike<request.Response>];
+    const enrolled = async (user: Client) => ({ ...(await user.enroll()), token: await user.login() });
+    const lock = async (user: Client) => {
+      await user.enroll();
+      for (let i = 0; i < 5; i += 1) await user.post('/mfa/step-up', { code: '000000' });
+    };
+
+    const REFUSALS: Refused[] = [
+      [401, 'MFA_CODE_REJECTED', async (user) => user.verify((await enrolled(user)).token, '000000')],
+      [401, 'MFA_TOKEN_INVALID', (user) => user.verify('nonsense', '000000')],
+      [401, 'MFA_STEP_UP_REQUIRED', (user) => user.get('/transfers')],
+      [401, 'MFA_PROOF_REQUIRED', (user) => user.post('/mfa/totp/setup')],
+      [401, 'MFA_NOT_AUTHENTICATED', (user) => new Client(host, user.userId, 'none').get('/mfa/status')],
+      [409, 'MFA_NOT_ENABLED', (user) => user.post('/mfa/disable', { code: '000000' })],
+      [404, 'MFA_SETUP_NOT_FOUND', (user) => user.post('/mfa/totp/confirm', { code: '000000' })],
+      [404, 'MFA_AUTHENTICATOR_NOT_FOUND', (user) => user.patch('/mfa/authenticators/x', { name: 'X' })],
+      [400, 'MFA_BAD_REQUEST', (user) => user.post('/mfa/step-up')],
+      [429, 'MFA_LOCKED', async (user) => (await lock(user), user.post('/mfa/step-up', { code: '000000' }))],
+    ];
+    const ERRORS: Record<number, string> = {
+      400: 'Bad Request',
+      401: 'Unauthorized',
+      404: 'Not Found',
+      409: 'Conflict',
+      429: 'Too Many Requests',
+    };
+
+    it.each(REFUSALS)('%i %s', async (status, code, send) => {
+      const answer = await send(userOf(host));
+      expect(answer.body).toEqual({
+        statusCode: status,
+        code,
+        message: code === 'MFA_BAD_REQUEST' ? expect.arrayContaining([expect.any(String)]) : expect.any(String),
+        error: ERRORS[status],
+        ...(code === 'MFA_LOCKED' ? { retryAfterSeconds: 900 } : {}),
+      });
+      expect(answer.status).toBe(status);
+      expect(answer.get('Cache-Control')).toBe('no-store');
+      expect(answer.get('Retry-After')).toBe(code === 'MFA_LOCKED' ? '900' : undefined);
+    });
+  });
+});
+
+describe('the mounting of the routes', () => {
+  const ROUTES = ['totp/setup', 'totp/confirm', 'verify', 'step-up', 'backup-codes/regenerate', 'disable'];
+  const post = (host: HostApp, path: string) => request(host.app.getHttpServer()).post(path).send({});
+
+  it.each([
+    ['account/second-factor', undefined, '/account/second-factor'],
+    ['/slashes/', undefined, '/slashes'],
+    ['mfa', 'api/v1', '/api/v1/mfa'],
+  ])('prefix %j under the global prefix %j is %s, and the default is gone', async (prefix, global, path) => {
+    const host = await startHostApp({
+      options: { http: { prefix } },
+      configure: (app) => (global ? app.setGlobalPrefix(global) : undefined),
+    });
+    for (const route of ROUTES)
+      await post(host, `${path}/${route}`).expect(401, /MFA_(NOT_AUTHENTICATED|TOKEN_INVALID)/);
+    for (const route of ROUTES) await post(host, `/mfa/${route}`).expect(404);
+    await host.close();
+  });
+
+  it('http: false leaves all of them out', async () => {
+    const host = await startHostApp({ options: { http: false } });
+    for (const route of ROUTES) await post(host, `/mfa/${route}`).expect(404);
+    await host.close();
+  });
+});
+
+describe.each(ADAPTERS)("a host's own controllers on the services, over %s", (adapter) => {
+  @Controller('own')
+  class OwnController {
+    constructor(
+      private readonly enrollment: MfaEnrollmentService,
+      private readonly verification: MfaVerificationService,
+    ) {}
+
+    @Post('setup')
+    @SkipMfa()
+    setup(@Body() { userId, password }: { userId: string; password?: string }) {
+      return this.enrollment.setup({ userId, accountName: userId }, { password });
+    }
+
+    @Post('confirm')
+    async confirm(@Body() { userId, code }: { userId: string; code: string }) {
+      const { enabled } = await this.enrollment.confirm({ userId }, code);
+      return { enabled };
+    }
+
+    @Post('verify')
+    @ChallengeRoute()
+    verify(@CurrentChallenge() challenge: MfaChallenge, @Body() { code }: { code: string }) {
+      return this.verification.verify(challenge, code);
+    }
+  }
+
+  let host: HostApp;
+  beforeAll(async () => {
+    host = await startHostApp({ adapter, options: { ...FEW_CODES, http: false }, controllers: [OwnController] });
+  });
+  afterAll(() => host.close());
+
+  const own = (path: string, body: object) => request(host.app.getHttpServer()).post(`/own/${path}`).send(body);
+
+  it('do the whole flow, and answer refusals with body, Retry-After and no-store', async () => {
+    const userId = 'own';
+    await own('setup', { userId }).expect(401, /MFA_PROOF_REQUIRED/);
+    const setup = await own('setup', { userId, password: PASSWORD }).expect(201);
+    const authenticator = new VirtualAuthenticator(setup.body.otpauthUri, host.clock);
+    await own('confirm', { userId, code: 7 }).expect(400, /MFA_BAD_REQUEST/);
+    await own('confirm', { userId, code: authenticator.code() }).expect(201, { enabled: true });
+    host.clock.advance(30);
+
+    const mfa_token = await new Client(host, userId).login();
+    await own('verify', { mfa_token, code: ['1'] }).expect(400, /MFA_BAD_REQUEST/);
+    await own('verify', { code: '000000' }).expect(401, /MFA_TOKEN_INVALID/);
+    for (let i = 0; i < 5; i += 1) await own('verify', { mfa_token, code: '000000' }).expect(401, /MFA_CODE_REJECTED/);
+    const locked = await own('verify', { mfa_token, code: authenticator.code() }).expect(429);
+    expect(locked.body).toMatchObject({ statusCode: 429, code: 'MFA_LOCKED', retryAfterSeconds: 900 });
+    expect(locked.get('Retry-After')).toBe('900');
+    expect(locked.get('Cache-Control')).toBe('no-store');
+    host.clock.advance(900);
+    const fresh = await new Client(host, userId).login();
+    const { body } = await own('verify', { mfa_token: fresh, code: authenticator.code() }).expect(201);
+    expect(body).toMatchObject({ userId, amr: ['otp', 'mfa'], factor: 'totp' });
+  });
+});
+
+describe('what the host has installed globally', () => {
+  const PIPES: [string, ((app: INestApplication) => void) | undefined][] = [
+    ['no pipe', undefined],
+    [
+      'a whitelisting pipe',
+      (app) =>
+        void app.useGlobalPipes(new ValidationPipe({ whitelist: true, forbidNonWhitelisted: true, transform: true })),
+    ],
+    [
+      'a pipe that converts types',
+      (app) =>
+        void app.useGlobalPipes(
+          new ValidationPipe({
+            whitelist: true,
+            forbidNonWhitelisted: true,
+            transform: true,
+            transformOptions: { enableImplicitConversion: true },
+          }),
+        ),
+    ],
+  ];
+
+  it.each(PIPES)('S24 %s: a numeric code is 400 with the field named, and the flow works', async (_, configure) => {
+    const host = await startHostApp({ options: FEW_CODES, configure });
+    const user = userOf(host);
+    const { authenticator, id } = await user.enroll();
+    const token = await user.login();
+    for (const answer of [
+      await user.verify(token, 123456),
+      await user.post('/mfa/step-up', { code: Number(authenticator.code()) }),
+      await user.post('/mfa/disable', { code: [authenticator.code()] }),
+      await user.patch(`/mfa/authenticators/${id}`, { name: 7 }),
+    ]) {
+      expect(answer.status).toBe(400);
+      expect(answer.body).toMatchObject({
+        code: 'MFA_BAD_REQUEST',
+        message: [expect.stringMatching(/^(code|name) /), ...answer.body.message.slice(1)],
+      });
+    }
+    await user.post('/mfa/step-up', { code: authenticator.code(), ...UNKNOWN }).expect(200);
+    host.clock.advance(30);
+    await user.verify(token, authenticator.code()).expect(200);
+    await host.close();
+  });
+
+  it('a catch-all filter keeps the shape of the own routes, and sees an HttpException elsewhere', async () => {
+    const seen: unknown[] = [];
+
+    @Catch()
+    class CatchAll implements ExceptionFilter {
+      constructor(private readonly app: INestApplication) {}
+
+      catch(exception: unknown, context: ArgumentsHost): void {
+        seen.push(exception);
+        const status = exception instanceof HttpException ? exception.getStatus() : 500;
+        this.app.getHttpAdapter().reply(context.switchToHttp().getResponse(), { oops: status }, status);
+      }
+    }
+
+    const host = await startHostApp({
+      options: FEW_CODES,
+      configure: (app) => void app.useGlobalFilters(new CatchAll(app)),
+    });
+    const user = userOf(host);
+    const { authenticator } = await user.enroll();
+    await user.verify('nonsense', authenticator.code()).expect(401, /MFA_TOKEN_INVALID/);
+    await user.post('/mfa/step-up', { code: 5 }).expect(400, /MFA_BAD_REQUEST/);
+    expect(seen).toEqual([]);
+    const refused = await new Client(host, user.userId).get('/payouts');
+    expect({ status: refused.status, body: refused.body }).toEqual({ status: 401, body: { oops: 401 } });
+    expect(refused.get('WWW-Authenticate')).toContain('insufficient_user_authentication');
+    expect(seen).toEqual([expect.any(MfaHttpException)]);
+    await host.close();
+  });
+
+  it("a filter of the host's own on a controller gets an exception that answers by itself", async () => {
+    @Catch(HttpException)
+    class OwnFilter extends BaseExceptionFilter {}
+
+    @Controller('filtered')
+    @UseFilters(OwnFilter)
+    class FilteredController {
+      @Get()
+      @ChallengeRoute()
+      filtered() {
+        return {};
+      }
+    }
+
+    const host = await startHostApp({ controllers: [FilteredController] });
+    const answer = await request(host.app.getHttpServer()).get('/filtered').expect(401);
+    expect(answer.body).toMatchObject({ statusCode: 401, code: 'MFA_TOKEN_INVALID' });
+    expect(answer.get('Cache-Control')).toBe('no-store');
+    await host.close();
+  });
+});
+
+describe('the OpenAPI document', () => {
+  it('describes every route of the module where it is mounted', async () => {
+    const host = await startHostApp({ configure: (app) => app.setGlobalPrefix('api') });
+    const document = SwaggerModule.createDocument(host.app, new DocumentBuilder().build());
+    addMfaToOpenApi(document, { path: '/api/mfa' });
+    const paths = document.paths as Record<string, Record<string, { requestBody?: unknown; responses: object }>>;
+    const mounted = ['status', 'totp/setup', 'totp/confirm', 'verify', 'step-up', 'backup-codes/regenerate', 'disable'];
+    for (const route of [...mounted, 'authenticators/{id}', 'authenticators/{id}/remove']) {
+      const operations = Object.entries(paths[`/api/mfa/${route}`] ?? {});
+      expect(operations).toHaveLength(1);
+      const [method, { responses, requestBody }] = operations[0]!;
+      expect(responses).toHaveProperty('200');
+      expect(requestBody !== undefined).toBe(method !== 'get');
+    }
+    await host.close();
+  });
+});
