@@ -191,15 +191,11 @@ describe('HTTP contract of the README', () => {
 });
 
 describe('links', () => {
-  /** Made by hand from the running demo, and added with it. */
-  const PENDING = ['docs/images/demo.png'];
-
   it.each(pages)('of %s lead somewhere', (page) => {
     const dead = links(read(page)).filter((target) => {
       if (/^https?:/.test(target)) return false;
       const [path = '', anchor] = target.split('#');
       const file = path === '' ? page : posix.normalize(posix.join(dirname(page), path));
-      if (PENDING.includes(file)) return false;
       return !existsSync(join(root, file)) || (anchor !== undefined && !anchors(read(file)).has(anchor));
     });
     expect(dead).toEqual([]);

@@ -93,7 +93,7 @@ export class FreshProof {
         factor: 'password',
         reason: 'wrong_code',
       });
-      throw new MfaError('MFA_PROOF_REQUIRED');
+      throw new MfaError('MFA_PROOF_REQUIRED', { message: 'The password was not accepted.' });
     }
     await this.gate.settle(principal.userId, 'password');
   }
