@@ -36,7 +36,7 @@ import { MfaExceptionFilter } from './http/mfa-exception.filter.js';
 import { loadedBuilds } from './loaded-build.js';
 import { ConfigurableModuleClass, MFA_OPTIONS } from './options/mfa.module-definition.js';
 import type { MfaModuleExtras, MfaOptions } from './options/mfa-options.js';
-import { MFA_RESOLVED_OPTIONS, resolveOptions } from './options/resolve-options.js';
+import { MFA_RESOLVED_OPTIONS, oneOf, resolveOptions } from './options/resolve-options.js';
 import { MFA_ENTITIES } from './persistence/entities/index.js';
 import { PersistenceCheck, persistenceProviders } from './persistence/providers.js';
 import { MfaStatusService } from './status/status.service.js';
@@ -133,6 +133,7 @@ function assemble(definition: DynamicModule, extras: MfaModuleExtras): DynamicMo
       message: 'MfaModule: option `host` is missing; give a class that extends MfaHost and tells who is signed in',
     });
   }
+  oneOf('requireMfa', requireMfa, ['marked', 'everywhere']);
   const prefix = http === false ? '' : (http.prefix ?? 'mfa');
   const stepUp = typeof (host.prototype as MfaHost).completeStepUp === 'function';
   const controllers: Type[] = http === false ? [] : createMfaControllers({ prefix, publicRoute, stepUp });

@@ -12,6 +12,8 @@ const EXTRAS: { [K in keyof Required<MfaModuleExtras>]: MfaModuleExtras[K] } = {
   requireMfa: 'marked',
 };
 
+export const EXTRA_NAMES = Object.keys(EXTRAS);
+
 /** Injection token of the options as the host gave them. */
 export const MFA_OPTIONS = Symbol.for('nestjs-mfa:options');
 

@@ -5,6 +5,7 @@ import { TOTP_ALGORITHMS, type TotpParameters } from '../domain/authenticators/a
 import { MfaError } from '../domain/mfa-error.js';
 import { KeyRing } from '../domain/secrets/key-ring.js';
 import type { MfaAttemptOptions, MfaExpiringTable, MfaOptions } from './mfa-options.js';
+import { EXTRA_NAMES } from './mfa.module-definition.js';
 
 /** Options with every default filled in, in the units the code computes with. */
 export interface ResolvedMfaOptions {
@@ -42,7 +43,8 @@ function whole(option: string, value: number | undefined, fallback: number, leas
   throw misconfigured(`option \`${option}\` must be a whole number from ${least} to ${most}`);
 }
 
-function oneOf<T extends string>(option: string, value: NoInfer<T>, allowed: readonly T[]): T {
+/** `value` if it is allowed; refuses anything else. */
+export function oneOf<T extends string>(option: string, value: NoInfer<T>, allowed: readonly T[]): T {
   if (allowed.includes(value)) return value;
   throw misconfigured(`option \`${option}\` must be one of ${allowed.map((each) => `'${each}'`).join(', ')}`);
 }
@@ -82,6 +84,9 @@ function resolveAttempts(options: MfaAttemptOptions = {}): AttemptPolicy {
   return policy;
 }
 
+/** Ten years. */
+const LONGEST_GRACE_SECONDS = 10 * 366 * 24 * 60 * 60;
+
 function resolveCleanup(cleanup: MfaOptions['cleanup']): ResolvedMfaOptions['cleanup'] {
   const options = cleanup === false ? {} : (cleanup ?? {});
   return {
@@ -89,7 +94,10 @@ function resolveCleanup(cleanup: MfaOptions['cleanup']): ResolvedMfaOptions['cle
     // The longest delay that Node's timers take is 2^31 - 1 ms.
     intervalMs: whole('cleanup.intervalSeconds', options.intervalSeconds, 300, 1, 2_147_483) * 1000,
     batchSize: whole('cleanup.batchSize', options.batchSize, 1000, 1, 10_000),
-    tables: options.tables ?? [],
+    tables: (options.tables ?? []).map((table, index) => {
+      whole(`cleanup.tables[${index}].graceSeconds`, table.graceSeconds, 0, 0, LONGEST_GRACE_SECONDS);
+      return table;
+    }),
   };
 }
 
@@ -99,6 +107,9 @@ function resolveChallenge(options: NonNullable<MfaOptions['challenge']> = {}): R
   if (!/^[\w!#$%&'*+.^`|~-]+$/.test(cookieName)) throw misconfigured('option `challenge.cookieName` is no cookie name');
   if (options.cookiePath !== undefined && !/^\/[^\p{Cc};]*$/u.test(options.cookiePath)) {
     throw misconfigured('option `challenge.cookiePath` must be a path that begins with a slash');
+  }
+  if (options.extractToken !== undefined && typeof options.extractToken !== 'function') {
+    throw misconfigured('option `challenge.extractToken` must be a function');
   }
   return {
     lifetimeSeconds: whole('challenge.lifetimeSeconds', options.lifetimeSeconds, 300, 30, 3600),
@@ -119,12 +130,16 @@ export function resolveOptions(options: MfaOptions): ResolvedMfaOptions {
       'no options were given; call forRoot({ issuer, keys, host }) or let the forRootAsync factory return { issuer, keys }',
     );
   }
+  // Only a forRootAsync factory can bring them here, too late to be heeded: `requireMfa` would guard nothing.
+  const misplaced = EXTRA_NAMES.find((name) => name in options);
+  if (misplaced) throw misconfigured(`option \`${misplaced}\` must stand beside the factory, not in what it returns`);
   const { totp = {}, backupCodes = {} } = options;
   const count = whole('backupCodes.count', backupCodes.count, 10, 4, 20);
   return {
     issuer: resolveIssuer(options.issuer),
     keyRing: new KeyRing(options.keys),
-    enrollment: options.enrollment && oneOf('enrollment', options.enrollment, ENROLLMENT_PROOFS),
+    // Not by truthiness: an empty setting must not come to mean that no proof is demanded (S12).
+    enrollment: options.enrollment == null ? undefined : oneOf('enrollment', options.enrollment, ENROLLMENT_PROOFS),
     setupLifetimeMs: whole('setupLifetimeSeconds', options.setupLifetimeSeconds, 600, 60, 3600) * 1000,
     maxAuthenticators: whole('maxAuthenticators', options.maxAuthenticators, 5, 1, 10),
     disableWithPassword: options.disableWithPassword ?? false,
