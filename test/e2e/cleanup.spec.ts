@@ -1,0 +1,322 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { Interval, ScheduleModule, SchedulerRegistry } from '@nestjs/schedule';
+import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { MfaCleanupService } from 'nestjs-mfa';
+import { VirtualAuthenticator } from 'nestjs-mfa/testing';
+import { Client } from '../support/client.js';
+import { testDatabases } from '../support/databases.js';
+import {
+  dumpTables,
+  FEW_CODES,
+  PASSWORD,
+  providerNamed,
+  startHostApp,
+  type HostApp,
+  type HostAppSetup,
+} from '../support/host-app.js';
+
+const SKEW_MS = 600_000;
+const NOTHING = { usage: 0, authenticators: 0, backupSets: 0, hostRows: 0 };
+
+let host: HostApp;
+const start = async (setup: HostAppSetup = {}) => {
+  host = await startHostApp({ ...setup, options: { ...FEW_CODES, ...setup.options } });
+  return host;
+};
+const cleanupOf = ({ app }: HostApp) => app.get(MfaCleanupService, { strict: false });
+const purgeAt = (nowMs: number) => {
+  host.clock.set(nowMs);
+  return cleanupOf(host).purge();
+};
+const rows = async (table: string): Promise<Record<string, number | string | null>[]> =>
+  host.dataSource.query(`SELECT * FROM ${table}`);
+
+afterEach(async () => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
+  await host.close();
+});
+
+describe.each(testDatabases)('S61 purging on %s', (database) => {
+  beforeEach(() => start({ database }));
+
+  it('keeps what was spent until a second before its expiry, and removes it a second after', async () => {
+    const user = new Client(host, 'spender');
+    const { authenticator } = await user.enroll();
+    await user.signIn(authenticator.code());
+    const spent = await rows('mfa_usage');
+    expect(spent.map(({ kind }) => kind).toSorted()).toEqual(['token', 'totp', 'totp']);
+    const expiries = spent.map((row) => Number(row.expires_at)).toSorted((a, b) => a - b);
+    for (const [index, expiry] of expiries.entries()) {
+      // Two rows may share a second.
+      if (expiries[index - 1] === expiry) continue;
+      const due = expiries.filter((each) => each === expiry).length;
+      expect(await purgeAt(expiry - 1000)).toEqual(NOTHING);
+      expect(await purgeAt(expiry + 1000)).toEqual({ ...NOTHING, usage: due });
+    }
+    expect(await rows('mfa_usage')).toEqual([]);
+    expect((await user.get('/mfa/status')).body).toMatchObject({ enabled: true, backupCodes: { remaining: 4 } });
+  });
+
+  it('remembers a step and a token for ten minutes longer than any clock could accept them', async () => {
+    const user = new Client(host, 'skewed');
+    const { authenticator } = await user.enroll();
+    host.clock.set(Math.ceil(host.clock.nowMs() / 30_000) * 30_000);
+    await user.signIn(authenticator.code(1));
+    const [totp] = (await rows('mfa_usage'))
+      .filter(({ kind }) => kind === 'totp')
+      .toSorted((a, b) => Number(b.expires_at) - Number(a.expires_at));
+    const [token] = (await rows('mfa_usage')).filter(({ kind }) => kind === 'token');
+    const now = host.clock.nowMs();
+    // The next step is the current one 30 s from now, and within the window until 90 s from now.
+    expect(Number(totp!.expires_at) - now).toBe(90_000 + SKEW_MS);
+    expect(Number(token!.expires_at) - now).toBe(300_000 + SKEW_MS);
+  });
+
+  it('S18 removes a pending secret ten minutes after its expiry, and forgets it in the account', async () => {
+    const user = new Client(host, 'starter');
+    const { body } = await user.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
+    const expiry = new Date(body.expiresAt).getTime();
+    expect(await purgeAt(expiry + SKEW_MS - 1000)).toEqual(NOTHING);
+    expect(await purgeAt(expiry + SKEW_MS + 1000)).toEqual({ ...NOTHING, authenticators: 1 });
+    expect(await rows('mfa_authenticator')).toEqual([]);
+    expect(await rows('mfa_account')).toMatchObject([{ user_id: 'starter', pending_id: null }]);
+    await user.enroll();
+  });
+
+  it('never touches what is live, however old', async () => {
+    const user = new Client(host, 'veteran');
+    const { authenticator, backupCodes } = await user.enroll();
+    await user.signIn(backupCodes[0]!);
+    await purgeAt(host.clock.nowMs() + SKEW_MS * 2);
+    const before = await dumpTables(host);
+    expect(await purgeAt(host.clock.nowMs() + 10 * 366 * 86_400_000)).toEqual(NOTHING);
+    expect(await dumpTables(host)).toEqual(before);
+    await user.verify(await user.login(), backupCodes[0]).expect(401, /MFA_CODE_REJECTED/);
+    await user.signIn(authenticator.code());
+  });
+
+  it('collects a set of backup codes whose confirmation never came to its end', async () => {
+    const user = new Client(host, 'interrupted');
+    const { body } = await user.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
+    const accounts = providerNamed<{ commit(): Promise<boolean> }>(host, 'MfaAccountStore');
+    vi.spyOn(accounts, 'commit').mockRejectedValueOnce(new Error('no database'));
+    const authenticator = new VirtualAuthenticator(body.otpauthUri, host.clock);
+    await user.post('/mfa/totp/confirm', { code: authenticator.code() }).expect(500);
+    const orphans = await rows('mfa_backup_code');
+    expect(orphans).toHaveLength(4);
+    host.clock.advance(30);
+    await user.post('/mfa/totp/confirm', { code: authenticator.code() }).expect(200);
+    await purgeAt(Number(orphans[0]!.expires_at) + SKEW_MS + 1000);
+    const left = await rows('mfa_backup_code');
+    expect(left).toHaveLength(4);
+    expect(left.filter(({ set_id }) => set_id === orphans[0]!.set_id)).toEqual([]);
+  });
+
+  it('puts right a confirmation that stopped after its commit, instead of removing the authenticator', async () => {
+    const user = new Client(host, 'half-way');
+    const { body } = await user.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
+    const authenticators = providerNamed<{ confirm(): Promise<void> }>(host, 'MfaAuthenticatorStore');
+    vi.spyOn(authenticators, 'confirm').mockRejectedValueOnce(new Error('no database'));
+    const authenticator = new VirtualAuthenticator(body.otpauthUri, host.clock);
+    await user.post('/mfa/totp/confirm', { code: authenticator.code() }).expect(500);
+    await purgeAt(new Date(body.expiresAt).getTime() + SKEW_MS + 1000);
+    expect(await rows('mfa_authenticator')).toMatchObject([{ user_id: 'half-way', expires_at: null }]);
+    await user.signIn(authenticator.code());
+  });
+
+  it('shares the work with another instance', async () => {
+    const other = await startHostApp({ database, on: host.database, options: { cleanup: false } });
+    const user = new Client(host, 'busy');
+    const { backupCodes } = await user.enroll();
+    const insert = (item: number) =>
+      host.dataSource.query(
+        `INSERT INTO mfa_usage (user_id, kind, item, spent_at, expires_at) VALUES ('busy', 'totp', 'x:${item}', 1, 2)`,
+      );
+    for (let item = 0; item < 40; item += 1) await insert(item);
+    const reports = await Promise.all([cleanupOf(host).purge(), cleanupOf(other).purge()]);
+    expect(reports.reduce((sum, { usage }) => sum + usage, 0)).toBe(40);
+    await user.signIn(backupCodes[0]!);
+    await other.close();
+  });
+});
+
+describe('batches', () => {
+  it('S61 are bounded by the option, and run until nothing is left', async () => {
+    await start({ options: { cleanup: { intervalSeconds: 300, batchSize: 2 } } });
+    for (let item = 0; item < 5; item += 1) {
+      await host.dataSource.query(
+        `INSERT INTO mfa_usage (user_id, kind, item, spent_at, expires_at) VALUES ('u', 'totp', 'x:${item}', 1, 2)`,
+      );
+    }
+    const usage = providerNamed<{ purge(beforeMs: number, limit: number): Promise<number> }>(host, 'MfaUsageStore');
+    const purge = vi.spyOn(usage, 'purge');
+    expect(await cleanupOf(host).purge()).toEqual({ ...NOTHING, usage: 5 });
+    expect(purge.mock.calls.map(([, limit]) => limit)).toEqual([2, 2, 2]);
+    expect(await Promise.all(purge.mock.results.map(({ value }) => value))).toEqual([2, 2, 1]);
+  });
+
+  it('a purge that is called while one runs joins it', async () => {
+    await start();
+    const usage = providerNamed<{ purge(): Promise<number> }>(host, 'MfaUsageStore');
+    const purge = vi.spyOn(usage, 'purge');
+    await Promise.all([cleanupOf(host).purge(), cleanupOf(host).purge(), cleanupOf(host).purge()]);
+    expect(purge).toHaveBeenCalledTimes(1);
+    await cleanupOf(host).purge();
+    expect(purge).toHaveBeenCalledTimes(2);
+  });
+});
+
+@Entity({ name: 'user_session' })
+class UserSession {
+  @PrimaryColumn({ type: 'varchar' })
+  id!: string;
+
+  @Column({ type: 'bigint' })
+  expiresAt!: number;
+}
+
+@Entity({ name: 'magic_link' })
+class MagicLink {
+  @PrimaryColumn({ type: 'varchar' })
+  id!: string;
+
+  @Column({ type: 'datetime', nullable: true })
+  goodUntil!: Date | null;
+}
+
+describe("the host's own expiring tables", () => {
+  const tables = [
+    { entity: UserSession, expiresAt: 'expiresAt' },
+    { entity: MagicLink, expiresAt: 'goodUntil', graceSeconds: 60 },
+  ];
+  const dataSource = { entities: [UserSession, MagicLink], synchronize: true };
+
+  it('S61 are cleaned along, a second after their expiry and not a second before', async () => {
+    await start({ dataSource, options: { cleanup: { intervalSeconds: 300, tables } } });
+    const expiry = host.clock.nowMs();
+    const sessions = host.dataSource.getRepository(UserSession);
+    const links = host.dataSource.getRepository(MagicLink);
+    await sessions.insert([
+      { id: 'due', expiresAt: expiry },
+      { id: 'later', expiresAt: expiry + 3_600_000 },
+    ]);
+    await links.insert([
+      { id: 'due', goodUntil: new Date(expiry) },
+      { id: 'never', goodUntil: null },
+    ]);
+    expect(await purgeAt(expiry - 1000)).toEqual(NOTHING);
+    expect(await purgeAt(expiry + 1000)).toEqual({ ...NOTHING, hostRows: 1 });
+    expect(await purgeAt(expiry + 59_000)).toEqual(NOTHING);
+    expect(await purgeAt(expiry + 61_000)).toEqual({ ...NOTHING, hostRows: 1 });
+    expect((await sessions.find()).map(({ id }) => id)).toEqual(['later']);
+    expect((await links.find()).map(({ id }) => id)).toEqual(['never']);
+  });
+
+  it.each([
+    [{ entity: UserSession, expiresAt: 'validUntil' }, /no column for a property "validUntil".*`cleanup\.tables`/],
+    [{ entity: UserSession, expiresAt: 'id' }, /neither dates nor epoch milliseconds.*`cleanup\.tables`/],
+    [{ entity: Client, expiresAt: 'x' }, /Client is not an entity.*`cleanup\.tables`/],
+  ])('end the boot where they cannot be cleaned: %#', async (table, message) => {
+    await start();
+    const setup = { dataSource, options: { cleanup: { tables: [table] } } };
+    await expect(startHostApp(setup as unknown as HostAppSetup)).rejects.toThrow(message);
+  });
+});
+
+describe('the schedule', () => {
+  @Injectable()
+  class Jobs {
+    static runs = 0;
+
+    @Interval('host-job', 1000)
+    work() {
+      Jobs.runs += 1;
+    }
+  }
+
+  const everySecond = { cleanup: { intervalSeconds: 1 } };
+  const withSchedule = { imports: [ScheduleModule.forRoot()], providers: [Jobs] };
+  const spyOnPurge = () => vi.spyOn(cleanupOf(host), 'purge').mockResolvedValue(NOTHING);
+
+  beforeEach(() => {
+    Jobs.runs = 0;
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  });
+
+  it.each([
+    ['without', {}],
+    ['with', withSchedule],
+  ])("runs once an interval %s the host's ScheduleModule", async (_, setup) => {
+    await start({ ...setup, options: everySecond });
+    const purge = spyOnPurge();
+    vi.advanceTimersByTime(999);
+    expect(purge).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1);
+    expect(purge).toHaveBeenCalledTimes(1);
+    vi.advanceTimersByTime(3000);
+    expect(purge).toHaveBeenCalledTimes(4);
+  });
+
+  it("does not make the host's own jobs run twice, and stands in its registry", async () => {
+    await start({ ...withSchedule, options: everySecond });
+    spyOnPurge();
+    vi.advanceTimersByTime(3000);
+    expect(Jobs.runs).toBe(3);
+    const registry = host.app.get(SchedulerRegistry, { strict: false });
+    expect(registry.getIntervals().toSorted()).toEqual(['host-job', 'nestjs-mfa:cleanup']);
+  });
+
+  it.each([
+    ['without', {}],
+    ['with', withSchedule],
+  ])("is removed at close, %s the host's ScheduleModule", async (_, setup) => {
+    await start({ ...setup, options: everySecond });
+    const registry = setup === withSchedule ? host.app.get(SchedulerRegistry, { strict: false }) : null;
+    const purge = spyOnPurge();
+    await host.app.close();
+    vi.advanceTimersByTime(10_000);
+    expect(purge).not.toHaveBeenCalled();
+    expect(Jobs.runs).toBe(0);
+    expect(vi.getTimerCount()).toBe(0);
+    expect(registry?.getIntervals() ?? []).toEqual([]);
+  });
+
+  it('is every five minutes by default, and off where the option says so', async () => {
+    await start({ options: { cleanup: undefined } });
+    const purge = spyOnPurge();
+    vi.advanceTimersByTime(299_999);
+    expect(purge).not.toHaveBeenCalled();
+    vi.advanceTimersByTime(1);
+    expect(purge).toHaveBeenCalledTimes(1);
+    await host.close();
+
+    await start({ ...withSchedule, options: { cleanup: false } });
+    const off = spyOnPurge();
+    vi.advanceTimersByTime(3_600_000);
+    expect(off).not.toHaveBeenCalled();
+    expect(host.app.get(SchedulerRegistry, { strict: false }).getIntervals()).toEqual(['host-job']);
+  });
+
+  it('goes on after a run that failed, which is logged', async () => {
+    await start({ options: everySecond });
+    const error = vi.spyOn(Logger.prototype, 'error');
+    const purge = spyOnPurge().mockRejectedValueOnce(new Error('no database'));
+    vi.advanceTimersByTime(1000);
+    await vi.waitFor(() => expect(error).toHaveBeenCalledWith(expect.stringMatching(/Cleanup failed.*no database/)), {
+      interval: 5,
+    });
+    vi.advanceTimersByTime(1000);
+    expect(purge).toHaveBeenCalledTimes(2);
+  });
+
+  it('really cleans, by the real clock of timers', async () => {
+    vi.useRealTimers();
+    await start({ options: everySecond });
+    const user = new Client(host, 'real');
+    await user.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
+    host.clock.advance(3600);
+    await vi.waitFor(async () => expect(await rows('mfa_authenticator')).toEqual([]), { timeout: 5000, interval: 100 });
+  });
+});
