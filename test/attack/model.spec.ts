@@ -95,12 +95,13 @@ abstract class Step implements Command {
     return `${this.constructor.name}(${JSON.stringify(this)})`;
   }
   /** What an attempt must answer: locked, or right, or wrong; and what it does to the budget. */
-  protected expectAttempt(model: Model, factor: Factor, right: boolean, now: number): string {
+  protected expectAttempt(model: Model, factor: Factor, right: boolean | 'spent', now: number): string {
     const budget = model.budgets[factor];
     if (!budget.isOpen(now)) return 'MFA_LOCKED';
-    if (right) budget.succeed(now);
+    if (right === 'spent') budget.failAgain(now);
+    else if (right) budget.succeed(now);
     else budget.fail(now);
-    return right ? 'OK' : 'MFA_CODE_REJECTED';
+    return right === true ? 'OK' : 'MFA_CODE_REJECTED';
   }
 }
 
@@ -137,7 +138,10 @@ class Confirm extends Step {
     model.pending = null;
     // Made once, with the first authenticator (S19).
     expect(fresh === undefined).toBe(model.apps.length > 1);
-    if (fresh) model.codes = new Map(fresh.map((each) => [each, 'unused']));
+    if (model.apps.length === 1) model.budgets.totp.forgive();
+    if (!fresh) return;
+    model.codes = new Map(fresh.map((each) => [each, 'unused']));
+    model.budgets.backup_code.forgive();
   }
 }
 
@@ -173,7 +177,7 @@ abstract class Verify extends Step {
   protected abstract guess(
     model: Model,
     real: Real,
-  ): { code: string; factor: Factor; right: boolean; spend: () => void } | null;
+  ): { code: string; factor: Factor; right: boolean | 'spent'; spend: () => void } | null;
 }
 
 class VerifyTotp extends Verify {
@@ -189,7 +193,7 @@ class VerifyTotp extends Verify {
     // Without an app every token is dead; any code shows it.
     if (!app) return { code: '123456', factor: 'totp' as const, right: false, spend: () => undefined };
     const at = step + this.offset;
-    const right = Math.abs(this.offset) <= 1 && !app.spent.has(at);
+    const right = Math.abs(this.offset) <= 1 && (app.spent.has(at) ? ('spent' as const) : true);
     return { code: app.device.code(this.offset), factor: 'totp' as const, right, spend: () => app.spent.add(at) };
   }
 }
@@ -207,7 +211,7 @@ class VerifyBackupCode extends Verify {
     return {
       code,
       factor: 'backup_code' as const,
-      right: codes.get(code) === 'unused',
+      right: codes.get(code) === 'unused' || ('spent' as const),
       spend: () => codes.set(code, 'used'),
     };
   }
@@ -246,7 +250,7 @@ abstract class Change extends Step {
   }
   protected async attempt(model: Model, real: Real, work: (code: string) => Promise<unknown>): Promise<boolean> {
     const app = model.apps[this.app % model.apps.length]!;
-    const right = !app.spent.has(real.step);
+    const right = app.spent.has(real.step) ? ('spent' as const) : true;
     const result = await outcome(work(app.device.code()));
     expect(result).toBe(this.expectAttempt(model, 'totp', right, real.now));
     if (result === 'OK') app.spent.add(real.step);
@@ -259,7 +263,9 @@ class Regenerate extends Change {
     let fresh: string[] = [];
     const work = async (code: string) =>
       (fresh = await real.get(MfaBackupCodeService).regenerate(real.userId, { code }));
-    if (await this.attempt(model, real, work)) model.codes = new Map(fresh.map((each) => [each, 'unused']));
+    if (!(await this.attempt(model, real, work))) return;
+    model.codes = new Map(fresh.map((each) => [each, 'unused']));
+    model.budgets.backup_code.forgive();
   }
 }
 

@@ -101,7 +101,8 @@ describe('the work that a guess causes', () => {
       'UPDATE mfa_account',
       'UPDATE mfa_authenticator',
     ]);
-    expect(replayed.statements).toEqual(right.statements.slice(0, 3));
+    // One more gives the day's attempt back to the owner of a code that was sent twice (S34a).
+    expect(replayed.statements).toEqual([...right.statements.slice(0, 3), 'UPDATE mfa_account']);
     expect(wrong.statements).toEqual(right.statements.slice(0, 2));
   });
 

@@ -2,7 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account.store.js';
 import { DEFAULT_ATTEMPT_POLICY, EMPTY_BUDGET } from '../../libs/mfa/src/domain/attempts/attempt-budget.js';
-import { reserveBudget, settleBudget } from '../../libs/mfa/src/domain/attempts/attempt-budget.js';
+import {
+  refundBudget,
+  releaseBudget,
+  reserveBudget,
+  settleBudget,
+} from '../../libs/mfa/src/domain/attempts/attempt-budget.js';
 import { ATTEMPT_FACTORS, type AttemptPolicy } from '../../libs/mfa/src/domain/attempts/attempt-policy.js';
 import type { Authenticator } from '../../libs/mfa/src/domain/authenticators/authenticator.js';
 import type { MfaAuthenticatorStore } from '../../libs/mfa/src/domain/authenticators/authenticator.store.js';
@@ -123,7 +128,8 @@ function accountContract(stores: () => Stores, userId: () => string): void {
     const [live, old] = [randomUUID(), randomUUID()];
     const codes = [0, 1, 2].map(() => backupCode(userId(), live));
     await stores().backupCodes.add([...codes, backupCode(userId(), old), backupCode('somebody else', live)]);
-    await stores().backupCodes.markUsed(userId(), codes[0]!.id, NOW);
+    const spent = { kind: 'backup_code', item: codes[0]!.id, expiresAtMs: null } as const;
+    expect(await stores().usage.spend({ userId: userId(), epoch: NOW, entries: [spent], nowMs: NOW })).toBe(true);
     await stores().accounts.commit(userId(), NOW, { backupSetId: live });
 
     const { authenticators, backupCodesRemaining } = await load();
@@ -168,6 +174,23 @@ function budgetContract(stores: () => Stores, userId: () => string): void {
     expect((await budgets()).totp).toEqual(EMPTY_BUDGET);
   });
 
+  it('S51 ends the locks of every factor, and refills nothing', async () => {
+    const policy = { ...DEFAULT_ATTEMPT_POLICY, maxFailures: 1 };
+    for (const factor of ATTEMPT_FACTORS) await reserve(NOW, { factor, policy });
+    const before = await budgets();
+    expect(before.totp.lockedUntilMs).toBeGreaterThan(NOW);
+    await stores().accounts.endLocks(userId());
+    expect((await budgets()).totp).toEqual({ ...before.totp, lockedUntilMs: 0 });
+    expect((await budgets()).confirmation).toEqual({ ...before.confirmation, lockedUntilMs: 0 });
+  });
+
+  it('S54 a lock or cap from a clock far ahead holds nobody up', async () => {
+    const policy = { ...DEFAULT_ATTEMPT_POLICY, maxFailures: 1 };
+    expect(await reserve(NOW + 365 * 86_400_000, { policy })).toBe(true);
+    expect(await reserve(NOW, { policy })).toBe(true);
+    expect((await budgets()).totp.lockedUntilMs).toBe(NOW + 2 * policy.lockMs);
+  });
+
   it('S54 clears every budget', async () => {
     for (const factor of ATTEMPT_FACTORS) await reserve(NOW, { factor });
     await stores().accounts.clearBudgets(userId());
@@ -189,13 +212,19 @@ function budgetContract(stores: () => Stores, userId: () => string): void {
     ['a policy of one lock length', { ...small, maxLockMs: 60_000, dailyRefill: 500 }, 200_000],
   ])('S54 follows the pure rules through 200 random steps of %s policy', async (_, used, longestPauseMs) => {
     const random = seeded(42);
+    const after = [
+      ['settle', settleBudget],
+      ['refund', refundBudget],
+      ['release', releaseBudget],
+    ] as const;
     let expected = { ...EMPTY_BUDGET };
     let nowMs = NOW;
     for (let step = 0; step < 200; step++) {
       nowMs += Math.floor(random() ** 4 * longestPauseMs);
-      if (random() < 0.15) {
-        await stores().accounts.settle(userId(), 'confirmation', used);
-        expected = settleBudget(expected, used);
+      const [settled, rule] = after[Math.floor(random() * 20)] ?? [];
+      if (settled && rule) {
+        await stores().accounts[settled](userId(), 'confirmation', used);
+        expected = rule(expected, used);
       } else {
         const next = reserveBudget(expected, used, nowMs);
         expect(await reserve(nowMs, { factor: 'confirmation', policy: used }), `step ${step}`).toBe(next !== null);
@@ -237,17 +266,23 @@ function authenticatorContract(stores: () => Stores, userId: () => string): void
 
   it('renames, but only for its owner', async () => {
     const { id } = await add();
-    expect(await stores().authenticators.rename(userId(), id, 'Laptop')).toBe(true);
-    expect(await stores().authenticators.rename(userId(), id, 'Laptop')).toBe(true);
-    expect(await stores().authenticators.rename('somebody else', id, 'Stolen')).toBe(false);
-    expect(await stores().authenticators.rename(userId(), randomUUID(), 'Missing')).toBe(false);
+    await stores().authenticators.rename(userId(), id, 'Laptop');
+    await stores().authenticators.rename('somebody else', id, 'Stolen');
+    await stores().authenticators.rename(userId(), randomUUID(), 'Missing');
     expect(await all()).toMatchObject([{ name: 'Laptop' }]);
   });
 
   it('confirms and ends the expiry', async () => {
-    const { id } = await add({ expiresAtMs: NOW + 1 });
-    await stores().authenticators.confirm(userId(), id, NOW);
+    const pending = await add({ expiresAtMs: NOW + 1 });
+    await stores().authenticators.confirm(pending, NOW);
     expect(await all()).toMatchObject([{ confirmedAtMs: NOW, expiresAtMs: null }]);
+  });
+
+  it('S61 leaves the lease of a removal that came before a late confirmation', async () => {
+    const pending = await add({ expiresAtMs: NOW + 1 });
+    await stores().authenticators.expire(userId(), [pending.id], NOW + 2);
+    await stores().authenticators.confirm(pending, NOW);
+    expect(await all()).toMatchObject([{ expiresAtMs: NOW + 2 }]);
   });
 
   it('moves the last use forward only', async () => {

@@ -38,11 +38,14 @@ export class MfaAdminService {
     this.events.emit({ type: 'mfa.tokens_revoked', userId: id });
   }
 
-  /** Call it when the user's password was changed or reset: clears locks and kills outstanding mfa_tokens (S43). */
+  /**
+   * Call it when the user's password was changed or reset: kills outstanding mfa_tokens and a setup that awaits its
+   * first code (S43), and ends locks. Failures and daily caps stay: whoever can reset passwords gets no more guesses (S51).
+   */
   async passwordChanged(userId: string | number): Promise<void> {
     const id = stored(userId);
     await this.accounts.revokeTokens(id);
-    await this.accounts.clearBudgets(id);
+    await this.accounts.endLocks(id);
     this.events.emit({ type: 'mfa.tokens_revoked', userId: id });
     this.events.emit({ type: 'mfa.unlocked', userId: id });
   }
@@ -50,9 +53,8 @@ export class MfaAdminService {
   /** Takes every factor of the user away, as after a lost phone: the next login has no second step. */
   async reset(userId: string | number): Promise<void> {
     const id = stored(userId);
-    const snapshot = await this.accounts.load(id);
-    if (!snapshot) return;
-    await this.removal.all(snapshot);
+    if (!(await this.accounts.load(id))) return;
+    await this.removal.all(id);
     await this.accounts.clearBudgets(id);
     await this.events.changed('mfa.disabled', id);
   }
@@ -60,11 +62,13 @@ export class MfaAdminService {
   /** Removes every trace of the user from the MFA tables. Repeat it if it was interrupted. */
   async purgeUser(userId: string | number): Promise<void> {
     const id = stored(userId);
+    const account = (await this.accounts.load(id))?.account;
     // The account first: without it nothing else counts.
     await this.accounts.remove(id);
     await this.authenticators.removeAll(id);
     await this.codes.removeAll(id);
     await this.usage.removeAll(id);
+    if (account && account.activeIds.length > 0) await this.events.changed('mfa.disabled', id);
   }
 }
 

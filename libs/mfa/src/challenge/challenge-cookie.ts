@@ -6,7 +6,7 @@ import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolv
 export interface CookieResponse {
   getHeader(name: string): number | string | string[] | undefined;
   /** Express and Node. */
-  setHeader?(name: string, value: string[]): unknown;
+  setHeader?(name: string, value: string | string[]): unknown;
   /** Fastify, which appends `set-cookie` values. */
   header?(name: string, value: string): unknown;
 }
@@ -46,8 +46,10 @@ export class ChallengeCookie {
     // RFC 6265 §4.1; a JWT and the empty string need no encoding.
     const cookie = `${cookieName}=${value}; Max-Age=${maxAgeSeconds}; Path=${path}; HttpOnly; SameSite=Lax${cookieSecure ? '; Secure' : ''}`;
     if (response.setHeader) {
+      response.setHeader('Cache-Control', 'no-store');
       response.setHeader('Set-Cookie', [response.getHeader('Set-Cookie') ?? [], cookie].flat().map(String));
     } else {
+      response.header?.('Cache-Control', 'no-store');
       response.header?.('Set-Cookie', cookie);
     }
   }

@@ -9,6 +9,7 @@ import { isTotpShape } from '../domain/code.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { spentUntilMs } from '../domain/totp/replay.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
+import type { MfaFailureReason } from '../events/mfa-event.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { SecretReader } from '../totp/secret-reader.js';
@@ -43,9 +44,9 @@ export class AuthenticatorConfirmation {
     await this.spendFirstCode(snapshot, pending, code);
     const issued = snapshot.account.backupSetId === null ? await this.issuing.make(userId) : null;
     const after = await this.activate(snapshot, pending, issued);
-    await this.authenticators.confirm(userId, pending.id, this.clock.nowMs());
+    await this.authenticators.confirm(pending, this.clock.nowMs());
     const codes = await this.settleBackupCodes(after, issued);
-    await this.settleBudgets(after);
+    await this.settleBudgets(after, codes !== null);
 
     return { codes, remaining: codes?.length ?? after.backupCodesRemaining };
   }
@@ -53,7 +54,7 @@ export class AuthenticatorConfirmation {
   private async spendFirstCode({ account }: AccountSnapshot, pending: Authenticator, code: string): Promise<void> {
     const { userId, epoch } = account;
     const normalised = readCode(code);
-    if (!isTotpShape(normalised, pending.digits)) throw new MfaError('MFA_CODE_REJECTED');
+    if (!isTotpShape(normalised, pending.digits)) throw this.reject(userId, 'malformed');
     await this.gate.reserve(account, 'confirmation');
     const nowMs = this.clock.nowMs();
     const step = this.reader.matchStep(pending, normalised, nowMs);
@@ -98,15 +99,16 @@ export class AuthenticatorConfirmation {
     return issued.codes;
   }
 
-  private async settleBudgets({ account }: AccountSnapshot): Promise<void> {
+  private async settleBudgets({ account }: AccountSnapshot, newCodes: boolean): Promise<void> {
     await this.gate.settle(account.userId, 'confirmation');
     // Guesses at earlier secrets say nothing about the only one that now counts; and re-enrolling is the way out of
     // a factor that too many failures disabled (S54). The daily cap stays (S51).
     const disabled = account.budgets.totp.failures >= this.options.attempts.disableAfter;
     if (account.activeIds.length === 1 || disabled) await this.gate.settle(account.userId, 'totp');
+    if (newCodes) await this.gate.settle(account.userId, 'backup_code');
   }
 
-  private reject(userId: string, reason: 'wrong_code' | 'already_spent'): MfaError {
+  private reject(userId: string, reason: MfaFailureReason): MfaError {
     this.events.emit({ type: 'verification.failed', userId, factor: 'confirmation', reason });
     return new MfaError('MFA_CODE_REJECTED');
   }

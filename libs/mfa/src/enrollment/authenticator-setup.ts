@@ -45,17 +45,21 @@ export class AuthenticatorSetup {
     return opened;
   }
 
-  /** The pending setup that counts, whoever of several callers made it. */
-  async pend(snapshot: AccountSnapshot, name: string): Promise<PendingSetup> {
-    const existing = this.readPending(snapshot);
+  /**
+   * The pending setup that counts, whoever of several callers made it.
+   * @param proved the account for which a proof was given: another state of it needs a proof of its own (S12)
+   */
+  async pend(proved: AccountSnapshot, name: string): Promise<PendingSetup> {
+    const { userId } = proved.account;
+    const now = await this.accounts.load(userId);
+    const existing = now && this.pendingOf(now, proved);
     if (existing) return existing;
 
-    const { userId } = snapshot.account;
     const made = this.make(userId, name);
     // Written first and named by no account, so invisible; the account switches over, or another caller was first.
     await this.authenticators.add(made.authenticator);
-    const { after } = await changeAccount(this.accounts, userId, (now) =>
-      this.readPending(now) ? null : { pendingId: made.authenticator.id },
+    const { after } = await changeAccount(this.accounts, userId, (current) =>
+      this.pendingOf(current, proved) ? null : { pendingId: made.authenticator.id },
     );
     if (after.account.pendingId === made.authenticator.id) return made;
 
@@ -63,6 +67,14 @@ export class AuthenticatorSetup {
     const winner = this.readPending(after);
     if (!winner) throw new MfaError('MFA_BUSY', { retryAfterSeconds: 1 });
     return winner;
+  }
+
+  /** @throws MfaError `MFA_PROOF_REQUIRED` when the account is no longer the one that was proved for */
+  private pendingOf(now: AccountSnapshot, proved: AccountSnapshot): PendingSetup | null {
+    const unchanged =
+      now.account.epoch === proved.account.epoch && now.account.activeIds.join() === proved.account.activeIds.join();
+    if (!unchanged) throw new MfaError('MFA_PROOF_REQUIRED');
+    return this.readPending(now);
   }
 
   /** A pending secret that can no longer be opened is replaced, as an expired one is. */

@@ -6,6 +6,7 @@ import { AnswersHttp } from '../errors/answers-http.decorator.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import { toUserId } from '../host/user-id.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+import { AttemptGate } from '../verification/attempt-gate.js';
 import { BackupCodeIssuing } from './backup-code-issuing.js';
 import { FreshProof } from './fresh-proof.js';
 
@@ -17,6 +18,7 @@ export class MfaBackupCodeService {
     private readonly accounts: MfaAccountStore,
     private readonly proof: FreshProof,
     private readonly issuing: BackupCodeIssuing,
+    private readonly gate: AttemptGate,
     private readonly events: MfaEvents,
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
@@ -32,14 +34,17 @@ export class MfaBackupCodeService {
     if (id === null || !snapshot || snapshot.account.activeIds.length === 0) throw new MfaError('MFA_NOT_ENABLED');
     await this.proof.byCode(snapshot, offered);
 
-    const { epoch, backupSetId } = snapshot.account;
+    const { epoch } = snapshot.account;
     const issued = await this.issuing.make(id);
-    await this.issuing.lease(id, backupSetId);
-    const { before } = await changeAccount(this.accounts, id, ({ account }) => {
-      if (account.epoch !== epoch) throw new MfaError('MFA_NOT_ENABLED');
+    const { before } = await changeAccount(this.accounts, id, async ({ account }) => {
+      // Disabled meanwhile, or an authenticator removed: a lost race.
+      if (account.epoch !== epoch) throw new MfaError('MFA_CODE_REJECTED');
+      await this.issuing.lease(id, account.backupSetId);
       return { backupSetId: issued.setId };
     });
     await this.issuing.keep(id, issued.setId);
+    // Guesses at the old codes say nothing about the new ones, nor may they keep them disabled (S54).
+    await this.gate.settle(id, 'backup_code');
     await this.issuing.discard(id, before.account.backupSetId);
     await this.events.changed('backup_codes.regenerated', id, offered.context);
     return issued.codes;

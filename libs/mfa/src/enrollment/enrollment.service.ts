@@ -8,7 +8,7 @@ import { manualKey } from '../domain/totp/otpauth-uri.js';
 import { toBase32 } from '../domain/totp/totp.js';
 import { AnswersHttp } from '../errors/answers-http.decorator.js';
 import { MfaEvents } from '../events/mfa-events.js';
-import type { KnownPrincipal } from '../host/host-access.js';
+import { knownPrincipal, type KnownPrincipal } from '../host/known-principal.js';
 import type { CompletedStepUp, MfaPrincipal } from '../host/mfa-host.js';
 import { toUserId } from '../host/user-id.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
@@ -65,17 +65,17 @@ export class MfaEnrollmentService {
    * `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BAD_REQUEST`, `MFA_BUSY`
    */
   async setup(principal: MfaPrincipal, request: ProofOffered & { name?: string } = {}): Promise<MfaSetup> {
-    const known = knownPrincipal(principal);
+    const owner = known(principal);
     const name = readName(request.name);
     // An account name that fits no QR code is refused before anything is counted or written (S20).
-    this.totp.otpauthUri(this.totp.generateSecret(), known.accountName);
-    const snapshot = await this.setups.open(known.userId);
+    this.totp.otpauthUri(this.totp.generateSecret(), owner.accountName);
+    const snapshot = await this.setups.open(owner.userId);
     if (snapshot.account.activeIds.length >= this.options.maxAuthenticators) throw new MfaError('MFA_ALREADY_ENABLED');
-    await this.proof.forSetup(snapshot, known, request);
+    await this.proof.forSetup(snapshot, owner, request);
     const { authenticator, secret } = await this.setups.pend(snapshot, name);
     const base32 = toBase32(secret);
-    const otpauthUri = this.totp.otpauthUri(base32, known.accountName, authenticator);
-    this.events.emit({ type: 'setup.started', userId: known.userId });
+    const otpauthUri = this.totp.otpauthUri(base32, owner.accountName, authenticator);
+    this.events.emit({ type: 'setup.started', userId: owner.userId });
     return {
       authenticatorId: authenticator.id,
       secret: base32,
@@ -96,7 +96,7 @@ export class MfaEnrollmentService {
     code: string,
     context?: ExecutionContext,
   ): Promise<MfaConfirmation> {
-    const { userId } = knownPrincipal(principal);
+    const userId = stored(principal);
     const { codes, remaining } = await this.confirmation.confirm(userId, code);
     await this.events.changed('authenticator.confirmed', userId, context);
     const mfaAt = new Date(this.clock.nowMs());
@@ -112,10 +112,11 @@ export class MfaEnrollmentService {
    * @throws MfaHttpException `MFA_NOT_ENABLED`, `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`
    */
   async disable(principal: MfaPrincipal, offered: ProofOffered): Promise<{ enabled: false }> {
-    const known = knownPrincipal(principal);
-    const snapshot = await this.enabled(known.userId);
-    await this.proof.forDisabling(snapshot, known, offered);
-    await this.switchOff(snapshot, offered.context);
+    const owner = known(principal);
+    const snapshot = await this.enabled(owner.userId);
+    await this.proof.forDisabling(snapshot, owner, offered);
+    await this.removal.all(owner.userId, snapshot.account.epoch);
+    await this.events.changed('mfa.disabled', owner.userId, offered.context);
     return { enabled: false };
   }
 
@@ -124,13 +125,12 @@ export class MfaEnrollmentService {
    * @throws MfaHttpException `MFA_AUTHENTICATOR_NOT_FOUND`, and as {@link disable}
    */
   async remove(principal: MfaPrincipal, id: string, offered: ProofOffered): Promise<void> {
-    const { userId } = knownPrincipal(principal);
+    const userId = stored(principal);
     const snapshot = await this.enabled(userId);
     if (!snapshot.account.activeIds.includes(id)) throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
     await this.proof.byCode(snapshot, offered);
-    if (snapshot.account.activeIds.length === 1) return this.switchOff(snapshot, offered.context);
-    await this.removal.one(snapshot, id);
-    await this.events.changed('authenticator.removed', userId, offered.context);
+    const anyLeft = await this.removal.one(userId, id);
+    await this.events.changed(anyLeft ? 'authenticator.removed' : 'mfa.disabled', userId, offered.context);
   }
 
   /**
@@ -138,12 +138,11 @@ export class MfaEnrollmentService {
    * @throws MfaHttpException `MFA_AUTHENTICATOR_NOT_FOUND`, `MFA_BAD_REQUEST`
    */
   async rename(principal: Pick<MfaPrincipal, 'userId'>, id: string, name: string): Promise<void> {
-    const { userId } = knownPrincipal(principal);
+    const userId = stored(principal);
     const snapshot = await this.accounts.load(userId);
     const found = snapshot && activeAuthenticators(snapshot).some((each) => each.id === id);
-    if (!found || (await this.authenticators.rename(userId, id, readName(name))) !== true) {
-      throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
-    }
+    if (!found) throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
+    await this.authenticators.rename(userId, id, readName(name));
     this.events.emit({ type: 'authenticator.renamed', userId });
   }
 
@@ -152,16 +151,17 @@ export class MfaEnrollmentService {
     if (!snapshot || snapshot.account.activeIds.length === 0) throw new MfaError('MFA_NOT_ENABLED');
     return snapshot;
   }
-
-  private async switchOff(snapshot: AccountSnapshot, context?: ExecutionContext): Promise<void> {
-    const { userId } = snapshot.account;
-    await this.removal.all(snapshot);
-    await this.events.changed('mfa.disabled', userId, context);
-  }
 }
 
-function knownPrincipal<T extends Pick<MfaPrincipal, 'userId'>>(principal: T): T & KnownPrincipal {
-  const userId = toUserId(principal.userId);
-  if (userId === null) throw new MfaError('MFA_NOT_AUTHENTICATED');
-  return { ...principal, userId } as T & KnownPrincipal;
+/** @throws MfaError `MFA_NOT_AUTHENTICATED` for what is no user id */
+function known(principal: MfaPrincipal): KnownPrincipal {
+  const found = knownPrincipal(principal);
+  if (!found) throw new MfaError('MFA_NOT_AUTHENTICATED');
+  return found;
+}
+
+function stored({ userId }: Pick<MfaPrincipal, 'userId'>): string {
+  const id = toUserId(userId);
+  if (id === null) throw new MfaError('MFA_NOT_AUTHENTICATED');
+  return id;
 }

@@ -4,7 +4,8 @@ import { OneAtATime } from '../domain/attempts/one-at-a-time.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { MfaEvents } from '../events/mfa-events.js';
-import { MfaHostAccess, type KnownPrincipal } from '../host/host-access.js';
+import { MfaHostAccess } from '../host/host-access.js';
+import type { KnownPrincipal } from '../host/known-principal.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { AttemptGate } from '../verification/attempt-gate.js';
 import { CodeSpending } from '../verification/code-spending.js';
@@ -86,7 +87,7 @@ export class FreshProof {
     context?: ExecutionContext,
   ): Promise<void> {
     await this.gate.reserve(snapshot.account, 'password');
-    if ((await this.host.instance.verifyPassword?.(principal, password, context)) !== true) {
+    if ((await this.host.call((host) => host.verifyPassword?.(principal, password, context))) !== true) {
       this.events.emit({
         type: 'verification.failed',
         userId: principal.userId,

@@ -16,7 +16,7 @@ export type MfaEventType =
   | 'mfa.tokens_revoked';
 
 /** Why a verification failed; for the operator only, never in an answer (S66). */
-export type MfaFailureReason = 'wrong_code' | 'already_spent' | 'locked' | 'state_changed';
+export type MfaFailureReason = 'malformed' | 'wrong_code' | 'already_spent' | 'locked' | 'busy' | 'state_changed';
 
 /** One outcome. Holds no code, secret or token (S64). */
 export interface MfaEvent {

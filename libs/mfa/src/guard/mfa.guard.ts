@@ -1,4 +1,5 @@
-import { Injectable, type CanActivate, type ExecutionContext } from '@nestjs/common';
+import 'reflect-metadata';
+import { Injectable, type CanActivate, type ExecutionContext, type Type } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { MFA_ROUTE, type MfaRoute } from './mfa-route.js';
 import { RouteGate } from './route-gate.js';
@@ -16,8 +17,13 @@ export class MfaGuard implements CanActivate {
   ) {}
 
   canActivate(context: ExecutionContext): Promise<boolean> {
-    const targets = [context.getHandler(), context.getClass()];
-    const route = this.reflector.getAllAndOverride<MfaRoute | undefined>(MFA_ROUTE, targets);
-    return this.gate.admit(context, route ?? { kind: 'second-factor' });
+    const marked = this.reflector.get<MfaRoute | undefined>(MFA_ROUTE, context.getHandler());
+    return this.gate.admit(context, marked ?? this.ofClass(context.getClass()) ?? { kind: 'second-factor' });
+  }
+
+  /** A demand for a second factor is inherited from a base class; whatever demands less is not (S44a, S47). */
+  private ofClass(controller: Type): MfaRoute | undefined {
+    const route = this.reflector.get<MfaRoute | undefined>(MFA_ROUTE, controller);
+    return route?.kind === 'second-factor' || Reflect.hasOwnMetadata(MFA_ROUTE, controller) ? route : undefined;
   }
 }

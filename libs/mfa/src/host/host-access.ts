@@ -2,11 +2,8 @@ import { Inject, Injectable, Logger, Scope, type ExecutionContext, type OnModule
 import { ModuleRef } from '@nestjs/core';
 import { MfaError } from '../domain/mfa-error.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
-import { MfaHost, type MfaPrincipal } from './mfa-host.js';
-import { toUserId } from './user-id.js';
-
-/** A principal whose user id has become the stored string. */
-export type KnownPrincipal = MfaPrincipal & { userId: string };
+import { knownPrincipal, type KnownPrincipal } from './known-principal.js';
+import { MfaHost } from './mfa-host.js';
 
 const misconfigured = (message: string) => new MfaError('MFA_MISCONFIGURED', { message: `MfaModule: ${message}` });
 
@@ -17,6 +14,7 @@ const misconfigured = (message: string) => new MfaError('MFA_MISCONFIGURED', { m
 @Injectable()
 export class MfaHostAccess implements OnModuleInit {
   private readonly logger = new Logger('nestjs-mfa');
+  private readonly thrown = new WeakSet<object>();
   private readonly principals = new WeakMap<object, Promise<KnownPrincipal | null>>();
 
   constructor(
@@ -76,16 +74,30 @@ export class MfaHostAccess implements OnModuleInit {
     return known;
   }
 
+  /** Calls the host; what it throws is remembered as its own answer. */
+  async call<T>(work: (host: MfaHost) => T): Promise<Awaited<T>> {
+    try {
+      return await work(this.instance);
+    } catch (error) {
+      if (typeof error === 'object' && error !== null) this.thrown.add(error);
+      throw error;
+    }
+  }
+
+  /** Whether the host itself threw this: then it is the answer as it stands. */
+  threw(error: object): boolean {
+    return this.thrown.has(error);
+  }
+
   private async ask(context: ExecutionContext): Promise<KnownPrincipal | null> {
-    const principal = await this.instance.principal(context);
+    const principal = await this.call((host) => host.principal(context));
     if (principal === null || principal === undefined) return null;
-    const userId = toUserId(principal.userId);
-    if (userId === null) {
+    const known = knownPrincipal(principal);
+    if (known === null) {
       this.logger.error(
         'MfaHost.principal gave a user id that is empty, longer than 255 characters, or has outer white space; the request counts as not signed in',
       );
-      return null;
     }
-    return { ...principal, userId };
+    return known;
   }
 }

@@ -1,5 +1,6 @@
 import { BadRequestException, Catch, Injectable, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
+import { MfaHostAccess } from '../host/host-access.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { MfaHttpException, toHttp } from '../errors/mfa-http.exception.js';
 
@@ -25,9 +26,18 @@ export class MfaExceptionFilter implements ExceptionFilter<MfaHttpException | Mf
 @Catch(BadRequestException)
 @Injectable()
 export class BadRequestFilter implements ExceptionFilter<BadRequestException> {
-  constructor(private readonly filter: MfaExceptionFilter) {}
+  constructor(
+    private readonly filter: MfaExceptionFilter,
+    private readonly mfaHost: MfaHostAccess,
+    private readonly adapterHost: HttpAdapterHost,
+  ) {}
 
   catch(exception: BadRequestException, host: ArgumentsHost): unknown {
+    if (this.mfaHost.threw(exception)) {
+      const response: unknown = host.switchToHttp().getResponse();
+      this.adapterHost.httpAdapter.reply(response, exception.getResponse(), exception.getStatus());
+      return undefined;
+    }
     const body = exception.getResponse();
     const message = typeof body === 'object' ? (body as { message?: string | string[] }).message : body;
     return this.filter.catch(new MfaHttpException('MFA_BAD_REQUEST', { message, cause: exception }), host);

@@ -8,6 +8,7 @@ import {
   Post,
   UseFilters,
   UseGuards,
+  VERSION_NEUTRAL,
   type ExecutionContext,
   type Type,
 } from '@nestjs/common';
@@ -18,7 +19,8 @@ import { MfaEnrollmentService } from '../enrollment/enrollment.service.js';
 import { MfaHttpException } from '../errors/mfa-http.exception.js';
 import { ChallengeRoute, CurrentChallenge, PrincipalRoute } from '../guard/decorators.js';
 import { MfaGuard } from '../guard/mfa.guard.js';
-import { MfaHostAccess, type KnownPrincipal } from '../host/host-access.js';
+import { MfaHostAccess } from '../host/host-access.js';
+import type { KnownPrincipal } from '../host/known-principal.js';
 import type { CompletedStepUp } from '../host/mfa-host.js';
 import { MfaStatusService } from '../status/status.service.js';
 import { MfaVerificationService } from '../verification/verification.service.js';
@@ -41,7 +43,7 @@ export interface ControllerOptions {
 /** The built-in controllers: thin, and made anew for every `forRoot`, since prefix and decorators differ. */
 export function createMfaControllers({ prefix, publicRoute, stepUp }: ControllerOptions): Type[] {
   // No MfaGuard here: @ChallengeRoute() brings it, and each one reads the account.
-  @Controller(prefix)
+  @Controller({ path: prefix, version: VERSION_NEUTRAL })
   @UseGuards(JsonOnlyGuard)
   @UseFilters(MfaExceptionFilter, BadRequestFilter)
   class MfaVerificationController {
@@ -64,12 +66,12 @@ export function createMfaControllers({ prefix, publicRoute, stepUp }: Controller
       if (this.cookie.read(headers.cookie) !== null)
         this.cookie.clear(context.switchToHttp().getResponse<CookieResponse>());
       // The token is spent by now, whatever the host does next (S44).
-      return this.host.instance.completeLogin(login, context);
+      return this.host.call((host) => host.completeLogin(login, context));
     }
   }
   decorateMethod(MfaVerificationController, 'verify', publicRoute);
 
-  @Controller(prefix)
+  @Controller({ path: prefix, version: VERSION_NEUTRAL })
   @UseGuards(JsonOnlyGuard, MfaGuard)
   @UseFilters(MfaExceptionFilter, BadRequestFilter)
   @PrincipalRoute()
@@ -166,7 +168,7 @@ export function createMfaControllers({ prefix, publicRoute, stepUp }: Controller
     }
   }
 
-  @Controller(prefix)
+  @Controller({ path: prefix, version: VERSION_NEUTRAL })
   @UseGuards(JsonOnlyGuard, MfaGuard)
   @UseFilters(MfaExceptionFilter, BadRequestFilter)
   @PrincipalRoute()
@@ -200,7 +202,7 @@ async function completeStepUp(
   context: ExecutionContext,
 ) {
   const amr = [...new Set([...(principal.amr ?? []), ...proved.amr])];
-  const session: unknown = await host.instance.completeStepUp?.({ ...proved, amr }, context);
+  const session: unknown = await host.call((each) => each.completeStepUp?.({ ...proved, amr }, context));
   return { amr, session };
 }
 

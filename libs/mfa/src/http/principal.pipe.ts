@@ -1,6 +1,7 @@
 import { Injectable, type ExecutionContext, type PipeTransform } from '@nestjs/common';
 import { MfaHttpException } from '../errors/mfa-http.exception.js';
-import { MfaHostAccess, type KnownPrincipal } from '../host/host-access.js';
+import { MfaHostAccess } from '../host/host-access.js';
+import type { KnownPrincipal } from '../host/known-principal.js';
 
 /** From the execution context to its principal; to be used as `@RequestContext(PrincipalPipe)`. */
 @Injectable()

@@ -1,7 +1,7 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 import { MfaError } from '../domain/mfa-error.js';
 import { dialectOf, escapePath } from './dialect.js';
-import { MFA_ENTITIES } from './entities/index.js';
+import { MFA_ENTITIES, MfaAccountEntity } from './entities/index.js';
 import { MFA_MIGRATIONS } from './migrations/index.js';
 import { StatementRunner } from './statement-runner.js';
 
@@ -23,6 +23,7 @@ export async function checkSchema(dataSource: DataSource, logger: SchemaCheckLog
   requireEntities(dataSource);
   const recorded = await new StatementRunner(dataSource).withConnection(async (runner) => {
     await requireTables(dataSource, runner);
+    if (dialectOf(dataSource).family === 'mysql') await requireMysqlSettings(dataSource, runner);
     return recordedMigrations(dataSource, runner);
   });
   warnings(dataSource, recorded).forEach((message) => logger.warn(message));
@@ -54,6 +55,36 @@ async function requireTables(dataSource: DataSource, runner: QueryRunner): Promi
   }
 }
 
+/**
+ * Modes under which this library's statements mean something else: the driver escapes with backslashes, an empty
+ * list of authenticators is no NULL, and `%` is an operator.
+ */
+const UNSUPPORTED_MODES = ['NO_BACKSLASH_ESCAPES', 'EMPTY_STRING_IS_NULL', 'ORACLE'];
+
+/** MySQL and MariaDB: what no statement could make up for. */
+async function requireMysqlSettings(dataSource: DataSource, runner: QueryRunner): Promise<void> {
+  const [modes]: { mode: string }[] = await runner.query('SELECT @@SESSION.sql_mode AS mode');
+  const unsupported = UNSUPPORTED_MODES.find((mode) => modes?.mode.split(',').includes(mode));
+  if (unsupported) {
+    throw misconfigured(
+      `The database runs with sql_mode ${unsupported}, which is not supported. Take it out of sql_mode.`,
+    );
+  }
+  const { tableName } = dataSource.getMetadata(MfaAccountEntity);
+  const [column]: { collation: string }[] = await runner.query(
+    `SELECT COLLATION_NAME AS collation FROM information_schema.columns
+     WHERE table_schema = DATABASE() AND table_name = ? AND column_name = 'user_id'`,
+    [tableName],
+  );
+  if (column && !column.collation.endsWith('_bin')) {
+    throw misconfigured(
+      `The table "${tableName}" compares user ids without regard to case (collation ${column.collation}), so that one user ` +
+        'could change the second factor of another. `synchronize` made it: turn that off, drop the mfa_* tables, and ' +
+        `create them by the migration. ${MIGRATION_REMEDY}`,
+    );
+  }
+}
+
 /** The names in the host's migrations table; none where there is no such table. */
 async function recordedMigrations(dataSource: DataSource, runner: QueryRunner): Promise<Set<unknown>> {
   const { options, driver } = dataSource;
@@ -80,13 +111,9 @@ function tableWarning(dataSource: DataSource, unrecorded: readonly string[]): st
       'migrations, or record these migrations as run.'
     );
   }
-  const collation =
-    dialectOf(dataSource).family === 'mysql'
-      ? ' On MySQL and MariaDB such tables also compare user ids without regard to case and accents: only the migration gives them the binary collation.'
-      : '';
   return (
-    '`synchronize` is on and made the MFA tables; later migrations of nestjs-mfa cannot build on them.' +
-    `${collation} Before production turn it off, drop the mfa_* tables and run the migrations. ${MIGRATION_REMEDY}`
+    '`synchronize` is on and made the MFA tables; later migrations of nestjs-mfa cannot build on them. ' +
+    `Before production turn it off, drop the mfa_* tables and run the migrations. ${MIGRATION_REMEDY}`
   );
 }
 

@@ -1,6 +1,12 @@
 import type { AccountSnapshot, MfaAccount } from '../domain/accounts/account.js';
 import { type AccountChange, type AttemptReservation, MfaAccountStore } from '../domain/accounts/account.store.js';
-import { EMPTY_BUDGET, reserveBudget, settleBudget } from '../domain/attempts/attempt-budget.js';
+import {
+  EMPTY_BUDGET,
+  refundBudget,
+  releaseBudget,
+  reserveBudget,
+  settleBudget,
+} from '../domain/attempts/attempt-budget.js';
 import type { AttemptBudget, AttemptFactor, AttemptPolicy } from '../domain/attempts/attempt-policy.js';
 import type { Authenticator } from '../domain/authenticators/authenticator.js';
 import { type ExpiredAuthenticator, MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
@@ -30,7 +36,10 @@ export class InMemoryAccountStore extends MfaAccountStore {
     return {
       account,
       authenticators: [...this.state.authenticators.values()].filter((row) => row.userId === userId),
-      backupCodesRemaining: codes.filter((code) => code.setId === account.backupSetId && code.usedAtMs === null).length,
+      backupCodesRemaining: codes.filter(({ id, setId }) => {
+        const spent = this.state.usage.has(usageKey(userId, { kind: 'backup_code', item: id }));
+        return setId === account.backupSetId && !spent;
+      }).length,
       tokenSpent: tokenId !== undefined && this.state.usage.has(usageKey(userId, { kind: 'token', item: tokenId })),
     };
   }
@@ -61,12 +70,29 @@ export class InMemoryAccountStore extends MfaAccountStore {
     if (account) this.setBudget(account, factor, settleBudget(account.budgets[factor], policy));
   }
 
+  override async refund(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void> {
+    const account = this.state.accounts.get(userId);
+    if (account) this.setBudget(account, factor, refundBudget(account.budgets[factor], policy));
+  }
+
+  override async release(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void> {
+    const account = this.state.accounts.get(userId);
+    if (account) this.setBudget(account, factor, releaseBudget(account.budgets[factor], policy));
+  }
+
+  override async endLocks(userId: string): Promise<void> {
+    this.update(userId, ({ budgets }) => {
+      const open = Object.entries(budgets).map(([factor, budget]) => [factor, { ...budget, lockedUntilMs: 0 }]);
+      return { budgets: Object.fromEntries(open) as MfaAccount['budgets'] };
+    });
+  }
+
   override async clearBudgets(userId: string): Promise<void> {
     this.update(userId, () => ({ budgets: NO_BUDGETS }));
   }
 
   override async revokeTokens(userId: string): Promise<void> {
-    this.update(userId, ({ epoch, version }) => ({ epoch: epoch + 1, version: version + 1 }));
+    this.update(userId, ({ epoch, version }) => ({ epoch: epoch + 1, version: version + 1, pendingId: null }));
   }
 
   override async remove(userId: string): Promise<void> {
@@ -93,12 +119,16 @@ export class InMemoryAuthenticatorStore extends MfaAuthenticatorStore {
     this.state.authenticators.set(authenticator.id, { ...authenticator });
   }
 
-  override async rename(userId: string, id: string, name: string): Promise<boolean> {
-    return this.update(userId, [id], () => ({ name })) === 1;
+  override async rename(userId: string, id: string, name: string): Promise<void> {
+    this.update(userId, [id], () => ({ name }));
   }
 
-  override async confirm(userId: string, id: string, atMs: number): Promise<void> {
-    this.update(userId, [id], () => ({ confirmedAtMs: atMs, expiresAtMs: null }));
+  override async confirm(
+    { userId, id, expiresAtMs }: Pick<Authenticator, 'userId' | 'id' | 'expiresAtMs'>,
+    atMs: number,
+  ): Promise<void> {
+    const current = this.state.authenticators.get(id)?.expiresAtMs === expiresAtMs;
+    if (current) this.update(userId, [id], () => ({ confirmedAtMs: atMs, expiresAtMs: null }));
   }
 
   override async touch(userId: string, id: string, atMs: number): Promise<void> {

@@ -38,6 +38,16 @@ export class AttemptGate {
     throw new MfaError('MFA_LOCKED', { retryAfterSeconds: wait });
   }
 
+  /** Gives back what a right code that was already spent took of the day's attempts; it stays a failure. */
+  async refund(userId: string, factor: AttemptFactor): Promise<void> {
+    await this.accounts.refund(userId, factor, this.options.attempts);
+  }
+
+  /** Takes a reservation back that nothing was evaluated for. */
+  async release(userId: string, factor: AttemptFactor): Promise<void> {
+    await this.accounts.release(userId, factor, this.options.attempts);
+  }
+
   /** Gives the reservation of a success back, and ends the run of failures. */
   async settle(userId: string, factor: AttemptFactor): Promise<void> {
     await this.accounts.settle(userId, factor, this.options.attempts);

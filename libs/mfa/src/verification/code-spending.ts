@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { AccountSnapshot } from '../domain/accounts/account.js';
 import { MfaClock } from '../domain/clock.js';
 import { normaliseCode } from '../domain/code.js';
-import { MfaError } from '../domain/mfa-error.js';
+import { isMfaError, MfaError } from '../domain/mfa-error.js';
 import type { UsageEntry } from '../domain/usage/usage.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import { MfaEvents } from '../events/mfa-events.js';
@@ -37,15 +37,18 @@ export class CodeSpending {
     const { account } = snapshot;
     const normalised = readCode(code);
     const factor = this.factors.find((each) => each.recognises(normalised, snapshot));
-    if (!factor) throw new MfaError('MFA_CODE_REJECTED');
+    if (!factor) throw this.reject(account.userId, undefined, 'malformed');
 
     await this.gate.reserve(account, factor.method);
     const nowMs = this.clock.nowMs();
-    const match = await factor.match(normalised, snapshot, nowMs);
+    const match = await this.match(factor, normalised, snapshot, nowMs);
     if (!match) throw this.reject(account.userId, factor, 'wrong_code');
 
-    if ((await this.spendMatch(snapshot, match, token)) !== true)
+    if ((await this.spendMatch(snapshot, match, token)) !== true) {
+      // A right code sent twice: the second one must not use up the day's attempts of its owner (S34a).
+      await this.gate.refund(account.userId, factor.method);
       throw this.reject(account.userId, factor, 'already_spent');
+    }
     await this.gate.settle(account.userId, factor.method);
     await match.noteUse(nowMs);
 
@@ -60,6 +63,24 @@ export class CodeSpending {
     };
   }
 
+  /** A guess that the hashing queue turned away was not evaluated, and costs no attempt (S58). */
+  private async match(
+    factor: MfaFactor,
+    code: string,
+    snapshot: AccountSnapshot,
+    nowMs: number,
+  ): Promise<FactorMatch | null> {
+    try {
+      return await factor.match(code, snapshot, nowMs);
+    } catch (error) {
+      if (isMfaError(error) && error.code === 'MFA_BUSY') {
+        await this.gate.release(snapshot.account.userId, factor.method);
+        this.reject(snapshot.account.userId, factor, 'busy');
+      }
+      throw error;
+    }
+  }
+
   private spendMatch({ account }: AccountSnapshot, match: FactorMatch, token?: UsageEntry): Promise<boolean> {
     return this.usage.spend({
       userId: account.userId,
@@ -70,8 +91,8 @@ export class CodeSpending {
     });
   }
 
-  private reject(userId: string, factor: MfaFactor, reason: MfaFailureReason): MfaError {
-    this.events.emit({ type: 'verification.failed', userId, factor: factor.method, reason });
+  private reject(userId: string, factor: MfaFactor | undefined, reason: MfaFailureReason): MfaError {
+    this.events.emit({ type: 'verification.failed', userId, factor: factor?.method, reason });
     return new MfaError('MFA_CODE_REJECTED');
   }
 }

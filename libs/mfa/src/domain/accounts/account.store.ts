@@ -37,10 +37,19 @@ export abstract class MfaAccountStore {
   /** After a success: consecutive failures and lock end, and the daily cap gets this one attempt back. */
   abstract settle(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void>;
 
+  /** Gives the daily cap one attempt back, and leaves failures and lock: for the loser of a race with itself (S34a). */
+  abstract refund(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void>;
+
+  /** Takes a reservation back that nothing was evaluated for, with the lock that it brought. */
+  abstract release(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void>;
+
+  /** Ends the locks of every factor; failures and daily caps stay, so that it refills no budget (S51). */
+  abstract endLocks(userId: string): Promise<void>;
+
   /** Clears every budget of the user: failures, locks and daily caps. */
   abstract clearBudgets(userId: string): Promise<void>;
 
-  /** Raises the epoch, so that every outstanding mfa_token of the user dies. */
+  /** Raises the epoch, so that every outstanding mfa_token of the user dies, and drops a setup that awaits its first code. */
   abstract revokeTokens(userId: string): Promise<void>;
 
   /** Removes the row itself. */

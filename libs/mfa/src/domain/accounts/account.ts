@@ -25,7 +25,7 @@ export interface AccountSnapshot {
   account: MfaAccount;
   /** Rows of this user, live or not: filter by {@link activeAuthenticators}. */
   authenticators: readonly Authenticator[];
-  /** Unused codes of the account's live backup set (by their `usedAtMs`). */
+  /** Codes of the account's live backup set that are not spent. */
   backupCodesRemaining: number;
   /** Whether the mfa_token that `load` was asked about is spent; false when it was not asked. */
   tokenSpent: boolean;

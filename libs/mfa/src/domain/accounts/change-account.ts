@@ -14,12 +14,12 @@ const MOST_TRIES = 12;
 export async function changeAccount(
   accounts: MfaAccountStore,
   userId: string,
-  decide: (snapshot: AccountSnapshot) => AccountChange | null,
+  decide: (snapshot: AccountSnapshot) => AccountChange | null | Promise<AccountChange | null>,
 ): Promise<{ before: AccountSnapshot; after: AccountSnapshot }> {
   for (let tries = 0; tries < MOST_TRIES; tries += 1) {
     const before = await accounts.load(userId);
     if (!before) throw new MfaError('MFA_NOT_ENABLED');
-    const change = decide(before);
+    const change = await decide(before);
     if (change === null) return { before, after: before };
     const { version } = before.account;
     if ((await accounts.commit(userId, version, change)) === true) {

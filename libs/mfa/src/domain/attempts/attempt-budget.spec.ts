@@ -7,6 +7,8 @@ import {
   EMPTY_BUDGET,
   lockLadder,
   lockMsAt,
+  refundBudget,
+  releaseBudget,
   reserveBudget,
   retryAfterSeconds,
   settleBudget,
@@ -79,7 +81,7 @@ describe('reserveBudget', () => {
   it('S54 opens exactly when the lock ends', () => {
     const budget = { failures: 5, lockedUntilMs: NOW_MS, tatMs: 0 };
     expect(reserveBudget(budget, POLICY, NOW_MS - 1)).toBeNull();
-    expect(reserveBudget(budget, POLICY, NOW_MS)).toMatchObject({ failures: 6, lockedUntilMs: NOW_MS });
+    expect(reserveBudget(budget, POLICY, NOW_MS)).toMatchObject({ failures: 6, lockedUntilMs: 0 });
   });
 
   it('S54 holds the daily cap though the locks are over', () => {
@@ -129,7 +131,7 @@ describe('retryAfterSeconds', () => {
     const budgets = fc.record({
       failures: fc.nat(99),
       lockedUntilMs: fc.nat(2 * DAY_MS).map((ahead) => NOW_MS - DAY_MS + ahead),
-      tatMs: fc.nat(4 * DAY_MS).map((ahead) => NOW_MS - DAY_MS + ahead),
+      tatMs: fc.nat(2 * DAY_MS).map((ahead) => NOW_MS - DAY_MS + ahead),
     });
     fc.assert(
       fc.property(budgets, (budget) => {
@@ -206,5 +208,25 @@ describe('the daily cap', () => {
   it.each([1, 7, 10, 11, 1_000_000])('S54 flows back no faster than %i a day', (dailyRefill) => {
     const interval = dailyInterval({ ...POLICY, dailyRefill });
     expect([Number.isInteger(interval), interval * dailyRefill >= DAY_MS]).toEqual([true, true]);
+  });
+
+  it('S54 takes no notice of what a clock far ahead has written', () => {
+    const year = 365 * DAY_MS;
+    const budget = { failures: 5, lockedUntilMs: NOW_MS + year, tatMs: NOW_MS + year };
+    expect(retryAfterSeconds(budget, POLICY, NOW_MS)).toBeNull();
+    const next = reserveBudget(budget, POLICY, NOW_MS);
+    expect(next).toEqual({ failures: 6, lockedUntilMs: 0, tatMs: NOW_MS + dailyInterval(POLICY) });
+  });
+
+  it('S34a a refund gives the daily cap one attempt back, and leaves failures and lock', () => {
+    const reserved = reserveBudget({ failures: 4, lockedUntilMs: 0, tatMs: 0 }, POLICY, NOW_MS)!;
+    expect(refundBudget(reserved, POLICY)).toEqual({ ...reserved, tatMs: NOW_MS });
+  });
+
+  it('S58 a release takes the reservation back with the lock that it brought, and no other lock', () => {
+    const before = { failures: 4, lockedUntilMs: 0, tatMs: NOW_MS };
+    expect(releaseBudget(reserveBudget(before, POLICY, NOW_MS)!, POLICY)).toEqual(before);
+    const earlier = { failures: 7, lockedUntilMs: NOW_MS + 1, tatMs: NOW_MS };
+    expect(releaseBudget(earlier, POLICY)).toMatchObject({ failures: 6, lockedUntilMs: NOW_MS + 1 });
   });
 });

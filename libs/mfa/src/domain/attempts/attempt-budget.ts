@@ -59,11 +59,25 @@ export function reserveBudget(budget: AttemptBudget, policy: AttemptPolicy, nowM
   if (retryAfterSeconds(budget, policy, nowMs) !== null) return null;
   const failures = budget.failures + 1;
   const lockMs = lockMsAt(failures, policy);
+  const tatMs = budget.tatMs > latestTat(policy, nowMs) ? nowMs : Math.max(budget.tatMs, nowMs);
   return {
     failures,
-    lockedUntilMs: lockMs > 0 ? nowMs + lockMs : budget.lockedUntilMs,
-    tatMs: Math.max(budget.tatMs, nowMs) + dailyInterval(policy),
+    lockedUntilMs: lockMs > 0 ? nowMs + lockMs : 0,
+    tatMs: tatMs + dailyInterval(policy),
   };
+}
+
+/**
+ * The latest lock, in epoch milliseconds, that a clock somewhat ahead of this one can have written. A later one was
+ * written by a clock that was plainly wrong, and counts for nothing: nobody is locked out for a year (S54).
+ */
+export function latestLock({ maxLockMs }: AttemptPolicy, nowMs: number): number {
+  return nowMs + 2 * maxLockMs;
+}
+
+/** The same for `tatMs`. */
+export function latestTat(policy: AttemptPolicy, nowMs: number): number {
+  return nowMs + policy.dailyBurst * dailyInterval(policy) + policy.maxLockMs;
 }
 
 /** The budget after a success: failures and lock end, and the daily cap gets this one attempt back (S54). */
@@ -77,8 +91,25 @@ export function settleBudget(budget: AttemptBudget, policy: AttemptPolicy): Atte
  */
 export function retryAfterSeconds(budget: AttemptBudget, policy: AttemptPolicy, nowMs: number): number | null {
   if (budget.failures >= policy.disableAfter) return wholeSeconds(policy.maxLockMs);
-  const openAtMs = Math.max(budget.lockedUntilMs, budget.tatMs - dailyTolerance(policy));
+  const lockedUntilMs = budget.lockedUntilMs > latestLock(policy, nowMs) ? 0 : budget.lockedUntilMs;
+  const tatMs = budget.tatMs > latestTat(policy, nowMs) ? 0 : budget.tatMs;
+  const openAtMs = Math.max(lockedUntilMs, tatMs - dailyTolerance(policy));
   return openAtMs > nowMs ? wholeSeconds(openAtMs - nowMs) : null;
+}
+
+/** The budget with the daily cap given one attempt back; failures and lock stay (S34a). */
+export function refundBudget(budget: AttemptBudget, policy: AttemptPolicy): AttemptBudget {
+  return { ...budget, tatMs: Math.max(0, budget.tatMs - dailyInterval(policy)) };
+}
+
+/** The budget without a reservation that nothing was evaluated for; a lock that the reservation brought ends. */
+export function releaseBudget(budget: AttemptBudget, policy: AttemptPolicy): AttemptBudget {
+  const broughtLock = budget.failures % policy.maxFailures === 0;
+  return {
+    failures: Math.max(0, budget.failures - 1),
+    lockedUntilMs: broughtLock ? 0 : budget.lockedUntilMs,
+    tatMs: refundBudget(budget, policy).tatMs,
+  };
 }
 
 function wholeSeconds(ms: number): number {

@@ -1,12 +1,16 @@
 /**
  * Runs work of the same key one after another within this process. A courtesy to honest parallel requests, which
- * would otherwise use up the attempt budget with reservations that are still open; no correctness rests on it.
+ * would otherwise use up the attempt budget with reservations that are still open; no correctness rests on it, and
+ * nobody waits longer than `patienceMs` for work that hangs.
  */
 export class OneAtATime {
   private readonly tails = new Map<string, Promise<void>>();
 
+  constructor(private readonly patienceMs = 3_000) {}
+
   async run<T>(key: string, work: () => Promise<T>): Promise<T> {
-    const turn = (this.tails.get(key) ?? Promise.resolve()).then(work);
+    const before = this.tails.get(key);
+    const turn = (before ? Promise.race([before, this.patience()]) : Promise.resolve()).then(work);
     const tail = turn.then(
       () => undefined,
       () => undefined,
@@ -17,5 +21,9 @@ export class OneAtATime {
     } finally {
       if (this.tails.get(key) === tail) this.tails.delete(key);
     }
+  }
+
+  private patience(): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve, this.patienceMs).unref());
   }
 }

@@ -7,11 +7,11 @@ export type ExpiredAuthenticator = Pick<Authenticator, 'id' | 'userId'> & { expi
 export abstract class MfaAuthenticatorStore {
   abstract add(authenticator: Authenticator): Promise<void>;
 
-  /** `false`: that user has no such row. */
-  abstract rename(userId: string, id: string, name: string): Promise<boolean>;
+  /** Names a row of that user; does nothing where there is none. */
+  abstract rename(userId: string, id: string, name: string): Promise<void>;
 
-  /** Sets `confirmedAtMs` and ends the row's expiry. */
-  abstract confirm(userId: string, id: string, atMs: number): Promise<void>;
+  /** Sets `confirmedAtMs` and ends the pending row's expiry, unless a removal has given it another one meanwhile. */
+  abstract confirm(pending: Pick<Authenticator, 'userId' | 'id' | 'expiresAtMs'>, atMs: number): Promise<void>;
 
   /** Moves `lastUsedAtMs` forward. */
   abstract touch(userId: string, id: string, atMs: number): Promise<void>;

@@ -16,7 +16,7 @@ export abstract class MfaBackupCodeStore {
   /** Sets or (with `null`) takes away the deadline by which the account must name the set. */
   abstract expire(userId: string, setId: string, expiresAtMs: number | null): Promise<void>;
 
-  /** Removes the codes of a set and then the usage rows of those codes (two statements). */
+  /** Removes the usage rows of a set's codes and then the codes (two statements, to be repeated if interrupted). */
   abstract remove(userId: string, setId: string): Promise<void>;
 
   /** All codes of the user, of whatever set. */

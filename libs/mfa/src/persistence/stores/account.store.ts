@@ -1,7 +1,13 @@
 import type { DataSource } from 'typeorm';
 import type { AccountSnapshot } from '../../domain/accounts/account.js';
 import { type AccountChange, type AttemptReservation, MfaAccountStore } from '../../domain/accounts/account.store.js';
-import { dailyInterval, dailyTolerance, lockLadder } from '../../domain/attempts/attempt-budget.js';
+import {
+  dailyInterval,
+  dailyTolerance,
+  latestLock,
+  latestTat,
+  lockLadder,
+} from '../../domain/attempts/attempt-budget.js';
 import { ATTEMPT_FACTORS, type AttemptFactor, type AttemptPolicy } from '../../domain/attempts/attempt-policy.js';
 import { isUniqueViolation } from '../database-errors.js';
 import { MfaAccountEntity, MfaAuthenticatorEntity, MfaBackupCodeEntity, MfaUsageEntity } from '../entities/index.js';
@@ -25,7 +31,8 @@ export class TypeOrmAccountStore extends MfaAccountStore {
       SELECT a.user_id, a.epoch, a.version, a.active_ids, a.pending_id, a.backup_set_id,
         ${join(BUDGET_COLUMNS)}, ${tokenSpent(tokenId)} AS token_spent,
         (SELECT COUNT(*) FROM ${MfaBackupCodeEntity} b WHERE b.user_id = a.user_id
-          AND b.set_id = a.backup_set_id AND b.used_at IS NULL) AS backup_codes_remaining,
+          AND b.set_id = a.backup_set_id AND NOT EXISTS (SELECT 1 FROM ${MfaUsageEntity} s
+            WHERE s.user_id = b.user_id AND s.kind = 'backup_code' AND s.item = b.id)) AS backup_codes_remaining,
         t.id, t.name, t.secret, t.algorithm, t.digits, t.period_seconds,
         t.created_at, t.confirmed_at, t.last_used_at, t.expires_at
       FROM ${MfaAccountEntity} a
@@ -66,21 +73,42 @@ export class TypeOrmAccountStore extends MfaAccountStore {
     // `failures` comes last: MySQL evaluates SET from left to right and would see the new value.
     const { affected } = await this.statements.run(sql`
       UPDATE ${MfaAccountEntity} SET
-        ${lockedUntil} = ${lockAfter(factor, policy, nowMs)},
-        ${tat} = CASE WHEN ${tat} > ${nowMs} THEN ${tat} ELSE ${nowMs} END + ${dailyInterval(policy)},
+        ${lockedUntil} = ${this.lockAfter(factor, policy, nowMs)},
+        ${tat} = CASE WHEN ${tat} > ${nowMs} AND ${tat} <= ${latestTat(policy, nowMs)} THEN ${tat} ELSE ${nowMs} END
+          + ${dailyInterval(policy)},
         ${failures} = ${failures} + 1
       WHERE user_id = ${userId} AND epoch = ${epoch} AND ${failures} < ${policy.disableAfter}
-        AND ${lockedUntil} <= ${nowMs} AND ${tat} <= ${nowMs + dailyTolerance(policy)}`);
+        AND (${lockedUntil} <= ${nowMs} OR ${lockedUntil} > ${latestLock(policy, nowMs)})
+        AND (${tat} <= ${nowMs + dailyTolerance(policy)} OR ${tat} > ${latestTat(policy, nowMs)})`);
     return affected === 1;
   }
 
   override async settle(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void> {
-    const { failures, lockedUntil, tat } = budgetColumns(factor);
-    const interval = dailyInterval(policy);
+    const { failures, lockedUntil } = budgetColumns(factor);
     await this.statements.run(sql`
-      UPDATE ${MfaAccountEntity} SET ${failures} = 0, ${lockedUntil} = 0,
-        ${tat} = CASE WHEN ${tat} > ${interval} THEN ${tat} - ${interval} ELSE 0 END
+      UPDATE ${MfaAccountEntity} SET ${failures} = 0, ${lockedUntil} = 0, ${refunding(factor, policy)}
       WHERE user_id = ${userId}`);
+  }
+
+  override async refund(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void> {
+    await this.statements.run(sql`
+      UPDATE ${MfaAccountEntity} SET ${refunding(factor, policy)} WHERE user_id = ${userId}`);
+  }
+
+  override async release(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void> {
+    const { failures, lockedUntil } = budgetColumns(factor);
+    // `failures` comes last, as in `reserve`.
+    await this.statements.run(sql`
+      UPDATE ${MfaAccountEntity} SET
+        ${lockedUntil} = CASE WHEN ${failures} % ${policy.maxFailures} = 0 THEN 0 ELSE ${lockedUntil} END,
+        ${refunding(factor, policy)},
+        ${failures} = CASE WHEN ${failures} > 0 THEN ${failures} - 1 ELSE 0 END
+      WHERE user_id = ${userId}`);
+  }
+
+  override async endLocks(userId: string): Promise<void> {
+    const open = ATTEMPT_FACTORS.map((factor) => sql`${budgetColumns(factor).lockedUntil} = 0`);
+    await this.statements.run(sql`UPDATE ${MfaAccountEntity} SET ${join(open)} WHERE user_id = ${userId}`);
   }
 
   override async clearBudgets(userId: string): Promise<void> {
@@ -91,11 +119,24 @@ export class TypeOrmAccountStore extends MfaAccountStore {
   override async revokeTokens(userId: string): Promise<void> {
     // The version rises too, or a commit that read the old epoch could set the same new one again.
     await this.statements.run(sql`
-      UPDATE ${MfaAccountEntity} SET epoch = epoch + 1, version = version + 1 WHERE user_id = ${userId}`);
+      UPDATE ${MfaAccountEntity} SET epoch = epoch + 1, version = version + 1, pending_id = NULL
+      WHERE user_id = ${userId}`);
   }
 
   override async remove(userId: string): Promise<void> {
     await this.statements.run(sql`DELETE FROM ${MfaAccountEntity} WHERE user_id = ${userId}`);
+  }
+
+  /** The lock that this attempt brings if it fails; in the terms of {@link lockLadder}, by the failures before it. */
+  private lockAfter(factor: AttemptFactor, policy: AttemptPolicy, nowMs: number): Sql {
+    const { failures } = budgetColumns(factor);
+    const rungs = lockLadder(policy).map(
+      ({ atFailures, lockMs }) => sql`WHEN ${failures} + 1 = ${atFailures} THEN ${nowMs + lockMs}`,
+    );
+    // PostgreSQL takes the type of the whole CASE from the one branch that is no parameter.
+    return sql`CASE ${join(rungs, ' ')}
+      WHEN (${failures} + 1) % ${policy.maxFailures} = 0 THEN ${nowMs + policy.maxLockMs}
+      ELSE CAST(0 AS ${this.statements.dialect.integer}) END`;
   }
 }
 
@@ -113,15 +154,10 @@ function tokenSpent(tokenId: string | undefined): Sql {
     WHERE u.user_id = a.user_id AND u.kind = 'token' AND u.item = ${tokenId}) THEN 1 ELSE 0 END`;
 }
 
-/** The lock that this attempt brings if it fails; in the terms of {@link lockLadder}, by the failures before it. */
-function lockAfter(factor: AttemptFactor, policy: AttemptPolicy, nowMs: number): Sql {
-  const { failures, lockedUntil } = budgetColumns(factor);
-  const rungs = lockLadder(policy).map(
-    ({ atFailures, lockMs }) => sql`WHEN ${failures} + 1 = ${atFailures} THEN ${nowMs + lockMs}`,
-  );
-  return sql`CASE ${join(rungs, ' ')}
-    WHEN (${failures} + 1) % ${policy.maxFailures} = 0 THEN ${nowMs + policy.maxLockMs}
-    ELSE ${lockedUntil} END`;
+function refunding(factor: AttemptFactor, policy: AttemptPolicy): Sql {
+  const { tat } = budgetColumns(factor);
+  const interval = dailyInterval(policy);
+  return sql`${tat} = CASE WHEN ${tat} > ${interval} THEN ${tat} - ${interval} ELSE 0 END`;
 }
 
 function assignments({ epoch, activeIds, pendingId, backupSetId }: AccountChange): Sql[] {

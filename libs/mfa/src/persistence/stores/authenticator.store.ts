@@ -5,6 +5,8 @@ import { MfaAuthenticatorEntity } from '../entities/index.js';
 import { join, sql } from '../sql.js';
 import { StatementRunner, type TypeOrmStoreOptions } from '../statement-runner.js';
 
+type ConfirmedAuthenticator = Parameters<MfaAuthenticatorStore['confirm']>[0];
+
 /** {@link MfaAuthenticatorStore} on TypeORM. */
 export class TypeOrmAuthenticatorStore extends MfaAuthenticatorStore {
   private readonly statements: StatementRunner;
@@ -24,16 +26,15 @@ export class TypeOrmAuthenticatorStore extends MfaAuthenticatorStore {
         ${createdAtMs}, ${confirmedAtMs}, ${lastUsedAtMs}, ${expiresAtMs})`);
   }
 
-  override async rename(userId: string, id: string, name: string): Promise<boolean> {
-    const { affected } = await this.statements.run(sql`
+  override async rename(userId: string, id: string, name: string): Promise<void> {
+    await this.statements.run(sql`
       UPDATE ${MfaAuthenticatorEntity} SET name = ${name} WHERE user_id = ${userId} AND id = ${id}`);
-    return affected === 1;
   }
 
-  override async confirm(userId: string, id: string, atMs: number): Promise<void> {
+  override async confirm({ userId, id, expiresAtMs }: ConfirmedAuthenticator, atMs: number): Promise<void> {
     await this.statements.run(sql`
       UPDATE ${MfaAuthenticatorEntity} SET confirmed_at = ${atMs}, expires_at = NULL
-      WHERE user_id = ${userId} AND id = ${id}`);
+      WHERE user_id = ${userId} AND id = ${id} AND expires_at = ${expiresAtMs}`);
   }
 
   override async touch(userId: string, id: string, atMs: number): Promise<void> {

@@ -44,12 +44,12 @@ export class TypeOrmBackupCodeStore extends MfaBackupCodeStore {
   }
 
   override async remove(userId: string, setId: string): Promise<void> {
+    // The codes last: as long as they are there, an interrupted removal is found and repeated.
+    await this.statements.run(sql`
+      DELETE FROM ${MfaUsageEntity} WHERE user_id = ${userId} AND kind = 'backup_code' AND item IN
+        (SELECT id FROM ${MfaBackupCodeEntity} WHERE user_id = ${userId} AND set_id = ${setId})`);
     await this.statements.run(sql`
       DELETE FROM ${MfaBackupCodeEntity} WHERE user_id = ${userId} AND set_id = ${setId}`);
-    // Usage rows whose code is gone; so what an interrupted removal left behind goes with the next one.
-    await this.statements.run(sql`
-      DELETE FROM ${MfaUsageEntity} WHERE user_id = ${userId} AND kind = 'backup_code' AND item NOT IN
-        (SELECT id FROM ${MfaBackupCodeEntity} WHERE user_id = ${userId})`);
   }
 
   override async removeAll(userId: string): Promise<void> {

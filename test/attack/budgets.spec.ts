@@ -1,0 +1,112 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { MfaAdminService } from 'nestjs-mfa';
+import { processHashQueue, defaultHashConcurrency } from '../../libs/mfa/src/domain/backup-codes/hash-queue.js';
+import { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account.store.js';
+import { Client } from '../support/client.js';
+import { testDatabases } from '../support/databases.js';
+import { startHostApp, type HostApp } from '../support/host-app.js';
+
+const DAY = 24 * 60 * 60;
+
+describe('attempt budgets', () => {
+  let host: HostApp;
+  beforeEach(async () => {
+    host = await startHostApp();
+  });
+  afterEach(() => host.close());
+
+  it('S54 S51 at most 20 failures are evaluated in 24 hours, however often the password changes', async () => {
+    const user = new Client(host, 'resetter');
+    await user.enroll();
+    const admin = host.app.get(MfaAdminService, { strict: false });
+    let evaluated = 0;
+    for (let round = 0; round < 8; round += 1) {
+      const token = await user.login();
+      for (let guess = 0; guess < 5; guess += 1) {
+        const answer = await user.verify(token, '000000');
+        if (answer.body.code === 'MFA_CODE_REJECTED') evaluated += 1;
+      }
+      // The attacker holds the mailbox: "forgot password" again and again.
+      await admin.passwordChanged(user.userId);
+    }
+    expect(evaluated).toBeLessThanOrEqual(20);
+  });
+
+  it('S58 S54 a right backup code that a full hashing queue never evaluated locks nobody out', async () => {
+    const user = new Client(host, 'patient');
+    const { backupCodes } = await user.enroll();
+    let release!: () => void;
+    const blocked = new Promise<void>((resolve) => (release = resolve));
+    const load = Array.from({ length: defaultHashConcurrency() + 32 }, () => processHashQueue.run(() => blocked));
+    const statuses: number[] = [];
+    try {
+      for (let retry = 0; retry < 5; retry += 1) {
+        // Obeys `Retry-After` and tries the very same code again.
+        const { status, headers } = await user.verify(await user.login(), backupCodes[0]);
+        statuses.push(status);
+        host.clock.advance(Number(headers['retry-after'] ?? 1));
+      }
+    } finally {
+      release();
+      await Promise.all(load);
+    }
+    expect(statuses).toEqual([503, 503, 503, 503, 503]);
+    await user.verify(await user.login(), backupCodes[0]).then(({ status }) => expect(status).toBe(200));
+  });
+
+  it('S54 no lock lasts beyond 24 hours, though the clock ran ahead when the attempt was made', async () => {
+    const user = new Client(host, 'time-traveller');
+    const { backupCodes } = await user.enroll();
+    // A machine that boots a year ahead, and is set right by NTP after one successful login.
+    host.clock.advance(365 * DAY);
+    await user.verify(await user.login(), backupCodes[0]).expect(200);
+    host.clock.advance(-365 * DAY);
+    const answer = await user.verify(await user.login(), backupCodes[1]);
+    expect(answer.body.retryAfterSeconds ?? 0).toBeLessThanOrEqual(DAY);
+    expect(answer.status).toBe(200);
+  });
+});
+
+describe.each(testDatabases)('double submissions on %s', (kind) => {
+  let host: HostApp;
+  beforeEach(async () => {
+    host = await startHostApp({ database: kind });
+  });
+  afterEach(async () => {
+    vi.restoreAllMocks();
+    await host.close();
+  });
+
+  /** Lets both requests pass the check of their token before either goes on, as a slower network does by itself. */
+  function meet(): void {
+    const accounts = host.app.get(MfaAccountStore, { strict: false });
+    const reserve = accounts.reserve.bind(accounts);
+    let waiting: (() => void) | undefined;
+    vi.spyOn(accounts, 'reserve').mockImplementation(async (reservation) => {
+      if (waiting) waiting();
+      else
+        await new Promise<void>((resolve) => {
+          waiting = resolve;
+          setTimeout(resolve, 500);
+        });
+      waiting = undefined;
+      return reserve(reservation);
+    });
+  }
+
+  it('S34a twelve successful double submissions in one day leave the account unlocked', async () => {
+    const user = new Client(host, 'doublet');
+    const { authenticator } = await user.enroll();
+    meet();
+    const outcomes: (string | undefined)[][] = [];
+    for (let login = 0; login < 12; login += 1) {
+      const token = await user.login();
+      const code = authenticator.code();
+      const answers = await Promise.all([user.verify(token, code), user.verify(token, code)]);
+      outcomes.push(answers.map(({ body }) => (body.code as string) ?? 'ok').sort());
+      if (outcomes.at(-1)!.includes('MFA_LOCKED')) break;
+      host.clock.advance(60);
+    }
+    expect(outcomes).toEqual(Array(12).fill(['MFA_CODE_REJECTED', 'ok']));
+  });
+});
