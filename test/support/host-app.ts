@@ -35,6 +35,7 @@ import {
 } from 'nestjs-mfa';
 import { MFA_MIGRATIONS } from 'nestjs-mfa/migrations';
 import { FixedClock } from 'nestjs-mfa/testing';
+import { capturingLogger, capturingTypeOrmLogger, SensitiveValues, takeLeaks } from './log-capture.js';
 import { createDatabase, type DatabaseKind, type TestDatabase } from './databases.js';
 
 export const ADAPTERS = ['express', 'fastify'] as const;
@@ -215,6 +216,8 @@ export async function startHostApp(setup: HostAppSetup = {}): Promise<HostApp> {
     close: async () => {
       await running.close();
       await drop();
+      const leaks = takeLeaks();
+      if (leaks.length > 0) throw new Error(`S64: these stand in the log: ${leaks.join(', ')}`);
     },
   };
 }
@@ -228,6 +231,8 @@ async function createApp(setup: HostAppSetup, database: TestDatabase, clock: Fix
         migrations: MFA_MIGRATIONS,
         migrationsRun: true,
         retryAttempts: 0,
+        logging: true,
+        logger: capturingTypeOrmLogger,
         ...setup.dataSource,
       } as never),
       AuthModule,
@@ -246,12 +251,13 @@ async function createApp(setup: HostAppSetup, database: TestDatabase, clock: Fix
     providers: setup.providers ?? [],
   };
   const builder = Test.createTestingModule(root).overrideProvider(MfaClock).useValue(clock);
-  const logger = setup.logger ?? false;
+  const logger = setup.logger ?? capturingLogger;
   const module = await (setup.override ? setup.override(builder) : builder).compile();
   const app: INestApplication =
     setup.adapter === 'fastify'
       ? module.createNestApplication<NestFastifyApplication>(new FastifyAdapter(), { logger })
       : module.createNestApplication<NestExpressApplication>({ logger });
+  app.useGlobalInterceptors(new SensitiveValues());
   setup.configure?.(app);
   return app;
 }

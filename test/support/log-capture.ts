@@ -1,0 +1,83 @@
+import {
+  Injectable,
+  type CallHandler,
+  type ExecutionContext,
+  type LoggerService,
+  type NestInterceptor,
+} from '@nestjs/common';
+import { tap, type Observable } from 'rxjs';
+import type { Logger as TypeOrmLogger } from 'typeorm';
+
+/**
+ * Every test application logs at debug level, statements with their parameters included, into this one place; and
+ * every code, token and secret that passes through it is noted. None of them may ever meet (S64).
+ */
+const lines: string[] = [];
+const sensitive = new Set<string>();
+
+const write = (...parts: unknown[]) => void lines.push(parts.map((part) => text(part)).join(' '));
+
+function text(part: unknown): string {
+  if (part instanceof Error) return `${part.stack} ${JSON.stringify(part)} ${text(part.cause ?? '')}`;
+  return typeof part === 'string' ? part : (JSON.stringify(part) ?? '');
+}
+
+export const capturingLogger: LoggerService = {
+  log: write,
+  error: write,
+  warn: write,
+  debug: write,
+  verbose: write,
+  fatal: write,
+};
+
+export const capturingTypeOrmLogger: TypeOrmLogger = {
+  logQuery: (query, parameters) => write(query, parameters),
+  logQueryError: (error, query, parameters) => write(error, query, parameters),
+  logQuerySlow: (_, query, parameters) => write(query, parameters),
+  logSchemaBuild: write,
+  logMigration: write,
+  log: (_, message) => write(message),
+};
+
+/** Notes what must not be logged, as it comes in and goes out. */
+@Injectable()
+export class SensitiveValues implements NestInterceptor {
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    if (context.getType() !== 'http') return next.handle();
+    note(context.switchToHttp().getRequest<{ body?: unknown }>().body);
+    return next.handle().pipe(tap((answer) => note(answer)));
+  }
+}
+
+const SHAPES = [
+  /^[0-9]{6,8}$/, // TOTP
+  /^[A-Z0-9]{4}-[A-Z0-9]{4}$/, // backup code
+  /^[A-Z2-7]{16,}$/, // base32 secret
+  /^otpauth:/,
+  /^eyJ[\w.-]{40,}$/, // mfa_token
+];
+
+function note(value: unknown, depth = 0): void {
+  // Hostile bodies are nested deeper than any secret of ours.
+  if (depth > 5) return;
+  if (typeof value === 'string') {
+    // Codes that tests make up are among the numbers of any log.
+    const madeUp = /^(\d)\1+$|^123456/.test(value);
+    if (!madeUp && SHAPES.some((shape) => shape.test(value))) sensitive.add(value);
+  } else if (typeof value === 'object' && value !== null) {
+    Object.values(value).forEach((each) => note(each, depth + 1));
+  }
+}
+
+/** What was logged and must not have been; then the record begins anew. */
+export function takeLeaks(): string[] {
+  const log = lines.splice(0).join('\n');
+  const values = [...sensitive];
+  sensitive.clear();
+  const logged = new Set(log.match(/[\w.:/?=&%-]{6,}/g) ?? []);
+  return values.filter((value) => (value.length <= 9 ? logged.has(value) : log.includes(value)));
+}
+
+/** How much there was to find, so that a test can tell that it would be found. */
+export const captured = () => ({ lines: lines.length, sensitive: sensitive.size });
