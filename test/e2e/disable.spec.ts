@@ -31,6 +31,13 @@ describe('disabling', () => {
     const { body } = await user.post('/mfa/disable', { code: authenticator.code(1) }).expect(200);
     expect(body).toEqual({ enabled: false });
     expect(await rowsOf(user)).toMatchObject({ mfa_account: 1, mfa_authenticator: 0, mfa_backup_code: 0 });
+    const account = expect.objectContaining({
+      user_id: user.userId,
+      active_ids: '',
+      pending_id: null,
+      backup_set_id: null,
+    });
+    expect((await dumpTables(host)).mfa_account).toContainEqual(account);
     expect((await user.get('/mfa/status')).body).toEqual({
       enabled: false,
       methods: [],

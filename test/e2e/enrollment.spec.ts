@@ -78,7 +78,9 @@ describe.each(ADAPTERS)('enrollment over %s', (adapter) => {
       await user.post(path, { code }).expect(409, /MFA_NOT_ENABLED/);
     }
     await user.post(`/mfa/authenticators/${body.authenticatorId}/remove`, { code }).expect(409, /MFA_NOT_ENABLED/);
+    const before = await dumpTables(host);
     await user.patch(`/mfa/authenticators/${body.authenticatorId}`, { name: 'X' }).expect(404);
+    expect(await dumpTables(host)).toEqual(before);
     expect((await user.get('/mfa/status')).body).toEqual({
       enabled: false,
       methods: [],
