@@ -298,7 +298,9 @@ describe('S65 events', () => {
     await user.patch(`/mfa/authenticators/${(await user.get('/mfa/status')).body.authenticators[0].id}`, { name: 'X' });
     const told = host.state.events.map(({ type, factor, reason }) => [type, factor, reason].filter(Boolean).join(' '));
     expect(told.filter((each, index) => each !== told[index - 1])).toEqual([
+      'verification.succeeded password',
       'setup.started',
+      'verification.succeeded confirmation',
       'authenticator.confirmed',
       'challenge.issued',
       'verification.failed totp wrong_code',

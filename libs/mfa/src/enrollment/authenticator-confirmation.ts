@@ -47,6 +47,7 @@ export class AuthenticatorConfirmation {
     await this.authenticators.confirm(pending, this.clock.nowMs());
     const codes = await this.settleBackupCodes(after, issued);
     await this.settleBudgets(after, codes !== null);
+    this.events.emit({ type: 'verification.succeeded', userId, factor: 'confirmation' });
 
     return { codes, remaining: codes?.length ?? after.backupCodesRemaining };
   }

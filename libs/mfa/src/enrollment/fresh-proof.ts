@@ -97,5 +97,6 @@ export class FreshProof {
       throw new MfaError('MFA_PROOF_REQUIRED', { message: 'The password was not accepted.' });
     }
     await this.gate.settle(principal.userId, 'password');
+    this.events.emit({ type: 'verification.succeeded', userId: principal.userId, factor: 'password' });
   }
 }
