@@ -1,6 +1,6 @@
 /**
  * Boots the compiled application outside any test runner: `one` as it is, `two` with both builds of the
- * library loaded in this process, which has to be refused (two builds have two sets of injection tokens).
+ * library loaded in this process, which has to be refused (S44b: two builds have two sets of injection tokens).
  */
 import { createRequire } from 'node:module';
 import { NestFactory } from '@nestjs/core';
