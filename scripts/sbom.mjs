@@ -12,7 +12,10 @@ try {
   const tarball = await packLibrary(cwd);
   writeFileSync(join(cwd, 'package.json'), '{ "name": "nestjs-mfa-consumer", "version": "0.0.0", "private": true }\n');
   await must('npm', ['install', '--package-lock-only', '--no-audit', '--no-fund', tarball], { cwd });
-  execFileSync('npm', ['sbom', '--package-lock-only', '--omit', 'peer', '--sbom-format', 'cyclonedx'], { cwd, stdio: ['ignore', 'inherit', 'ignore'] });
+  execFileSync('npm', ['sbom', '--package-lock-only', '--omit', 'peer', '--sbom-format', 'cyclonedx'], {
+    cwd,
+    stdio: ['ignore', 'inherit', 'ignore'],
+  });
 } finally {
   rmSync(cwd, { recursive: true, force: true });
 }
