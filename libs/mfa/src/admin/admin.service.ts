@@ -6,7 +6,7 @@ import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import { AuthenticatorRemoval } from '../enrollment/authenticator-removal.js';
 import { AnswersHttp } from '../errors/answers-http.decorator.js';
 import { MfaEvents } from '../events/mfa-events.js';
-import { toUserId } from '../host/user-id.js';
+import { requireUserId } from '../host/user-id.js';
 
 /**
  * What a support desk and the host's own account management do to a user. Nothing here asks for a proof:
@@ -72,11 +72,4 @@ export class MfaAdminService {
   }
 }
 
-function stored(userId: string | number): string {
-  const id = toUserId(userId);
-  if (id === null)
-    throw new TypeError(
-      'MfaAdminService: the user id must be a non-empty string of at most 255 characters without outer white space, or a safe integer',
-    );
-  return id;
-}
+const stored = (userId: string | number): string => requireUserId(userId, 'MfaAdminService');

@@ -7,7 +7,7 @@ import { MfaRandom } from '../domain/random.js';
 import { AnswersHttp } from '../errors/answers-http.decorator.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import type { MfaMethod } from '../host/mfa-host.js';
-import { toUserId } from '../host/user-id.js';
+import { requireUserId } from '../host/user-id.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { ChallengeCookie, type CookieResponse } from './challenge-cookie.js';
 import { MfaChallenge, type MfaChallengeResult } from './mfa-challenge.js';
@@ -43,11 +43,7 @@ export class MfaChallengeService {
    * @throws MfaHttpException `MFA_BUSY`; TypeError for what is no user id
    */
   async issue(userId: string | number, { response }: IssueOptions = {}): Promise<MfaChallengeResult> {
-    const id = toUserId(userId);
-    if (id === null)
-      throw new TypeError(
-        'MfaChallengeService.issue: the user id must be a non-empty string of at most 255 characters without outer white space, or a safe integer',
-      );
+    const id = requireUserId(userId, 'MfaChallengeService.issue');
     const snapshot = await this.accounts.load(id);
     if (!snapshot || snapshot.account.activeIds.length === 0) return { mfaRequired: false };
     const token = signMfaToken({ userId: id, tokenId: this.random.id(), epoch: snapshot.account.epoch }, this.terms());

@@ -1,6 +1,7 @@
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { changeAccount } from '../domain/accounts/change-account.js';
+import { loadEnabled } from '../domain/accounts/load-enabled.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { AnswersHttp } from '../errors/answers-http.decorator.js';
 import { MfaEvents } from '../events/mfa-events.js';
@@ -29,12 +30,10 @@ export class MfaBackupCodeService {
    * @throws MfaHttpException `MFA_NOT_ENABLED`, `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`
    */
   async regenerate(userId: string | number, offered: { code?: string; context?: ExecutionContext }): Promise<string[]> {
-    const id = toUserId(userId);
-    const snapshot = id === null ? null : await this.accounts.load(id);
-    if (id === null || !snapshot || snapshot.account.activeIds.length === 0) throw new MfaError('MFA_NOT_ENABLED');
+    const snapshot = await loadEnabled(this.accounts, toUserId(userId));
+    const { userId: id, epoch } = snapshot.account;
     await this.proof.byCode(snapshot, offered);
 
-    const { epoch } = snapshot.account;
     const issued = await this.issuing.make(id);
     const { before } = await changeAccount(this.accounts, id, async ({ account }) => {
       // Disabled meanwhile, or an authenticator removed: a lost race.

@@ -1,6 +1,7 @@
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
-import { activeAuthenticators, type AccountSnapshot } from '../domain/accounts/account.js';
+import { activeAuthenticators } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
+import { loadEnabled } from '../domain/accounts/load-enabled.js';
 import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaError } from '../domain/mfa-error.js';
@@ -113,7 +114,7 @@ export class MfaEnrollmentService {
    */
   async disable(principal: MfaPrincipal, offered: ProofOffered): Promise<{ enabled: false }> {
     const owner = known(principal);
-    const snapshot = await this.enabled(owner.userId);
+    const snapshot = await loadEnabled(this.accounts, owner.userId);
     await this.proof.forDisabling(snapshot, owner, offered);
     await this.removal.all(owner.userId, snapshot.account.epoch);
     await this.events.changed('mfa.disabled', owner.userId, offered.context);
@@ -126,7 +127,7 @@ export class MfaEnrollmentService {
    */
   async remove(principal: MfaPrincipal, id: string, offered: ProofOffered): Promise<void> {
     const userId = stored(principal);
-    const snapshot = await this.enabled(userId);
+    const snapshot = await loadEnabled(this.accounts, userId);
     if (!snapshot.account.activeIds.includes(id)) throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
     await this.proof.byCode(snapshot, offered);
     const anyLeft = await this.removal.one(userId, id);
@@ -144,12 +145,6 @@ export class MfaEnrollmentService {
     if (!found) throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
     await this.authenticators.rename(userId, id, readName(name));
     this.events.emit({ type: 'authenticator.renamed', userId });
-  }
-
-  private async enabled(userId: string): Promise<AccountSnapshot> {
-    const snapshot = await this.accounts.load(userId);
-    if (!snapshot || snapshot.account.activeIds.length === 0) throw new MfaError('MFA_NOT_ENABLED');
-    return snapshot;
   }
 }
 

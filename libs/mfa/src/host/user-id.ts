@@ -7,3 +7,12 @@ export function toUserId(id: unknown): string | null {
   if (typeof id !== 'string' || id === '' || id.length > 255) return null;
   return id.trim() === id && !id.includes('\0') && id.isWellFormed() ? id : null;
 }
+
+/** The same for a caller that names a user by its own hand: what is no user id is its mistake, a TypeError. */
+export function requireUserId(id: unknown, caller: string): string {
+  const known = toUserId(id);
+  if (known !== null) return known;
+  throw new TypeError(
+    `${caller}: the user id must be a non-empty string of at most 255 characters without outer white space, or a safe integer`,
+  );
+}

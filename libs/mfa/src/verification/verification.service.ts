@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { MfaChallenge } from '../challenge/mfa-challenge.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
-import { MfaError } from '../domain/mfa-error.js';
+import { loadEnabled } from '../domain/accounts/load-enabled.js';
 import { CLOCK_SKEW_MS } from '../domain/totp/replay.js';
 import { AnswersHttp } from '../errors/answers-http.decorator.js';
 import type { CompletedMfaLogin, CompletedStepUp } from '../host/mfa-host.js';
@@ -34,9 +34,6 @@ export class MfaVerificationService {
    * @throws MfaHttpException `MFA_NOT_ENABLED`, and as `verify`
    */
   async stepUp(userId: string | number, code: string): Promise<CompletedStepUp> {
-    const id = toUserId(userId);
-    const snapshot = id === null ? null : await this.accounts.load(id);
-    if (!snapshot || snapshot.account.activeIds.length === 0) throw new MfaError('MFA_NOT_ENABLED');
-    return this.spending.spend(snapshot, code);
+    return this.spending.spend(await loadEnabled(this.accounts, toUserId(userId)), code);
   }
 }
