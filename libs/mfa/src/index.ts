@@ -5,10 +5,12 @@ export type {
   MfaChallengeOptions,
   MfaCleanupOptions,
   MfaExpiringTable,
+  MfaFernetOptions,
   MfaModuleExtras,
   MfaOptions,
   MfaTotpOptions,
 } from './options/mfa-options.js';
+export type { MfaFernetKey } from './domain/secrets/fernet.js';
 export type { MfaKey } from './domain/secrets/key-ring.js';
 export type { TotpAlgorithm, TotpParameters } from './domain/authenticators/authenticator.js';
 

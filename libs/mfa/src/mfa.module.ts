@@ -17,6 +17,7 @@ import { processHashQueue } from './domain/backup-codes/hash-queue.js';
 import { MfaClock, SystemClock } from './domain/clock.js';
 import { MfaError } from './domain/mfa-error.js';
 import { MfaRandom, SystemRandom } from './domain/random.js';
+import { FernetFormat } from './domain/secrets/fernet-format.js';
 import { SecretBox } from './domain/secrets/secret-box.js';
 import { AuthenticatorConfirmation } from './enrollment/authenticator-confirmation.js';
 import { AuthenticatorRemoval } from './enrollment/authenticator-removal.js';
@@ -36,7 +37,7 @@ import { MfaExceptionFilter } from './http/mfa-exception.filter.js';
 import { loadedBuilds } from './loaded-build.js';
 import { ConfigurableModuleClass, MFA_OPTIONS } from './options/mfa.module-definition.js';
 import type { MfaModuleExtras, MfaOptions } from './options/mfa-options.js';
-import { MFA_RESOLVED_OPTIONS, oneOf, resolveOptions } from './options/resolve-options.js';
+import { MFA_RESOLVED_OPTIONS, oneOf, resolveOptions, type ResolvedMfaOptions } from './options/resolve-options.js';
 import { MFA_ENTITIES } from './persistence/entities/index.js';
 import { PersistenceCheck, persistenceProviders } from './persistence/providers.js';
 import { MfaStatusService } from './status/status.service.js';
@@ -67,9 +68,9 @@ const PARTS: Provider[] = [
   { provide: MfaRandom, useClass: SystemRandom },
   {
     provide: SecretBox,
-    useFactory: (options: ReturnType<typeof resolveOptions>, random: MfaRandom) =>
-      new SecretBox(options.keyRing, random),
-    inject: [MFA_RESOLVED_OPTIONS, MfaRandom],
+    useFactory: ({ keyRing, fernet }: ResolvedMfaOptions, random: MfaRandom, clock: MfaClock) =>
+      new SecretBox(keyRing, random, fernet ? [new FernetFormat(fernet, clock)] : []),
+    inject: [MFA_RESOLVED_OPTIONS, MfaRandom, MfaClock],
   },
   {
     provide: BackupCodeHasher,

@@ -1,5 +1,6 @@
 import type { ExecutionContext, ModuleMetadata, Type } from '@nestjs/common';
 import type { TotpAlgorithm } from '../domain/authenticators/authenticator.js';
+import type { MfaFernetKey } from '../domain/secrets/fernet.js';
 import type { MfaKey } from '../domain/secrets/key-ring.js';
 import type { MfaHost } from '../host/mfa-host.js';
 
@@ -74,6 +75,14 @@ export interface MfaCleanupOptions {
   tables?: readonly MfaExpiringTable[];
 }
 
+/** Reading TOTP secrets that another service stored as Fernet tokens; each is sealed anew when it is first used. */
+export interface MfaFernetOptions {
+  /** Fernet keys, or the application secrets they were derived from; tried in order. */
+  keys: readonly MfaFernetKey[];
+  /** From then on Fernet tokens are refused: a `Date`, or its ISO 8601 text. Fernet does not bind a token to its row. */
+  until: Date | string;
+}
+
 /** What `forRoot` takes and a `forRootAsync` factory returns. */
 export interface MfaOptions {
   /** Who the codes are for, as authenticator apps show it; 1 to 64 characters, no colon. */
@@ -98,6 +107,8 @@ export interface MfaOptions {
   challenge?: MfaChallengeOptions;
   backupCodes?: MfaBackupCodeOptions;
   attempts?: MfaAttemptOptions;
+  /** Reads Fernet tokens in the secrets' column until a date. @default not at all */
+  fernet?: MfaFernetOptions;
   /** `false` switches the schedule off; `MfaCleanupService.purge()` stays callable. @default {} */
   cleanup?: false | MfaCleanupOptions;
 }

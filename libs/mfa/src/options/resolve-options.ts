@@ -3,8 +3,10 @@ import { DEFAULT_ATTEMPT_POLICY } from '../domain/attempts/attempt-budget.js';
 import type { AttemptPolicy } from '../domain/attempts/attempt-policy.js';
 import { TOTP_ALGORITHMS, type TotpParameters } from '../domain/authenticators/authenticator.js';
 import { MfaError } from '../domain/mfa-error.js';
+import { fernetKeyPair } from '../domain/secrets/fernet.js';
+import type { FernetReading } from '../domain/secrets/fernet-format.js';
 import { KeyRing } from '../domain/secrets/key-ring.js';
-import type { MfaAttemptOptions, MfaExpiringTable, MfaOptions } from './mfa-options.js';
+import type { MfaAttemptOptions, MfaExpiringTable, MfaFernetOptions, MfaOptions } from './mfa-options.js';
 import { EXTRA_NAMES } from './mfa.module-definition.js';
 
 /** Options with every default filled in, in the units the code computes with. */
@@ -26,6 +28,7 @@ export interface ResolvedMfaOptions {
   };
   backupCodes: { count: number; lowAt: number };
   attempts: AttemptPolicy;
+  fernet: FernetReading | undefined;
   cleanup: { enabled: boolean; intervalMs: number; batchSize: number; tables: readonly MfaExpiringTable[] };
 }
 
@@ -120,6 +123,24 @@ function resolveChallenge(options: NonNullable<MfaOptions['challenge']> = {}): R
   };
 }
 
+/** What the option `fernet` allows, also for the command line. */
+export function resolveFernet(fernet: MfaFernetOptions | undefined): FernetReading | undefined {
+  if (fernet === undefined || fernet === null) return undefined;
+  const { keys, until } = fernet;
+  const untilMs = until instanceof Date || typeof until === 'string' ? new Date(until).getTime() : NaN;
+  // Without an end it would stay for ever, and with it the one format that a database writer can move between rows.
+  if (Number.isNaN(untilMs)) {
+    throw misconfigured('option `fernet.until` must be a Date or an ISO 8601 date, after which no token is read');
+  }
+  if (!Array.isArray(keys) || keys.length === 0) {
+    throw misconfigured('option `fernet.keys` must be a list of at least one { key } or { secretKey }');
+  }
+  return {
+    untilMs,
+    keyPairs: keys.map((key, index) => fernetKeyPair(key, `MfaModule: option \`fernet.keys[${index}]\``)),
+  };
+}
+
 /**
  * Fills in every default and refuses what cannot work, naming the option and the remedy.
  * @throws MfaError `MFA_MISCONFIGURED`
@@ -153,6 +174,7 @@ export function resolveOptions(options: MfaOptions): ResolvedMfaOptions {
     challenge: resolveChallenge(options.challenge),
     backupCodes: { count, lowAt: whole('backupCodes.lowAt', backupCodes.lowAt, 3, 0, count) },
     attempts: resolveAttempts(options.attempts),
+    fernet: resolveFernet(options.fernet),
     cleanup: resolveCleanup(options.cleanup),
   };
 }
