@@ -29,6 +29,9 @@ export { MfaVerificationService } from './verification/verification.service.js';
 export { MfaStatusService, type MfaAuthenticatorView, type MfaStatus } from './status/status.service.js';
 export { MfaAdminService } from './admin/admin.service.js';
 export { MfaCleanupService, type MfaPurgeReport } from './cleanup/cleanup.service.js';
+export { MfaKeyService } from './keys/key.service.js';
+export type { MfaKeyReport, MfaKeyUsage, MfaUnreadableRow } from './domain/secrets/key-report.js';
+export type { MfaKeyScanOptions } from './domain/secrets/key-rotation.js';
 
 export { MfaGuard } from './guard/mfa.guard.js';
 export { ChallengeRoute, CurrentChallenge, RequireMfa, SkipMfa, type RequireMfaOptions } from './guard/decorators.js';

@@ -34,6 +34,8 @@ import { MfaHostAccess } from './host/host-access.js';
 import { MfaHost } from './host/mfa-host.js';
 import { createMfaControllers } from './http/mfa.controllers.js';
 import { MfaExceptionFilter } from './http/mfa-exception.filter.js';
+import { MfaKeyService } from './keys/key.service.js';
+import { ResealOnUse } from './keys/reseal-on-use.js';
 import { loadedBuilds } from './loaded-build.js';
 import { ConfigurableModuleClass, MFA_OPTIONS } from './options/mfa.module-definition.js';
 import type { MfaModuleExtras, MfaOptions } from './options/mfa-options.js';
@@ -60,6 +62,7 @@ const SERVICES = [
   MfaStatusService,
   MfaAdminService,
   MfaCleanupService,
+  MfaKeyService,
 ];
 
 const PARTS: Provider[] = [
@@ -82,7 +85,7 @@ const PARTS: Provider[] = [
     useFactory: (totp: TotpFactor, backupCode: BackupCodeFactor) => [totp, backupCode],
     inject: [TotpFactor, BackupCodeFactor],
   },
-  ...[MfaHostAccess, MfaEvents, SecretReader, ChallengeCookie, TokenExtractor, RouteGate],
+  ...[MfaHostAccess, MfaEvents, SecretReader, ResealOnUse, ChallengeCookie, TokenExtractor, RouteGate],
   ...[AttemptGate, CodeSpending, TotpFactor, BackupCodeFactor],
   ...[FreshProof, AuthenticatorSetup, AuthenticatorConfirmation, AuthenticatorRemoval, BackupCodeIssuing],
   { provide: APP_FILTER, useExisting: MfaExceptionFilter },

@@ -4,6 +4,7 @@ import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
 import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
 import { MfaExpiringTables } from '../domain/expiring-tables.js';
+import { MfaSealedValueStore } from '../domain/secrets/sealed-value.store.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { type ExpiringTable, purgeExpiring, requireExpiryColumn } from './expiring-table.js';
@@ -12,6 +13,7 @@ import {
   TypeOrmAccountStore,
   TypeOrmAuthenticatorStore,
   TypeOrmBackupCodeStore,
+  TypeOrmSealedValueStore,
   TypeOrmUsageStore,
 } from './stores/index.js';
 
@@ -23,6 +25,7 @@ const STORES = [
   [MfaAuthenticatorStore, TypeOrmAuthenticatorStore],
   [MfaBackupCodeStore, TypeOrmBackupCodeStore],
   [MfaUsageStore, TypeOrmUsageStore],
+  [MfaSealedValueStore, TypeOrmSealedValueStore],
 ] as const;
 
 /** {@link MfaExpiringTables} on TypeORM. */

@@ -27,7 +27,11 @@ describe('SecretBox', () => {
   it('opens what it sealed, with the newest key and with an older one', () => {
     const before = new SecretBox(new KeyRing([oldKey]), random).seal(plaintext, context);
     expect([box.open(sealed, context), box.open(before, context)]).toEqual([plaintext, plaintext]);
-    expect([box.keyIdOf(sealed), box.keyIdOf(before)]).toEqual(['2026', '2025']);
+    expect([box.originOf(sealed), box.originOf(before)]).toEqual([
+      { format: 'v1', keyId: '2026' },
+      { format: 'v1', keyId: '2025' },
+    ]);
+    expect([box.isCurrent(sealed), box.isCurrent(before)]).toEqual([true, false]);
   });
 
   it('S1 shows nothing of the plaintext', () => {
@@ -121,7 +125,8 @@ describe('SecretBox', () => {
     ['an impossible key id', changed((parts) => (parts[1] = '../2026'))],
   ])('refuses %s', (_, value) => {
     expect(() => box.open(value, context)).toThrow(unreadable(expect.stringContaining('damaged')));
-    expect(box.keyIdOf(value)).toBeNull();
+    expect(box.originOf(value)).toEqual({ format: 'unknown', keyId: null });
+    expect(box.isCurrent(value)).toBe(false);
   });
 
   it('S64 puts neither user nor ciphertext nor plaintext into its errors', () => {
@@ -141,6 +146,6 @@ describe('SecretBox', () => {
     expect(reader.open('x:1', context).toString()).toBe('x:1');
     expect(reader.open(sealed, context)).toEqual(plaintext);
     expect(() => reader.open('x:bad', context)).toThrow(unreadable());
-    expect(reader.keyIdOf('x:1')).toBeNull();
+    expect(reader.originOf('x:1')).toEqual({ format: 'unknown', keyId: null });
   });
 });

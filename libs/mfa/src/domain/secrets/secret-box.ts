@@ -1,10 +1,18 @@
 import { isMfaError } from '../mfa-error.js';
 import type { MfaRandom } from '../random.js';
+import { isFernetShape } from './fernet.js';
 import type { KeyRing } from './key-ring.js';
 import { type SealContext, type SealedFormat, unreadable } from './sealed-format.js';
 import { SealedV1 } from './sealed-v1.js';
 
 export type { SealContext, SealedFormat } from './sealed-format.js';
+
+/** The format of a sealed value, and the key that it names. */
+export interface SealedOrigin {
+  format: 'v1' | 'fernet' | 'unknown';
+  /** In the ring or not; `null` for formats that name none. */
+  keyId: string | null;
+}
 
 /**
  * Seals what is stored and opens it again, each value for one place only (S1, S2). Writes v1; reads
@@ -14,7 +22,10 @@ export class SecretBox {
   private readonly current: SealedV1;
   private readonly formats: readonly SealedFormat[];
 
+  private readonly newestKeyId: string;
+
   constructor(ring: KeyRing, random: MfaRandom, formats: readonly SealedFormat[] = []) {
+    this.newestKeyId = ring.newest.id;
     this.current = new SealedV1(ring, random);
     this.formats = [this.current, ...formats];
   }
@@ -38,8 +49,15 @@ export class SecretBox {
     }
   }
 
-  /** The id of the key that sealed the value; `null` when it is not of the current format: a re-encryption's question (S62). */
-  keyIdOf(sealed: string): string | null {
-    return this.current.keyIdOf(sealed);
+  /** How the value was sealed, whether or not it can be opened. */
+  originOf(sealed: string): SealedOrigin {
+    const keyId = this.current.keyIdOf(sealed);
+    if (keyId !== null) return { format: 'v1', keyId };
+    return { format: isFernetShape(sealed) ? 'fernet' : 'unknown', keyId: null };
+  }
+
+  /** Whether `seal` would seal the value the same way today; what is not current should be resealed (S62). */
+  isCurrent(sealed: string): boolean {
+    return this.current.keyIdOf(sealed) === this.newestKeyId;
   }
 }

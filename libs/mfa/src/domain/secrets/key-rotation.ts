@@ -1,0 +1,149 @@
+import { isMfaError, MfaError } from '../mfa-error.js';
+import { KeyTally, type MfaKeyReport, rowsOf } from './key-report.js';
+import type { KeyRing } from './key-ring.js';
+import type { SecretBox } from './secret-box.js';
+import { type MfaSealedValueStore, type Resealing, SEALED_PURPOSES, type SealedValue } from './sealed-value.store.js';
+
+/** How all rows are gone through. */
+export interface MfaKeyScanOptions {
+  /** Rows read, and written, by one statement, 1 to 1000. @default 200 */
+  batchSize?: number;
+  /** Called after every batch of a pass: rows done, of how many; a rotation passes several times. */
+  onProgress?: (done: number, total: number) => void;
+  /** Ends the work after the current batch: nothing is half-done, and the next run goes on. */
+  signal?: AbortSignal;
+}
+
+export interface MfaRotationOptions extends MfaKeyScanOptions {
+  /** Rotates although no row under the newest key proves that the application has the same secret. @default false */
+  allowUnprovenKey?: boolean;
+}
+
+/** What a pass does to a batch; answers how its rows stand afterwards. */
+type Pass = (
+  batch: readonly SealedValue[],
+  tally: KeyTally,
+) => readonly SealedValue[] | Promise<readonly SealedValue[]>;
+
+/** Instances still on the old key may write new rows while a pass runs. */
+const MOST_PASSES = 3;
+
+/** Goes through all that is sealed and brings it under the newest key, while verifications go on (S62). */
+export class KeyRotation {
+  constructor(
+    private readonly values: MfaSealedValueStore,
+    private readonly box: SecretBox,
+    private readonly ring: KeyRing,
+  ) {}
+
+  /**
+   * Counts the rows of each key; opens nothing.
+   * @throws MfaError `MFA_BUSY`; `MFA_BAD_REQUEST` for a batch size out of range
+   */
+  status(options: MfaKeyScanOptions = {}): Promise<MfaKeyReport> {
+    return this.scan(options, (batch) => batch);
+  }
+
+  /** Opens every row with the keys there are. Errors as {@link status}. */
+  verify(options: MfaKeyScanOptions = {}): Promise<MfaKeyReport> {
+    return this.scan(options, (batch, tally) => {
+      for (const value of batch) this.open(value, tally);
+      return batch;
+    });
+  }
+
+  /**
+   * Seals anew whatever is not sealed under the newest key. Rows that do not open stay as they are and are reported.
+   * May be interrupted and repeated at any time; the report is of a last pass that opens everything.
+   * @throws MfaError `MFA_MISCONFIGURED`, before anything is written, when rows under the newest key's id do not open
+   * with its secret, or when there are none (see `allowUnprovenKey`); otherwise as {@link status}
+   */
+  async rotate({ allowUnprovenKey = false, ...options }: MfaRotationOptions = {}): Promise<MfaKeyReport> {
+    let report = await this.verify(options);
+    if (!report.interrupted && resealable(report) > 0) this.requireProvenKey(report, allowUnprovenKey);
+    for (let pass = 0; pass < MOST_PASSES && !report.interrupted && resealable(report) > 0; pass += 1) {
+      report = await this.scan(options, (batch, tally) => this.reseal(batch, tally));
+      if (!report.interrupted) report = await this.verify(options);
+    }
+    return report;
+  }
+
+  /** Sealed with a mistyped secret, nothing would open again once the old key is gone. */
+  private requireProvenKey({ keys }: MfaKeyReport, allowUnprovenKey: boolean): void {
+    const { id } = this.ring.newest;
+    const newest = keys.find(({ role }) => role === 'writes');
+    const rows = newest ? rowsOf(newest) : 0;
+    if (rows > 0 && newest?.unreadable === rows) {
+      throw misconfigured(`The secret given for the newest key "${id}" is not the one that sealed its rows.`);
+    }
+    if (rows > 0 || allowUnprovenKey) return;
+    throw misconfigured(
+      `No row is sealed under the newest key "${id}" yet, so nothing proves that the application has the same secret. ` +
+        'Deploy the key to the application first and let one user sign in or enroll; or allow an unproven key.',
+    );
+  }
+
+  private async reseal(batch: readonly SealedValue[], tally: KeyTally): Promise<readonly SealedValue[]> {
+    const resealings = batch
+      .filter(({ sealed }) => !this.box.isCurrent(sealed))
+      .flatMap((value): Resealing[] => {
+        const plaintext = this.open(value, tally);
+        return plaintext ? [{ ...value, resealed: this.box.seal(plaintext, value) }] : [];
+      });
+    const [first] = resealings;
+    if (first) await this.values.replace(first.purpose, resealings);
+    const now = new Map(resealings.map(({ credentialId, resealed }) => [credentialId, resealed]));
+    return batch.map((value) => ({ ...value, sealed: now.get(value.credentialId) ?? value.sealed }));
+  }
+
+  private open(value: SealedValue, tally: KeyTally): Buffer | null {
+    try {
+      return this.box.open(value.sealed, value);
+    } catch (error) {
+      if (!isMfaError(error)) throw error;
+      tally.addUnreadable(value, error.message);
+      return null;
+    }
+  }
+
+  private async scan({ batchSize = 200, onProgress, signal }: MfaKeyScanOptions, pass: Pass): Promise<MfaKeyReport> {
+    if (!Number.isInteger(batchSize) || batchSize < 1 || batchSize > 1000) {
+      throw new MfaError('MFA_BAD_REQUEST', { message: ['batchSize must be a whole number from 1 to 1000'] });
+    }
+    const tally = new KeyTally(this.box, this.ring);
+    const counts = await Promise.all(SEALED_PURPOSES.map((purpose) => this.values.count(purpose)));
+    const total = counts.reduce((sum, count) => sum + count, 0);
+    let done = 0;
+    for await (const batch of this.batches(batchSize)) {
+      if (signal?.aborted) return tally.report(true);
+      for (const value of await pass(batch, tally)) tally.add(value);
+      done += batch.length;
+      onProgress?.(done, Math.max(done, total));
+    }
+    return tally.report(false);
+  }
+
+  /** All rows, by row id: one that is written behind the cursor is met by the next pass. */
+  private async *batches(batchSize: number): AsyncGenerator<readonly SealedValue[]> {
+    for (const purpose of SEALED_PURPOSES) {
+      let afterId = '';
+      for (;;) {
+        const batch = await this.values.listAfter(purpose, afterId, batchSize);
+        const last = batch.at(-1);
+        if (!last) break;
+        yield batch;
+        afterId = last.credentialId;
+      }
+    }
+  }
+}
+
+/** Rows that open, but not under the newest key. */
+function resealable({ keys }: MfaKeyReport): number {
+  const outdated = keys.filter(({ role }) => role !== 'writes');
+  return outdated.reduce((sum, usage) => sum + rowsOf(usage) - usage.unreadable, 0);
+}
+
+function misconfigured(message: string): MfaError {
+  return new MfaError('MFA_MISCONFIGURED', { message });
+}

@@ -1,0 +1,31 @@
+import type { SealContext } from './sealed-format.js';
+
+/** What a sealed value is for; each purpose has a table of its own. */
+export type SealedPurpose = SealContext['purpose'];
+
+export const SEALED_PURPOSES: readonly SealedPurpose[] = ['totp-secret', 'backup-code'];
+
+/** A stored value with its place: `credentialId` is the id of its row. */
+export interface SealedValue extends SealContext {
+  sealed: string;
+}
+
+/** A value and what it becomes; both hold the same plaintext for the same place. */
+export interface Resealing extends SealedValue {
+  resealed: string;
+}
+
+/** Storage port of all that is sealed, for re-encryption. Every method is one statement. */
+export abstract class MfaSealedValueStore {
+  /** How many there are. */
+  abstract count(purpose: SealedPurpose): Promise<number>;
+
+  /** Up to `limit` of them whose row id comes after `afterId`, by row id; `''` is before the first. */
+  abstract listAfter(purpose: SealedPurpose, afterId: string, limit: number): Promise<SealedValue[]>;
+
+  /**
+   * Replaces each value that is still the one that was read. What was enrolled, imported or resealed meanwhile
+   * stays (S62).
+   */
+  abstract replace(purpose: SealedPurpose, resealings: readonly Resealing[]): Promise<void>;
+}

@@ -1,0 +1,56 @@
+import type { DataSource } from 'typeorm';
+import {
+  MfaSealedValueStore,
+  type Resealing,
+  type SealedPurpose,
+  type SealedValue,
+} from '../../domain/secrets/sealed-value.store.js';
+import { MfaAuthenticatorEntity, MfaBackupCodeEntity } from '../entities/index.js';
+import { join, raw, sql } from '../sql.js';
+import { StatementRunner, type TypeOrmStoreOptions } from '../statement-runner.js';
+
+/** Where the values of each purpose stand. */
+const PLACES = {
+  'totp-secret': { table: MfaAuthenticatorEntity, column: raw('secret') },
+  'backup-code': { table: MfaBackupCodeEntity, column: raw('hash') },
+} as const;
+
+/** {@link MfaSealedValueStore} on TypeORM. */
+export class TypeOrmSealedValueStore extends MfaSealedValueStore {
+  private readonly statements: StatementRunner;
+
+  constructor(dataSource: DataSource, options?: TypeOrmStoreOptions) {
+    super();
+    this.statements = new StatementRunner(dataSource, options);
+  }
+
+  override async count(purpose: SealedPurpose): Promise<number> {
+    const { records } = await this.statements.run(sql`SELECT COUNT(*) AS total FROM ${PLACES[purpose].table}`);
+    return Number(records[0]?.total);
+  }
+
+  override async listAfter(purpose: SealedPurpose, afterId: string, limit: number): Promise<SealedValue[]> {
+    const { table, column } = PLACES[purpose];
+    const { records } = await this.statements.run(sql`
+      SELECT id, user_id, ${column} AS sealed FROM ${table} WHERE id > ${afterId} ORDER BY id LIMIT ${limit}`);
+    return records.map((row) => ({
+      purpose,
+      userId: row.user_id as string,
+      credentialId: row.id as string,
+      sealed: row.sealed as string,
+    }));
+  }
+
+  override async replace(purpose: SealedPurpose, resealings: readonly Resealing[]): Promise<void> {
+    if (resealings.length === 0) return;
+    const { table, column } = PLACES[purpose];
+    // Each row is compared with what it holds when it is written, on every database (S62).
+    const branches = resealings.map(
+      ({ credentialId, userId, sealed, resealed }) =>
+        sql`WHEN id = ${credentialId} AND user_id = ${userId} AND ${column} = ${sealed} THEN ${resealed}`,
+    );
+    const ids = resealings.map(({ credentialId }) => credentialId);
+    await this.statements.run(sql`
+      UPDATE ${table} SET ${column} = CASE ${join(branches, ' ')} ELSE ${column} END WHERE id IN (${join(ids)})`);
+  }
+}
