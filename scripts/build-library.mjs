@@ -3,7 +3,7 @@
  * replaces `dist` in one move, so that nobody who reads it meanwhile sees half a build.
  */
 import { spawn } from 'node:child_process';
-import { cpSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -30,12 +30,15 @@ const codes = await Promise.all([
 ]);
 const failed = codes.some((code) => code !== 0);
 if (!failed) {
-  rmSync(join(library, 'dist'), { recursive: true, force: true });
+  const dist = join(library, 'dist');
+  const replaced = `${staging}-replaced`;
   try {
-    renameSync(staging, join(library, 'dist'));
+    if (existsSync(dist)) renameSync(dist, replaced);
+    renameSync(staging, dist);
   } catch {
-    cpSync(staging, join(library, 'dist'), { recursive: true }); // another build got in between
+    cpSync(staging, dist, { recursive: true }); // another build got in between
   }
+  rmSync(replaced, { recursive: true, force: true });
 }
 rmSync(staging, { recursive: true, force: true });
 process.exitCode = failed ? 1 : 0;

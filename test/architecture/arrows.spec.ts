@@ -47,6 +47,8 @@ const HOUSE: Record<string, string> = {
   [`${src}/persistence/migrations/one.ts`]: `import 'typeorm'; export const one = 1;`,
   [`${src}/cleanup/sweep.ts`]: `import '@nestjs/schedule'; export const sweep = 1;`,
   [`${src}/http/dto.ts`]: `import 'class-validator'; export const dto = 1;`,
+  [`${src}/cli.ts`]: `import './cli/run.js';`,
+  [`${src}/cli/run.ts`]: `import '../persistence/stores/store.js'; export const run = 1;`,
   [`${src}/testing/fakes.ts`]: `import '../challenge/issue.js'; export const fakes = 1;`,
   'apps/demo/src/main.ts': `import 'nestjs-mfa'; import 'nestjs-mfa/migrations';`,
   'ormconfig.ts': `import 'nestjs-mfa/migrations';`,
@@ -71,6 +73,7 @@ const BREACHES: [rule: string, file: string, source: string, to: string][] = [
   ['nobody-imports-http', `${src}/challenge/edge.ts`, `import '../http/dto.js';`, 'http/dto.ts'],
   ['nobody-imports-cleanup', `${src}/verification/sweep.ts`, `import '../cleanup/sweep.js';`, 'cleanup/sweep.ts'],
   ['nobody-imports-testing', `${src}/verification/fake.ts`, `import '../testing/fakes.js';`, 'testing/fakes.ts'],
+  ['nobody-imports-cli', `${src}/keys/shell.ts`, `import '../cli/run.js';`, 'cli/run.ts'],
   ['flow-sees-ports', `${src}/verification/row.ts`, `import '../persistence/entities/row.entity.js';`, 'row.entity.ts'],
   ['persistence-below-the-flow', `${src}/persistence/stores/up.ts`, `import '../../challenge/issue.js';`, 'issue.ts'],
   [

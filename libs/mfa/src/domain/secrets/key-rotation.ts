@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { isMfaError, MfaError } from '../mfa-error.js';
 import { KeyTally, type MfaKeyReport, rowsOf } from './key-report.js';
 import type { KeyRing } from './key-ring.js';
@@ -119,6 +120,8 @@ export class KeyRotation {
       for (const value of await pass(batch, tally)) tally.add(value);
       done += batch.length;
       onProgress?.(done, Math.max(done, total));
+      // A SQLite driver answers within the call: without this nothing else, not even a signal, would have its turn.
+      await setImmediate();
     }
     return tally.report(false);
   }

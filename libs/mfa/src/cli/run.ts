@@ -1,0 +1,40 @@
+import { isMfaError } from '../domain/mfa-error.js';
+import { KEYS_USAGE, keysCommand } from './keys.command.js';
+import { EXIT, type Terminal, UsageError } from './terminal.js';
+
+type Command = (given: readonly string[], terminal: Terminal) => Promise<number>;
+
+const COMMANDS: Readonly<Record<string, { run: Command; usage: string }>> = {
+  keys: { run: keysCommand, usage: KEYS_USAGE },
+};
+
+const usage = () =>
+  `${Object.values(COMMANDS)
+    .map((command) => command.usage)
+    .join('\n\n')}\n`;
+
+/** Runs one command line (without `node` and the script); answers the exit code and never throws. */
+export async function run(given: readonly string[], terminal: Terminal): Promise<number> {
+  const [name = '', ...rest] = given;
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (given.includes('--help') || given.includes('-h') || name === 'help') {
+    terminal.out(command ? `${command.usage}\n` : usage());
+    return EXIT.done;
+  }
+  if (!command) {
+    terminal.err(`${name ? `There is no command "${name}".\n\n` : ''}${usage()}`);
+    return EXIT.misused;
+  }
+  try {
+    return await command.run(rest, terminal);
+  } catch (error) {
+    terminal.err(`${describe(error)}\n`);
+    return EXIT.misused;
+  }
+}
+
+/** Errors of the library and of the caller are told in a sentence; anything else is a defect, or the database's, and shows where. */
+function describe(error: unknown): string {
+  if (error instanceof UsageError || isMfaError(error)) return error.message;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
