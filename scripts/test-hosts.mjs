@@ -2,6 +2,7 @@
  * Packs the library and installs the tarball into copies of the applications in `test/hosts`, outside the
  * repository: type-checks, builds, tests and boots each one. `npm run test:hosts [-- name…]`.
  */
+import { randomBytes } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { emptyFolder, must, packLibrary, root, run } from './packing.mjs';
@@ -40,6 +41,11 @@ async function tryOut(name, tarball) {
     if (test.code !== 0) return { name, passed, failed, output: test.output };
     await must('node', ['boot.mjs', 'one'], { cwd });
     await must('node', ['boot.mjs', 'two'], { cwd });
+    await must('npx', ['typeorm', 'migration:run', '-d', 'data-source.mjs'], { cwd });
+    const env = { ...process.env, MFA_KEYS: `k1:${randomBytes(32).toString('base64')}` };
+    for (const verb of ['status', 'rotate', 'verify']) {
+      await must('npx', ['nestjs-mfa', 'keys', verb, '-d', 'data-source.mjs'], { cwd, env });
+    }
     return { name, passed, failed, output: '' };
   } catch (error) {
     return { name, passed: 0, failed: 1, output: error.message };
@@ -56,7 +62,7 @@ rmSync(packed, { recursive: true, force: true });
 
 for (const { name, passed, failed, output } of results) {
   if (output) console.log(output);
-  const rest = failed ? '' : '; types, build, boot, and refusal of two builds at once';
+  const rest = failed ? '' : '; types, build, boot, refusal of two builds at once, command line';
   console.log(`host ${name}: ${passed} passed, ${failed} failed${rest}`);
 }
 const sum = (key) => results.reduce((total, result) => total + result[key], 0);
