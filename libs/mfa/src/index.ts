@@ -28,6 +28,7 @@ export type { CookieResponse } from './challenge/challenge-cookie.js';
 export { MfaVerificationService } from './verification/verification.service.js';
 export { MfaStatusService, type MfaAuthenticatorView, type MfaStatus } from './status/status.service.js';
 export { MfaAdminService } from './admin/admin.service.js';
+export type { MfaUserExport } from './admin/user-export.js';
 export { MfaCleanupService, type MfaPurgeReport } from './cleanup/cleanup.service.js';
 export { MfaKeyService } from './keys/key.service.js';
 export type { MfaKeyReport, MfaKeyUsage, MfaUnreadableRow } from './domain/secrets/key-report.js';

@@ -7,6 +7,7 @@ import { AuthenticatorRemoval } from '../enrollment/authenticator-removal.js';
 import { AnswersHttp } from '../errors/answers-http.decorator.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import { requireUserId } from '../host/user-id.js';
+import { type MfaUserExport, userExport } from './user-export.js';
 
 /**
  * What a support desk and the host's own account management do to a user. Nothing here asks for a proof:
@@ -57,6 +58,15 @@ export class MfaAdminService {
     await this.removal.all(id);
     await this.accounts.clearBudgets(id);
     await this.events.changed('mfa.disabled', id);
+  }
+
+  /** What is stored about the user, without secrets, hashes and tokens: for a data-protection request. Three statements. */
+  async exportUser(userId: string | number): Promise<MfaUserExport> {
+    const id = stored(userId);
+    const snapshot = await this.accounts.load(id);
+    const setId = snapshot?.account.backupSetId;
+    const codes = setId ? await this.codes.list(id, setId) : [];
+    return userExport(id, snapshot, codes, await this.usage.list(id));
   }
 
   /** Removes every trace of the user from the MFA tables. Repeat it if it was interrupted. */

@@ -12,7 +12,7 @@ import type { Authenticator } from '../domain/authenticators/authenticator.js';
 import { type ExpiredAuthenticator, MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
 import type { BackupCode } from '../domain/backup-codes/backup-code.js';
 import { type ExpiredBackupSet, MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
-import type { Spending } from '../domain/usage/usage.js';
+import type { SpentEntry, Spending } from '../domain/usage/usage.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import { InMemoryMfaState, isExpired, removeWhere, updateWhere, usageKey } from './in-memory-state.js';
 
@@ -232,6 +232,13 @@ export class InMemoryUsageStore extends MfaUsageStore {
     const expired = [...this.state.usage.values()].filter((row) => isExpired(row, beforeMs));
     const doomed = new Set(expired.sort((a, b) => a.expiresAtMs - b.expiresAtMs).slice(0, limit));
     return removeWhere(this.state.usage, (row) => doomed.has(row as never));
+  }
+
+  override async list(userId: string): Promise<SpentEntry[]> {
+    return [...this.state.usage.values()]
+      .filter((row) => row.userId === userId)
+      .map(({ kind, item, spentAtMs, expiresAtMs }) => ({ kind, item, spentAtMs, expiresAtMs }))
+      .sort((a, b) => a.spentAtMs - b.spentAtMs || (a.kind + a.item < b.kind + b.item ? -1 : 1));
   }
 
   override async removeAll(userId: string): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Spending } from './usage.js';
+import type { SpentEntry, Spending } from './usage.js';
 
 /** Storage port of what has been spent: replay prevention (RFC 6238 §5.2). */
 export abstract class MfaUsageStore {
@@ -11,6 +11,9 @@ export abstract class MfaUsageStore {
   /** Forgets up to `limit` rows with `expiresAtMs <= beforeMs`; answers how many. One statement. */
   abstract purge(beforeMs: number, limit: number): Promise<number>;
 
-  /** All rows of the user. One statement. */
+  /** What the user has spent and is still remembered, oldest first. One statement. */
+  abstract list(userId: string): Promise<SpentEntry[]>;
+
+  /** Removes all rows of the user. One statement. */
   abstract removeAll(userId: string): Promise<void>;
 }

@@ -19,3 +19,8 @@ export interface Spending {
   entries: readonly UsageEntry[];
   nowMs: number;
 }
+
+/** A thing that was spent. */
+export interface SpentEntry extends UsageEntry {
+  spentAtMs: number;
+}

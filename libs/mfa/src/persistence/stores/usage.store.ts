@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import type { Spending, UsageEntry } from '../../domain/usage/usage.js';
+import type { SpentEntry, Spending, UsageEntry, UsageKind } from '../../domain/usage/usage.js';
 import { MfaUsageStore } from '../../domain/usage/usage.store.js';
 import { isUniqueViolation } from '../database-errors.js';
 import { MfaAccountEntity, MfaUsageEntity } from '../entities/index.js';
@@ -35,6 +35,21 @@ export class TypeOrmUsageStore extends MfaUsageStore {
   override async purge(beforeMs: number, limit: number): Promise<number> {
     const { affected } = await this.statements.run(this.purging(beforeMs, limit));
     return affected;
+  }
+
+  override async list(userId: string): Promise<SpentEntry[]> {
+    const { records } = await this.statements.run(sql`
+      SELECT user_id, kind, item, spent_at, expires_at FROM ${MfaUsageEntity}
+      WHERE user_id = ${userId} ORDER BY spent_at, kind, item`);
+    // MariaDB pads with spaces even in a binary collation: '42' = '42 ' (S42).
+    return records
+      .filter(({ user_id }) => user_id === userId)
+      .map((row) => ({
+        kind: row.kind as UsageKind,
+        item: row.item as string,
+        spentAtMs: Number(row.spent_at),
+        expiresAtMs: row.expires_at === null ? null : Number(row.expires_at),
+      }));
   }
 
   override async removeAll(userId: string): Promise<void> {

@@ -1,0 +1,103 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MfaAdminService, TotpService } from 'nestjs-mfa';
+import { Client } from '../support/client.js';
+import { dumpTables, FEW_CODES, startHostApp, type HostApp } from '../support/host-app.js';
+
+describe('exportUser', () => {
+  let host: HostApp;
+  beforeAll(async () => {
+    host = await startHostApp({ options: FEW_CODES });
+  });
+  afterAll(() => host.close());
+
+  const exportUser = (userId: string) => host.app.get(MfaAdminService, { strict: false }).exportUser(userId);
+
+  it('gives everything that is stored about the user', async () => {
+    const user = new Client(host, 'ada');
+    const startedAt = new Date(host.clock.nowMs());
+    const { authenticator, backupCodes, id } = await user.enroll();
+    await user.post('/mfa/totp/setup', { code: authenticator.code(), name: 'Tablet' }).expect(200);
+    await user.verify(await user.login(), backupCodes[0]).expect(200);
+    await user.verify(await user.login(), '000000').expect(401);
+    const at = new Date(host.clock.nowMs());
+
+    const { authenticators, ...rest } = await exportUser('ada');
+    const totp = { algorithm: 'SHA1', digits: 6, periodSeconds: 30 };
+    expect(authenticators).toEqual(
+      expect.arrayContaining([
+        {
+          ...totp,
+          id,
+          name: expect.any(String),
+          state: 'active',
+          createdAt: startedAt,
+          confirmedAt: startedAt,
+          lastUsedAt: expect.any(Date),
+        },
+        {
+          ...totp,
+          id: expect.any(String),
+          name: 'Tablet',
+          state: 'pending',
+          createdAt: at,
+          confirmedAt: null,
+          lastUsedAt: null,
+        },
+      ]),
+    );
+    expect(authenticators).toHaveLength(2);
+    expect(rest).toEqual({
+      userId: 'ada',
+      enabled: true,
+      backupCodes: { remaining: 3, usedAt: [at] },
+      attempts: [{ factor: 'totp', failures: 1, lockedUntil: null }],
+      uses: expect.arrayContaining([
+        { kind: 'totp', at: startedAt, rememberedUntil: expect.any(Date) },
+        { kind: 'backup_code', at, rememberedUntil: null },
+        { kind: 'token', at, rememberedUntil: expect.any(Date) },
+      ]),
+    });
+    expect(rest.uses).toHaveLength(4);
+  });
+
+  it('S64 holds nothing that opens anything: no secret, hash, code or token', async () => {
+    const user = new Client(host, 'grace');
+    const { authenticator, backupCodes, id } = await user.enroll();
+    const token = await user.login();
+    await user.verify(token, authenticator.code()).expect(200);
+    const text = JSON.stringify(await exportUser('grace'));
+    const { mfa_authenticator, mfa_backup_code } = await dumpTables(host);
+    const { secret: sealedSecret } = mfa_authenticator!.find((row) => (row as { id: string }).id === id) as {
+      secret: string;
+    };
+    const secret = host.app
+      .get(TotpService, { strict: false })
+      .decryptSecret(sealedSecret, { userId: 'grace', authenticatorId: id });
+    const stored = [...mfa_authenticator!, ...mfa_backup_code!].flatMap((row) => Object.values(row) as unknown[]);
+    const sealed = stored.filter((value): value is string => typeof value === 'string' && value.startsWith('v1.'));
+    expect(sealed.length).toBeGreaterThan(5);
+    for (const value of [...sealed, ...backupCodes, secret, token, 'v1.', '$argon2']) {
+      expect(text).not.toContain(value);
+    }
+  });
+
+  it('gives nothing of others, and an empty export for a user without MFA', async () => {
+    await new Client(host, 'alan').enroll();
+    expect(await exportUser('ALAN')).toEqual({ ...(await exportUser('nobody')), userId: 'ALAN' });
+    expect(await exportUser('nobody')).toEqual({
+      userId: 'nobody',
+      enabled: false,
+      authenticators: [],
+      backupCodes: { remaining: 0, usedAt: [] },
+      attempts: [],
+      uses: [],
+    });
+  });
+
+  it('is empty after purgeUser, which leaves no row', async () => {
+    await new Client(host, 'edsger').enroll();
+    await host.app.get(MfaAdminService, { strict: false }).purgeUser('edsger');
+    expect(await exportUser('edsger')).toEqual({ ...(await exportUser('nobody')), userId: 'edsger' });
+    expect(JSON.stringify(await dumpTables(host))).not.toContain('edsger');
+  });
+});
