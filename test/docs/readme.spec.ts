@@ -140,6 +140,7 @@ describe('options of the README', () => {
       maxAuthenticators: rest.maxAuthenticators,
       disableWithPassword: rest.disableWithPassword,
       acquireTimeoutSeconds: seconds(rest.acquireTimeoutMs),
+      statementTimeoutSeconds: seconds(rest.statementTimeoutMs),
       'totp.algorithm': `'${totp.algorithm}'`,
       'totp.digits': totp.digits,
       'totp.periodSeconds': totp.periodSeconds,

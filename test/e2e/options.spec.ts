@@ -116,6 +116,7 @@ describe('an option that makes no sense ends the boot, and is named', () => {
     [{ maxAuthenticators: 0 }, /`maxAuthenticators`.*1 to 10/],
     [{ maxAuthenticators: '5' }, /`maxAuthenticators`/],
     [{ acquireTimeoutSeconds: 0 }, /`acquireTimeoutSeconds`.*1 to 60/],
+    [{ statementTimeoutSeconds: 0 }, /`statementTimeoutSeconds`.*1 to 300/],
     [{ totp: { algorithm: 'MD5' } }, /`totp\.algorithm`.*'SHA1'/],
     [{ totp: { digits: 5 } }, /`totp\.digits`.*6 to 8/],
     [{ totp: { digits: 9 } }, /`totp\.digits`/],

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type DataSource, QueryFailedError } from 'typeorm';
 import { MfaAccountEntity } from '../../libs/mfa/src/persistence/entities/index.js';
 import { render, raw, sql, type SqlDialect } from '../../libs/mfa/src/persistence/sql.js';
@@ -114,6 +114,47 @@ describe('S29 what a statement answers', () => {
     expect(() => new StatementRunner(dataSource)).toThrow(
       expect.objectContaining({ code: 'MFA_MISCONFIGURED', message }),
     );
+  });
+});
+
+describe('a statement that hangs', () => {
+  const unhandled: unknown[] = [];
+  const note = (reason: unknown) => void unhandled.push(reason);
+  beforeEach(() => {
+    unhandled.length = 0;
+    process.on('unhandledRejection', note);
+  });
+  afterEach(() => void process.off('unhandledRejection', note));
+
+  /** A store whose statement settles when the test says so. */
+  function hanging() {
+    const { dataSource, query, release } = scripted('postgres', [WON]);
+    let resolve!: (result: unknown) => void;
+    let reject!: (error: Error) => void;
+    query.mockReturnValue(new Promise((...settle) => ([resolve, reject] = settle)));
+    const usage = new TypeOrmUsageStore(dataSource, { statementTimeoutMs: 20 });
+    return { usage, query, release, statement: { resolve, reject } };
+  }
+  const busy = { code: 'MFA_BUSY', details: { retryAfterSeconds: 1 } };
+
+  it('S30 is given up as MFA_BUSY, is not tried again, and keeps its connection until it is over', async () => {
+    const { usage, query, release, statement } = hanging();
+    await expect(usage.spend(spending)).rejects.toMatchObject(busy);
+    await sleep(40);
+    expect([query.mock.calls.length, release.mock.calls.length]).toEqual([1, 0]);
+    statement.resolve(WON);
+    await sleep(0);
+    expect([query.mock.calls.length, release.mock.calls.length]).toEqual([1, 1]);
+  });
+
+  it('S30 and fails in the end gives its connection back, and nothing is left unhandled', async () => {
+    const { usage, query, release, statement } = hanging();
+    await expect(usage.spend(spending)).rejects.toMatchObject(busy);
+    // A deadlock would be tried again, had anybody still waited for it.
+    statement.reject(failure({ code: '40P01' }));
+    await sleep(100);
+    expect([query.mock.calls.length, release.mock.calls.length]).toEqual([1, 1]);
+    expect(unhandled).toEqual([]);
   });
 });
 

@@ -103,6 +103,8 @@ export interface MfaOptions {
   disableWithPassword?: boolean;
   /** Seconds to wait for a database connection before 503, 1 to 60. @default 5 */
   acquireTimeoutSeconds?: number;
+  /** Seconds to wait for a statement before 503, 1 to 300; the statement itself goes on until the database ends it. @default 10 */
+  statementTimeoutSeconds?: number;
   totp?: MfaTotpOptions;
   challenge?: MfaChallengeOptions;
   backupCodes?: MfaBackupCodeOptions;

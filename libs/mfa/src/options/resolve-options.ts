@@ -18,6 +18,7 @@ export interface ResolvedMfaOptions {
   maxAuthenticators: number;
   disableWithPassword: boolean;
   acquireTimeoutMs: number;
+  statementTimeoutMs: number;
   totp: TotpParameters & { window: number };
   challenge: {
     lifetimeSeconds: number;
@@ -165,6 +166,7 @@ export function resolveOptions(options: MfaOptions): ResolvedMfaOptions {
     maxAuthenticators: whole('maxAuthenticators', options.maxAuthenticators, 5, 1, 10),
     disableWithPassword: options.disableWithPassword ?? false,
     acquireTimeoutMs: whole('acquireTimeoutSeconds', options.acquireTimeoutSeconds, 5, 1, 60) * 1000,
+    statementTimeoutMs: whole('statementTimeoutSeconds', options.statementTimeoutSeconds, 10, 1, 300) * 1000,
     totp: {
       algorithm: oneOf('totp.algorithm', totp.algorithm ?? 'SHA1', TOTP_ALGORITHMS),
       digits: whole('totp.digits', totp.digits, 6, 6, 8),

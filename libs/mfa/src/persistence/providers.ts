@@ -62,8 +62,7 @@ export function persistenceProviders(dataSourceToken: InjectionToken): Provider[
     ...STORES.map(([port, Store]) => ({
       provide: port,
       inject,
-      useFactory: (dataSource: DataSource, { acquireTimeoutMs }: ResolvedMfaOptions) =>
-        new Store(dataSource, { acquireTimeoutMs }),
+      useFactory: (dataSource: DataSource, options: ResolvedMfaOptions) => new Store(dataSource, options),
     })),
     { provide: MfaExpiringTables, useClass: TypeOrmExpiringTables },
   ];

@@ -11,6 +11,11 @@ export interface TypeOrmStoreOptions {
    * @default 5000
    */
   acquireTimeoutMs?: number;
+  /**
+   * Longest wait for a statement to end, in milliseconds, at least 1; then `MFA_BUSY`. It may still take effect.
+   * @default 10000
+   */
+  statementTimeoutMs?: number;
 }
 
 export interface StatementResult {
@@ -30,13 +35,15 @@ const FIRST_PAUSE_MS = 10;
 export class StatementRunner {
   readonly dialect: SqlDialect;
   private readonly acquireTimeoutMs: number;
+  private readonly statementTimeoutMs: number;
 
   constructor(
     private readonly dataSource: DataSource,
-    { acquireTimeoutMs = 5_000 }: TypeOrmStoreOptions = {},
+    { acquireTimeoutMs = 5_000, statementTimeoutMs = 10_000 }: TypeOrmStoreOptions = {},
   ) {
     this.dialect = dialectOf(dataSource);
     this.acquireTimeoutMs = acquireTimeoutMs;
+    this.statementTimeoutMs = statementTimeoutMs;
   }
 
   /** The result of one statement, {@link retried}. */
@@ -63,33 +70,48 @@ export class StatementRunner {
     }
   }
 
-  /** The same, once. */
+  /**
+   * The same, once. A statement that outlives its deadline is given up: `MFA_BUSY`, and never tried again, since
+   * it may still commit. What it reserves or spends then is spent and was accepted by nobody (S29, S30).
+   */
   async withConnection<T>(work: (runner: QueryRunner) => Promise<T>): Promise<T> {
     const runner = this.dataSource.createQueryRunner();
     await this.connect(runner);
-    try {
-      return await work(runner);
-    } finally {
-      await runner.release();
-    }
+    return within(this.statementTimeoutMs, workThenRelease(runner, work));
   }
 
   private async connect(runner: QueryRunner): Promise<void> {
     const connecting: Promise<unknown> = runner.connect();
-    let timer: NodeJS.Timeout | undefined;
-    const deadline = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(busy()), this.acquireTimeoutMs);
-    });
     try {
-      await Promise.race([connecting, deadline]);
+      await within(this.acquireTimeoutMs, connecting);
     } catch (error) {
       // A connection that arrives too late must go back, or the pool loses it for ever.
       const release = () => runner.release();
       connecting.then(release, release).catch(() => undefined);
       throw isPoolExhausted(error) ? busy(error) : error;
-    } finally {
-      clearTimeout(timer);
     }
+  }
+}
+
+/** The connection goes back when its work is over, however late that is: nobody else is given one that is in use. */
+async function workThenRelease<T>(runner: QueryRunner, work: (runner: QueryRunner) => Promise<T>): Promise<T> {
+  try {
+    return await work(runner);
+  } finally {
+    await runner.release();
+  }
+}
+
+/** What `promise` settles to, or `MFA_BUSY` when that takes longer; a later rejection is nobody's any more. */
+async function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(busy()), timeoutMs);
+  });
+  try {
+    return await Promise.race([promise, deadline]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 
