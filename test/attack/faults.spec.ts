@@ -10,6 +10,7 @@ import { MfaError } from '../../libs/mfa/src/domain/mfa-error.js';
 import { MfaRandom } from '../../libs/mfa/src/domain/random.js';
 import { SecretBox } from '../../libs/mfa/src/domain/secrets/secret-box.js';
 import { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
+import { MfaVerificationStore } from '../../libs/mfa/src/domain/verification/verification.store.js';
 import { Client } from '../support/client.js';
 import { PASSWORD, startHostApp, type HostApp } from '../support/host-app.js';
 import { VirtualAuthenticator } from 'nestjs-mfa/testing';
@@ -19,6 +20,7 @@ const PARTS = {
   authenticators: MfaAuthenticatorStore,
   codes: MfaBackupCodeStore,
   usage: MfaUsageStore,
+  verification: MfaVerificationStore,
   box: SecretBox,
   hasher: BackupCodeHasher,
   clock: MfaClock,
@@ -53,6 +55,8 @@ type Fault = readonly [part: keyof typeof PARTS, method: string, flow: Flow, mod
 
 /** Each method that the flow calls; `undefined` is a fault only where something is answered. */
 const FAULTS: Fault[] = [
+  ['verification', 'begin', 'verify', 'or undefined'],
+  ['verification', 'complete', 'verify', 'or undefined'],
   ['accounts', 'load', 'verify', 'or undefined'],
   ['accounts', 'reserve', 'verify', 'or undefined'],
   ['accounts', 'settle', 'verify'],
@@ -61,10 +65,14 @@ const FAULTS: Fault[] = [
   ['box', 'open', 'verify', 'is synchronous'],
   ['clock', 'nowMs', 'verify', 'is synchronous'],
   ['host', 'completeLogin', 'verify'],
-  ['codes', 'list', 'verify by backup code', 'or undefined'],
+  ['verification', 'begin', 'verify by backup code', 'or undefined'],
+  ['verification', 'complete', 'verify by backup code', 'or undefined'],
+  ['accounts', 'loadWithBackupCodes', 'verify by backup code', 'or undefined'],
   ['codes', 'markUsed', 'verify by backup code'],
   ['hasher', 'match', 'verify by backup code', 'or undefined'],
   ['host', 'principal', 'step up', 'or undefined'],
+  ['verification', 'begin', 'step up', 'or undefined'],
+  ['verification', 'complete', 'step up', 'or undefined'],
   ['host', 'completeStepUp', 'step up'],
   ['host', 'principal', 'guarded route', 'or undefined'],
   ['clock', 'nowMs', 'guarded route', 'is synchronous'],
@@ -84,6 +92,8 @@ const FAULTS: Fault[] = [
   ['accounts', 'commit', 'regenerate', 'or undefined'],
   ['codes', 'remove', 'regenerate'],
   ['authenticators', 'expire', 'disable'],
+  ['verification', 'begin', 'disable', 'or undefined'],
+  ['verification', 'complete', 'disable', 'or undefined'],
   ['accounts', 'commit', 'disable', 'or undefined'],
   ['authenticators', 'remove', 'disable'],
   ['codes', 'remove', 'disable'],

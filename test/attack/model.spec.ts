@@ -16,8 +16,8 @@ import { BackupCodeHasher, type HashedCode } from '../../libs/mfa/src/domain/bac
 import { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
 import { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
 import { InMemoryMfaState } from '../../libs/mfa/src/testing/in-memory-state.js';
+import { InMemoryAccountStore } from '../../libs/mfa/src/testing/in-memory-account-store.js';
 import {
-  InMemoryAccountStore,
   InMemoryAuthenticatorStore,
   InMemoryBackupCodeStore,
   InMemoryUsageStore,

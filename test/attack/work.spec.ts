@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest
 import type { Response } from 'supertest';
 import { VirtualAuthenticator } from 'nestjs-mfa/testing';
 import { Client } from '../support/client.js';
+import { testDatabases } from '../support/databases.js';
 import { PASSWORD, startHostApp, type HostApp } from '../support/host-app.js';
 
 /** The statements that a request ran, in order: `SELECT`, `UPDATE mfa_account`. */
@@ -139,5 +140,76 @@ describe('the work that a guess causes', () => {
     expect(wrong).toMatchObject({ status: 401, hmacs: 3, argon2: 0 });
     const right = await measure(() => user.post('/mfa/totp/confirm', { code }));
     expect(right).toMatchObject({ status: 200, hmacs: 3, argon2: 10 });
+  });
+});
+
+/** Counted by the DataSource's own logger; a statement writes if any part of it does. */
+describe.each(testDatabases)('P1 the statements of a verification on %s', (kind) => {
+  let host: HostApp;
+  const run: string[] = [];
+  const one = kind === 'postgres';
+  beforeAll(async () => {
+    const counting = { ...logger, logQuery: (query: string) => void run.push(query) };
+    host = await startHostApp({ database: kind, dataSource: { logging: true, logger: counting } });
+  });
+  afterAll(() => host.close());
+
+  async function count(act: () => PromiseLike<Response>) {
+    run.length = 0;
+    const { status } = await act();
+    return {
+      status,
+      total: run.length,
+      writing: run.filter((query) => /\b(INSERT|UPDATE|DELETE)\b/.test(query)).length,
+    };
+  }
+
+  it.each(['totp', 'backup code'] as const)('a right %s', async (factor) => {
+    const user = new Client(host, `right-${factor}`);
+    const { authenticator, backupCodes } = await user.enroll();
+    const token = await user.login();
+    const code = factor === 'totp' ? authenticator.code() : backupCodes[0];
+    const right = await count(() => user.verify(token, code));
+    expect(right).toEqual({ status: 200, ...(one ? { total: 2, writing: 2 } : { total: 5, writing: 4 }) });
+    // On PostgreSQL the statement that could count finds nothing to count.
+    const spent = await count(() => user.verify(token, code));
+    expect(spent).toEqual({ status: 401, total: 1, writing: one ? 1 : 0 });
+  });
+
+  it.each([
+    ['000000', 'totp'],
+    ['ZZZZ-ZZZ2', 'backup code'],
+  ])('a wrong code, %s', async (code, factor) => {
+    const user = new Client(host, `wrong-${factor}`);
+    await user.enroll();
+    const wrong = await count(async () => user.verify(await user.login(), code));
+    // Less the one of the login.
+    expect(wrong).toEqual({ status: 401, total: (one ? 1 : 2) + 1, writing: 1 });
+  });
+
+  it('a step-up', async () => {
+    const user = new Client(host, 'stepping-up');
+    const { authenticator } = await user.enroll();
+    const stepUp = await count(() => user.post('/mfa/step-up', { code: authenticator.code() }));
+    expect(stepUp).toEqual({ status: 200, ...(one ? { total: 2, writing: 2 } : { total: 5, writing: 4 }) });
+  });
+
+  it('a locked factor, and a code of neither shape', async () => {
+    const user = new Client(host, 'locked');
+    await user.enroll();
+    const token = await user.login();
+    expect(await count(() => user.verify(token, 'hello'))).toEqual({ status: 401, total: 1, writing: 0 });
+    for (let guess = 0; guess < 5; guess += 1) await user.verify(token, '000000').expect(401);
+    expect(await count(() => user.verify(token, '000000'))).toEqual({ status: 429, total: 1, writing: one ? 1 : 0 });
+  });
+
+  it('issuing reads once, for everybody, and the guard of another route not at all', async () => {
+    const user = new Client(host, 'issued');
+    expect(await count(() => user.loginAnswer())).toEqual({ status: 201, total: 1, writing: 0 });
+    await user.enroll();
+    expect(await count(() => user.loginAnswer())).toEqual({ status: 201, total: 1, writing: 0 });
+    const mfaAt = new Date(host.clock.nowMs());
+    const session = new Client(host, 'issued', host.state.signIn('issued', { mfaAt, amr: ['pwd', 'mfa'] }));
+    expect(await count(() => session.get('/transfers'))).toEqual({ status: 200, total: 0, writing: 0 });
   });
 });

@@ -8,12 +8,21 @@ import {
   MfaAdminService,
   MfaChallengeService,
   MfaGuard,
+  MfaVerificationService,
   SkipMfa,
   type CookieResponse,
   type MfaChallenge,
 } from 'nestjs-mfa';
 import { Client } from '../support/client.js';
-import { ADAPTERS, FEW_CODES, providerNamed, startHostApp, TestHost, type HostApp } from '../support/host-app.js';
+import {
+  ADAPTERS,
+  dumpTables,
+  FEW_CODES,
+  providerNamed,
+  startHostApp,
+  TestHost,
+  type HostApp,
+} from '../support/host-app.js';
 
 @Controller()
 class RedirectingLogin {
@@ -206,6 +215,10 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
     async function expectDead(user: Client, token: string, code: string): Promise<void> {
       const answer = await user.verify(token, code).expect(401);
       expect(answer.body.code).toBe('MFA_TOKEN_INVALID');
+      // A route of the host does not spend the token, so its guard has to look.
+      await postTo('/who')
+        .send({ mfa_token: token })
+        .expect(401, /MFA_TOKEN_INVALID/);
     }
 
     it('die when MFA is disabled, and stay dead after a new enrollment', async () => {
@@ -267,6 +280,40 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
     await user.verify(token, authenticator.code()).expect(200);
     host.clock.advance(30);
     await user.verify(token, authenticator.code()).expect(401, /MFA_TOKEN_INVALID/);
+    await postTo('/who')
+      .send({ mfa_token: token })
+      .expect(401, /MFA_TOKEN_INVALID/);
+  });
+
+  it('S55 a spent token changes no counter, whatever code comes with it', async () => {
+    const user = newUser();
+    const { authenticator, backupCodes } = await user.enroll();
+    const token = await user.login();
+    await user.verify(token, authenticator.code()).expect(200);
+    const before = await dumpTables(host);
+    for (const code of ['000000', 'ZZZZ-ZZZ2', 'hello', backupCodes[0], authenticator.code(1)]) {
+      await user.verify(token, code).expect(401, /MFA_TOKEN_INVALID/);
+    }
+    expect(await dumpTables(host)).toEqual(before);
+  });
+
+  it('S34 S43 a challenge that was checked earlier is worth nothing once its token is spent or revoked', async () => {
+    const user = newUser();
+    const { authenticator } = await user.enroll();
+    const [challenges, verification] = [host.app.get(MfaChallengeService), host.app.get(MfaVerificationService)];
+    const [spent, revoked] = [await user.login(), await user.login()];
+    const [first, second] = [await challenges.check(spent), await challenges.check(revoked)];
+    await user.verify(spent, authenticator.code()).expect(200);
+    const invalid = { code: 'MFA_TOKEN_INVALID' };
+    await expect(verification.verify(first, authenticator.code(1))).rejects.toMatchObject(invalid);
+    await host.app.get(MfaAdminService, { strict: false }).revokeTokens(user.userId);
+    await expect(verification.verify(second, authenticator.code(1))).rejects.toMatchObject(invalid);
+    // Neither its fields nor a look-alike make another user or token of it.
+    const third = await challenges.check(await user.login());
+    Object.assign(third, { userId: 'somebody-else', tokenId: 'x', epoch: 1 });
+    const { userId } = await verification.verify(third, authenticator.code(1));
+    expect(userId).toBe(user.userId);
+    await expect(verification.verify({ ...third } as MfaChallenge, authenticator.code(1))).rejects.toThrow(TypeError);
   });
 
   it('S44 spends the token even when completeLogin then throws', async () => {

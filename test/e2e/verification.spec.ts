@@ -295,6 +295,34 @@ describe('verification', () => {
       expect(host.state.completedLogins).toHaveLength(logins);
     });
 
+    it.each([undefined, null, 0, 1, 'true', {}, false])(
+      'MfaVerificationStore answering %j accepts nothing',
+      async (answer) => {
+        const user = newUser();
+        const { authenticator } = await user.enroll();
+        const token = await user.login();
+        const logins = host.state.completedLogins.length;
+        const store = providerNamed<Record<string, () => Promise<unknown>>>(host, 'MfaVerificationStore');
+        const code = authenticator.code();
+        for (const method of ['begin', 'complete']) {
+          vi.spyOn(store, method).mockResolvedValue(answer);
+          await user.verify(token, code).expect(401);
+          await user.post('/mfa/disable', { code }).expect(401);
+          expect((await user.post('/mfa/step-up', { code })).status).toBeGreaterThanOrEqual(400);
+          vi.restoreAllMocks();
+        }
+        const begin = store.begin!.bind(store) as (...args: unknown[]) => Promise<object>;
+        vi.spyOn(store, 'begin').mockImplementation(async (...args) => ({
+          ...(await begin(...args)),
+          reserved: answer,
+        }));
+        await user.verify(token, code).expect(401, /MFA_CODE_REJECTED/);
+        vi.restoreAllMocks();
+        expect(host.state.completedLogins).toHaveLength(logins);
+        await user.verify(token, code).expect(200);
+      },
+    );
+
     it('MfaAccountStore.load answering nothing admits no token', async () => {
       const user = newUser();
       const { authenticator } = await user.enroll();

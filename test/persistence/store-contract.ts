@@ -15,6 +15,7 @@ import type { BackupCode } from '../../libs/mfa/src/domain/backup-codes/backup-c
 import type { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
 import type { UsageEntry } from '../../libs/mfa/src/domain/usage/usage.js';
 import type { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
+import { authenticator, backupCode, entry } from './rows.js';
 
 export interface Stores {
   accounts: MfaAccountStore;
@@ -459,33 +460,4 @@ function seeded(seed: number): () => number {
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   };
-}
-
-function entry(
-  kind: UsageEntry['kind'],
-  item: string = randomUUID(),
-  expiresAtMs: number | null = NOW + 60_000,
-): UsageEntry {
-  return { kind, item, expiresAtMs };
-}
-
-function authenticator(userId: string, rest: Partial<Authenticator> = {}): Authenticator {
-  return {
-    id: randomUUID(),
-    userId,
-    name: 'Phone',
-    secret: 'sealed',
-    algorithm: 'SHA1',
-    digits: 6,
-    periodSeconds: 30,
-    createdAtMs: NOW,
-    confirmedAtMs: null,
-    lastUsedAtMs: null,
-    expiresAtMs: null,
-    ...rest,
-  };
-}
-
-function backupCode(userId: string, setId: string): BackupCode {
-  return { id: randomUUID(), userId, setId, hash: 'sealed', usedAtMs: null, expiresAtMs: null };
 }

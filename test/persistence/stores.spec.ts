@@ -1,29 +1,37 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import type { DataSource } from 'typeorm';
 import {
+  PostgresVerificationStore,
   TypeOrmAccountStore,
   TypeOrmAuthenticatorStore,
   TypeOrmBackupCodeStore,
   TypeOrmUsageStore,
 } from '../../libs/mfa/src/persistence/stores/index.js';
 import { InMemoryMfaState } from '../../libs/mfa/src/testing/in-memory-state.js';
+import { InMemoryAccountStore } from '../../libs/mfa/src/testing/in-memory-account-store.js';
 import {
-  InMemoryAccountStore,
   InMemoryAuthenticatorStore,
   InMemoryBackupCodeStore,
   InMemoryUsageStore,
 } from '../../libs/mfa/src/testing/in-memory-stores.js';
 import { createDatabase, openMfaDataSource, type TestDatabase, testDatabases } from '../support/databases.js';
+import { StepwiseVerificationStore } from '../../libs/mfa/src/domain/verification/stepwise-verification.store.js';
 import { describeStores, type Stores } from './store-contract.js';
+import { describeVerification } from './verification-contract.js';
+
+const stepwise = (stores: () => Stores) =>
+  describeVerification(() => ({ ...stores(), verification: new StepwiseVerificationStore(stores()) }));
 
 describe('stores in memory', () => {
   const state = new InMemoryMfaState();
-  describeStores(() => ({
+  const stores = {
     accounts: new InMemoryAccountStore(state),
     authenticators: new InMemoryAuthenticatorStore(state),
     backupCodes: new InMemoryBackupCodeStore(state),
     usage: new InMemoryUsageStore(state),
-  }));
+  };
+  describeStores(() => stores);
+  describe('verification', () => stepwise(() => stores));
 });
 
 describe.each(testDatabases)('stores on %s', (kind) => {
@@ -48,4 +56,8 @@ describe.each(testDatabases)('stores on %s', (kind) => {
   });
 
   describeStores(() => stores);
+  describe('verification step by step', () => stepwise(() => stores));
+  describe.runIf(kind === 'postgres')('verification by one statement a step', () => {
+    describeVerification(() => ({ ...stores, verification: new PostgresVerificationStore(dataSource) }));
+  });
 });

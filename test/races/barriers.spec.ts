@@ -3,7 +3,7 @@ import type { Response } from 'supertest';
 import { MfaCleanupService } from 'nestjs-mfa';
 import { VirtualAuthenticator } from 'nestjs-mfa/testing';
 import { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account.store.js';
-import { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
+import { MfaVerificationStore } from '../../libs/mfa/src/domain/verification/verification.store.js';
 import { Client } from '../support/client.js';
 import { testDatabases } from '../support/databases.js';
 import { PASSWORD, startHostApp, type HostApp } from '../support/host-app.js';
@@ -41,7 +41,11 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
   afterAll(() => host.close());
 
   /** Every call of the method waits until `size` calls are there. */
-  function hold(token: typeof MfaUsageStore | typeof MfaAccountStore, method: 'spend' | 'commit', size: number): void {
+  function hold(
+    token: typeof MfaVerificationStore | typeof MfaAccountStore,
+    method: 'complete' | 'commit',
+    size: number,
+  ): void {
     const instance = host.app.get<Record<string, (...args: unknown[]) => Promise<unknown>>>(token as never, {
       strict: false,
     });
@@ -62,7 +66,7 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
     const user = newUser();
     const { authenticator } = await user.enroll();
     const tokens = await Promise.all([1, 2, 3, 4].map(() => user.login()));
-    hold(MfaUsageStore, 'spend', 4);
+    hold(MfaVerificationStore, 'complete', 4);
     const answers = await Promise.all(tokens.map((token) => user.verify(token, authenticator.code())));
     expect(statuses(answers)).toEqual([200, 401, 401, 401]);
   });
@@ -72,7 +76,7 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
     const { authenticator, id } = await user.enroll();
     const token = await user.login();
     const code = authenticator.code();
-    hold(MfaUsageStore, 'spend', 4);
+    hold(MfaVerificationStore, 'complete', 4);
     const answers = await Promise.all([
       user.verify(token, code),
       user.post('/mfa/step-up', { code }),
@@ -86,7 +90,7 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
     const user = newUser();
     const { backupCodes } = await user.enroll();
     const tokens = await Promise.all([1, 2, 3, 4].map(() => user.login()));
-    hold(MfaUsageStore, 'spend', 4);
+    hold(MfaVerificationStore, 'complete', 4);
     const answers = await Promise.all(tokens.map((token) => user.verify(token, backupCodes[0])));
     expect(statuses(answers)).toEqual([200, 401, 401, 401]);
     expect((await user.get('/mfa/status')).body.backupCodes.remaining).toBe(9);
@@ -96,7 +100,7 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
     const user = newUser();
     const { backupCodes } = await user.enroll();
     const token = await user.login();
-    hold(MfaUsageStore, 'spend', 4);
+    hold(MfaVerificationStore, 'complete', 4);
     const answers = await Promise.all(backupCodes.slice(0, 4).map((code) => user.verify(token, code)));
     expect(statuses(answers)).toEqual([200, 401, 401, 401]);
     expect(answers.filter(({ status }) => status === 401).map(({ body }) => body.code)).toEqual(
@@ -197,18 +201,18 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
 
 /** Holds the first spending of that kind until it is released. */
 function holdOne(host: HostApp, kind: string) {
-  const store = host.app.get(MfaUsageStore, { strict: false });
-  const real = store.spend.bind(store);
+  const store = host.app.get(MfaVerificationStore, { strict: false });
+  const real = store.complete.bind(store);
   let arrive!: () => void;
   let release!: () => void;
   const arrived = new Promise<void>((resolve) => (arrive = resolve));
   const released = new Promise<void>((resolve) => (release = resolve));
-  store.spend = async (spending) => {
-    if (spending.entries[0]?.kind === kind) {
+  store.complete = async (completion) => {
+    if (completion.entries[0]?.kind === kind) {
       arrive();
       await released;
     }
-    return real(spending);
+    return real(completion);
   };
-  return { arrived, release, restore: () => void delete (store as { spend?: unknown }).spend };
+  return { arrived, release, restore: () => void delete (store as { complete?: unknown }).complete };
 }

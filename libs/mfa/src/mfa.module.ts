@@ -10,6 +10,7 @@ import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import { MfaAdminService } from './admin/admin.service.js';
 import { ChallengeCookie, MFA_VERIFY_PATH } from './challenge/challenge-cookie.js';
+import { ChallengeTokens } from './challenge/challenge-tokens.js';
 import { MfaChallengeService } from './challenge/challenge.service.js';
 import { MfaCleanupService } from './cleanup/cleanup.service.js';
 import { BackupCodeHasher } from './domain/backup-codes/backup-code-hash.js';
@@ -85,7 +86,8 @@ const PARTS: Provider[] = [
     useFactory: (totp: TotpFactor, backupCode: BackupCodeFactor) => [totp, backupCode],
     inject: [TotpFactor, BackupCodeFactor],
   },
-  ...[MfaHostAccess, MfaEvents, SecretReader, ResealOnUse, ChallengeCookie, TokenExtractor, RouteGate],
+  ...[MfaHostAccess, MfaEvents, SecretReader, ResealOnUse],
+  ...[ChallengeCookie, ChallengeTokens, TokenExtractor, RouteGate],
   ...[AttemptGate, CodeSpending, TotpFactor, BackupCodeFactor],
   ...[FreshProof, AuthenticatorSetup, AuthenticatorConfirmation, AuthenticatorRemoval, BackupCodeIssuing],
   { provide: APP_FILTER, useExisting: MfaExceptionFilter },

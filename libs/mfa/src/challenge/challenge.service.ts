@@ -1,17 +1,16 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { AccountSnapshot } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
-import { MfaClock } from '../domain/clock.js';
 import { MfaError } from '../domain/mfa-error.js';
-import { MfaRandom } from '../domain/random.js';
+import { claimHolds } from '../domain/verification/conditions.js';
 import { AnswersHttp } from '../errors/answers-http.decorator.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import type { MfaMethod } from '../host/mfa-host.js';
 import { requireUserId } from '../host/user-id.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { ChallengeCookie, type CookieResponse } from './challenge-cookie.js';
+import { ChallengeTokens } from './challenge-tokens.js';
 import { MfaChallenge, type MfaChallengeResult } from './mfa-challenge.js';
-import { readMfaToken, signMfaToken, type TokenTerms } from './mfa-token.js';
 
 /** What the user can answer a challenge with. */
 export function methodsOf({ account, backupCodesRemaining }: AccountSnapshot): MfaMethod[] {
@@ -30,8 +29,7 @@ export interface IssueOptions {
 export class MfaChallengeService {
   constructor(
     private readonly accounts: MfaAccountStore,
-    private readonly clock: MfaClock,
-    private readonly random: MfaRandom,
+    private readonly tokens: ChallengeTokens,
     private readonly events: MfaEvents,
     private readonly cookie: ChallengeCookie,
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
@@ -46,7 +44,7 @@ export class MfaChallengeService {
     const id = requireUserId(userId, 'MfaChallengeService.issue');
     const snapshot = await this.accounts.load(id);
     if (!snapshot || snapshot.account.activeIds.length === 0) return { mfaRequired: false };
-    const token = signMfaToken({ userId: id, tokenId: this.random.id(), epoch: snapshot.account.epoch }, this.terms());
+    const token = this.tokens.sign(id, snapshot.account.epoch);
     if (response) this.cookie.set(response, token);
     this.events.emit({ type: 'challenge.issued', userId: id });
     return {
@@ -62,20 +60,10 @@ export class MfaChallengeService {
    * @throws MfaHttpException `MFA_TOKEN_INVALID` when it is malformed, expired, spent or revoked; `MFA_BUSY`
    */
   async check(token: string): Promise<MfaChallenge> {
-    const claims = typeof token === 'string' ? readMfaToken(token, this.terms()) : null;
-    if (!claims) throw new MfaError('MFA_TOKEN_INVALID');
+    const challenge = this.tokens.read(token);
+    const claims = MfaChallenge.claimsOf(challenge);
     const snapshot = await this.accounts.load(claims.userId, claims.tokenId);
-    const open =
-      snapshot?.account.userId === claims.userId &&
-      snapshot.account.epoch === claims.epoch &&
-      snapshot.account.activeIds.length > 0 &&
-      !snapshot.tokenSpent;
-    if (!open) throw new MfaError('MFA_TOKEN_INVALID');
-    return new MfaChallenge(claims, snapshot);
-  }
-
-  private terms(): TokenTerms {
-    const { keyRing, issuer, challenge } = this.options;
-    return { keyRing, issuer, lifetimeSeconds: challenge.lifetimeSeconds, nowMs: this.clock.nowMs() };
+    if (!snapshot || !claimHolds(snapshot, claims)) throw new MfaError('MFA_TOKEN_INVALID');
+    return challenge;
   }
 }

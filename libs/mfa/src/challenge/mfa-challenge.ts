@@ -1,4 +1,3 @@
-import type { AccountSnapshot } from '../domain/accounts/account.js';
 import type { MfaMethod } from '../host/mfa-host.js';
 import type { MfaTokenClaims } from './mfa-token.js';
 
@@ -15,25 +14,25 @@ export type MfaChallengeResult =
       expiresIn: number;
     };
 
-/** A checked, unspent mfa_token: a user between the first and the second factor. */
+/** An mfa_token whose signature and lifetime are right: a user between the first and the second factor. */
 export class MfaChallenge {
   readonly userId: string;
   readonly tokenId: string;
   readonly epoch: number;
   readonly expiresAt: Date;
-  /** Private, so that no log or JSON of a challenge shows what was loaded with it (S64). */
-  readonly #snapshot: AccountSnapshot;
+  /** Private, so that nothing but a real challenge passes for one, and nothing done to its fields matters. */
+  readonly #claims: MfaTokenClaims;
 
-  constructor(claims: MfaTokenClaims, snapshot: AccountSnapshot) {
+  constructor(claims: MfaTokenClaims) {
     this.userId = claims.userId;
     this.tokenId = claims.tokenId;
     this.epoch = claims.epoch;
     this.expiresAt = new Date(claims.expiresAtMs);
-    this.#snapshot = snapshot;
+    this.#claims = { ...claims };
   }
 
-  /** The account as it was when the token was checked. */
-  static snapshotOf(challenge: MfaChallenge): AccountSnapshot {
-    return challenge.#snapshot;
+  /** What the token says. Whether it is spent or revoked is decided where the code is spent. */
+  static claimsOf(challenge: MfaChallenge): MfaTokenClaims {
+    return challenge.#claims;
   }
 }

@@ -58,9 +58,10 @@ export class FreshProof {
     return password ? this.byPassword(snapshot, principal, offered) : this.byCode(snapshot, offered);
   }
 
-  async byCode(snapshot: AccountSnapshot, { code }: ProofOffered): Promise<void> {
+  /** The code counts for the account as `snapshot` showed it, and for no later epoch of it. */
+  async byCode({ account }: AccountSnapshot, { code }: ProofOffered): Promise<void> {
     if (code === undefined) throw new MfaError('MFA_PROOF_REQUIRED');
-    await this.spending.spend(snapshot, code);
+    await this.spending.spend({ userId: account.userId, epoch: account.epoch }, code);
   }
 
   private byRecentSignIn({ authenticatedAt }: KnownPrincipal): void {

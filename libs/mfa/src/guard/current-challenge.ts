@@ -4,14 +4,23 @@ import { MfaHttpException } from '../errors/mfa-http.exception.js';
 
 /** Beside the request and not on it, so that nothing a client or a host sets on a request can pass for a challenge. */
 const challenges = new WeakMap<object, MfaChallenge>();
+/** Requests whose token was found unspent. */
+const unspent = new WeakSet<object>();
 
-export function setChallenge(context: ExecutionContext, challenge: MfaChallenge): void {
-  challenges.set(context.switchToHttp().getRequest<object>(), challenge);
+/** @param checked whether the token is known to be neither spent nor revoked */
+export function setChallenge(
+  context: ExecutionContext,
+  challenge: MfaChallenge,
+  { checked }: { checked: boolean },
+): void {
+  const request = context.switchToHttp().getRequest<object>();
+  challenges.set(request, challenge);
+  if (checked) unspent.add(request);
 }
 
-/** Whether a guard has checked this very request. */
-export function hasChallenge(context: ExecutionContext): boolean {
-  return context.getType() === 'http' && challenges.has(context.switchToHttp().getRequest<object>());
+/** Whether a guard has checked the token of this very request, its state included. */
+export function hasCheckedChallenge(context: ExecutionContext): boolean {
+  return context.getType() === 'http' && unspent.has(context.switchToHttp().getRequest<object>());
 }
 
 /** @throws MfaHttpException `MFA_TOKEN_INVALID` where no guard has checked one */

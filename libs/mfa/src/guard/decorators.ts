@@ -10,6 +10,10 @@ const demands = (route: MfaRoute) => SetMetadata(MFA_ROUTE, route);
 export const ChallengeRoute = (): ClassDecorator & MethodDecorator =>
   applyDecorators(demands({ kind: 'challenge' }), UseGuards(MfaGuard));
 
+/** Marks the module's own verification route, which spends the token that it admits. */
+export const VerificationRoute = (): MethodDecorator =>
+  applyDecorators(demands({ kind: 'verification' }), UseGuards(MfaGuard));
+
 export interface RequireMfaOptions {
   /** Seconds since the second factor was passed, at most; a whole number from 1. @default any age */
   maxAgeSeconds?: number;

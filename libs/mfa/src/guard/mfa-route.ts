@@ -2,6 +2,8 @@
 export type MfaRoute =
   /** A valid, unspent mfa_token. */
   | { kind: 'challenge' }
+  /** An mfa_token of right signature and lifetime, on the module's own route: it spends the token, and finds out whether it can. */
+  | { kind: 'verification' }
   /** A signed-in user; for the module's own routes. */
   | { kind: 'principal' }
   /** Nothing. */

@@ -1,11 +1,12 @@
 import { Injectable, Logger, type ExecutionContext } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
+import { ChallengeTokens } from '../challenge/challenge-tokens.js';
 import { MfaChallengeService } from '../challenge/challenge.service.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaHttpException, isMfaHttpException, toHttp } from '../errors/mfa-http.exception.js';
 import { MfaHostAccess } from '../host/host-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
-import { hasChallenge, setChallenge } from './current-challenge.js';
+import { hasCheckedChallenge, setChallenge } from './current-challenge.js';
 import type { MfaRoute } from './mfa-route.js';
 import { TokenExtractor } from './token-extractor.js';
 
@@ -20,6 +21,7 @@ export class RouteGate {
   constructor(
     private readonly host: MfaHostAccess,
     private readonly challenges: MfaChallengeService,
+    private readonly tokens: ChallengeTokens,
     private readonly extractor: TokenExtractor,
     private readonly clock: MfaClock,
     private readonly adapterHost: HttpAdapterHost,
@@ -38,6 +40,7 @@ export class RouteGate {
   private async decide(context: ExecutionContext, route: MfaRoute): Promise<true> {
     if (route.kind === 'open') return true;
     if (route.kind === 'challenge') return this.admitChallenge(context);
+    if (route.kind === 'verification') return this.admitVerification(context);
     const principal = await this.host.principal(context);
     if (!principal) throw new MfaHttpException('MFA_NOT_AUTHENTICATED');
     if (route.kind === 'principal') return true;
@@ -46,11 +49,21 @@ export class RouteGate {
 
   private async admitChallenge(context: ExecutionContext): Promise<true> {
     // The application-wide guard and the route's own both ask; one check a request is enough.
-    if (hasChallenge(context)) return true;
+    if (hasCheckedChallenge(context)) return true;
+    setChallenge(context, await this.challenges.check(this.tokenOf(context)), { checked: true });
+    return true;
+  }
+
+  /** No SQL: the state of the token is checked by the statement that counts the attempt. */
+  private admitVerification(context: ExecutionContext): true {
+    setChallenge(context, this.tokens.read(this.tokenOf(context)), { checked: false });
+    return true;
+  }
+
+  private tokenOf(context: ExecutionContext): string {
     const token = this.extractor.extract(context);
     if (token === null) throw new MfaHttpException('MFA_TOKEN_INVALID');
-    setChallenge(context, await this.challenges.check(token));
-    return true;
+    return token;
   }
 
   private admitSecondFactor({ mfaAt, amr }: KnownPrincipal, maxAgeSeconds: number | undefined): true {

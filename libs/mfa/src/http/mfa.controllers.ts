@@ -17,7 +17,7 @@ import type { MfaChallenge } from '../challenge/mfa-challenge.js';
 import { MfaBackupCodeService } from '../enrollment/backup-code.service.js';
 import { MfaEnrollmentService } from '../enrollment/enrollment.service.js';
 import { MfaHttpException } from '../errors/mfa-http.exception.js';
-import { ChallengeRoute, CurrentChallenge, PrincipalRoute } from '../guard/decorators.js';
+import { CurrentChallenge, PrincipalRoute, VerificationRoute } from '../guard/decorators.js';
 import { MfaGuard } from '../guard/mfa.guard.js';
 import { MfaHostAccess } from '../host/host-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
@@ -42,7 +42,7 @@ export interface ControllerOptions {
 
 /** The built-in controllers: thin, and made anew for every `forRoot`, since prefix and decorators differ. */
 export function createMfaControllers({ prefix, publicRoute, stepUp }: ControllerOptions): Type[] {
-  // No MfaGuard here: @ChallengeRoute() brings it, and each one reads the account.
+  // No MfaGuard here: @VerificationRoute() brings it.
   @Controller({ path: prefix, version: VERSION_NEUTRAL })
   @UseGuards(JsonOnlyGuard)
   @UseFilters(MfaExceptionFilter, BadRequestFilter)
@@ -55,7 +55,7 @@ export function createMfaControllers({ prefix, publicRoute, stepUp }: Controller
 
     @Post('verify')
     @HttpCode(200)
-    @ChallengeRoute()
+    @VerificationRoute()
     async verify(
       @CurrentChallenge() challenge: MfaChallenge,
       @MfaBody(CodeBody) { code }: CodeBody,

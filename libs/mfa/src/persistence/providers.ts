@@ -6,10 +6,14 @@ import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js'
 import { MfaExpiringTables } from '../domain/expiring-tables.js';
 import { MfaSealedValueStore } from '../domain/secrets/sealed-value.store.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
+import { StepwiseVerificationStore } from '../domain/verification/stepwise-verification.store.js';
+import { MfaVerificationStore } from '../domain/verification/verification.store.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+import { dialectOf } from './dialect.js';
 import { type ExpiringTable, purgeExpiring, requireExpiryColumn } from './expiring-table.js';
 import { checkSchema } from './schema-check.js';
 import {
+  PostgresVerificationStore,
   TypeOrmAccountStore,
   TypeOrmAuthenticatorStore,
   TypeOrmBackupCodeStore,
@@ -54,6 +58,23 @@ export class PersistenceCheck implements OnModuleInit {
   }
 }
 
+/** One statement a step where the database can do that. */
+const VERIFICATION_STORE: Provider = {
+  provide: MfaVerificationStore,
+  inject: [MFA_DATA_SOURCE, MFA_RESOLVED_OPTIONS, ...STORES.map(([port]) => port)],
+  useFactory: (
+    dataSource: DataSource,
+    options: ResolvedMfaOptions,
+    accounts: MfaAccountStore,
+    authenticators: MfaAuthenticatorStore,
+    backupCodes: MfaBackupCodeStore,
+    usage: MfaUsageStore,
+  ) =>
+    dialectOf(dataSource).family === 'postgres'
+      ? new PostgresVerificationStore(dataSource, options)
+      : new StepwiseVerificationStore({ accounts, authenticators, backupCodes, usage }),
+};
+
 /** The storage ports on the DataSource of the given token. */
 export function persistenceProviders(dataSourceToken: InjectionToken): Provider[] {
   const inject = [MFA_DATA_SOURCE, MFA_RESOLVED_OPTIONS];
@@ -64,6 +85,7 @@ export function persistenceProviders(dataSourceToken: InjectionToken): Provider[
       inject,
       useFactory: (dataSource: DataSource, options: ResolvedMfaOptions) => new Store(dataSource, options),
     })),
+    VERIFICATION_STORE,
     { provide: MfaExpiringTables, useClass: TypeOrmExpiringTables },
   ];
 }

@@ -51,3 +51,8 @@ export function isExpired<T extends { expiresAtMs: number | null }>(
 ): row is T & { expiresAtMs: number } {
   return row.expiresAtMs !== null && row.expiresAtMs <= beforeMs;
 }
+
+/** The codes of one set. */
+export function inSet(userId: string, setId: string): (row: BackupCode) => boolean {
+  return (row) => row.userId === userId && row.setId === setId;
+}

@@ -1,112 +1,10 @@
-import type { AccountSnapshot, MfaAccount } from '../domain/accounts/account.js';
-import { type AccountChange, type AttemptReservation, MfaAccountStore } from '../domain/accounts/account.store.js';
-import {
-  EMPTY_BUDGET,
-  refundBudget,
-  releaseBudget,
-  reserveBudget,
-  settleBudget,
-} from '../domain/attempts/attempt-budget.js';
-import type { AttemptBudget, AttemptFactor, AttemptPolicy } from '../domain/attempts/attempt-policy.js';
 import type { Authenticator } from '../domain/authenticators/authenticator.js';
 import { type ExpiredAuthenticator, MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
 import type { BackupCode } from '../domain/backup-codes/backup-code.js';
 import { type ExpiredBackupSet, MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
 import type { SpentEntry, Spending } from '../domain/usage/usage.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
-import { InMemoryMfaState, isExpired, removeWhere, updateWhere, usageKey } from './in-memory-state.js';
-
-const NO_BUDGETS: MfaAccount['budgets'] = {
-  totp: EMPTY_BUDGET,
-  backup_code: EMPTY_BUDGET,
-  password: EMPTY_BUDGET,
-  confirmation: EMPTY_BUDGET,
-};
-
-/** {@link MfaAccountStore} in memory. Every method acts in one turn of the event loop, so it is atomic. */
-export class InMemoryAccountStore extends MfaAccountStore {
-  constructor(private readonly state = new InMemoryMfaState()) {
-    super();
-  }
-
-  override async load(userId: string, tokenId?: string): Promise<AccountSnapshot | null> {
-    const account = this.state.accounts.get(userId);
-    if (!account) return null;
-    const codes = [...this.state.backupCodes.values()].filter((code) => code.userId === userId);
-    return {
-      account,
-      authenticators: [...this.state.authenticators.values()].filter((row) => row.userId === userId),
-      backupCodesRemaining: codes.filter(({ id, setId }) => {
-        const spent = this.state.usage.has(usageKey(userId, { kind: 'backup_code', item: id }));
-        return setId === account.backupSetId && !spent;
-      }).length,
-      tokenSpent: tokenId !== undefined && this.state.usage.has(usageKey(userId, { kind: 'token', item: tokenId })),
-    };
-  }
-
-  override async open(userId: string, nowMs: number): Promise<void> {
-    if (this.state.accounts.has(userId)) return;
-    const nothing = { activeIds: [], pendingId: null, backupSetId: null, budgets: NO_BUDGETS };
-    this.state.accounts.set(userId, { userId, epoch: nowMs, version: nowMs, ...nothing });
-  }
-
-  override async commit(userId: string, version: number, change: AccountChange): Promise<boolean> {
-    const current = this.state.accounts.get(userId)?.version === version;
-    const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
-    if (current) this.update(userId, () => ({ ...given, version: version + 1 }));
-    return current;
-  }
-
-  override async reserve({ userId, epoch, factor, policy, nowMs }: AttemptReservation): Promise<boolean> {
-    const account = this.state.accounts.get(userId);
-    if (account?.epoch !== epoch) return false;
-    const budget = reserveBudget(account.budgets[factor], policy, nowMs);
-    if (budget) this.setBudget(account, factor, budget);
-    return budget !== null;
-  }
-
-  override async settle(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void> {
-    const account = this.state.accounts.get(userId);
-    if (account) this.setBudget(account, factor, settleBudget(account.budgets[factor], policy));
-  }
-
-  override async refund(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void> {
-    const account = this.state.accounts.get(userId);
-    if (account) this.setBudget(account, factor, refundBudget(account.budgets[factor], policy));
-  }
-
-  override async release(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void> {
-    const account = this.state.accounts.get(userId);
-    if (account) this.setBudget(account, factor, releaseBudget(account.budgets[factor], policy));
-  }
-
-  override async endLocks(userId: string): Promise<void> {
-    this.update(userId, ({ budgets }) => {
-      const open = Object.entries(budgets).map(([factor, budget]) => [factor, { ...budget, lockedUntilMs: 0 }]);
-      return { budgets: Object.fromEntries(open) as MfaAccount['budgets'] };
-    });
-  }
-
-  override async clearBudgets(userId: string): Promise<void> {
-    this.update(userId, () => ({ budgets: NO_BUDGETS }));
-  }
-
-  override async revokeTokens(userId: string): Promise<void> {
-    this.update(userId, ({ epoch, version }) => ({ epoch: epoch + 1, version: version + 1, pendingId: null }));
-  }
-
-  override async remove(userId: string): Promise<void> {
-    this.state.accounts.delete(userId);
-  }
-
-  private setBudget({ userId, budgets }: MfaAccount, factor: AttemptFactor, budget: AttemptBudget): void {
-    this.update(userId, () => ({ budgets: { ...budgets, [factor]: budget } }));
-  }
-
-  private update(userId: string, change: (account: MfaAccount) => Partial<MfaAccount>): void {
-    updateWhere(this.state.accounts, (account) => account.userId === userId, change);
-  }
-}
+import { inSet, InMemoryMfaState, isExpired, removeWhere, updateWhere, usageKey } from './in-memory-state.js';
 
 /** {@link MfaAuthenticatorStore} in memory. */
 export class InMemoryAuthenticatorStore extends MfaAuthenticatorStore {
@@ -244,8 +142,4 @@ export class InMemoryUsageStore extends MfaUsageStore {
   override async removeAll(userId: string): Promise<void> {
     removeWhere(this.state.usage, (row) => row.userId === userId);
   }
-}
-
-function inSet(userId: string, setId: string): (row: BackupCode) => boolean {
-  return (row) => row.userId === userId && row.setId === setId;
 }

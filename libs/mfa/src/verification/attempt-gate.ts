@@ -8,7 +8,7 @@ import { MfaError } from '../domain/mfa-error.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 
-/** Every guess passes here first: it is counted as failed before it is evaluated (S50). */
+/** Every guess is counted as failed before it is evaluated (S50). */
 @Injectable()
 export class AttemptGate {
   constructor(
@@ -26,16 +26,20 @@ export class AttemptGate {
     const nowMs = this.clock.nowMs();
     const policy = this.options.attempts;
     if ((await this.accounts.reserve({ userId, epoch, factor, policy, nowMs })) === true) return;
-    const now = await this.accounts.load(userId);
-    const wait = now && retryAfterSeconds(now.account.budgets[factor], policy, nowMs);
-    this.events.emit({
-      type: 'verification.failed',
-      userId,
-      factor,
-      reason: wait === null ? 'state_changed' : 'locked',
-    });
-    if (wait === null) throw new MfaError('MFA_CODE_REJECTED');
-    throw new MfaError('MFA_LOCKED', { retryAfterSeconds: wait });
+    throw await this.refusal(userId, factor);
+  }
+
+  /**
+   * Why an attempt was not counted: `MFA_LOCKED`, or `MFA_CODE_REJECTED` for an account that changed meanwhile.
+   * @param seen the account at that moment, which is read again where it does not explain the refusal
+   */
+  async refusal(userId: string, factor: AttemptFactor, seen?: MfaAccount): Promise<MfaError> {
+    const retryAfter = (seen && this.retryAfter(seen, factor)) ?? (await this.retryAfterNow(userId, factor));
+    const reason = retryAfter === null ? 'state_changed' : 'locked';
+    this.events.emit({ type: 'verification.failed', userId, factor, reason });
+    return retryAfter === null
+      ? new MfaError('MFA_CODE_REJECTED')
+      : new MfaError('MFA_LOCKED', { retryAfterSeconds: retryAfter });
   }
 
   /** Gives back what a right code that was already spent took of the day's attempts; it stays a failure. */
@@ -51,5 +55,14 @@ export class AttemptGate {
   /** Gives the reservation of a success back, and ends the run of failures. */
   async settle(userId: string, factor: AttemptFactor): Promise<void> {
     await this.accounts.settle(userId, factor, this.options.attempts);
+  }
+
+  private async retryAfterNow(userId: string, factor: AttemptFactor): Promise<number | null> {
+    const now = await this.accounts.load(userId);
+    return now ? this.retryAfter(now.account, factor) : null;
+  }
+
+  private retryAfter({ budgets }: MfaAccount, factor: AttemptFactor): number | null {
+    return retryAfterSeconds(budgets[factor], this.options.attempts, this.clock.nowMs());
   }
 }

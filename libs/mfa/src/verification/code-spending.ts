@@ -1,61 +1,71 @@
 import { Inject, Injectable } from '@nestjs/common';
-import type { AccountSnapshot } from '../domain/accounts/account.js';
+import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaClock } from '../domain/clock.js';
 import { normaliseCode } from '../domain/code.js';
 import { isMfaError, MfaError } from '../domain/mfa-error.js';
 import type { UsageEntry } from '../domain/usage/usage.js';
-import { MfaUsageStore } from '../domain/usage/usage.store.js';
+import { claimHolds, digitsFit } from '../domain/verification/conditions.js';
+import { MfaVerificationStore, type VerificationSnapshot } from '../domain/verification/verification.store.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import type { MfaFailureReason } from '../events/mfa-event.js';
 import type { CompletedStepUp } from '../host/mfa-host.js';
+import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { AttemptGate } from './attempt-gate.js';
-import { MFA_FACTORS, type FactorMatch, type MfaFactor } from './mfa-factor.js';
+import { MFA_FACTORS, type CodeShape, type FactorMatch, type MfaFactor } from './mfa-factor.js';
 
 /** Longest code that is looked at, in characters. */
 const LONGEST_CODE = 64;
 
+/** Who presents a code, and for what. */
+export interface CodeClaim {
+  userId: string;
+  /** The epoch of what the code decides about: a token's, or that of the account as it was read before (S43). */
+  epoch?: number;
+  /** The mfa_token that is spent with the code: both or neither (S34). */
+  token?: UsageEntry;
+}
+
 /**
- * The heart of every verification: reserve attempt → match code → spend code (and token) → settle.
+ * The heart of every verification: read and reserve attempt → match code → spend code (and token) and settle.
  * Nothing before the spending accepts, and everything that goes wrong on the way denies (S29, S30, S45).
  */
 @Injectable()
 export class CodeSpending {
   constructor(
+    private readonly store: MfaVerificationStore,
+    private readonly accounts: MfaAccountStore,
     private readonly gate: AttemptGate,
-    private readonly usage: MfaUsageStore,
     private readonly clock: MfaClock,
     private readonly events: MfaEvents,
     @Inject(MFA_FACTORS) private readonly factors: readonly MfaFactor[],
+    @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
   /**
-   * Spends `code` of the account as `snapshot` showed it, together with `token` where given: both or neither.
-   * @throws MfaError `MFA_BAD_REQUEST` for what is no code at all; `MFA_CODE_REJECTED` for wrong, used, replayed and
-   * lost races alike; `MFA_LOCKED`; `MFA_BUSY`
+   * Spends `code`, together with the claim's token where there is one.
+   * @throws MfaError `MFA_BAD_REQUEST` for what is no code at all; `MFA_TOKEN_INVALID` for a token that is spent or
+   * revoked; `MFA_NOT_ENABLED`; `MFA_CODE_REJECTED` for wrong, used, replayed and lost races alike; `MFA_LOCKED`; `MFA_BUSY`
    */
-  async spend(snapshot: AccountSnapshot, code: string, token?: UsageEntry): Promise<CompletedStepUp> {
-    const { account } = snapshot;
+  async spend(claim: CodeClaim, code: string): Promise<CompletedStepUp> {
     const normalised = readCode(code);
-    const factor = this.factors.find((each) => each.recognises(normalised, snapshot));
-    if (!factor) throw this.reject(account.userId, undefined, 'malformed');
+    const recognised = this.recognise(normalised);
+    if (!recognised) throw await this.refuseShape(claim);
 
-    await this.gate.reserve(account, factor.method);
+    const { factor, shape } = recognised;
+    const snapshot = await this.begin(claim, factor, shape);
     const nowMs = this.clock.nowMs();
     const match = await this.match(factor, normalised, snapshot, nowMs);
-    if (!match) throw this.reject(account.userId, factor, 'wrong_code');
+    if (!match) throw this.reject(claim, factor, 'wrong_code');
 
-    if ((await this.spendMatch(snapshot, match, token)) !== true) {
+    if ((await this.complete(claim, snapshot, factor, match)) !== true) {
       // A right code sent twice: the second one must not use up the day's attempts of its owner (S34a).
-      await this.gate.refund(account.userId, factor.method);
-      throw this.reject(account.userId, factor, 'already_spent');
+      await this.gate.refund(claim.userId, factor.method);
+      throw this.reject(claim, factor, 'already_spent');
     }
-    await this.gate.settle(account.userId, factor.method);
-    await match.noteUse(nowMs);
-
-    this.events.emit({ type: 'verification.succeeded', userId: account.userId, factor: factor.method });
+    this.events.emit({ type: 'verification.succeeded', userId: claim.userId, factor: factor.method });
     const spentBackupCode = factor.method === 'backup_code' ? 1 : 0;
     return {
-      userId: account.userId,
+      userId: claim.userId,
       amr: [...factor.amr],
       mfaAt: new Date(nowMs),
       factor: factor.method,
@@ -63,11 +73,31 @@ export class CodeSpending {
     };
   }
 
+  private recognise(code: string): { factor: MfaFactor; shape: CodeShape } | null {
+    for (const factor of this.factors) {
+      const shape = factor.recognises(code);
+      if (shape) return { factor, shape };
+    }
+    return null;
+  }
+
+  /** The account as the code is evaluated against it, when the attempt was counted (S50). */
+  private async begin(claim: CodeClaim, factor: MfaFactor, shape: CodeShape): Promise<VerificationSnapshot> {
+    const known = { userId: claim.userId, epoch: claim.epoch, tokenId: claim.token?.item };
+    const terms = { factor: factor.method, policy: this.options.attempts, nowMs: this.clock.nowMs() };
+    const begun = await this.store.begin({ ...known, ...shape, ...terms });
+    const snapshot = begun?.snapshot;
+    if (!snapshot || !claimHolds(snapshot, known)) throw this.refuseClaim(claim, factor);
+    if (!digitsFit(snapshot, shape)) throw this.reject(claim, undefined, 'malformed');
+    if (begun.reserved !== true) throw await this.gate.refusal(claim.userId, factor.method, snapshot.account);
+    return snapshot;
+  }
+
   /** A guess that the hashing queue turned away was not evaluated, and costs no attempt (S58). */
   private async match(
     factor: MfaFactor,
     code: string,
-    snapshot: AccountSnapshot,
+    snapshot: VerificationSnapshot,
     nowMs: number,
   ): Promise<FactorMatch | null> {
     try {
@@ -75,23 +105,46 @@ export class CodeSpending {
     } catch (error) {
       if (isMfaError(error) && error.code === 'MFA_BUSY') {
         await this.gate.release(snapshot.account.userId, factor.method);
-        this.reject(snapshot.account.userId, factor, 'busy');
+        this.reject(snapshot.account, factor, 'busy');
       }
       throw error;
     }
   }
 
-  private spendMatch({ account }: AccountSnapshot, match: FactorMatch, token?: UsageEntry): Promise<boolean> {
-    return this.usage.spend({
-      userId: account.userId,
+  private complete(
+    { userId, token }: CodeClaim,
+    { account }: VerificationSnapshot,
+    factor: MfaFactor,
+    { entry, backupSetId, credentialId }: FactorMatch,
+  ): Promise<boolean> {
+    return this.store.complete({
+      userId,
       epoch: account.epoch,
-      backupSetId: match.backupSetId,
-      entries: token ? [match.entry, token] : [match.entry],
+      backupSetId,
+      entries: token ? [entry, token] : [entry],
+      factor: factor.method,
+      credentialId,
+      policy: this.options.attempts,
       nowMs: this.clock.nowMs(),
     });
   }
 
-  private reject(userId: string, factor: MfaFactor | undefined, reason: MfaFailureReason): MfaError {
+  /** A code of neither shape costs no attempt, and tells nothing of a token that is spent or revoked. */
+  private async refuseShape(claim: CodeClaim): Promise<MfaError> {
+    const known = { userId: claim.userId, epoch: claim.epoch, tokenId: claim.token?.item };
+    const snapshot = await this.accounts.load(known.userId, known.tokenId);
+    if (!snapshot || !claimHolds(snapshot, known)) return this.refuseClaim(claim);
+    return this.reject(claim, undefined, 'malformed');
+  }
+
+  private refuseClaim(claim: CodeClaim, factor?: MfaFactor): MfaError {
+    if (claim.token) return new MfaError('MFA_TOKEN_INVALID');
+    // The account that was read before is another by now: a lost race.
+    if (claim.epoch !== undefined) return this.reject(claim, factor, 'state_changed');
+    return new MfaError('MFA_NOT_ENABLED');
+  }
+
+  private reject({ userId }: { userId: string }, factor: MfaFactor | undefined, reason: MfaFailureReason): MfaError {
     this.events.emit({ type: 'verification.failed', userId, factor: factor?.method, reason });
     return new MfaError('MFA_CODE_REJECTED');
   }

@@ -1,6 +1,9 @@
-import type { AccountSnapshot } from '../domain/accounts/account.js';
 import type { UsageEntry } from '../domain/usage/usage.js';
+import type { VerificationAttempt, VerificationSnapshot } from '../domain/verification/verification.store.js';
 import type { MfaMethod } from '../host/mfa-host.js';
+
+/** What a code's shape demands of the account, before it costs an attempt. */
+export type CodeShape = Pick<VerificationAttempt, 'digits'>;
 
 /** A right code, not yet spent. */
 export interface FactorMatch {
@@ -8,8 +11,8 @@ export interface FactorMatch {
   entry: UsageEntry;
   /** Where given, must still be the live set when the code is spent. */
   backupSetId?: string;
-  /** Notes the use for people, once the code is spent. */
-  noteUse(nowMs: number): Promise<void>;
+  /** The authenticator or backup code, whose use is noted when the code is spent. */
+  credentialId: string;
 }
 
 /** One kind of second factor. A new one is a class beside these, and no edit of the flow. */
@@ -19,11 +22,11 @@ export abstract class MfaFactor {
   /** What `amr` gains (RFC 8176 §2). */
   abstract readonly amr: readonly string[];
 
-  /** Whether the normalised code has this factor's shape; what no factor recognises costs no attempt. */
-  abstract recognises(code: string, snapshot: AccountSnapshot): boolean;
+  /** The normalised code's shape, or `null` when it is none of this factor's; what no factor recognises costs no attempt. */
+  abstract recognises(code: string): CodeShape | null;
 
   /** The match, or `null` for a wrong code. Neither counts nor spends. */
-  abstract match(code: string, snapshot: AccountSnapshot, nowMs: number): Promise<FactorMatch | null>;
+  abstract match(code: string, snapshot: VerificationSnapshot, nowMs: number): Promise<FactorMatch | null>;
 }
 
 /** Injection token of the factors, in the order in which they are asked. */

@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { MfaChallenge } from '../challenge/mfa-challenge.js';
-import { MfaAccountStore } from '../domain/accounts/account.store.js';
-import { loadEnabled } from '../domain/accounts/load-enabled.js';
+import { MfaError } from '../domain/mfa-error.js';
 import { CLOCK_SKEW_MS } from '../domain/totp/replay.js';
 import { AnswersHttp } from '../errors/answers-http.decorator.js';
 import type { CompletedMfaLogin, CompletedStepUp } from '../host/mfa-host.js';
@@ -12,21 +11,18 @@ import { CodeSpending } from './code-spending.js';
 @Injectable()
 @AnswersHttp()
 export class MfaVerificationService {
-  constructor(
-    private readonly accounts: MfaAccountStore,
-    private readonly spending: CodeSpending,
-  ) {}
+  constructor(private readonly spending: CodeSpending) {}
 
   /**
-   * Completes the login that `challenge` (of `MfaChallengeService.check`) stands for: code and mfa_token are spent
-   * together or not at all. Issuing the session is the caller's (the built-in route calls `MfaHost.completeLogin`).
-   * @throws MfaHttpException `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`, `MFA_BAD_REQUEST`
+   * Completes the login that `challenge` stands for: code and mfa_token are spent together or not at all.
+   * Whether the token is still unspent is checked here, whenever the challenge was made. Issuing the session is the caller's (the built-in route calls `MfaHost.completeLogin`).
+   * @throws MfaHttpException `MFA_TOKEN_INVALID`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`, `MFA_BAD_REQUEST`
    */
   async verify(challenge: MfaChallenge, code: string): Promise<CompletedMfaLogin> {
+    const { userId, tokenId, epoch, expiresAtMs } = MfaChallenge.claimsOf(challenge);
     // Remembered for longer than the token lives, by the clock of any instance (S34).
-    const expiresAtMs = challenge.expiresAt.getTime() + CLOCK_SKEW_MS;
-    const token = { kind: 'token', item: challenge.tokenId, expiresAtMs } as const;
-    return this.spending.spend(MfaChallenge.snapshotOf(challenge), code, token);
+    const token = { kind: 'token', item: tokenId, expiresAtMs: expiresAtMs + CLOCK_SKEW_MS } as const;
+    return this.spending.spend({ userId, epoch, token }, code);
   }
 
   /**
@@ -34,6 +30,8 @@ export class MfaVerificationService {
    * @throws MfaHttpException `MFA_NOT_ENABLED`, and as `verify`
    */
   async stepUp(userId: string | number, code: string): Promise<CompletedStepUp> {
-    return this.spending.spend(await loadEnabled(this.accounts, toUserId(userId)), code);
+    const id = toUserId(userId);
+    if (id === null) throw new MfaError('MFA_NOT_ENABLED');
+    return this.spending.spend({ userId: id }, code);
   }
 }

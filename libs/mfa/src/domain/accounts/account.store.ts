@@ -1,4 +1,5 @@
 import type { AttemptFactor, AttemptPolicy } from '../attempts/attempt-policy.js';
+import type { VerificationSnapshot } from '../verification/verification.store.js';
 import type { AccountSnapshot, MfaAccount } from './account.js';
 
 /** The fields of the account row that `commit` may switch over; those left out stay. */
@@ -21,6 +22,9 @@ export abstract class MfaAccountStore {
    * for is no row (S42).
    */
   abstract load(userId: string, tokenId?: string): Promise<AccountSnapshot | null>;
+
+  /** The same with the codes of the account's live set in place of the authenticators. */
+  abstract loadWithBackupCodes(userId: string, tokenId?: string): Promise<VerificationSnapshot | null>;
 
   /** Makes the empty row where there is none; epoch and version start at `nowMs`. Safe in parallel. */
   abstract open(userId: string, nowMs: number): Promise<void>;

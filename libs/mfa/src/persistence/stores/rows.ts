@@ -2,11 +2,32 @@ import { ATTEMPT_FACTORS, type AttemptBudget, type AttemptFactor } from '../../d
 import type { MfaAccount } from '../../domain/accounts/account.js';
 import type { Authenticator, TotpAlgorithm } from '../../domain/authenticators/authenticator.js';
 import type { BackupCode } from '../../domain/backup-codes/backup-code.js';
+import type { VerificationSnapshot } from '../../domain/verification/verification.store.js';
+import type { SnapshotTerms } from './account-sql.js';
 
 /** A row as the driver answers it: `bigint` is a string on PostgreSQL and MySQL. */
 export type Row = Record<string, unknown>;
 
 const optionalNumber = (value: unknown): number | null => (value === null ? null : Number(value));
+
+/** The snapshot that `snapshotQuery` read, or `null` where there is no such account. */
+export function toSnapshot(
+  records: readonly Row[],
+  { userId, rows: kind }: SnapshotTerms,
+): VerificationSnapshot | null {
+  // MariaDB pads with spaces even in a binary collation: '42' = '42 ' (S42).
+  const rows = records.filter(({ user_id }) => user_id === userId);
+  const [first] = rows;
+  if (!first) return null;
+  const credentials = rows.filter(({ id }) => id !== null);
+  return {
+    account: toAccount(first),
+    authenticators: kind === 'authenticators' ? credentials.map((row) => toAuthenticator(row, userId)) : [],
+    backupCodes: kind === 'backup codes' ? credentials.map(toBackupCode) : [],
+    backupCodesRemaining: Number(first.backup_codes_remaining),
+    tokenSpent: Number(first.token_spent) === 1,
+  };
+}
 
 export function toAccount(row: Row): MfaAccount {
   const budgets = ATTEMPT_FACTORS.map((factor) => [factor, toBudget(row, factor)]);

@@ -1,10 +1,11 @@
 import type { DataSource } from 'typeorm';
-import type { SpentEntry, Spending, UsageEntry, UsageKind } from '../../domain/usage/usage.js';
+import type { SpentEntry, Spending, UsageKind } from '../../domain/usage/usage.js';
 import { MfaUsageStore } from '../../domain/usage/usage.store.js';
 import { isUniqueViolation } from '../database-errors.js';
 import { MfaAccountEntity, MfaUsageEntity } from '../entities/index.js';
-import { join, type Sql, sql } from '../sql.js';
+import { type Sql, sql } from '../sql.js';
 import { StatementRunner, type TypeOrmStoreOptions } from '../statement-runner.js';
+import { usageRows } from './usage-sql.js';
 
 /** {@link MfaUsageStore} on TypeORM. */
 export class TypeOrmUsageStore extends MfaUsageStore {
@@ -22,7 +23,7 @@ export class TypeOrmUsageStore extends MfaUsageStore {
       const { affected } = await this.statements.run(sql`
         INSERT INTO ${MfaUsageEntity} (user_id, kind, item, spent_at, expires_at)
         SELECT a.user_id, e.kind, e.item, e.spent_at, e.expires_at
-        FROM ${MfaAccountEntity} a CROSS JOIN (${this.rows(entries, nowMs)}) e
+        FROM ${MfaAccountEntity} a CROSS JOIN (${usageRows(entries, nowMs, this.statements.dialect)}) e
         WHERE a.user_id = ${userId} AND a.epoch = ${epoch} ${liveSet}`);
       // Anything but exactly what was to be spent issues nothing (S29).
       return affected === entries.length;
@@ -56,18 +57,6 @@ export class TypeOrmUsageStore extends MfaUsageStore {
     await this.statements.run(sql`DELETE FROM ${MfaUsageEntity} WHERE user_id = ${userId}`);
   }
 
-  /** In one order whoever spends, so that two spendings of the same things seldom deadlock. */
-  private rows(entries: readonly UsageEntry[], nowMs: number): Sql {
-    const { integer } = this.statements.dialect;
-    const ordered = entries.toSorted((a, b) => compare(a.kind, b.kind) || compare(a.item, b.item));
-    // PostgreSQL takes an uncast parameter in a select list for text.
-    const selects = ordered.map(
-      ({ kind, item, expiresAtMs }) => sql`SELECT ${kind} AS kind, ${item} AS item,
-        CAST(${nowMs} AS ${integer}) AS spent_at, CAST(${expiresAtMs} AS ${integer}) AS expires_at`,
-    );
-    return join(selects, ' UNION ALL ');
-  }
-
   /** The form measured fastest on each database; all of them let several instances purge at once. */
   private purging(beforeMs: number, limit: number): Sql {
     const expired = sql`FROM ${MfaUsageEntity} WHERE expires_at <= ${beforeMs} ORDER BY expires_at LIMIT ${limit}`;
@@ -80,8 +69,4 @@ export class TypeOrmUsageStore extends MfaUsageStore {
         return sql`DELETE FROM ${MfaUsageEntity} WHERE rowid IN (SELECT rowid ${expired})`;
     }
   }
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b);
 }

@@ -1,11 +1,10 @@
 import { Injectable } from '@nestjs/common';
-import type { AccountSnapshot } from '../../domain/accounts/account.js';
 import { BackupCodeHasher, type HashedCode } from '../../domain/backup-codes/backup-code-hash.js';
 import type { BackupCode } from '../../domain/backup-codes/backup-code.js';
-import { MfaBackupCodeStore } from '../../domain/backup-codes/backup-code.store.js';
 import { isBackupCodeShape } from '../../domain/code.js';
+import type { VerificationSnapshot } from '../../domain/verification/verification.store.js';
 import { SecretReader } from '../../totp/secret-reader.js';
-import { MfaFactor, type FactorMatch } from '../mfa-factor.js';
+import { MfaFactor, type CodeShape, type FactorMatch } from '../mfa-factor.js';
 
 /** One of the user's backup codes. */
 @Injectable()
@@ -15,30 +14,28 @@ export class BackupCodeFactor extends MfaFactor {
   readonly amr = ['mfa'];
 
   constructor(
-    private readonly codes: MfaBackupCodeStore,
     private readonly hasher: BackupCodeHasher,
     private readonly reader: SecretReader,
   ) {
     super();
   }
 
-  recognises(code: string): boolean {
-    return isBackupCodeShape(code);
+  recognises(code: string): CodeShape | null {
+    return isBackupCodeShape(code) ? {} : null;
   }
 
-  async match(code: string, { account }: AccountSnapshot): Promise<FactorMatch | null> {
-    const { userId, backupSetId } = account;
-    const stored = backupSetId === null ? [] : await this.codes.list(userId, backupSetId);
+  async match(code: string, { account, backupCodes }: VerificationSnapshot): Promise<FactorMatch | null> {
+    const { backupSetId } = account;
     // Used codes are compared too, so that every guess costs the same (S37); spending refuses them.
     const id = await this.hasher.match(
       code,
-      stored.flatMap((each) => this.unseal(each)),
+      backupCodes.flatMap((each) => this.unseal(each)),
     );
     if (id === null || backupSetId === null) return null;
     return {
       entry: { kind: 'backup_code', item: id, expiresAtMs: null },
       backupSetId,
-      noteUse: (atMs) => this.codes.markUsed(userId, id, atMs),
+      credentialId: id,
     };
   }
 

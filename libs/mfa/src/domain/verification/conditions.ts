@@ -1,0 +1,31 @@
+import { type AccountSnapshot, activeAuthenticators } from '../accounts/account.js';
+import { retryAfterSeconds } from '../attempts/attempt-budget.js';
+import type { VerificationAttempt, VerificationClaim } from './verification.store.js';
+
+/** Whether MFA is enabled for exactly this user (S42), at the claimed epoch, and the claimed mfa_token is not spent. */
+export function claimHolds(
+  { account, tokenSpent }: Pick<AccountSnapshot, 'account' | 'tokenSpent'>,
+  { userId, epoch, tokenId }: VerificationClaim,
+): boolean {
+  return (
+    account.userId === userId &&
+    account.activeIds.length > 0 &&
+    (epoch === undefined || account.epoch === epoch) &&
+    (tokenId === undefined || !tokenSpent)
+  );
+}
+
+/** Whether some confirmed authenticator makes codes of so many digits, where that matters. */
+export function digitsFit(snapshot: AccountSnapshot, { digits }: Pick<VerificationAttempt, 'digits'>): boolean {
+  return digits === undefined || activeAuthenticators(snapshot).some((each) => each.digits === digits);
+}
+
+/** Whether the attempt may be counted and evaluated, as far as the snapshot tells; the reservation decides. */
+export function mayAttempt(snapshot: AccountSnapshot, attempt: VerificationAttempt): boolean {
+  const { factor, policy, nowMs } = attempt;
+  return (
+    claimHolds(snapshot, attempt) &&
+    digitsFit(snapshot, attempt) &&
+    retryAfterSeconds(snapshot.account.budgets[factor], policy, nowMs) === null
+  );
+}

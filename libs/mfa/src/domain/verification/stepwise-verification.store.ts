@@ -1,0 +1,61 @@
+import type { MfaAccountStore } from '../accounts/account.store.js';
+import type { MfaAuthenticatorStore } from '../authenticators/authenticator.store.js';
+import type { MfaBackupCodeStore } from '../backup-codes/backup-code.store.js';
+import type { MfaUsageStore } from '../usage/usage.store.js';
+import { mayAttempt } from './conditions.js';
+import {
+  type BegunVerification,
+  MfaVerificationStore,
+  type VerificationAttempt,
+  type VerificationCompletion,
+  type VerificationSnapshot,
+} from './verification.store.js';
+
+/** The stores that the steps are taken in. */
+export interface VerificationStores {
+  accounts: MfaAccountStore;
+  authenticators: MfaAuthenticatorStore;
+  backupCodes: MfaBackupCodeStore;
+  usage: MfaUsageStore;
+}
+
+/**
+ * {@link MfaVerificationStore} over the other stores, one statement after another: two to begin, three to complete.
+ * Every order of interruption is safe, since the spending alone accepts and everything before it only counts.
+ */
+export class StepwiseVerificationStore extends MfaVerificationStore {
+  constructor(private readonly stores: VerificationStores) {
+    super();
+  }
+
+  override async begin(attempt: VerificationAttempt): Promise<BegunVerification> {
+    const { userId, factor, policy, nowMs } = attempt;
+    const snapshot = await this.load(attempt);
+    if (!snapshot || !mayAttempt(snapshot, attempt)) return { snapshot, reserved: false };
+    const { epoch } = snapshot.account;
+    const reserved = await this.stores.accounts.reserve({ userId, epoch, factor, policy, nowMs });
+    return { snapshot, reserved: reserved === true };
+  }
+
+  override async complete(completion: VerificationCompletion): Promise<boolean> {
+    const { userId, factor, policy } = completion;
+    if ((await this.stores.usage.spend(completion)) !== true) return false;
+    await this.stores.accounts.settle(userId, factor, policy);
+    await this.noteUse(completion);
+    return true;
+  }
+
+  private async load({ userId, tokenId, factor }: VerificationAttempt): Promise<VerificationSnapshot | null> {
+    const { accounts } = this.stores;
+    if (factor === 'backup_code') return accounts.loadWithBackupCodes(userId, tokenId);
+    const snapshot = await accounts.load(userId, tokenId);
+    return snapshot && { ...snapshot, backupCodes: [] };
+  }
+
+  private noteUse({ userId, factor, credentialId, nowMs }: VerificationCompletion): Promise<void> {
+    const { authenticators, backupCodes } = this.stores;
+    return factor === 'totp'
+      ? authenticators.touch(userId, credentialId, nowMs)
+      : backupCodes.markUsed(userId, credentialId, nowMs);
+  }
+}

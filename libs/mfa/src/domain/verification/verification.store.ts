@@ -1,0 +1,62 @@
+import type { AccountSnapshot } from '../accounts/account.js';
+import type { AttemptFactor, AttemptPolicy } from '../attempts/attempt-policy.js';
+import type { BackupCode } from '../backup-codes/backup-code.js';
+import type { Spending } from '../usage/usage.js';
+
+/** What signs in or proves freshness; the other budgets guard an enrollment. */
+export type VerificationFactor = Extract<AttemptFactor, 'totp' | 'backup_code'>;
+
+/** Whose code is about to be evaluated, and what must be true of the account for that. */
+export interface VerificationClaim {
+  userId: string;
+  /** Where given, must be the account's epoch (S43). */
+  epoch?: number;
+  /** Where given, the mfa_token that must not be spent. */
+  tokenId?: string;
+}
+
+/** One guess, before it is evaluated. */
+export interface VerificationAttempt extends VerificationClaim {
+  factor: VerificationFactor;
+  /** Where given, a confirmed authenticator must make codes of so many digits. */
+  digits?: number;
+  policy: AttemptPolicy;
+  nowMs: number;
+}
+
+/** The account with what one factor needs, read by one statement. */
+export interface VerificationSnapshot extends AccountSnapshot {
+  /** The codes of the live set, used ones included; read for a backup code only, as `authenticators` are for TOTP. */
+  backupCodes: readonly BackupCode[];
+}
+
+export interface BegunVerification {
+  /** As it was before the reservation; `null` when the user has no account. */
+  snapshot: VerificationSnapshot | null;
+  /** Whether the attempt was counted: only then may the code be evaluated (S50). */
+  reserved: boolean;
+}
+
+/** A right code, to be spent at the epoch and backup set under which it was found right. */
+export interface VerificationCompletion extends Spending {
+  factor: VerificationFactor;
+  /** The authenticator or backup code that was used. */
+  credentialId: string;
+  policy: AttemptPolicy;
+}
+
+/** Storage port of the two steps around the evaluation of a code. */
+export abstract class MfaVerificationStore {
+  /**
+   * Reads what the factor needs and counts the attempt as failed (S50), unless the claim does not hold, nothing is
+   * enabled, no authenticator makes such codes, or the factor is locked, over its daily cap or disabled: then
+   * nothing changes (S55).
+   */
+  abstract begin(attempt: VerificationAttempt): Promise<BegunVerification>;
+
+  /**
+   * Spends all entries or none; with them ends the run of failures, gives the reservation back and notes the use.
+   * `true` only if every entry was written and the account was as demanded; a lost race is `false` (S27–S29).
+   */
+  abstract complete(completion: VerificationCompletion): Promise<boolean>;
+}

@@ -1,0 +1,105 @@
+import {
+  dailyInterval,
+  dailyTolerance,
+  latestLock,
+  latestTat,
+  lockLadder,
+} from '../../domain/attempts/attempt-budget.js';
+import { ATTEMPT_FACTORS, type AttemptFactor, type AttemptPolicy } from '../../domain/attempts/attempt-policy.js';
+import { MfaAccountEntity, MfaAuthenticatorEntity, MfaBackupCodeEntity, MfaUsageEntity } from '../entities/index.js';
+import { join, raw, type Sql, sql, type SqlDialect } from '../sql.js';
+
+/** An attempt in the terms of one factor's columns. */
+export interface BudgetTerms {
+  factor: AttemptFactor;
+  policy: AttemptPolicy;
+  nowMs: number;
+}
+
+/** The columns of one factor's budget. */
+export function budgetColumns(factor: AttemptFactor): Record<'failures' | 'lockedUntil' | 'tat', Sql> {
+  return {
+    failures: raw(`${factor}_failures`),
+    lockedUntil: raw(`${factor}_locked_until`),
+    tat: raw(`${factor}_tat`),
+  };
+}
+
+export const BUDGET_COLUMNS = ATTEMPT_FACTORS.flatMap((factor) => Object.values(budgetColumns(factor)));
+
+/** Assignments that count one attempt as failed. `failures` comes last: MySQL evaluates SET from left to right. */
+export function reserving({ factor, policy, nowMs }: BudgetTerms, dialect: SqlDialect): Sql {
+  const { failures, lockedUntil, tat } = budgetColumns(factor);
+  return sql`${lockedUntil} = ${lockAfter({ factor, policy, nowMs }, dialect)},
+    ${tat} = CASE WHEN ${tat} > ${nowMs} AND ${tat} <= ${latestTat(policy, nowMs)} THEN ${tat} ELSE ${nowMs} END
+      + ${dailyInterval(policy)},
+    ${failures} = ${failures} + 1`;
+}
+
+/** Whether the factor is neither locked nor over its daily cap nor disabled. */
+export function budgetOpen({ factor, policy, nowMs }: BudgetTerms): Sql {
+  const { failures, lockedUntil, tat } = budgetColumns(factor);
+  return sql`${failures} < ${policy.disableAfter}
+    AND (${lockedUntil} <= ${nowMs} OR ${lockedUntil} > ${latestLock(policy, nowMs)})
+    AND (${tat} <= ${nowMs + dailyTolerance(policy)} OR ${tat} > ${latestTat(policy, nowMs)})`;
+}
+
+/** Assignments after a success: failures and lock end, and the daily cap gets this one attempt back. */
+export function settling(factor: AttemptFactor, policy: AttemptPolicy): Sql {
+  const { failures, lockedUntil } = budgetColumns(factor);
+  return sql`${failures} = 0, ${lockedUntil} = 0, ${refunding(factor, policy)}`;
+}
+
+/** The assignment that gives the daily cap one attempt back. */
+export function refunding(factor: AttemptFactor, policy: AttemptPolicy): Sql {
+  const { tat } = budgetColumns(factor);
+  const interval = dailyInterval(policy);
+  return sql`${tat} = CASE WHEN ${tat} > ${interval} THEN ${tat} - ${interval} ELSE 0 END`;
+}
+
+/** Whether the mfa_token of the account `a` is spent. */
+export function tokenIsSpent(tokenId: string): Sql {
+  return sql`EXISTS (SELECT 1 FROM ${MfaUsageEntity} u
+    WHERE u.user_id = a.user_id AND u.kind = 'token' AND u.item = ${tokenId})`;
+}
+
+export interface SnapshotTerms {
+  userId: string;
+  tokenId?: string;
+  /** What is read with the account, a row for each. */
+  rows: 'authenticators' | 'backup codes';
+  /** A further column of every row. */
+  further?: Sql;
+}
+
+/** The account `a` with its authenticators or with the codes of its live set. */
+export function snapshotQuery({ userId, tokenId, rows, further }: SnapshotTerms): Sql {
+  const tokenSpent = tokenId === undefined ? raw('0') : sql`CASE WHEN ${tokenIsSpent(tokenId)} THEN 1 ELSE 0 END`;
+  return sql`
+    SELECT a.user_id, a.epoch, a.version, a.active_ids, a.pending_id, a.backup_set_id,
+      ${join(BUDGET_COLUMNS)}, ${tokenSpent} AS token_spent, ${further ? sql`${further},` : sql``}
+      (SELECT COUNT(*) FROM ${MfaBackupCodeEntity} b WHERE b.user_id = a.user_id
+        AND b.set_id = a.backup_set_id AND NOT EXISTS (SELECT 1 FROM ${MfaUsageEntity} s
+          WHERE s.user_id = b.user_id AND s.kind = 'backup_code' AND s.item = b.id)) AS backup_codes_remaining,
+      ${rows === 'authenticators' ? AUTHENTICATORS : BACKUP_CODES} WHERE a.user_id = ${userId} ORDER BY t.id`;
+}
+
+const AUTHENTICATORS = sql`t.id, t.name, t.secret, t.algorithm, t.digits, t.period_seconds,
+    t.created_at, t.confirmed_at, t.last_used_at, t.expires_at
+  FROM ${MfaAccountEntity} a LEFT JOIN ${MfaAuthenticatorEntity} t ON t.user_id = a.user_id`;
+
+const BACKUP_CODES = sql`t.id, t.set_id, t.hash, t.used_at, t.expires_at
+  FROM ${MfaAccountEntity} a
+  LEFT JOIN ${MfaBackupCodeEntity} t ON t.user_id = a.user_id AND t.set_id = a.backup_set_id`;
+
+/** The lock that this attempt brings if it fails; in the terms of {@link lockLadder}, by the failures before it. */
+function lockAfter({ factor, policy, nowMs }: BudgetTerms, { integer }: SqlDialect): Sql {
+  const { failures } = budgetColumns(factor);
+  const rungs = lockLadder(policy).map(
+    ({ atFailures, lockMs }) => sql`WHEN ${failures} + 1 = ${atFailures} THEN ${nowMs + lockMs}`,
+  );
+  // PostgreSQL takes the type of the whole CASE from the one branch that is no parameter.
+  return sql`CASE ${join(rungs, ' ')}
+    WHEN (${failures} + 1) % ${policy.maxFailures} = 0 THEN ${nowMs + policy.maxLockMs}
+    ELSE CAST(0 AS ${integer}) END`;
+}
