@@ -1,6 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
 import { SecretBox } from '../domain/secrets/secret-box.js';
-import { MfaSealedValueStore, type SealedPurpose, type SealedValue } from '../domain/secrets/sealed-value.store.js';
+import { MfaSealedValueStore, type SealedValue } from '../domain/secrets/sealed-value.store.js';
 
 /** Brings what was just used under the newest key, so that most rows move by themselves after a new key (S62). */
 @Injectable()
@@ -12,19 +12,23 @@ export class ResealOnUse {
     private readonly box: SecretBox,
   ) {}
 
-  /** Costs nothing where all is current. A verification is over when it comes here, and never fails by it. */
-  async reseal(purpose: SealedPurpose, values: readonly Omit<SealedValue, 'purpose'>[]): Promise<void> {
+  /**
+   * Values of one purpose. Costs nothing where all are current. The verification is over when it comes here, and never
+   * fails by it.
+   */
+  async reseal(values: readonly SealedValue[]): Promise<void> {
     const outdated = values.filter(({ sealed }) => !this.box.isCurrent(sealed));
-    if (outdated.length === 0) return;
+    const [first] = outdated;
+    if (!first) return;
     try {
-      const resealings = outdated.map((value) => {
-        const place = { ...value, purpose };
-        return { ...place, resealed: this.box.seal(this.box.open(value.sealed, place), place) };
-      });
-      await this.values.replace(purpose, resealings);
+      const resealings = outdated.map((value) => ({
+        ...value,
+        resealed: this.box.seal(this.box.open(value.sealed, value), value),
+      }));
+      await this.values.replace(first.purpose, resealings);
     } catch (error) {
       const reason = error instanceof Error ? error.message : 'unknown error';
-      this.logger.warn(`A used ${purpose} could not be sealed anew (row ${outdated[0]?.credentialId}): ${reason}`);
+      this.logger.warn(`A used ${first.purpose} could not be sealed anew (row ${first.credentialId}): ${reason}`);
     }
   }
 }

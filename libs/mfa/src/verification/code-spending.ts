@@ -9,6 +9,7 @@ import { MfaVerificationStore, type VerificationSnapshot } from '../domain/verif
 import { MfaEvents } from '../events/mfa-events.js';
 import type { MfaFailureReason } from '../events/mfa-event.js';
 import type { CompletedStepUp } from '../host/mfa-host.js';
+import { ResealOnUse } from '../keys/reseal-on-use.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { AttemptGate } from './attempt-gate.js';
 import { MFA_FACTORS, type CodeShape, type FactorMatch, type MfaFactor } from './mfa-factor.js';
@@ -35,6 +36,7 @@ export class CodeSpending {
     private readonly store: MfaVerificationStore,
     private readonly accounts: MfaAccountStore,
     private readonly gate: AttemptGate,
+    private readonly resealing: ResealOnUse,
     private readonly clock: MfaClock,
     private readonly events: MfaEvents,
     @Inject(MFA_FACTORS) private readonly factors: readonly MfaFactor[],
@@ -62,6 +64,7 @@ export class CodeSpending {
       await this.gate.refund(claim.userId, factor.method);
       throw this.reject(claim, factor, 'already_spent');
     }
+    await this.resealing.reseal(match.sealed);
     this.events.emit({ type: 'verification.succeeded', userId: claim.userId, factor: factor.method });
     const spentBackupCode = factor.method === 'backup_code' ? 1 : 0;
     return {

@@ -1,3 +1,4 @@
+import type { SealedValue } from '../domain/secrets/sealed-value.store.js';
 import type { UsageEntry } from '../domain/usage/usage.js';
 import type { VerificationAttempt, VerificationSnapshot } from '../domain/verification/verification.store.js';
 import type { MfaMethod } from '../host/mfa-host.js';
@@ -13,6 +14,8 @@ export interface FactorMatch {
   backupSetId?: string;
   /** The authenticator or backup code, whose use is noted when the code is spent. */
   credentialId: string;
+  /** What was opened for it: sealed anew after the use if that is due (S62). */
+  sealed: readonly SealedValue[];
 }
 
 /** One kind of second factor. A new one is a class beside these, and no edit of the flow. */

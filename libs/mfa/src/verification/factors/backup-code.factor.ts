@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { BackupCodeHasher, type HashedCode } from '../../domain/backup-codes/backup-code-hash.js';
 import type { BackupCode } from '../../domain/backup-codes/backup-code.js';
 import { isBackupCodeShape } from '../../domain/code.js';
+import type { SealedValue } from '../../domain/secrets/sealed-value.store.js';
 import type { VerificationSnapshot } from '../../domain/verification/verification.store.js';
 import { SecretReader } from '../../totp/secret-reader.js';
 import { MfaFactor, type CodeShape, type FactorMatch } from '../mfa-factor.js';
@@ -36,11 +37,16 @@ export class BackupCodeFactor extends MfaFactor {
       entry: { kind: 'backup_code', item: id, expiresAtMs: null },
       backupSetId,
       credentialId: id,
+      sealed: backupCodes.map(sealedValue),
     };
   }
 
-  private unseal({ id, userId, hash }: BackupCode): HashedCode[] {
-    const phc = this.reader.open(hash, { purpose: 'backup-code', userId, credentialId: id });
-    return phc ? [{ id, phc: phc.toString('utf8') }] : [];
+  private unseal(code: BackupCode): HashedCode[] {
+    const phc = this.reader.open(code.hash, sealedValue(code));
+    return phc ? [{ id: code.id, phc: phc.toString('utf8') }] : [];
   }
+}
+
+function sealedValue({ id, userId, hash }: BackupCode): SealedValue {
+  return { purpose: 'backup-code', userId, credentialId: id, sealed: hash };
 }

@@ -34,7 +34,7 @@ export class TotpFactor extends MfaFactor {
   private matchOne(code: string, authenticator: Authenticator, nowMs: number): FactorMatch | null {
     const step = this.reader.matchStep(authenticator, code, nowMs);
     if (step === null) return null;
-    const { id, periodSeconds } = authenticator;
+    const { id, userId, secret, periodSeconds } = authenticator;
     return {
       entry: {
         kind: 'totp',
@@ -42,6 +42,7 @@ export class TotpFactor extends MfaFactor {
         expiresAtMs: spentUntilMs({ step, periodSeconds, window: this.options.totp.window }),
       },
       credentialId: id,
+      sealed: [{ purpose: 'totp-secret', userId, credentialId: id, sealed: secret }],
     };
   }
 }
