@@ -9,12 +9,16 @@ const alias = [
   { find: /^nestjs-mfa\/(migrations|testing|openapi)$/, replacement: source('$1.ts') },
 ];
 
-const project = (name: string, include: string, timeout = 20_000) => ({
+/** Compiles library and demo first, for specs that run them as they are built. */
+const BUILT = ['test/support/built.ts'];
+
+const project = (name: string, include: string, timeout = 20_000, globalSetup: string[] = []) => ({
   resolve: { alias },
   test: {
     name,
     include: [include],
     setupFiles: ['reflect-metadata'],
+    globalSetup,
     testTimeout: timeout,
     hookTimeout: 60_000,
   },
@@ -30,12 +34,12 @@ export default defineConfig({
       project('demo', 'apps/*/src/**/*.spec.ts'),
       project('persistence', 'test/persistence/**/*.spec.ts', 60_000),
       project('e2e', 'test/e2e/**/*.spec.ts', 60_000),
-      project('cli', 'test/cli/**/*.spec.ts', 120_000),
+      project('cli', 'test/cli/**/*.spec.ts', 120_000, BUILT),
       project('attack', 'test/attack/**/*.spec.ts', 180_000),
-      project('races', 'test/races/**/*.spec.ts', 120_000),
+      project('races', 'test/races/**/*.spec.ts', 120_000, BUILT),
       project('browser', 'test/browser/**/*.spec.ts', 120_000),
       project('architecture', 'test/architecture/**/*.spec.ts', 120_000),
-      project('docs', 'test/docs/**/*.spec.ts', 120_000),
+      project('docs', 'test/docs/**/*.spec.ts', 120_000, BUILT),
     ],
   },
 });

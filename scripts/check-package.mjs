@@ -6,6 +6,7 @@ const REQUIRED = ['LICENSE', 'README.md', 'package.json'].concat(
   ['index', 'migrations', 'openapi', 'testing'].flatMap((entry) =>
     ['esm', 'cjs'].flatMap((format) => ['js', 'js.map', 'd.ts'].map((end) => `dist/${format}/${entry}.${end}`)),
   ),
+  'dist/esm/cli.js',
 );
 
 /** Files that a package must not carry. */

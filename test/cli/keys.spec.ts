@@ -6,7 +6,7 @@ import type { MfaKeyReport } from '../../libs/mfa/src/domain/secrets/key-report.
 import { KeyRing } from '../../libs/mfa/src/domain/secrets/key-ring.js';
 import { SecretBox } from '../../libs/mfa/src/domain/secrets/secret-box.js';
 import { TypeOrmAuthenticatorStore, TypeOrmBackupCodeStore } from '../../libs/mfa/src/persistence/stores/index.js';
-import { buildLibrary, HostFolder } from '../support/command-line.js';
+import { HostFolder } from '../support/command-line.js';
 import { createDatabase, openMfaDataSource, type TestDatabase, testDatabases } from '../support/databases.js';
 
 const newSecret = () => randomBytes(32).toString('base64');
@@ -18,9 +18,8 @@ const environment = (...keys: { id: string; secret: string }[]) => ({
 
 let host: HostFolder;
 beforeAll(() => {
-  buildLibrary();
   host = new HostFolder();
-}, 120_000);
+});
 afterAll(() => host.remove());
 
 /** `count` users with an authenticator and a backup code each, sealed under `key`. */

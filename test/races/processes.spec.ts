@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MfaClock } from 'nestjs-mfa';
 import { VirtualAuthenticator } from 'nestjs-mfa/testing';
 import { createDatabase, testDatabases, type TestDatabase } from '../support/databases.js';
-import { buildDemo, startDemoProcess, temporaryFolder, type DemoProcess } from '../support/demo-process.js';
+import { startDemoProcess, temporaryFolder, type DemoProcess } from '../support/demo-process.js';
 
 class WallClock extends MfaClock {
   nowMs = () => Date.now();
@@ -16,7 +16,6 @@ interface Answer {
 
 const PASSWORD = 'correct horse battery staple';
 
-beforeAll(() => buildDemo(), 180_000);
 
 describe.each(testDatabases)('two processes of the demo on one database, %s', (kind) => {
   let database: TestDatabase;

@@ -1,17 +1,12 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestDatabase } from './databases.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const CLI = join(root, 'libs/mfa/dist/esm/cli.js');
-
-/** Compiles the library, so that the command line runs as it is published. */
-export function buildLibrary(): void {
-  const built = spawnSync('npm', ['run', 'build:library'], { cwd: root, encoding: 'utf8' });
-  if (built.status !== 0) throw new Error(`the build failed:\n${built.stdout}${built.stderr}`);
-}
+/** The built command line. */
+export const CLI = join(root, 'libs/mfa/dist/esm/cli.js');
 
 export interface CommandResult {
   code: number | null;
