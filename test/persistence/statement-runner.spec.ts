@@ -108,6 +108,17 @@ describe('S29 what a statement answers', () => {
     await expect(new StatementRunner(dataSource).run(sql`SELECT 1`)).rejects.toMatchObject({ code: 'MFA_BUSY' });
   });
 
+  it.each([
+    ['postgres', { code: '57014' }],
+    ['postgres', { code: '55P03' }],
+    ['mariadb', { errno: 1969 }],
+    ['mysql', { errno: 3024 }],
+  ])('S30 answers MFA_BUSY, and tries no more, when %s cuts a statement off: %j', async (type, error) => {
+    const { dataSource, query, release } = scripted(type, [failure(error)]);
+    await expect(new TypeOrmUsageStore(dataSource).spend(spending)).rejects.toMatchObject({ code: 'MFA_BUSY' });
+    expect([query.mock.calls.length, release.mock.calls.length]).toEqual([1, 1]);
+  });
+
   it('refuses a database that it does not know', () => {
     const { dataSource } = scripted('oracle', [WON]);
     const message = expect.stringMatching(/type "oracle".*postgres, mysql/);

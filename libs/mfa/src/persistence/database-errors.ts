@@ -30,6 +30,14 @@ const EXHAUSTED = new Set<unknown>([
   1203, // ER_TOO_MANY_USER_CONNECTIONS
 ]);
 
+/** The server itself ended the statement for taking too long. It wrote nothing; more of the same would load it more. */
+const CUT_OFF = new Set<unknown>([
+  '57014', // PostgreSQL query_canceled: statement_timeout
+  '55P03', // PostgreSQL lock_not_available: lock_timeout
+  1969, // MariaDB ER_STATEMENT_TIMEOUT: max_statement_time
+  3024, // MySQL ER_QUERY_TIMEOUT: max_execution_time
+]);
+
 /** Some SQLite drivers name only the class of an error in its code; pools give no code at all. */
 const UNIQUE_MESSAGE = /UNIQUE constraint failed/;
 const LOCKED_MESSAGE = /database (table )?is locked/;
@@ -50,6 +58,11 @@ export function isPoolExhausted(error: unknown): boolean {
   return matches(error, EXHAUSTED, EXHAUSTED_MESSAGE);
 }
 
+/** Whether the server ended the statement at a deadline of its own. */
+export function isCutOff(error: unknown): boolean {
+  return matches(error, CUT_OFF);
+}
+
 interface DriverError {
   code?: unknown;
   errno?: unknown;
@@ -58,8 +71,8 @@ interface DriverError {
   driverError?: DriverError;
 }
 
-function matches(error: unknown, codes: ReadonlySet<unknown>, message: RegExp): boolean {
+function matches(error: unknown, codes: ReadonlySet<unknown>, message?: RegExp): boolean {
   if (typeof error !== 'object' || error === null) return false;
   const { code, errno, message: text } = (error as DriverError).driverError ?? (error as DriverError);
-  return codes.has(code) || codes.has(errno) || (typeof text === 'string' && message.test(text));
+  return codes.has(code) || codes.has(errno) || (typeof text === 'string' && message?.test(text) === true);
 }

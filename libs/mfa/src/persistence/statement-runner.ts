@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, QueryRunner } from 'typeorm';
 import { MfaError } from '../domain/mfa-error.js';
-import { isPoolExhausted, isRetriable } from './database-errors.js';
+import { isCutOff, isPoolExhausted, isRetriable } from './database-errors.js';
 import { dialectOf } from './dialect.js';
 import { render, type RenderedSql, type Sql, type SqlDialect } from './sql.js';
 
@@ -62,6 +62,7 @@ export class StatementRunner {
       try {
         return await this.withConnection(work);
       } catch (error) {
+        if (isCutOff(error)) throw busy(error);
         if (!isRetriable(error)) throw error;
         if (attempt === ATTEMPTS) throw busy(error);
       }
