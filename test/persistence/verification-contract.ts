@@ -198,16 +198,16 @@ export function describeVerification(stores: () => VerificationFixture): void {
     });
 
     it("notes no use of another user's authenticator or code", async () => {
-      const [device, code] = [authenticator('somebody else'), backupCode('somebody else', user.setId)];
+      const other = `user-${randomUUID()}`;
+      await stores().accounts.open(other, NOW);
+      const [device, code] = [authenticator(other), backupCode(other, user.setId)];
       await stores().authenticators.add(device);
       await stores().backupCodes.add([code]);
       await complete([entry('totp')], { credentialId: device.id });
       await complete([entry('backup_code')], { factor: 'backup_code', credentialId: code.id });
-      const other = await stores().backupCodes.list('somebody else', user.setId);
-      expect(other.map(({ usedAtMs }) => usedAtMs)).toEqual([null, null]);
+      expect(await stores().backupCodes.list(other, user.setId)).toEqual([code]);
+      expect((await stores().accounts.load(other))!.authenticators).toEqual([device]);
       expect((await load()).authenticators.map(({ lastUsedAtMs }) => lastUsedAtMs)).toEqual([null, null, null]);
-      await stores().authenticators.removeAll('somebody else');
-      await stores().backupCodes.removeAll('somebody else');
     });
 
     const spent = entry('totp');

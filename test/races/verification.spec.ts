@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DataSource } from 'typeorm';
-import { DEFAULT_ATTEMPT_POLICY, EMPTY_BUDGET } from '../../libs/mfa/src/domain/attempts/attempt-budget.js';
+import { DEFAULT_ATTEMPT_POLICY, settleBudget } from '../../libs/mfa/src/domain/attempts/attempt-budget.js';
 import type { UsageEntry } from '../../libs/mfa/src/domain/usage/usage.js';
 import { StepwiseVerificationStore } from '../../libs/mfa/src/domain/verification/stepwise-verification.store.js';
 import type {
@@ -201,9 +201,18 @@ describe.each(IMPLEMENTATIONS)('verifications in parallel on $kind $name', ({ ki
     it.each(CHANGES)('begin finds %s that is committed while it waits', async (_, change) => {
       const user = await enabledUser();
       const statement = `UPDATE mfa_account SET ${change} WHERE user_id = $1`;
-      expect(await behind(statement, [user.userId], () => begin(user, 1), 'COMMIT')).toBe(false);
+      const tokenId = randomUUID();
+      expect(await behind(statement, [user.userId], () => begin(user, 1, { tokenId }), 'COMMIT')).toBe(false);
       const other = await enabledUser();
-      expect(await behind(statement, [other.userId], () => begin(other, 1), 'ROLLBACK')).toBe(true);
+      expect(await behind(statement, [other.userId], () => begin(other, 1, { tokenId }), 'ROLLBACK')).toBe(true);
+    });
+
+    it('S50 begin counts on top of an attempt that is committed while it waits', async () => {
+      const user = await enabledUser();
+      const statement = 'UPDATE mfa_account SET totp_failures = 4 WHERE user_id = $1';
+      const acting = () => begin(user, 1, { tokenId: randomUUID() });
+      expect(await behind(statement, [user.userId], acting, 'COMMIT')).toBe(true);
+      expect(await budget(user)).toMatchObject({ failures: 5, lockedUntilMs: NOW + policy.lockMs });
     });
 
     it.each([
@@ -218,13 +227,11 @@ describe.each(IMPLEMENTATIONS)('verifications in parallel on $kind $name', ({ ki
         const before = await budget(user);
         const won = await behind(statement, [user.userId], () => complete(user, 1, [code], rest), end);
         expect(won).toBe(end === 'ROLLBACK');
-        expect(await budget(user)).toEqual(won ? EMPTY_BUDGET_AFTER(before) : before);
+        expect(await budget(user)).toEqual(won ? settleBudget(before, policy) : before);
         const { authenticators } = (await stores.accounts.load(user.userId))!;
         expect(authenticators[0]?.lastUsedAtMs).toBe(won ? NOW : null);
       }
     });
-
-    const EMPTY_BUDGET_AFTER = (before: { tatMs: number }) => ({ ...EMPTY_BUDGET, tatMs: before.tatMs - 8_640_000 });
 
     it('S28 complete loses to a code that is spent while it waits, and settles nothing', async () => {
       const statement = `INSERT INTO mfa_usage (user_id, kind, item, spent_at) VALUES ($1, 'totp', $2, 0)`;
@@ -235,7 +242,7 @@ describe.each(IMPLEMENTATIONS)('verifications in parallel on $kind $name', ({ ki
         const before = await budget(user);
         const won = await behind(statement, [user.userId, code.item], () => complete(user, 1, [code]), end);
         expect(won).toBe(end === 'ROLLBACK');
-        expect(await budget(user)).toEqual(won ? EMPTY_BUDGET_AFTER(before) : before);
+        expect(await budget(user)).toEqual(won ? settleBudget(before, policy) : before);
       }
     });
   });
