@@ -9,6 +9,7 @@ type Schema = Record<string, unknown>;
 
 const string = (description?: string): Schema => ({ type: 'string', ...(description ? { description } : {}) });
 const boolean: Schema = { type: 'boolean' };
+const onlyTrue: Schema = { type: 'boolean', enum: [true] };
 const integer: Schema = { type: 'integer' };
 const dateTime: Schema = { type: 'string', format: 'date-time' };
 const list = (items: Schema): Schema => ({ type: 'array', items });
@@ -35,17 +36,28 @@ const SCHEMAS: Record<string, Schema> = {
     },
     ['retryAfterSeconds'],
   ),
-  MfaAuthenticator: object({
-    id: string(),
-    name: string(),
-    createdAt: dateTime,
-    lastUsedAt: { ...dateTime, nullable: true },
-  }),
+  MfaAuthenticator: object(
+    {
+      id: string(),
+      name: string(),
+      createdAt: dateTime,
+      lastUsedAt: { ...dateTime, nullable: true },
+      weak: { ...onlyTrue, description: 'There when the secret was imported with under 128 bits: enroll again' },
+    },
+    ['weak'],
+  ),
   MfaStatus: object({
     enabled: boolean,
     methods: list(method),
     authenticators: list(ref('MfaAuthenticator')),
-    backupCodes: object({ remaining: integer, low: boolean }),
+    backupCodes: object(
+      {
+        remaining: integer,
+        low: boolean,
+        regenerate: { ...onlyTrue, description: 'There when the codes were imported: regenerate them' },
+      },
+      ['regenerate'],
+    ),
     pendingSetup: boolean,
   }),
   MfaSetup: object({

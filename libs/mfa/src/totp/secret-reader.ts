@@ -1,5 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { Authenticator } from '../domain/authenticators/authenticator.js';
+import type { BackupCode } from '../domain/backup-codes/backup-code.js';
+import type { HashedCode } from '../domain/backup-codes/recipes.js';
 import { isMfaError } from '../domain/mfa-error.js';
 import { SecretBox, type SealContext } from '../domain/secrets/secret-box.js';
 import { matchStep } from '../domain/totp/totp.js';
@@ -29,6 +31,12 @@ export class SecretReader {
   /** The authenticator's secret in bytes, or `null` when it cannot be opened. */
   secretOf({ id, userId, secret }: Authenticator): Buffer | null {
     return this.open(secret, { purpose: 'totp-secret', userId, credentialId: id });
+  }
+
+  /** The hash of a backup code, in a list that is empty when it cannot be opened. */
+  hashOf({ id, userId, hash }: BackupCode): HashedCode[] {
+    const phc = this.open(hash, { purpose: 'backup-code', userId, credentialId: id });
+    return phc ? [{ id, phc: phc.toString('utf8') }] : [];
   }
 
   /** The step within the window whose code this is, or `null`. */

@@ -2,28 +2,15 @@ import { timingSafeEqual } from 'node:crypto';
 import argon2 from 'argon2';
 import type { MfaRandom } from '../random.js';
 import type { HashQueue } from './hash-queue.js';
-import { encodePhc, parsePhc, type PhcHash } from './phc.js';
+import { encodePhc, type PhcHash } from './phc.js';
+import { type HashedCode, type Recipe, recipesOf, spell } from './recipes.js';
+
+export type { HashedCode } from './recipes.js';
 
 /** OWASP's and S36's Argon2id: 19 MiB, two passes, one lane. */
 const OWN = { memoryKib: 19_456, passes: 2, parallelism: 1 } as const;
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;
-
-/** A set of our own has one recipe; imported codes have one each, and there are ten of them. */
-const MAX_RECIPES = 10;
-
-/** How a guess is to be hashed, to be comparable with the targets. */
-interface Recipe {
-  parameters: PhcHash;
-  targets: { id: string; hash: Buffer }[];
-}
-
-/** A stored code, unsealed. */
-export interface HashedCode {
-  id: string;
-  /** As {@link BackupCodeHasher.hashSet} made it, or an imported Argon2id PHC string. */
-  phc: string;
-}
 
 /** Hashes and matches backup codes. All its work goes through the queue and may throw `MFA_BUSY` (S58). */
 export class BackupCodeHasher {
@@ -50,14 +37,16 @@ export class BackupCodeHasher {
 
   /**
    * The id of the code that was given, or `null`. Costs one Argon2 for a set of one salt, and one for
-   * no (usable) hashes at all (S37); imported sets cost one for each salt, ten at most. Does not spend the code.
+   * no (usable) hashes at all (S37); imported sets cost one for each salt, within the bounds of {@link recipesOf}.
+   * Does not spend the code.
    */
   match(normalisedCode: string, hashes: readonly HashedCode[]): Promise<string | null> {
-    const recipes = recipesOf(hashes);
+    const known = recipesOf(hashes);
+    const recipes = known.length > 0 ? known : [dummyRecipe()];
     return this.queue.run(async () => {
       let matched: string | null = null;
-      for (const { parameters, targets } of recipes) {
-        const given = await argon2id(normalisedCode, parameters);
+      for (const { spelling, parameters, targets } of recipes) {
+        const given = await argon2id(spell(normalisedCode, spelling), parameters);
         // No early exit: neither the time nor the number of hashes tells which code it was.
         for (const { id, hash } of targets) if (timingSafeEqual(given, hash)) matched ??= id;
       }
@@ -66,23 +55,10 @@ export class BackupCodeHasher {
   }
 }
 
-/** Hashes that one Argon2 can be compared with, together; unusable ones match nothing. */
-function recipesOf(hashes: readonly HashedCode[]): Recipe[] {
-  const recipes = new Map<string, Recipe>();
-  for (const { id, phc } of hashes) {
-    const parameters = parsePhc(phc);
-    if (parameters === null) continue;
-    const key = encodePhc({ ...parameters, hash: Buffer.alloc(parameters.hash.length) });
-    const recipe = recipes.get(key) ?? { parameters, targets: [] };
-    recipe.targets.push({ id, hash: parameters.hash });
-    recipes.set(key, recipe);
-  }
-  return recipes.size > 0 ? [...recipes.values()].slice(0, MAX_RECIPES) : [dummyRecipe()];
-}
-
 /** Makes a guess against nothing cost what any other guess does (S37). */
 function dummyRecipe(): Recipe {
-  return { parameters: { ...OWN, salt: Buffer.alloc(SALT_BYTES), hash: Buffer.alloc(HASH_BYTES) }, targets: [] };
+  const parameters = { ...OWN, salt: Buffer.alloc(SALT_BYTES), hash: Buffer.alloc(HASH_BYTES) };
+  return { spelling: 'plain', parameters, targets: [] };
 }
 
 function argon2id(code: string, { memoryKib, passes, parallelism, salt, hash }: PhcHash): Promise<Buffer> {

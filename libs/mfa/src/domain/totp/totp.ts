@@ -11,6 +11,9 @@ const SECRET_BYTES = 20;
 /** Below this a secret is damaged or guessable, and otpauth would compute codes even for an empty one (S6). */
 const MIN_SECRET_BYTES = 10;
 
+/** RFC 4226 §4 R6: 128 bits at least. */
+const STRONG_SECRET_BYTES = 16;
+
 /** A backstop for callers that pass a window unchecked; ±10 steps are five minutes either way. */
 const MAX_WINDOW = 10;
 
@@ -39,7 +42,7 @@ export function currentStep(nowMs: number, periodSeconds: number): number {
 export function matchStep({ secret, code, parameters, window, nowMs }: TotpMatchRequest): number | null {
   const { algorithm, digits, periodSeconds } = parameters;
   // The row's `digits` is not authenticated like its secret: 6 to 8 whatever it says.
-  if (secret.length < MIN_SECRET_BYTES || !isAnyTotpShape(code) || !isTotpShape(code, digits)) return null;
+  if (!isPossibleSecret(secret) || !isAnyTotpShape(code) || !isTotpShape(code, digits)) return null;
 
   const key = secretOf(secret);
   const given = Buffer.from(code);
@@ -50,6 +53,16 @@ export function matchStep({ secret, code, parameters, window, nowMs }: TotpMatch
     if (timingSafeEqual(Buffer.from(expected), given)) matched ??= counter;
   }
   return matched;
+}
+
+/** Whether a secret is one at all: codes are made of nothing shorter than 10 bytes (S6). */
+export function isPossibleSecret(secret: Uint8Array): boolean {
+  return secret.length >= MIN_SECRET_BYTES;
+}
+
+/** Whether a secret has less than the 128 bits that RFC 4226 §4 R6 demands, as imported ones may (S6). */
+export function isWeakSecret(secret: Uint8Array): boolean {
+  return secret.length < STRONG_SECRET_BYTES;
 }
 
 /** A new secret: 160 bits from the CSPRNG (S11; RFC 4226 §4 R6). */

@@ -1,0 +1,70 @@
+import { encodePhc, parsePhc, type PhcHash } from './phc.js';
+
+/** Which spelling of a code was hashed: ours has no hyphen, other systems hashed `XXXX-XXXX` as they showed it. */
+export type HashedSpelling = 'plain' | 'hyphenated';
+
+/** Stands before the PHC string of a hash that was made over the hyphenated code. */
+const HYPHENATED = 'hyphenated:';
+
+/** A set of our own has one recipe; imported codes have one each, and there are ten of them. */
+const MAX_RECIPES = 10;
+
+/**
+ * What one guess may cost, in KiB × passes, all recipes of a set together: ten of argon2-cffi's defaults
+ * (64 MiB, 3 passes) and a quarter more. About 64 times one hash of our own (S58).
+ */
+const MAX_WORK = 2_500_000;
+
+/** A stored code, unsealed. */
+export interface HashedCode {
+  id: string;
+  /** What was sealed: an Argon2id PHC string, with a mark where {@link hashedAs} put one. */
+  phc: string;
+}
+
+/** How a guess is to be hashed, to be comparable with the targets. */
+export interface Recipe {
+  spelling: HashedSpelling;
+  parameters: PhcHash;
+  targets: { id: string; hash: Buffer }[];
+}
+
+/** The text to be sealed for a hash that another system made. */
+export function hashedAs(spelling: HashedSpelling, phc: string): string {
+  return spelling === 'hyphenated' ? HYPHENATED + phc : phc;
+}
+
+/** A normalised code in the spelling that was hashed. */
+export function spell(normalisedCode: string, spelling: HashedSpelling): string {
+  return spelling === 'plain' ? normalisedCode : `${normalisedCode.slice(0, 4)}-${normalisedCode.slice(4)}`;
+}
+
+/**
+ * The recipes of a set, each of them one Argon2 a guess: at most ten, and no more than {@link MAX_WORK} together.
+ * Hashes that are unusable, or beyond the bounds, are in none of them and match nothing.
+ */
+export function recipesOf(hashes: readonly HashedCode[]): Recipe[] {
+  const recipes = new Map<string, Recipe>();
+  let work = 0;
+  for (const { id, phc } of hashes) {
+    const parsed = parse(phc);
+    if (parsed === null) continue;
+    const known = recipes.get(parsed.key);
+    const cost = parsed.parameters.memoryKib * parsed.parameters.passes;
+    if (!known && (recipes.size === MAX_RECIPES || work + cost > MAX_WORK)) continue;
+    const recipe = known ?? { ...parsed, targets: [] };
+    if (!known) work += cost;
+    recipe.targets.push({ id, hash: parsed.parameters.hash });
+    recipes.set(parsed.key, recipe);
+  }
+  return [...recipes.values()].map(({ spelling, parameters, targets }) => ({ spelling, parameters, targets }));
+}
+
+function parse(text: string): { key: string; spelling: HashedSpelling; parameters: PhcHash } | null {
+  const spelling = text.startsWith(HYPHENATED) ? 'hyphenated' : 'plain';
+  const parameters = parsePhc(spelling === 'plain' ? text : text.slice(HYPHENATED.length));
+  if (parameters === null) return null;
+  // Whatever has one spelling, one salt and one set of parameters is compared with one hash of the guess.
+  const key = hashedAs(spelling, encodePhc({ ...parameters, hash: Buffer.alloc(parameters.hash.length) }));
+  return { key, spelling, parameters };
+}
