@@ -103,6 +103,20 @@ module.exports = {
       to: { path: `${ROOMS}/${FLOW}/` },
     },
     {
+      name: 'import-beside-the-flow',
+      comment: 'An import writes through the storage ports, and shares nothing with the flow.',
+      severity: 'error',
+      from: { path: `${ROOMS}/import/`, pathNot: SPEC },
+      to: { path: `${ROOMS}/(${FLOW.slice(1, -1)}|status|admin|events)/` },
+    },
+    {
+      name: 'nobody-imports-import',
+      comment: 'import/ serves the command line; the running application does without it.',
+      severity: 'error',
+      from: { path: ROOMS, pathNot: [`${ROOMS}/(import|cli)/`, ENTRY, SPEC] },
+      to: { path: `${ROOMS}/import/` },
+    },
+    {
       name: 'migrations-without-entities',
       comment: 'A migration describes the past; entities change.',
       severity: 'error',

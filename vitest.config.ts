@@ -35,6 +35,7 @@ export default defineConfig({
       project('persistence', 'test/persistence/**/*.spec.ts', 60_000),
       project('e2e', 'test/e2e/**/*.spec.ts', 60_000),
       project('cli', 'test/cli/**/*.spec.ts', 120_000, BUILT),
+      project('import', 'test/import/**/*.spec.ts', 120_000),
       project('attack', 'test/attack/**/*.spec.ts', 180_000),
       project('races', 'test/races/**/*.spec.ts', 120_000, BUILT),
       project('browser', 'test/browser/**/*.spec.ts', 120_000),

@@ -42,6 +42,7 @@ const HOUSE: Record<string, string> = {
   [`${src}/mfa.module.ts`]: `import '@nestjs/typeorm'; import './persistence/stores/store.js'; import './http/dto.js'; import './cleanup/sweep.js'; export const wiring = 1;`,
   [`${src}/domain/thing.ts`]: `import 'node:crypto'; import 'otpauth'; export const thing = 1;`,
   [`${src}/challenge/issue.ts`]: `import '@nestjs/common'; import '../domain/thing.js'; export const issue = 1;`,
+  [`${src}/import/run.ts`]: `import '../domain/thing.js'; export const run = 1;`,
   [`${src}/persistence/entities/row.entity.ts`]: `import 'typeorm'; export const row = 1;`,
   [`${src}/persistence/stores/store.ts`]: `import '@nestjs/typeorm'; import '../entities/row.entity.js'; export const store = 1;`,
   [`${src}/persistence/migrations/one.ts`]: `import 'typeorm'; export const one = 1;`,
@@ -76,6 +77,8 @@ const BREACHES: [rule: string, file: string, source: string, to: string][] = [
   ['nobody-imports-cli', `${src}/keys/shell.ts`, `import '../cli/run.js';`, 'cli/run.ts'],
   ['flow-sees-ports', `${src}/verification/row.ts`, `import '../persistence/entities/row.entity.js';`, 'row.entity.ts'],
   ['persistence-below-the-flow', `${src}/persistence/stores/up.ts`, `import '../../challenge/issue.js';`, 'issue.ts'],
+  ['import-beside-the-flow', `${src}/import/up.ts`, `import '../challenge/issue.js';`, 'challenge/issue.ts'],
+  ['nobody-imports-import', `${src}/options/all.ts`, `import '../import/run.js';`, 'import/run.ts'],
   [
     'migrations-without-entities',
     `${src}/persistence/migrations/two.ts`,

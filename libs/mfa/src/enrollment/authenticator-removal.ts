@@ -2,10 +2,11 @@ import { Injectable } from '@nestjs/common';
 import type { AccountSnapshot, MfaAccount } from '../domain/accounts/account.js';
 import { MfaAccountStore, type AccountChange } from '../domain/accounts/account.store.js';
 import { changeAccount } from '../domain/accounts/change-account.js';
+import { LEASE_MS } from '../domain/accounts/lease.js';
 import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaError } from '../domain/mfa-error.js';
-import { BackupCodeIssuing, LEASE_MS } from './backup-code-issuing.js';
+import { BackupCodeIssuing } from './backup-code-issuing.js';
 
 /** What switches an account off: nothing gates, nothing verifies, every mfa_token is dead (S43, S59). */
 const switchedOff = ({ epoch }: MfaAccount): AccountChange => ({

@@ -1,4 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
+import { LEASE_MS } from '../domain/accounts/lease.js';
 import { BackupCodeHasher } from '../domain/backup-codes/backup-code-hash.js';
 import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
 import { generateBackupCodes } from '../domain/backup-codes/generate.js';
@@ -7,9 +8,6 @@ import { normaliseCode } from '../domain/code.js';
 import { MfaRandom } from '../domain/random.js';
 import { SecretBox } from '../domain/secrets/secret-box.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
-
-/** How long a written row may wait to be named by its account before it counts as garbage, in milliseconds. */
-export const LEASE_MS = 10 * 60 * 1000;
 
 /** A fresh set: stored, but dead until the account names it. */
 export interface IssuedBackupCodes {

@@ -1,0 +1,106 @@
+/** Why a user was not imported although nothing is wrong. */
+export const BENIGN_REASONS = ['already-imported', 'already-enabled', 'removed-since', 'not-enabled'] as const;
+
+/** Why a user could not be imported. */
+export const BAD_REASONS = [
+  'user-id-unusable',
+  'enabled-unclear',
+  'secret-missing',
+  'secret-undecryptable',
+  'secret-malformed',
+  'secret-impossible',
+  'usage-impossible',
+  'changed-meanwhile',
+] as const;
+
+/** Why a backup code was not imported. */
+export const CODE_REASONS = ['not-argon2id', 'too-costly', 'used-unclear', 'without-user'] as const;
+
+export type BenignReason = (typeof BENIGN_REASONS)[number];
+export type BadReason = (typeof BAD_REASONS)[number];
+export type CodeReason = (typeof CODE_REASONS)[number];
+
+/** One row that was left out. Holds no secret, code or hash. */
+export interface MfaImportSkip {
+  what: 'user' | 'backup-code';
+  /** As the source spells it; `null` where the row names nobody. */
+  userId: string | null;
+  reason: BenignReason | BadReason | CodeReason;
+}
+
+/** What an import did, or would do. */
+export interface MfaImportReport {
+  /** `false` = a dry run: nothing was written. */
+  applied: boolean;
+  users: { read: number; imported: number; weak: number; skipped: Partial<Record<BenignReason | BadReason, number>> };
+  backupCodes: { read: number; imported: number; used: number; skipped: Partial<Record<CodeReason, number>> };
+  /** Codes that were accepted lately: refused from now on, and those that nobody could use any more. */
+  usage: { read: number; spent: number; expired: number };
+  skipped: MfaImportSkip[];
+  /** Whether every row was imported or left out for a good reason. */
+  ok: boolean;
+}
+
+/** What became of one user. */
+export interface UserOutcome {
+  userId: string | null;
+  /** `null` = imported. */
+  skipped: BenignReason | BadReason | null;
+  weak: boolean;
+  codes: { read: number; imported: number; used: number; skipped: CodeReason[] };
+  usage: { read: number; spent: number; expired: number };
+}
+
+/** Adds outcomes up. */
+export class ImportTally {
+  private readonly report: MfaImportReport;
+
+  constructor(applied: boolean) {
+    this.report = {
+      applied,
+      users: { read: 0, imported: 0, weak: 0, skipped: {} },
+      backupCodes: { read: 0, imported: 0, used: 0, skipped: {} },
+      usage: { read: 0, spent: 0, expired: 0 },
+      skipped: [],
+      ok: true,
+    };
+  }
+
+  add({ userId, skipped, weak, codes, usage }: UserOutcome): void {
+    const { users, backupCodes } = this.report;
+    users.read += 1;
+    if (skipped) this.skipUser(userId, skipped);
+    else users.imported += 1;
+    if (weak && !skipped) users.weak += 1;
+    backupCodes.read += codes.read;
+    backupCodes.imported += codes.imported;
+    backupCodes.used += codes.used;
+    codes.skipped.forEach((reason) => this.skipCode(userId, reason));
+    this.report.usage.read += usage.read;
+    this.report.usage.spent += usage.spent;
+    this.report.usage.expired += usage.expired;
+  }
+
+  /** Rows of backup codes that belong to none of the users. */
+  addStrayCodes(count: number): void {
+    for (let code = 0; code < count; code += 1) this.skipCode(null, 'without-user');
+  }
+
+  finish(): MfaImportReport {
+    return this.report;
+  }
+
+  private skipUser(userId: string | null, reason: BenignReason | BadReason): void {
+    const { users, skipped } = this.report;
+    users.skipped[reason] = (users.skipped[reason] ?? 0) + 1;
+    skipped.push({ what: 'user', userId, reason });
+    if ((BAD_REASONS as readonly string[]).includes(reason)) this.report.ok = false;
+  }
+
+  private skipCode(userId: string | null, reason: CodeReason): void {
+    const { backupCodes, skipped } = this.report;
+    backupCodes.skipped[reason] = (backupCodes.skipped[reason] ?? 0) + 1;
+    skipped.push({ what: 'backup-code', userId, reason });
+    this.report.ok = false;
+  }
+}

@@ -1,0 +1,137 @@
+import { isMfaError } from '../domain/mfa-error.js';
+import type { MfaImportSource, SourceKey, SourceRow, SourceTable } from '../domain/import/import-source.js';
+import { isWeakSecret } from '../domain/totp/totp.js';
+import { AccountImport, type ImportTools } from './account-import.js';
+import { ImportTally, type MfaImportReport, type UserOutcome } from './import-report.js';
+import type { ImportMapping } from './read-plan.js';
+import { type ReadUser, readUser, type SourceUser, type UserToImport } from './read-user.js';
+
+/** Users that are read together. */
+const PAGE = 200;
+
+/** Users that are written at once: waiting for commits is most of the work. */
+const AT_ONCE = 4;
+
+export interface ImportRun {
+  mapping: ImportMapping;
+  source: MfaImportSource;
+  tools: ImportTools;
+  /** `false` = a dry run, which writes nothing. */
+  apply: boolean;
+  /** Told after each page. */
+  onProgress?: (done: number, total: number) => void;
+}
+
+/**
+ * Imports every user of the source, or tells what it would do. May be stopped at any time and run again.
+ * @throws MfaError `MFA_MISCONFIGURED` when a table of the plan is not what it says, before anything is written
+ */
+export async function runImport(run: ImportRun): Promise<MfaImportReport> {
+  const { mapping, source, onProgress } = run;
+  const tables = [mapping.from, mapping.backupCodes?.table, mapping.usage?.table].filter(
+    (table) => table !== undefined,
+  );
+  for (const table of tables) await source.check(table);
+  await source.requireOneRowEach(mapping.from);
+  const { rows, withoutUser } = await source.count(mapping.from);
+  const codeRows = mapping.backupCodes ? (await source.count(mapping.backupCodes.table)).rows : 0;
+
+  const tally = new ImportTally(run.apply);
+  let done = 0;
+  let codes = 0;
+  for (let row = 0; row < withoutUser; row += 1) tally.add(outcome({ skipped: 'user-id-unusable', userId: null }));
+  for await (const users of pages(run)) {
+    for (const each of await importAll(users, run)) {
+      tally.add(each);
+      codes += each.codes.read;
+    }
+    done += users.length;
+    onProgress?.(done, rows - withoutUser);
+  }
+  tally.addStrayCodes(codeRows - codes);
+  return tally.finish();
+}
+
+async function* pages({ source, mapping }: ImportRun): AsyncGenerator<SourceUser[]> {
+  const { from, backupCodes, usage } = mapping;
+  for (let after: SourceKey | null = null; ;) {
+    const rows: SourceRow[] = await source.page(from, after, PAGE);
+    if (rows.length === 0) return;
+    const keys = rows.map(({ userId }) => userId as SourceKey);
+    const codes = await rowsByUser(source, backupCodes?.table, keys);
+    const used = await rowsByUser(source, usage?.table, keys);
+    yield rows.map((row) => {
+      const key = String(row.userId);
+      return { row, codes: codes.get(key) ?? [], usage: used.get(key) ?? [] };
+    });
+    after = keys.at(-1)!;
+  }
+}
+
+async function rowsByUser(
+  source: MfaImportSource,
+  table: SourceTable | undefined,
+  keys: readonly SourceKey[],
+): Promise<Map<string, SourceRow[]>> {
+  const rows = table ? await source.rowsOf(table, keys) : [];
+  const byUser = new Map<string, SourceRow[]>();
+  for (const row of rows) {
+    const key = String(row.userId);
+    byUser.set(key, [...(byUser.get(key) ?? []), row]);
+  }
+  return byUser;
+}
+
+async function importAll(users: readonly SourceUser[], run: ImportRun): Promise<UserOutcome[]> {
+  const outcomes: UserOutcome[] = [];
+  for (let start = 0; start < users.length; start += AT_ONCE) {
+    const some = users.slice(start, start + AT_ONCE);
+    outcomes.push(...(await Promise.all(some.map((user) => importUser(user, run)))));
+  }
+  return outcomes;
+}
+
+async function importUser(source: SourceUser, { mapping, tools, apply }: ImportRun): Promise<UserOutcome> {
+  const read = await readUser(source, mapping, tools.clock.nowMs());
+  if (!('user' in read)) return outcome(read, source);
+  const accounts = new AccountImport(tools, { ...mapping.totp, name: mapping.name });
+  try {
+    const skipped = apply ? await accounts.run(read.user) : await accounts.standing(read.user.userId);
+    return outcome({ skipped, user: read.user }, source);
+  } catch (error) {
+    if (!isMfaError(error) || error.code !== 'MFA_BUSY') throw error;
+    return outcome({ skipped: 'changed-meanwhile', userId: read.user.userId }, source);
+  }
+}
+
+type Result = Exclude<ReadUser, { user: UserToImport }> | { skipped: UserOutcome['skipped']; user: UserToImport };
+
+function outcome(result: Result, source: SourceUser = { row: {}, codes: [], usage: [] }): UserOutcome {
+  const user = 'user' in result ? result.user : null;
+  const { skipped } = result;
+  const read = { codes: { read: source.codes.length }, usage: { read: source.usage.length } };
+  const imported = user !== null && skipped === null;
+  return {
+    userId: user?.userId ?? ('userId' in result ? result.userId : null) ?? spelled(source.row.userId),
+    skipped,
+    weak: imported && isWeakSecret(user.secret),
+    codes: imported
+      ? {
+          ...read.codes,
+          imported: user.codes.usable.length,
+          used: user.codes.usedIds.length,
+          skipped: user.codes.skipped,
+        }
+      : { ...read.codes, imported: 0, used: 0, skipped: [] },
+    usage: {
+      ...read.usage,
+      spent: imported ? user.steps.live.length : 0,
+      expired: imported ? user.steps.expired : 0,
+    },
+  };
+}
+
+/** How the source spells an id that is none, for whoever looks for the row. */
+function spelled(userId: unknown): string | null {
+  return typeof userId === 'string' || typeof userId === 'number' ? String(userId).slice(0, 255) : null;
+}
