@@ -22,6 +22,7 @@ export interface Importing {
   from?: DataSource;
   /** Changes what is written with. */
   tools?: (tools: ImportTools) => ImportTools;
+  onProgress?: (done: number, total: number) => void;
 }
 
 export function toolsOn(dataSource: DataSource, clock: MfaClock): ImportTools {
@@ -39,9 +40,9 @@ export function toolsOn(dataSource: DataSource, clock: MfaClock): ImportTools {
 export function importInto(
   { dataSource, clock }: HostApp,
   plan: unknown,
-  { apply = true, from = dataSource, tools = (same) => same }: Importing = {},
+  { apply = true, from = dataSource, tools = (same) => same, onProgress }: Importing = {},
 ): Promise<MfaImportReport> {
   const mapping = readPlan(plan);
   const source = new TypeOrmImportSource(from);
-  return runImport({ mapping, source, tools: tools(toolsOn(dataSource, clock)), apply });
+  return runImport({ mapping, source, tools: tools(toolsOn(dataSource, clock)), apply, onProgress });
 }

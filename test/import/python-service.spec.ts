@@ -46,6 +46,8 @@ describe.each(testDatabases)('import of the Python service on %s', (kind) => {
       backupCodes: { read: 20, imported: 17, used: 3, skipped: {} },
       usage: { read: 3, spent: 2, expired: 1 },
       skipped: SKIPPED,
+      interrupted: false,
+      failure: null,
       ok: false,
     });
     for (const rows of Object.values(await dumpTables(host))) expect(rows).toEqual([]);

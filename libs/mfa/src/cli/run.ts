@@ -1,4 +1,5 @@
 import { isMfaError } from '../domain/mfa-error.js';
+import { IMPORT_USAGE, importCommand } from './import.command.js';
 import { KEYS_USAGE, keysCommand } from './keys.command.js';
 import { EXIT, type Terminal, UsageError } from './terminal.js';
 
@@ -6,6 +7,7 @@ type Command = (given: readonly string[], terminal: Terminal) => Promise<number>
 
 const COMMANDS: Readonly<Record<string, { run: Command; usage: string }>> = {
   keys: { run: keysCommand, usage: KEYS_USAGE },
+  import: { run: importCommand, usage: IMPORT_USAGE },
 };
 
 const usage = () =>

@@ -37,7 +37,11 @@ export interface MfaImportReport {
   /** Codes that were accepted lately: refused from now on, and those that nobody could use any more. */
   usage: { read: number; spent: number; expired: number };
   skipped: MfaImportSkip[];
-  /** Whether every row was imported or left out for a good reason. */
+  /** Stopped by its signal: the numbers are those until then, and the next run goes on. */
+  interrupted: boolean;
+  /** The message of the error that ended it early, as of a database that went away; `null` = it went to the end. */
+  failure: string | null;
+  /** Whether every row was seen, and imported or left out for a good reason. */
   ok: boolean;
 }
 
@@ -62,6 +66,8 @@ export class ImportTally {
       backupCodes: { read: 0, imported: 0, used: 0, skipped: {} },
       usage: { read: 0, spent: 0, expired: 0 },
       skipped: [],
+      interrupted: false,
+      failure: null,
       ok: true,
     };
   }
@@ -84,6 +90,16 @@ export class ImportTally {
   /** Rows of backup codes that belong to none of the users. */
   addStrayCodes(count: number): void {
     for (let code = 0; code < count; code += 1) this.skipCode(null, 'without-user');
+  }
+
+  interrupt(): void {
+    this.report.interrupted = true;
+    this.report.ok = false;
+  }
+
+  fail(error: unknown): void {
+    this.report.failure = error instanceof Error ? error.message : String(error);
+    this.report.ok = false;
   }
 
   finish(): MfaImportReport {

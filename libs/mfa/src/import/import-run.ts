@@ -20,36 +20,57 @@ export interface ImportRun {
   apply: boolean;
   /** Told after each page. */
   onProgress?: (done: number, total: number) => void;
+  /** Ends it after the users that are being written. */
+  signal?: AbortSignal;
 }
 
 /**
- * Imports every user of the source, or tells what it would do. May be stopped at any time and run again.
+ * Imports every user of the source, or tells what it would do. May be stopped at any time and run again; an error of
+ * the database on the way ends it, and stands in the report.
  * @throws MfaError `MFA_MISCONFIGURED` when a table of the plan is not what it says, before anything is written
  */
 export async function runImport(run: ImportRun): Promise<MfaImportReport> {
-  const { mapping, source, onProgress } = run;
-  const tables = [mapping.from, mapping.backupCodes?.table, mapping.usage?.table].filter(
-    (table) => table !== undefined,
-  );
+  const { mapping, source, apply } = run;
+  const tables = [mapping.from, mapping.backupCodes?.table, mapping.usage?.table].filter((each) => each !== undefined);
   for (const table of tables) await source.check(table);
   await source.requireOneRowEach(mapping.from);
   const { rows, withoutUser } = await source.count(mapping.from);
   const codeRows = mapping.backupCodes ? (await source.count(mapping.backupCodes.table)).rows : 0;
 
-  const tally = new ImportTally(run.apply);
+  const tally = new ImportTally(apply);
+  for (let row = 0; row < withoutUser; row += 1) tally.add(outcome({ skipped: 'user-id-unusable', userId: null }));
+  try {
+    const seenCodes = await importPages(run, tally, rows - withoutUser);
+    if (seenCodes === null) tally.interrupt();
+    else tally.addStrayCodes(codeRows - seenCodes);
+  } catch (error) {
+    if (isMfaError(error) && error.code === 'MFA_MISCONFIGURED') throw error;
+    tally.fail(error);
+  }
+  return tally.finish();
+}
+
+/** How many backup codes belong to the users; `null` when it was interrupted. */
+async function importPages(run: ImportRun, tally: ImportTally, total: number): Promise<number | null> {
   let done = 0;
   let codes = 0;
-  for (let row = 0; row < withoutUser; row += 1) tally.add(outcome({ skipped: 'user-id-unusable', userId: null }));
   for await (const users of pages(run)) {
-    for (const each of await importAll(users, run)) {
-      tally.add(each);
-      codes += each.codes.read;
+    for (let start = 0; start < users.length; start += AT_ONCE) {
+      if (run.signal?.aborted) return null;
+      const some = users.slice(start, start + AT_ONCE);
+      const ended = await Promise.allSettled(some.map((user) => importUser(user, run)));
+      for (const each of ended) {
+        // Told before another one's error ends the run.
+        if (each.status === 'fulfilled') tally.add(each.value);
+      }
+      const failed = ended.find((each) => each.status === 'rejected');
+      if (failed) throw failed.reason;
     }
+    codes += users.reduce((sum, user) => sum + user.codes.length, 0);
     done += users.length;
-    onProgress?.(done, rows - withoutUser);
+    run.onProgress?.(done, Math.max(done, total));
   }
-  tally.addStrayCodes(codeRows - codes);
-  return tally.finish();
+  return codes;
 }
 
 async function* pages({ source, mapping }: ImportRun): AsyncGenerator<SourceUser[]> {
@@ -80,15 +101,6 @@ async function rowsByUser(
     byUser.set(key, [...(byUser.get(key) ?? []), row]);
   }
   return byUser;
-}
-
-async function importAll(users: readonly SourceUser[], run: ImportRun): Promise<UserOutcome[]> {
-  const outcomes: UserOutcome[] = [];
-  for (let start = 0; start < users.length; start += AT_ONCE) {
-    const some = users.slice(start, start + AT_ONCE);
-    outcomes.push(...(await Promise.all(some.map((user) => importUser(user, run)))));
-  }
-  return outcomes;
 }
 
 async function importUser(source: SourceUser, { mapping, tools, apply }: ImportRun): Promise<UserOutcome> {

@@ -1,0 +1,122 @@
+import { writeFile } from 'node:fs/promises';
+import { isAbsolute, join } from 'node:path';
+import { SystemClock } from '../domain/clock.js';
+import { KeyRotation } from '../domain/secrets/key-rotation.js';
+import { rowsOf } from '../domain/secrets/key-report.js';
+import type { MfaImportReport } from '../import/import-report.js';
+import { runImport } from '../import/import-run.js';
+import { type ImportMapping, readPlan } from '../import/read-plan.js';
+import { TypeOrmImportSource } from '../persistence/import-source.js';
+import {
+  TypeOrmAccountStore,
+  TypeOrmAuthenticatorStore,
+  TypeOrmBackupCodeStore,
+  TypeOrmSealedValueStore,
+  TypeOrmUsageStore,
+} from '../persistence/stores/index.js';
+import { readArguments } from './arguments.js';
+import { withDatabase, withSourceDatabase } from './database.js';
+import { describeImport } from './import-report-text.js';
+import { type Keys, readKeys } from './keys-source.js';
+import { importFile } from './module-file.js';
+import { progressBar } from './progress-bar.js';
+import { EXIT, type Terminal, UsageError } from './terminal.js';
+
+export const IMPORT_USAGE = `nestjs-mfa import <plan file> -d <data source file> [--keys <file>] [--apply]
+
+  Brings users' authenticators and backup codes over from another system, as the plan says: a module whose default
+  export names tables and columns. Without --apply it writes nothing and tells what it would do. Safe to run twice.
+
+  -d, --data-source <file>  the DataSource file of the MFA tables
+  -s, --source <file>       the DataSource file of the tables that the plan names, where it is another
+  -k, --keys <file>         the application's keys, as for \`nestjs-mfa keys\`
+      --apply               writes
+      --report <file>       each row that was left out, with its reason, as JSON (user ids, and no secrets)
+
+Exit code: 0 everything was imported, or left out for a good reason; 1 rows were left out for bad data, or it ended
+early; 2 wrong arguments, keys, plan or database: nothing was written; 130 interrupted, go on by running it again.`;
+
+const FLAGS = {
+  'data-source': { type: 'string', short: 'd' },
+  source: { type: 'string', short: 's' },
+  keys: { type: 'string', short: 'k' },
+  apply: { type: 'boolean' },
+  report: { type: 'string' },
+} as const;
+
+type DataSource = ConstructorParameters<typeof TypeOrmImportSource>[0];
+
+/** `nestjs-mfa import …`; answers the exit code. */
+export async function importCommand(given: readonly string[], terminal: Terminal): Promise<number> {
+  const { values, positionals } = readArguments(given, FLAGS);
+  const [plan, ...rest] = positionals;
+  if (plan === undefined || rest.length > 0) throw new UsageError('import: name one plan file');
+  const exported = await importFile(plan, 'import', terminal);
+  const mapping = readPlan(exported.default ?? exported);
+  const keys = await readKeys(values.keys, terminal);
+  const { 'data-source': path, source: sourcePath, apply = false } = values;
+  const report = await withDatabase(path, terminal, async (own) => {
+    await requireSameKeys(own, keys, terminal);
+    // Before anything is read, so that a report that cannot be written ends no import that is done.
+    await writeReport(values.report, '', terminal);
+    const work = (from: DataSource) => runHere({ own, from, mapping, keys, apply }, terminal);
+    return sourcePath === undefined ? work(own) : withSourceDatabase(sourcePath, terminal, work);
+  });
+  await writeReport(values.report, `${JSON.stringify(report, null, 2)}\n`, terminal);
+  terminal.out(describeImport(report));
+  if (report.interrupted) return EXIT.interrupted;
+  return report.ok ? EXIT.done : EXIT.incomplete;
+}
+
+interface Here {
+  own: DataSource;
+  from: DataSource;
+  mapping: ImportMapping;
+  keys: Keys;
+  apply: boolean;
+}
+
+function runHere({ own, from, mapping, keys, apply }: Here, terminal: Terminal): Promise<MfaImportReport> {
+  return runImport({
+    mapping,
+    apply,
+    source: new TypeOrmImportSource(from),
+    tools: {
+      accounts: new TypeOrmAccountStore(own),
+      authenticators: new TypeOrmAuthenticatorStore(own),
+      backupCodes: new TypeOrmBackupCodeStore(own),
+      usage: new TypeOrmUsageStore(own),
+      box: keys.box,
+      clock: new SystemClock(),
+    },
+    onProgress: progressBar(terminal, apply ? 'import' : 'dry run'),
+    signal: terminal.interrupted,
+  });
+}
+
+/** What is sealed with a mistyped secret gates its owner, and opens for nobody. */
+async function requireSameKeys(own: DataSource, { box, ring }: Keys, terminal: Terminal): Promise<void> {
+  const { keys } = await new KeyRotation(new TypeOrmSealedValueStore(own), box, ring).verify();
+  const newest = keys.find(({ role }) => role === 'writes');
+  const rows = newest ? rowsOf(newest) : 0;
+  if (newest && rows > 0 && newest.unreadable === rows) {
+    throw new UsageError(
+      `The secret given for the key "${ring.newest.id}" is not the one that sealed the rows there are`,
+    );
+  }
+  if (rows === 0) {
+    terminal.err(
+      `Note: nothing is sealed under the key "${ring.newest.id}" yet. Make sure that the application has the same id ` +
+        'and secret: what is imported under another one locks its owners out.\n',
+    );
+  }
+}
+
+async function writeReport(path: string | undefined, text: string, { cwd }: Terminal): Promise<void> {
+  if (path === undefined) return;
+  try {
+    await writeFile(isAbsolute(path) ? path : join(cwd, path), text, { mode: 0o600 });
+  } catch (cause) {
+    throw new UsageError(`--report: ${path} cannot be written`, { cause });
+  }
+}
