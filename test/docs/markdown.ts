@@ -14,8 +14,8 @@ export const pages = [
 ];
 
 /** Blocks that a reader is to copy: fences as ```` ```ts title="src/app.module.ts" ````, by their file. */
-export function codeFiles(markdown: string): Map<string, string> {
-  const blocks = markdown.matchAll(/^```ts title="([^"]+)"\n(.*?)^```$/gms);
+export function codeFiles(markdown: string, language = 'ts'): Map<string, string> {
+  const blocks = markdown.matchAll(new RegExp(`^\`\`\`${language} title="([^"]+)"\\n(.*?)^\`\`\`$`, 'gms'));
   return new Map([...blocks].map(([, file = '', code = '']) => [file, code]));
 }
 

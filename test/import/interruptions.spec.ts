@@ -186,6 +186,19 @@ describe.each(testDatabases)('an import that stops half-way on %s', (kind) => {
     expect((await user.get('/mfa/status')).body.backupCodes.remaining).toBe(0);
   });
 
+  it('tells of a secret that the source changed after the first run, and keeps the one that it imported', async () => {
+    const { user, set } = await person();
+    await importInto(host, PLAN);
+    await set('UPDATE people SET secret = ?', ['GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ']);
+    for (const apply of [false, true]) {
+      expect(await importInto(host, PLAN, { apply })).toMatchObject({
+        ok: false,
+        skipped: [{ what: 'user', userId: user.userId, reason: 'changed-since' }],
+      });
+    }
+    expect(await attempt(user, codeAt(host.clock.nowMs(), 1))).toBe(200);
+  });
+
   it('leaves alone who enrolled meanwhile, who enrolls during it, and who removed it since', async () => {
     const own = await person();
     const { authenticator } = await own.user.enroll();

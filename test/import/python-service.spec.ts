@@ -21,7 +21,7 @@ describe.each(testDatabases)('import of the Python service on %s', (kind) => {
 
   beforeAll(async () => {
     host = await startHostApp({ database: kind, options: PATIENT });
-    await formerly(host.database, createPythonTables);
+    await formerly(host.database, (dataSource) => createPythonTables(dataSource));
   });
   afterEach(() => vi.restoreAllMocks());
   afterAll(() => host.close());

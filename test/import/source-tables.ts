@@ -64,8 +64,8 @@ export async function createTable(
   }
 }
 
-/** The tables of the Python service, with the rows of the fixture. */
-export async function createPythonTables(dataSource: DataSource): Promise<void> {
+/** The tables of the Python service, with the rows of the fixture, as of now. */
+export async function createPythonTables(dataSource: DataSource, nowMs = service.nowSeconds * 1000): Promise<void> {
   const text = { id: 'INTEGER PRIMARY KEY', user_id: 'VARCHAR(36) NOT NULL' };
   await createTable(
     dataSource,
@@ -73,6 +73,7 @@ export async function createPythonTables(dataSource: DataSource): Promise<void> 
     { id: 'VARCHAR(36) PRIMARY KEY', email: 'VARCHAR(100)', totp_secret_encrypted: 'TEXT', mfa_enabled: 'BOOLEAN' },
     service.users.map(({ id, token, enabled }) => [id, `${id}@example.test`, token, enabled]),
   );
+  const laterSteps = Math.floor(nowMs / 30_000) - service.nowSeconds / 30;
   const codes = service.users.flatMap(({ id, backupCodes }) => backupCodes.map((each) => ({ id, ...each })));
   await createTable(
     dataSource,
@@ -85,7 +86,7 @@ export async function createPythonTables(dataSource: DataSource): Promise<void> 
     dataSource,
     'totp_usage',
     { ...text, code: 'VARCHAR(6)', window: 'BIGINT' },
-    service.usage.map(({ userId, code, window }, index) => [index + 1, userId, code, window]),
+    service.usage.map(({ userId, code, window }, index) => [index + 1, userId, code, window + laterSteps]),
   );
 }
 

@@ -12,6 +12,7 @@ const REASONS: Record<MfaImportSkip['reason'], string> = {
   'secret-malformed': 'the secret is not of the encoding that the plan tells',
   'secret-impossible': 'the secret has fewer than 10 bytes',
   'usage-impossible': 'a row of `usage` holds no time of its unit: check `usage.unit`',
+  'changed-since': 'an earlier run imported another secret than the source has now, which stays as it is',
   'changed-meanwhile': 'the account was changing all the time: run it again',
   'not-argon2id': 'the hash is no Argon2id of version 19, or beyond its bounds',
   'too-costly': 'a guess at all of the codes would cost too much',

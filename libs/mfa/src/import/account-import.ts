@@ -12,7 +12,7 @@ import { MfaError } from '../domain/mfa-error.js';
 import { nameBasedId } from '../domain/name-based-id.js';
 import type { SealContext, SecretBox } from '../domain/secrets/secret-box.js';
 import type { MfaUsageStore } from '../domain/usage/usage.store.js';
-import type { BenignReason } from './import-report.js';
+import type { BadReason, BenignReason } from './import-report.js';
 import type { UserToImport } from './read-user.js';
 
 /** The storage ports and what else an import writes with. */
@@ -24,6 +24,9 @@ export interface ImportTools {
   box: SecretBox;
   clock: MfaClock;
 }
+
+/** Why a user is left alone. */
+export type Standing = BenignReason | Extract<BadReason, 'changed-since'>;
 
 /** What imported authenticators have in common. */
 export interface AuthenticatorTerms extends TotpParameters {
@@ -55,35 +58,47 @@ export class AccountImport {
   ) {}
 
   /** Why the user is left alone, or `null`. One statement, no write. */
-  async standing(userId: string): Promise<BenignReason | null> {
-    return standingOf(await this.load(userId), userId);
+  async standing(user: UserToImport): Promise<Standing | null> {
+    return this.standingOf(await this.load(user.userId), user);
   }
 
   /**
    * Imports the user, or makes an earlier import complete: what was spent in the other system since is spent here too.
-   * @returns why nothing was imported, or `null`
+   * @returns why the user was left alone, or `null`
    * @throws MfaError `MFA_BUSY` when the account changes all the time
    */
-  async run(user: UserToImport): Promise<BenignReason | null> {
+  async run(user: UserToImport): Promise<Standing | null> {
     const before = await this.opened(user.userId);
-    const standing = standingOf(before, user.userId);
+    const standing = this.standingOf(before, user);
     if (standing !== null) return this.leave(before, user, standing);
     await this.writeRows(before, user);
     await this.spendSteps(before, user);
     const after = await this.commit(before, user);
     if (after === null) {
       const now = await this.opened(user.userId);
-      return this.leave(now, user, standingOf(now, user.userId) ?? 'already-enabled');
+      return this.leave(now, user, this.standingOf(now, user) ?? 'already-enabled');
     }
     await this.complete(after, user);
     return null;
   }
 
-  private async leave(now: AccountSnapshot, user: UserToImport, standing: BenignReason): Promise<BenignReason> {
+  private async leave(now: AccountSnapshot, user: UserToImport, standing: Standing): Promise<Standing> {
     if (standing !== 'already-imported') return standing;
     await this.spendSteps(now, user);
     await this.complete(now, user);
     return standing;
+  }
+
+  private standingOf(now: AccountSnapshot | null, { userId, secret }: UserToImport): Standing | null {
+    if (!now) return null;
+    const { activeIds } = now.account;
+    const { authenticatorId } = idsOf(userId);
+    const imported = now.authenticators.find(({ id }) => id === authenticatorId);
+    // One that cannot be opened is no reason to touch it either.
+    if (activeIds.includes(authenticatorId))
+      return imported && this.holds(imported, secret) ? 'already-imported' : 'changed-since';
+    if (activeIds.length > 0) return 'already-enabled';
+    return now.tokenSpent ? 'removed-since' : null;
   }
 
   private load(userId: string): Promise<AccountSnapshot | null> {
@@ -219,12 +234,4 @@ export class AccountImport {
 
 function contextOf(userId: string, credentialId: string): SealContext {
   return { purpose: 'totp-secret', userId, credentialId };
-}
-
-function standingOf(snapshot: AccountSnapshot | null, userId: string): BenignReason | null {
-  if (!snapshot) return null;
-  const { activeIds } = snapshot.account;
-  if (activeIds.includes(idsOf(userId).authenticatorId)) return 'already-imported';
-  if (activeIds.length > 0) return 'already-enabled';
-  return snapshot.tokenSpent ? 'removed-since' : null;
 }

@@ -10,6 +10,7 @@ export const BAD_REASONS = [
   'secret-malformed',
   'secret-impossible',
   'usage-impossible',
+  'changed-since',
   'changed-meanwhile',
 ] as const;
 

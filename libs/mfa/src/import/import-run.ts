@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { isMfaError } from '../domain/mfa-error.js';
 import type { MfaImportSource, SourceKey, SourceRow, SourceTable } from '../domain/import/import-source.js';
 import { isWeakSecret } from '../domain/totp/totp.js';
@@ -65,6 +66,8 @@ async function importPages(run: ImportRun, tally: ImportTally, total: number): P
       }
       const failed = ended.find((each) => each.status === 'rejected');
       if (failed) throw failed.reason;
+      // SQLite works synchronously: without a turn of the event loop no Ctrl-C would be heard.
+      await setImmediate();
     }
     codes += users.reduce((sum, user) => sum + user.codes.length, 0);
     done += users.length;
@@ -108,7 +111,7 @@ async function importUser(source: SourceUser, { mapping, tools, apply }: ImportR
   if (!('user' in read)) return outcome(read, source);
   const accounts = new AccountImport(tools, { ...mapping.totp, name: mapping.name });
   try {
-    const skipped = apply ? await accounts.run(read.user) : await accounts.standing(read.user.userId);
+    const skipped = apply ? await accounts.run(read.user) : await accounts.standing(read.user);
     return outcome({ skipped, user: read.user }, source);
   } catch (error) {
     if (!isMfaError(error) || error.code !== 'MFA_BUSY') throw error;
