@@ -28,7 +28,7 @@ export interface MfaUserExport {
   uses: {
     kind: UsageKind;
     at: Date;
-    /** `null` = as long as the set of backup codes. */
+    /** `null` = as long as the set of backup codes, or for what notes an import (a `token`) the account. */
     rememberedUntil: Date | null;
   }[];
 }
