@@ -16,7 +16,6 @@ interface Answer {
 
 const PASSWORD = 'correct horse battery staple';
 
-
 describe.each(testDatabases)('two processes of the demo on one database, %s', (kind) => {
   let database: TestDatabase;
   const processes: DemoProcess[] = [];
