@@ -86,7 +86,7 @@ export class TypeOrmImportSource extends MfaImportSource {
     return raw(escapePath(this.dataSource, path));
   }
 
-  /** Qualified, because SQLite takes an unknown name in double quotes for a text. */
+  /** Qualified, because SQLite, as many builds of it are set, takes an unknown name in double quotes for a text. */
   private column(name: string): Sql {
     return raw(`s.${this.dataSource.driver.escape(name)}`);
   }
