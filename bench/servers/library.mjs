@@ -1,0 +1,70 @@
+/** The library in an application, with the commands that prepare and watch it. */
+import { setImmediate } from 'node:timers/promises';
+import { DataSource } from 'typeorm';
+import { MfaChallengeService, MfaCleanupService } from 'nestjs-mfa';
+import { addBackupUsers, addUsers, fillUsage } from './library-users.mjs';
+import { createLibraryApp } from './library-app.mjs';
+import { recordPlans } from './library-recording.mjs';
+import { count, countStatements, listenToStatements } from './query-log.mjs';
+import { watchEventLoop } from './event-loop.mjs';
+
+export async function start(config) {
+  const app = await createLibraryApp(config);
+  const { port } = app.getHttpServer().address();
+  return { port, commands: commandsOf(app, port) };
+}
+
+function commandsOf(app, port) {
+  const dataSource = app.get(DataSource);
+  const challenges = app.get(MfaChallengeService);
+  return {
+    addUsers: (input) => addUsers(app, input),
+    addBackupUsers: (input) => addBackupUsers(app, input),
+    fillUsage: (input) => fillUsage(app, input),
+    recordPlans: (input) => recordPlans(port, challenges, input),
+    /** mfa_tokens of these users, in their order. */
+    async issue(userIds) {
+      const tokens = [];
+      for (let start = 0; start < userIds.length; start += 20) {
+        const some = await Promise.all(userIds.slice(start, start + 20).map((id) => challenges.issue(id)));
+        if (some.some(({ mfaRequired }) => !mfaRequired)) throw new Error('a user of the benchmark is not enrolled');
+        tokens.push(...some.map(({ mfa_token }) => mfa_token));
+      }
+      return tokens;
+    },
+    countStatements() {
+      countStatements();
+      // Other drivers do not go through `pg`; TypeORM tells of theirs.
+      if (dataSource.options.type !== 'postgres') dataSource.setOptions({ logger: queryLogger(count), logging: true });
+    },
+    purge: () => purge(app),
+    close: () => app.close(),
+  };
+}
+
+const silent = () => {};
+const queryLogger = (logQuery) => ({
+  logQuery,
+  logQueryError: silent,
+  logQuerySlow: silent,
+  logSchemaBuild: silent,
+  logMigration: silent,
+  log: silent,
+});
+
+/** Runs the cleanup; answers what it removed, how long it and its longest statement took, and the longest stall. */
+async function purge(app) {
+  let longestMs = 0;
+  listenToStatements(({ text, answer }) => {
+    const startedAt = performance.now();
+    const ended = () => (longestMs = Math.max(longestMs, performance.now() - startedAt));
+    if (/^\s*(with|delete)/i.test(text)) answer?.then?.(ended, ended);
+  });
+  const stall = watchEventLoop();
+  const startedAt = performance.now();
+  const removed = await app.get(MfaCleanupService).purge();
+  const seconds = (performance.now() - startedAt) / 1_000;
+  await setImmediate();
+  listenToStatements(null);
+  return { removed, seconds, longestStatementMs: longestMs, longestStallMs: stall.end() };
+}

@@ -1,0 +1,63 @@
+/**
+ * From two recordings of one request (two users, two times) a plan by which a bare server sends the same statements
+ * for any user at any time. So it follows the library, whatever statements that has.
+ */
+import { randomUUID } from 'node:crypto';
+import { authenticatorIdOf } from './user-ids.mjs';
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** `first` and `second`: `{ statements: [{ text, values, rowCount }], context: { userId, tokenId, step, nowMs } }`. */
+export function planOf(first, second) {
+  const texts = ({ statements }) => statements.map(({ text }) => text).join('\n');
+  if (texts(first) !== texts(second)) throw new Error('two verifications sent different statements: no plan');
+  return first.statements.map(({ text, values, rowCount }, index) => ({
+    text,
+    rowCount,
+    parameters: values.map((value, position) =>
+      parameterOf(
+        { value, at: first.context },
+        { value: second.statements[index].values[position], at: second.context },
+      ),
+    ),
+  }));
+}
+
+function parameterOf(one, other) {
+  const shape = shapeOf(one);
+  if (JSON.stringify(shape) === JSON.stringify(shapeOf(other))) return shape;
+  if (one.value === other.value) return { constant: one.value };
+  if (UUID.test(one.value) && UUID.test(other.value)) return { random: true };
+  throw new Error(`a parameter of the library cannot be followed: ${JSON.stringify([one.value, other.value])}`);
+}
+
+/** The value with everything of the request replaced by its name. */
+function shapeOf({ value, at }) {
+  if (typeof value === 'number' && value > 1e12) return { sinceNow: value - at.nowMs };
+  if (Array.isArray(value)) return { list: value.map((each) => shapeOf({ value: each, at })) };
+  if (typeof value !== 'string') return { constant: value };
+  const text = [
+    [at.userId, '{userId}'],
+    [authenticatorIdOf(at.userId), '{authenticatorId}'],
+    [at.tokenId, '{tokenId}'],
+    [`:${at.step}`, ':{step}'],
+  ].reduce((rest, [part, name]) => rest.replaceAll(part, name), value);
+  return text === value ? { constant: value } : { template: text };
+}
+
+/** The values of one request. */
+export function bindParameters(parameters, request) {
+  return parameters.map((parameter) => bind(parameter, request));
+}
+
+function bind({ constant, sinceNow, list, template, random }, request) {
+  if (sinceNow !== undefined) return request.nowMs + sinceNow;
+  if (list) return list.map((each) => bind(each, request));
+  if (random) return randomUUID();
+  if (template === undefined) return constant;
+  return template
+    .replace('{userId}', request.userId)
+    .replace('{authenticatorId}', () => authenticatorIdOf(request.userId))
+    .replace('{tokenId}', request.tokenId)
+    .replace('{step}', request.step);
+}
