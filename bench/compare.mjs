@@ -2,7 +2,6 @@
  * The comparison: verification over HTTP by nestjs-mfa, the floor, and others, interleaved in one run on one private
  * PostgreSQL. `npm start -- --help` tells the options.
  */
-import { availableParallelism } from 'node:os';
 import { openCluster } from './cluster/postgres-cluster.mjs';
 import { measureElsewhere } from './elsewhere.mjs';
 import { installLibrary } from './library.mjs';
@@ -11,12 +10,14 @@ import { readOptions } from './options.mjs';
 import { Progress } from './output/progress.mjs';
 import { summarise } from './output/results.mjs';
 import { writeChart } from './output/chart.mjs';
+import { machineOf } from './output/machine.mjs';
 import { printTables } from './output/terminal.mjs';
 import { writeJson } from './output/json-file.mjs';
 import { whenInterrupted } from './interruption.mjs';
 import { stopServers } from './servers/server-process.mjs';
-import { SCENARIOS, VARIANTS } from './variants/index.mjs';
+import { VARIANTS } from './variants/index.mjs';
 import { prepareLibrary } from './variants/library.mjs';
+import { SCENARIOS } from './variants/names.mjs';
 
 const SECRET = Buffer.from('12345678901234567890');
 const BASE32 = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
@@ -48,7 +49,7 @@ try {
     ? await measureElsewhere({ ...options, secret: SECRET, meter, progress })
     : [];
   progress.end();
-  const results = summarise({ options, machine: machine(), statements, rows, problems, elsewhere });
+  const results = summarise({ options, machine: machineOf(cluster), statements, rows, problems, elsewhere });
   printTables(results);
   writeJson(options.json, results);
   writeChart(options.svg, results);
@@ -126,15 +127,4 @@ async function runRounds(meter, variants, cases) {
     progress.say(`round ${round + 1} of ${options.rounds} is done`);
   }
   return rows;
-}
-
-/** As much of the machine as the numbers need. */
-function machine() {
-  const node = process.versions.node.split('.')[0];
-  return {
-    cores: availableParallelism(),
-    node: process.versions.node,
-    postgres: cluster.version,
-    name: `${availableParallelism()} shared cores, PostgreSQL ${cluster.version.split('.')[0]}, Node ${node}`,
-  };
 }

@@ -1,6 +1,6 @@
 /** One burst with everything that is measured around it. */
 import { burst } from './load/burst.mjs';
-import { SCENARIOS } from './variants/index.mjs';
+import { SCENARIOS } from './variants/names.mjs';
 
 /** More tickets than the last burst of its kind used, so that a burst hardly ever ends early. */
 const MARGIN = 1.4;

@@ -2,14 +2,14 @@
 import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { VARIANTS } from './variants/index.mjs';
+import { LABELS } from './variants/names.mjs';
 
 const HELP = `npm start -- [options]
   --rounds N          interleaved rounds                        (5)
   --seconds S         length of one burst                       (1.5)
   --in-flight LIST    requests in flight for right TOTP codes   (1,8,32)
   --users N           enrolled users of each variant            (20000)
-  --only LIST         of ${VARIANTS.map(({ name }) => name).join(', ')}
+  --only LIST         of ${Object.keys(LABELS).join(', ')}
   --quick             2 rounds of 0.5 s, 4000 users, at 8 and 32; writes results/quick.*
   --database-url URL  a running PostgreSQL (superuser) instead of a private one
   --mariadb-url URL   (mysql://root@127.0.0.1:3306)
@@ -59,8 +59,8 @@ function numberOf(text) {
 }
 
 function namesOf(list) {
-  const names = list?.split(',') ?? VARIANTS.map(({ name }) => name);
-  const unknown = names.filter((name) => !VARIANTS.some((variant) => variant.name === name));
+  const names = list?.split(',') ?? Object.keys(LABELS);
+  const unknown = names.filter((name) => !(name in LABELS));
   if (unknown.length > 0) throw new Error(`--only: there is no ${unknown.join(', ')}\n${HELP}`);
   return names;
 }

@@ -38,6 +38,7 @@ async function privateCluster() {
     return await describe(`postgres://postgres@127.0.0.1:${port}/postgres`, {
       stop,
       processorMs: () => clusterProcessorMs(postmaster.pid),
+      takeLog: () => log.splice(0).join(''),
     });
   } catch (error) {
     await stop();
@@ -63,14 +64,17 @@ async function givenCluster(url) {
   return cluster;
 }
 
-async function describe(url, { stop, processorMs }) {
+async function describe(url, { stop, processorMs, takeLog = () => '' }) {
   await untilReady(url);
   const [{ server_version: version }] = await administer(url, 'SHOW server_version');
   const urlOf = (name) => Object.assign(new URL(url), { pathname: `/${name}` }).href;
   return {
     version: version.split(' ')[0],
     stop,
+    /** Milliseconds of processor time so far; `null` where it cannot be known. */
     processorMs,
+    /** What the server logged since the last call. */
+    takeLog,
     /** Answers the URL of a new database, a copy of `template` where given (nobody may be connected to that). */
     async createDatabase(name, template) {
       await administer(url, `CREATE DATABASE ${name}${template ? ` TEMPLATE ${template}` : ''}`);

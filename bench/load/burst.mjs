@@ -3,10 +3,10 @@ import { Connection } from './connection.mjs';
 import { percentile } from './statistics.mjs';
 
 /**
- * Sends `tickets` (each once) with `inFlight` connections until `seconds` have passed or none is left. An answer whose
- * status is not `expected` ends the run: a fast refusal is no result.
+ * Sends `tickets` (each once) with `inFlight` connections until `seconds` have passed, `until()` says so, or none is left.
+ * An answer whose status is not `expected` ends the run: a fast refusal is no result.
  */
-export async function burst({ port, tickets, inFlight, seconds, expected }) {
+export async function burst({ port, tickets, inFlight, seconds, expected, until = () => false }) {
   const connections = await Promise.all(Array.from({ length: inFlight }, () => Connection.open(port)));
   const latencies = [];
   const startedAt = performance.now();
@@ -15,7 +15,7 @@ export async function burst({ port, tickets, inFlight, seconds, expected }) {
   const worker = async (connection) => {
     while (next < tickets.length) {
       const sentAt = performance.now();
-      if (sentAt >= endsAt) return;
+      if (sentAt >= endsAt || until()) return;
       const { status, body } = await connection.send(tickets[next++]);
       latencies.push(performance.now() - sentAt);
       if (status !== expected) throw new Error(`expected ${expected}, was answered ${status}: ${body.slice(0, 300)}`);

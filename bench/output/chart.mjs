@@ -1,7 +1,7 @@
 /** The bar chart of the README, as plain SVG that reads on light and dark pages. */
 import { writeFileSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { VARIANTS } from '../variants/index.mjs';
+import { LABELS } from '../variants/names.mjs';
 
 const WIDTH = 760;
 const LABEL = 290;
@@ -42,12 +42,11 @@ export function chart({ results, machine, date, run }) {
 }
 
 function barOf({ variant, throughput: { median, min, max } }, y, scale) {
-  const { label } = VARIANTS.find(({ name }) => name === variant);
   const own = ['fastify', 'express'].includes(variant) ? 'own' : 'bar';
   const middle = y + BAR / 2;
   const x = (value) => (LABEL + scale(value)).toFixed(1);
   return [
-    `<text x="${LABEL - 10}" y="${middle + 5}" text-anchor="end">${label}</text>`,
+    `<text x="${LABEL - 10}" y="${middle + 5}" text-anchor="end">${LABELS[variant]}</text>`,
     `<rect class="${own}" x="${LABEL}" y="${y}" width="${scale(median).toFixed(1)}" height="${BAR}" rx="3"/>`,
     `<path class="line" d="M${x(min)} ${middle}H${x(max)}M${x(min)} ${middle - 5}v10M${x(max)} ${middle - 5}v10" fill="none"/>`,
     `<text x="${Number(x(max)) + 8}" y="${middle + 5}">${Math.round(median)}</text>`,

@@ -1,6 +1,6 @@
 /** From the bursts of all rounds to medians, spreads and ratios. */
 import { median, rounded, summary } from '../load/statistics.mjs';
-import { SCENARIOS, VARIANTS } from '../variants/index.mjs';
+import { LABELS, SCENARIOS } from '../variants/names.mjs';
 
 const MEASURES = ['throughput', 'p50', 'p99', 'serverCpuMs', 'databaseCpuMs', 'rssMiB'];
 
@@ -26,9 +26,7 @@ const sameKind = (a, b) => a.variant === b.variant && a.scenario === b.scenario 
 
 function groups(rows) {
   const order = (row) =>
-    Object.keys(SCENARIOS).indexOf(row.scenario) * 1e6 +
-    row.inFlight * 100 +
-    VARIANTS.findIndex(({ name }) => name === row.variant);
+    Object.keys(SCENARIOS).indexOf(row.scenario) * 1e6 + row.inFlight * 100 + Object.keys(LABELS).indexOf(row.variant);
   const heads = rows.filter((row, index) => rows.findIndex((other) => sameKind(row, other)) === index);
   return heads.sort((a, b) => order(a) - order(b)).map((head) => rows.filter((row) => sameKind(row, head)));
 }

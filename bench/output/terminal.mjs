@@ -1,5 +1,5 @@
 /** The results as tables on the terminal. */
-import { SCENARIOS, VARIANTS } from '../variants/index.mjs';
+import { LABELS, SCENARIOS } from '../variants/names.mjs';
 
 /** Prints one table a scenario and number in flight, then what else was measured. */
 export function printTables({ results, statements, elsewhere, problems, machine, run, date }) {
@@ -25,7 +25,7 @@ function cellsOf(row, statements) {
   const { variant, scenario } = row;
   const counted = statements[variant]?.[scenario];
   return {
-    variant: VARIANTS.find(({ name }) => name === variant).label,
+    variant: LABELS[variant],
     'requests/s': spread(row.throughput),
     '× floor': row.ofFloor ?? '',
     '× same': row.ofSame ?? '',

@@ -2,6 +2,7 @@
  * The process of one measured server: starts the module that it is told, and answers the commands of the parent.
  * A module exports `start(config)`, which answers `{ port, commands? }`.
  */
+import { startProfile, stopProfile } from './profiler.mjs';
 import { countStatements, statementCounts } from './query-log.mjs';
 
 let commands = {
@@ -17,6 +18,8 @@ let commands = {
   },
   countStatements,
   statementCounts,
+  startProfile,
+  stopProfile,
 };
 
 async function obey({ id, command, input }) {

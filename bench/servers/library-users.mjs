@@ -1,17 +1,10 @@
 /** Users of the library, made by its own services, and many more cloned from such a one. */
-import { createHmac } from 'node:crypto';
 import { DataSource } from 'typeorm';
-import {
-  MfaAccountEntity,
-  MfaAuthenticatorEntity,
-  MfaEnrollmentService,
-  MfaUsageEntity,
-  TotpService,
-} from 'nestjs-mfa';
+import { MfaAccountEntity, MfaAuthenticatorEntity, MfaEnrollmentService, TotpService } from 'nestjs-mfa';
 import { codeOf, currentStep } from './totp.mjs';
 import { authenticatorIdOf, userIdOf } from './user-ids.mjs';
 
-const SAMPLE = 'bench-sample';
+export const SAMPLE = 'bench-sample';
 const CHUNK = 500;
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
@@ -79,28 +72,7 @@ export async function addBackupUsers(app, { count }) {
   return users;
 }
 
-/** So many spent items that expired in the last hour, and one that did not. */
-export async function fillUsage(app, { count }) {
-  const dataSource = app.get(DataSource);
-  const now = Date.now();
-  const row = (n, expiresAt) => ({
-    userId: userIdOf(n % 100_000),
-    kind: 'totp',
-    item: `${createHmac('md5', 'item').update(String(n)).digest('hex')}:${n}`,
-    spentAt: expiresAt - 700_000,
-    expiresAt,
-  });
-  for (let start = 0; start < count; start += CHUNK) {
-    const size = Math.min(CHUNK, count - start);
-    const rows = Array.from({ length: size }, (_, index) =>
-      row(start + index, now - 1 - ((start + index) % 3_600_000)),
-    );
-    await insert(dataSource, MfaUsageEntity, rows);
-  }
-  await insert(dataSource, MfaUsageEntity, [row(count, now + 3_600_000)]);
-}
-
-function toBase32(bytes) {
+export function toBase32(bytes) {
   const bits = Array.from(bytes, (byte) => byte.toString(2).padStart(8, '0')).join('');
   return bits
     .match(/.{5}/g)

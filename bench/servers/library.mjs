@@ -1,8 +1,9 @@
 /** The library in an application, with the commands that prepare and watch it. */
 import { setImmediate } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
-import { MfaChallengeService, MfaCleanupService } from 'nestjs-mfa';
-import { addBackupUsers, addUsers, fillUsage } from './library-users.mjs';
+import { MfaChallengeService, MfaCleanupService, MfaEnrollmentService } from 'nestjs-mfa';
+import { addCrowd, countUsage, fillUsage, tableSizes } from './library-crowd.mjs';
+import { addBackupUsers, addUsers } from './library-users.mjs';
 import { createLibraryApp } from './library-app.mjs';
 import { recordPlans } from './library-recording.mjs';
 import { count, countStatements, listenToStatements } from './query-log.mjs';
@@ -20,7 +21,10 @@ function commandsOf(app, port) {
   return {
     addUsers: (input) => addUsers(app, input),
     addBackupUsers: (input) => addBackupUsers(app, input),
+    addCrowd: (input) => addCrowd(app, input),
+    tableSizes: () => tableSizes(app),
     fillUsage: (input) => fillUsage(app, input),
+    countUsage: () => countUsage(app),
     recordPlans: (input) => recordPlans(port, challenges, input),
     /** mfa_tokens of these users, in their order. */
     async issue(userIds) {
@@ -38,6 +42,7 @@ function commandsOf(app, port) {
       if (dataSource.options.type !== 'postgres') dataSource.setOptions({ logger: queryLogger(count), logging: true });
     },
     purge: () => purge(app),
+    timeSetups: (input) => timeSetups(app, input),
     close: () => app.close(),
   };
 }
@@ -67,4 +72,15 @@ async function purge(app) {
   await setImmediate();
   listenToStatements(null);
   return { removed, seconds, longestStatementMs: longestMs, longestStallMs: stall.end() };
+}
+
+/** Milliseconds of processor time of one setup, with both QR codes. */
+async function timeSetups(app, { from, count }) {
+  const enrollment = app.get(MfaEnrollmentService);
+  const before = process.cpuUsage();
+  for (let n = from; n < from + count; n++) {
+    await enrollment.setup({ userId: `setup-${n}`, accountName: `somebody.${n}@example.test` }, {});
+  }
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1_000 / count;
 }
