@@ -38,6 +38,7 @@ try {
   progress.say('starting PostgreSQL');
   cluster = await openCluster(options.databaseUrl);
   const { variants, problems } = await openVariants();
+  await cluster.settle();
   const meter = new Meter(cluster);
   const cases = casesOf();
   progress.total = cases.length * variants.length * options.rounds;

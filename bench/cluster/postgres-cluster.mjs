@@ -67,6 +67,7 @@ async function givenCluster(url) {
 async function describe(url, { stop, processorMs, takeLog = () => '' }) {
   await untilReady(url);
   const [{ server_version: version }] = await administer(url, 'SHOW server_version');
+  const urls = [];
   const urlOf = (name) => Object.assign(new URL(url), { pathname: `/${name}` }).href;
   return {
     version: version.split(' ')[0],
@@ -78,7 +79,13 @@ async function describe(url, { stop, processorMs, takeLog = () => '' }) {
     /** Answers the URL of a new database, a copy of `template` where given (nobody may be connected to that). */
     async createDatabase(name, template) {
       await administer(url, `CREATE DATABASE ${name}${template ? ` TEMPLATE ${template}` : ''}`);
+      urls.push(urlOf(name));
       return urlOf(name);
+    },
+    /** Statistics for the planner and an empty write-ahead log: what a database that runs for long has anyway. */
+    async settle() {
+      for (const each of urls) await administer(each, 'VACUUM ANALYZE');
+      await administer(url, 'CHECKPOINT');
     },
   };
 }

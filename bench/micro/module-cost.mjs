@@ -10,29 +10,31 @@ export async function measureModuleCost({ cluster, key, rounds, seconds }) {
   const databaseUrl = await cluster.createDatabase('module_cost');
   // Makes the tables.
   await (await startServer('library', { adapter: 'fastify', databaseUrl, poolSize: 10, key })).stop();
-  const open = (withModule) => startServer('ping', { databaseUrl, key, withModule });
+  const open = (flavour) => startServer('ping', { databaseUrl, key, flavour });
   const starts = await compareStarts(open, rounds * STARTS);
-  const routes = await compareRoutes([await open(false), await open(true)], rounds, seconds);
+  const routes = await compareRoutes([await open('plain'), await open('module')], rounds, seconds);
   return { ...starts, ...routes };
 }
 
 async function compareStarts(open, rounds) {
-  const starts = { false: [], true: [] };
+  const starts = { plain: [], peers: [], module: [] };
   for (let round = 0; round < rounds; round++) {
-    for (const withModule of [false, true]) {
-      const server = await open(withModule);
-      starts[withModule].push(await server.ask('started'));
+    for (const flavour of Object.keys(starts)) {
+      const server = await open(flavour);
+      starts[flavour].push(await server.ask('started'));
       await server.stop();
     }
   }
-  const added = (measure) =>
-    rounded(median(starts.true.map((each, index) => each[measure] - starts.false[index][measure])));
-  const plain = (measure) => rounded(median(starts.false.map((each) => each[measure])));
+  const added = (measure, base) =>
+    rounded(median(starts.module.map((each, index) => each[measure] - starts[base][index][measure])));
+  const plain = (measure) => rounded(median(starts.plain.map((each) => each[measure])));
   return {
     startMs: plain('startMs'),
-    addedStartMs: added('startMs'),
+    addedStartMs: added('startMs', 'plain'),
+    addedStartWithPeersMs: added('startMs', 'peers'),
     rssMiB: plain('rssMiB'),
-    addedRssMiB: added('rssMiB'),
+    addedRssMiB: added('rssMiB', 'plain'),
+    addedRssWithPeersMiB: added('rssMiB', 'peers'),
   };
 }
 

@@ -10,10 +10,10 @@ const STYLE = `
   text { font: 13px system-ui, sans-serif; fill: #1f2328 }
   .title { font-size: 16px; font-weight: 600 }
   .note { font-size: 12px; fill: #59636e }
-  .bar { fill: #8c959f } .own { fill: #0969da } .line { stroke: #59636e; stroke-width: 1.5 }
+  .bar { fill: #8c959f } .own { fill: #0969da } .line { stroke: #1f2328; stroke-width: 1.5; opacity: 0.7 }
   @media (prefers-color-scheme: dark) {
     text { fill: #f0f6fc } .note { fill: #9198a1 }
-    .bar { fill: #656c76 } .own { fill: #4493f8 } .line { stroke: #9198a1 }
+    .bar { fill: #656c76 } .own { fill: #4493f8 } .line { stroke: #f0f6fc }
   }`;
 
 export function writeChart(path, results) {

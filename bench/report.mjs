@@ -1,0 +1,40 @@
+/**
+ * The numbers of the pages, from `bench/results`: never typed by hand.
+ *
+ *   node bench/report.mjs           prints the targets and what was measured
+ *   node bench/report.mjs --write   writes the tables of docs/performance.md and the caption in the README
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { sections } from './output/markdown.mjs';
+import { targets } from './output/targets.mjs';
+import { printTable } from './output/terminal.mjs';
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+
+export const PAGES = ['../docs/performance.md', '../README.md'].map(here);
+
+/** What was measured last, as far as it was. */
+export function readResults() {
+  const [comparison, scale, micro] = ['latest', 'scale', 'micro'].map((name) => {
+    const path = here(`results/${name}.json`);
+    return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined;
+  });
+  return { comparison, scale, micro };
+}
+
+/** The page with the numbers of `results`. */
+export function rendered(page, results) {
+  return Object.entries(sections(results)).reduce((text, [name, content]) => {
+    const place = new RegExp(`(<!-- ${name} -->).*?(<!-- /${name} -->)`, 's');
+    return text.replace(place, (_, open, close) => `${open}\n\n${content}\n\n${close}`);
+  }, page);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const results = readResults();
+  if (process.argv.includes('--write')) {
+    for (const path of PAGES) writeFileSync(path, rendered(readFileSync(path, 'utf8'), results));
+  }
+  printTable(targets(results).map(({ met, ...row }) => ({ ...row, met: met ? 'yes' : 'NO' })));
+}
