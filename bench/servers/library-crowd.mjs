@@ -57,7 +57,7 @@ export async function fillUsage(app, { count }) {
   const fill = (series, expiresAt) =>
     dataSource.query(
       `INSERT INTO mfa_usage (user_id, kind, item, spent_at, expires_at)
-       SELECT ${text('(n * 7919) % 999983')}, 'totp', ${text('n + 100000000')}, ${now - 7_000_000}, ${expiresAt}
+       SELECT ${text('((n % 100000) * 7919) % 999983')}, 'totp', ${text('n + 100000000')}, ${now - 7_000_000}, ${expiresAt}
        FROM (${series}) numbers`,
     );
   await fill(SERIES[type](count), `${now - 1} - (n % 3600000)`);

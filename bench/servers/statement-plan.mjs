@@ -6,6 +6,8 @@ import { randomUUID } from 'node:crypto';
 import { authenticatorIdOf } from './user-ids.mjs';
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** A time within a text, such as JSON. */
+const EPOCH_MS = /\b1\d{12}\b/g;
 
 /** `first` and `second`: `{ statements: [{ text, values, rowCount }], context: { userId, tokenId, step, nowMs } }`. */
 export function planOf(first, second) {
@@ -24,25 +26,31 @@ export function planOf(first, second) {
 }
 
 function parameterOf(one, other) {
-  const shape = shapeOf(one);
-  if (JSON.stringify(shape) === JSON.stringify(shapeOf(other))) return shape;
-  if (one.value === other.value) return { constant: one.value };
+  if (Array.isArray(one.value)) {
+    const each = (value, index) => parameterOf({ ...one, value }, { ...other, value: other.value[index] });
+    return { list: one.value.map(each) };
+  }
+  // What looks like a time may be a constant of the user, as the epoch is.
+  for (const timed of [true, false]) {
+    const shape = shapeOf(one, timed);
+    if (JSON.stringify(shape) === JSON.stringify(shapeOf(other, timed))) return shape;
+  }
   if (UUID.test(one.value) && UUID.test(other.value)) return { random: true };
   throw new Error(`a parameter of the library cannot be followed: ${JSON.stringify([one.value, other.value])}`);
 }
 
 /** The value with everything of the request replaced by its name. */
-function shapeOf({ value, at }) {
-  if (typeof value === 'number' && value > 1e12) return { sinceNow: value - at.nowMs };
-  if (Array.isArray(value)) return { list: value.map((each) => shapeOf({ value: each, at })) };
+function shapeOf({ value, at }, timed) {
+  if (timed && typeof value === 'number' && value > 1e12) return { sinceNow: value - at.nowMs };
   if (typeof value !== 'string') return { constant: value };
-  const text = [
+  const named = [
     [at.userId, '{userId}'],
     [authenticatorIdOf(at.userId), '{authenticatorId}'],
     [at.tokenId, '{tokenId}'],
     [`:${at.step}`, ':{step}'],
   ].reduce((rest, [part, name]) => rest.replaceAll(part, name), value);
-  return text === value ? { constant: value } : { template: text };
+  const template = timed ? named.replaceAll(EPOCH_MS, (time) => `{now ${time - at.nowMs}}`) : named;
+  return template === value ? { constant: value } : { template };
 }
 
 /** The values of one request. */
@@ -56,8 +64,9 @@ function bind({ constant, sinceNow, list, template, random }, request) {
   if (random) return randomUUID();
   if (template === undefined) return constant;
   return template
-    .replace('{userId}', request.userId)
-    .replace('{authenticatorId}', () => authenticatorIdOf(request.userId))
-    .replace('{tokenId}', request.tokenId)
-    .replace('{step}', request.step);
+    .replaceAll('{userId}', request.userId)
+    .replaceAll('{authenticatorId}', () => authenticatorIdOf(request.userId))
+    .replaceAll('{tokenId}', request.tokenId)
+    .replaceAll('{step}', request.step)
+    .replaceAll(/\{now (-?\d+)\}/g, (_, offset) => request.nowMs + Number(offset));
 }
