@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import mysql from 'mysql2/promise';
+import { removeInTheEnd } from './interruption.mjs';
 import { libraryElsewhere } from './variants/library.mjs';
 
 const IN_FLIGHT = 8;
@@ -56,7 +57,7 @@ export async function openMariadb({ mariadbUrl }) {
     const [[{ version }]] = await administer('SELECT version() AS version');
     const url = Object.assign(new URL(mariadbUrl), { pathname: `/${name}` }).href;
     const label = `nestjs-mfa on MariaDB ${version.split('-')[0]}, Fastify`;
-    return { label, url, drop: () => administer(`DROP DATABASE IF EXISTS ${name}`) };
+    return { label, url, drop: removeInTheEnd(() => administer(`DROP DATABASE IF EXISTS ${name}`)) };
   } catch (error) {
     return { label: 'nestjs-mfa on MariaDB', skipped: `it does not answer (${error.code ?? error.message})` };
   }
@@ -65,6 +66,6 @@ export async function openMariadb({ mariadbUrl }) {
 /** A new file, with a write-ahead log. */
 export function openSqlite() {
   const folder = mkdtempSync(join(tmpdir(), 'nestjs-mfa-bench-sqlite-'));
-  const drop = () => rmSync(folder, { recursive: true, force: true });
+  const drop = removeInTheEnd(() => rmSync(folder, { recursive: true, force: true }));
   return { label: 'nestjs-mfa on SQLite, Fastify', url: `sqlite:${join(folder, 'bench.sqlite')}`, drop };
 }

@@ -4,7 +4,7 @@ import { getRequest } from '../load/connection.mjs';
 import { median, rounded } from '../load/statistics.mjs';
 import { startServer } from '../servers/server-process.mjs';
 
-const STARTS = 3;
+const STARTS = 2;
 
 export async function measureModuleCost({ cluster, key, rounds, seconds }) {
   const databaseUrl = await cluster.createDatabase('module_cost');
