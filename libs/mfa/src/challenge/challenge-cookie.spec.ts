@@ -1,0 +1,111 @@
+import { ApplicationConfig } from '@nestjs/core';
+import { describe, expect, it } from 'vitest';
+import { inMemoryMfa } from '../../../../test/support/in-memory-mfa.js';
+import type { MfaChallengeOptions } from '../options/mfa-options.js';
+import { ChallengeCookie } from './challenge-cookie.js';
+
+function cookieOf(challenge: MfaChallengeOptions = {}, globalPrefix = ''): ChallengeCookie {
+  const application = new ApplicationConfig();
+  application.setGlobalPrefix(globalPrefix);
+  return new ChallengeCookie(application, 'mfa/verify', inMemoryMfa({ challenge }).options);
+}
+
+/** As Express and Node have it: a header is replaced. */
+class NodeResponse {
+  constructor(readonly headers: Record<string, number | string | string[]> = {}) {}
+  getHeader(name: string) {
+    return this.headers[name];
+  }
+  setHeader(name: string, value: string | string[]) {
+    this.headers[name] = value;
+  }
+}
+
+/** As Fastify has it: cookies are appended, and there is no `setHeader`. */
+class Reply {
+  readonly headers: [string, string][] = [];
+  getHeader() {
+    return undefined;
+  }
+  header(name: string, value: string) {
+    this.headers.push([name, value]);
+  }
+}
+
+const COOKIE = 'mfa_token=abc; Max-Age=300; Path=/mfa/verify; HttpOnly; SameSite=Lax; Secure';
+
+function written(challenge?: MfaChallengeOptions, globalPrefix?: string): unknown {
+  const response = new NodeResponse();
+  cookieOf(challenge, globalPrefix).set(response, 'abc');
+  return response.headers['Set-Cookie'];
+}
+
+describe('ChallengeCookie', () => {
+  it('is for scripts, other sites and other routes out of reach, and ends with the token', () => {
+    expect(written()).toEqual([COOKIE]);
+  });
+
+  it.each<[MfaChallengeOptions, string]>([
+    [{ cookieName: 'second' }, COOKIE.replace('mfa_token', 'second')],
+    [{ lifetimeSeconds: 60 }, COOKIE.replace('300', '60')],
+    [{ cookieSecure: false }, COOKIE.replace('; Secure', '')],
+    [{ cookiePath: '/auth' }, COOKIE.replace('/mfa/verify', '/auth')],
+  ])('heeds the options %j', (challenge, cookie) => {
+    expect(written(challenge)).toEqual([cookie]);
+  });
+
+  it.each(['api', '/api', 'api/', '/api/'])('stands below the global prefix %j', (prefix) => {
+    expect(written({}, prefix)).toEqual([COOKIE.replace('/mfa', '/api/mfa')]);
+  });
+
+  it('is cleared by an empty one that has ended', () => {
+    const response = new NodeResponse();
+    cookieOf().clear(response);
+    expect(response.headers['Set-Cookie']).toEqual([COOKIE.replace('abc', '').replace('300', '0')]);
+  });
+
+  it.each([
+    ['one', 'own=1', ['own=1', COOKIE]],
+    ['several', ['own=1', 'two=2'], ['own=1', 'two=2', COOKIE]],
+  ])('keeps the cookies that the host has set: %s', (_, before, after) => {
+    const response = new NodeResponse({ 'Set-Cookie': before });
+    cookieOf().set(response, 'abc');
+    expect(response.headers['Set-Cookie']).toEqual(after);
+  });
+
+  it('S21 forbids the answer that carries it to be stored', () => {
+    const response = new NodeResponse();
+    cookieOf().set(response, 'abc');
+    expect(response.headers['Cache-Control']).toBe('no-store');
+  });
+
+  it('S21 does the same over Fastify', () => {
+    const reply = new Reply();
+    cookieOf().set(reply, 'abc');
+    expect(reply.headers).toEqual([
+      ['Cache-Control', 'no-store'],
+      ['Set-Cookie', COOKIE],
+    ]);
+  });
+
+  it('leaves alone what can set no headers', () => {
+    expect(() => cookieOf().set({ getHeader: () => undefined }, 'abc')).not.toThrow();
+  });
+
+  it.each([
+    ['mfa_token=abc', 'abc'],
+    ['first=1; mfa_token=abc; last=2', 'abc'],
+    ['first=1;mfa_token=abc', 'abc'],
+    ['mfa_token=a=b', 'a=b'],
+    ['mfa_token=abc ; last=2', 'abc'],
+    ['mfa_token=', null],
+    ['not_mfa_token=abc', null],
+    ['mfa_tokens=abc', null],
+    ['first=mfa_token=abc', null],
+    ['', null],
+    [undefined, null],
+    [['mfa_token=abc'], null],
+  ])('reads the header %j as %j', (header, token) => {
+    expect(cookieOf().read(header)).toBe(token);
+  });
+});

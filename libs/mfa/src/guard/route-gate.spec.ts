@@ -1,0 +1,257 @@
+import { Logger, UnauthorizedException, type ExecutionContext } from '@nestjs/common';
+import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { inMemoryMfa, type InMemoryMfa } from '../../../../test/support/in-memory-mfa.js';
+import { MfaError } from '../domain/mfa-error.js';
+import { challengeOf, hasCheckedChallenge } from './current-challenge.js';
+import type { MfaRoute } from './mfa-route.js';
+import { RouteGate } from './route-gate.js';
+import { TokenExtractor } from './token-extractor.js';
+
+const CHALLENGE: MfaRoute = { kind: 'challenge' };
+const VERIFICATION: MfaRoute = { kind: 'verification' };
+const PRINCIPAL: MfaRoute = { kind: 'principal' };
+const SECOND_FACTOR: MfaRoute = { kind: 'second-factor' };
+
+let mfa: InMemoryMfa;
+let gate: RouteGate;
+const setHeader = vi.fn<(response: unknown, name: string, value: string) => void>();
+const response = { of: 'this request' };
+
+beforeEach(() => {
+  mfa = inMemoryMfa();
+  gate = gateOf({ httpAdapter: { setHeader } });
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  setHeader.mockReset();
+});
+
+function gateOf(adapterHost: object): RouteGate {
+  const { hostAccess, challenges, tokens, cookie, options, clock } = mfa;
+  return new RouteGate(
+    hostAccess,
+    challenges,
+    tokens,
+    new TokenExtractor(cookie, options),
+    clock,
+    adapterHost as never,
+  );
+}
+
+function contextOf(request: object = {}, type = 'http'): ExecutionContext {
+  const context = new ExecutionContextHost([request, response]);
+  context.setType(type);
+  return context;
+}
+
+/** Makes the host know a session of Ann. */
+function signIn(session: object = {}): void {
+  mfa.host.principal = () => ({ userId: 'ann', accountName: 'ann@example.org', ...session });
+}
+
+const admit = (route: MfaRoute, context = contextOf()) => gate.admit(context, route);
+const headersWritten = () => Object.fromEntries(setHeader.mock.calls.map(([, name, value]) => [name, value]));
+
+describe('an open route', () => {
+  it('admits without asking anybody', async () => {
+    const principal = vi.spyOn(mfa.host, 'principal');
+    await expect(admit({ kind: 'open' })).resolves.toBe(true);
+    expect(principal).not.toHaveBeenCalled();
+  });
+});
+
+describe.each([PRINCIPAL, SECOND_FACTOR])('S45 a route that demands $kind', (route) => {
+  it('refuses where nobody is signed in', async () => {
+    await expect(admit(route)).rejects.toMatchObject({ code: 'MFA_NOT_AUTHENTICATED', status: 401 });
+  });
+
+  it.each([
+    ['undefined', undefined],
+    ['a principal without an id', {}],
+    ['an empty id', { userId: '' }],
+    ['a padded id', { userId: ' ann' }],
+  ])('refuses %s', async (_, principal) => {
+    vi.spyOn(Logger.prototype, 'error').mockReturnValue();
+    mfa.host.principal = () => principal as never;
+    await expect(admit(route)).rejects.toMatchObject({ code: 'MFA_NOT_AUTHENTICATED' });
+  });
+
+  it('passes on what the host throws, as it stands, and writes none of our headers', async () => {
+    const refusal = new UnauthorizedException('the session ended');
+    mfa.host.principal = () => Promise.reject(refusal);
+    await expect(admit(route)).rejects.toBe(refusal);
+    expect(setHeader).not.toHaveBeenCalled();
+  });
+});
+
+describe('a route for whoever is signed in', () => {
+  it('admits without a second factor', async () => {
+    signIn();
+    await expect(admit(PRINCIPAL)).resolves.toBe(true);
+  });
+});
+
+describe('a route that demands a second factor', () => {
+  const at = (ms: number) => new Date(mfa.clock.nowMs() + ms);
+
+  it.each([
+    ['now', 0, ['pwd', 'mfa']],
+    ['years ago', -(10 ** 11), ['mfa']],
+    ['where the host keeps no amr', 0, undefined],
+    ['by a clock a minute ahead', 60_000, ['mfa']],
+  ])('admits a factor passed %s', async (_, ms, amr) => {
+    signIn({ mfaAt: at(ms), amr });
+    await expect(admit(SECOND_FACTOR)).resolves.toBe(true);
+  });
+
+  it.each<[string, () => object]>([
+    ['is missing', () => ({ amr: ['mfa'] })],
+    ['is null', () => ({ mfaAt: null, amr: ['mfa'] })],
+    ['is an invalid Date', () => ({ mfaAt: at(Number.NaN), amr: ['mfa'] })],
+    ['lies over a minute ahead', () => ({ mfaAt: at(60_001), amr: ['mfa'] })],
+    ['stands beside an amr without mfa', () => ({ mfaAt: at(0), amr: ['pwd', 'otp'] })],
+    ['stands beside an empty amr', () => ({ mfaAt: at(0), amr: [] })],
+    ['stands beside an amr that is text', () => ({ mfaAt: at(0), amr: 'mfa' })],
+    ['stands beside an amr that is null', () => ({ mfaAt: at(0), amr: null })],
+  ])('S45 refuses when its time %s', async (_, session) => {
+    const warn = vi.spyOn(Logger.prototype, 'warn').mockReturnValue();
+    signIn(session());
+    await expect(admit(SECOND_FACTOR)).rejects.toMatchObject({ code: 'MFA_STEP_UP_REQUIRED', status: 401 });
+    expect(warn).not.toHaveBeenCalled();
+  });
+
+  it.each<[string, () => unknown]>([
+    ['milliseconds', () => mfa.clock.nowMs()],
+    ['text', () => at(0).toISOString()],
+    ['something like a Date', () => ({ getTime: () => mfa.clock.nowMs() })],
+  ])('S45 refuses a time that is %s, and tells the operator', async (_, mfaAt) => {
+    const warn = vi.spyOn(Logger.prototype, 'warn').mockReturnValue();
+    signIn({ mfaAt: mfaAt(), amr: ['mfa'] });
+    await expect(admit(SECOND_FACTOR)).rejects.toMatchObject({ code: 'MFA_STEP_UP_REQUIRED' });
+    expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/principal.*`mfaAt`.*no Date/));
+  });
+
+  it('S49 admits up to the demanded age, and refuses a millisecond later', async () => {
+    const route = { ...SECOND_FACTOR, maxAgeSeconds: 300 };
+    signIn({ mfaAt: at(-300_000), amr: ['mfa'] });
+    await expect(admit(route)).resolves.toBe(true);
+    signIn({ mfaAt: at(-300_001), amr: ['mfa'] });
+    await expect(admit(route)).rejects.toMatchObject({ code: 'MFA_STEP_UP_REQUIRED' });
+    await expect(admit(SECOND_FACTOR)).resolves.toBe(true);
+  });
+});
+
+describe('S49 a refusal', () => {
+  const STEP_UP =
+    'Bearer error="insufficient_user_authentication", error_description="A more recent second factor is required"';
+
+  it.each([
+    [undefined, STEP_UP],
+    [300, `${STEP_UP}, max_age="300"`],
+  ])('writes the headers of RFC 9470 for an age of %s', async (maxAgeSeconds, challenge) => {
+    signIn();
+    await expect(admit({ ...SECOND_FACTOR, maxAgeSeconds })).rejects.toThrow();
+    expect(setHeader.mock.calls.every(([given]) => given === response)).toBe(true);
+    expect(headersWritten()).toEqual({ 'Cache-Control': 'no-store', 'WWW-Authenticate': challenge });
+  });
+
+  it('says when to come back where the storage is busy', async () => {
+    vi.spyOn(mfa.challenges, 'check').mockRejectedValue(new MfaError('MFA_BUSY', { retryAfterSeconds: 3 }));
+    const context = contextOf({ body: { mfa_token: 'x' } });
+    await expect(admit(CHALLENGE, context)).rejects.toMatchObject({ code: 'MFA_BUSY', status: 503 });
+    expect(headersWritten()).toEqual({ 'Cache-Control': 'no-store', 'Retry-After': '3' });
+    expect(hasCheckedChallenge(context)).toBe(false);
+  });
+
+  it('S46 writes no headers over another transport, and refuses all the same', async () => {
+    await expect(admit(SECOND_FACTOR, contextOf({}, 'graphql'))).rejects.toMatchObject({
+      code: 'MFA_NOT_AUTHENTICATED',
+    });
+    expect(setHeader).not.toHaveBeenCalled();
+  });
+
+  it('S45 refuses where the application has no HTTP adapter', async () => {
+    gate = gateOf({});
+    await expect(admit(SECOND_FACTOR)).rejects.toMatchObject({ code: 'MFA_NOT_AUTHENTICATED' });
+  });
+});
+
+/** The mfa_token of a first factor. */
+async function firstFactor(): Promise<string> {
+  await mfa.enroll('ann');
+  const { mfa_token } = (await mfa.challenges.issue('ann')) as { mfa_token: string };
+  return mfa_token;
+}
+
+describe('the verification route', () => {
+  it('hands on a challenge of right signature and lifetime, and leaves its state to the spending: no SQL', async () => {
+    const context = contextOf({ body: { mfa_token: await firstFactor() } });
+    const load = vi.spyOn(mfa.accounts, 'load');
+    await expect(admit(VERIFICATION, context)).resolves.toBe(true);
+    expect(load).not.toHaveBeenCalled();
+    expect(challengeOf(context).userId).toBe('ann');
+  });
+
+  it('S44a is no way around the check of a challenge route', async () => {
+    const context = contextOf({ body: { mfa_token: await firstFactor() } });
+    await admit(VERIFICATION, context);
+    await mfa.accounts.revokeTokens('ann');
+    await expect(admit(CHALLENGE, context)).rejects.toMatchObject({ code: 'MFA_TOKEN_INVALID' });
+  });
+
+  it('S40 refuses a missing, a foreign and an expired token', async () => {
+    const mfa_token = await firstFactor();
+    mfa.clock.advance(300);
+    for (const request of [{}, { body: { mfa_token: 'x' } }, { body: { mfa_token } }]) {
+      await expect(admit(VERIFICATION, contextOf(request))).rejects.toMatchObject({ code: 'MFA_TOKEN_INVALID' });
+    }
+  });
+});
+
+describe('a challenge route', () => {
+  it('admits the holder of an mfa_token, and hands the challenge on', async () => {
+    const context = contextOf({ body: { mfa_token: await firstFactor() } });
+    await expect(admit(CHALLENGE, context)).resolves.toBe(true);
+    expect(challengeOf(context).userId).toBe('ann');
+  });
+
+  it('checks a token once for two guards of a request, and again for the next request', async () => {
+    const request = { body: { mfa_token: await firstFactor() } };
+    const check = vi.spyOn(mfa.challenges, 'check');
+    for (const context of [contextOf(request), contextOf(request)]) {
+      await expect(admit(CHALLENGE, context)).resolves.toBe(true);
+    }
+    expect(check).toHaveBeenCalledTimes(1);
+    await admit(CHALLENGE, contextOf({ ...request }));
+    expect(check).toHaveBeenCalledTimes(2);
+  });
+
+  it('S44a wants the token even of a session with a second factor', async () => {
+    signIn({ mfaAt: new Date(mfa.clock.nowMs()), amr: ['mfa'] });
+    for (const request of [{}, { body: { mfa_token: 'x' } }]) {
+      await expect(admit(CHALLENGE, contextOf(request))).rejects.toMatchObject({ code: 'MFA_TOKEN_INVALID' });
+    }
+  });
+
+  it('S44a S41 is all that the token opens', async () => {
+    const context = contextOf({ body: { mfa_token: await firstFactor() } });
+    await admit(CHALLENGE, context);
+    for (const route of [PRINCIPAL, SECOND_FACTOR]) {
+      await expect(admit(route, context)).rejects.toMatchObject({ code: 'MFA_NOT_AUTHENTICATED' });
+    }
+  });
+
+  it('S46 takes no token over another transport', async () => {
+    const context = contextOf({ body: { mfa_token: await firstFactor() } }, 'ws');
+    await expect(admit(CHALLENGE, context)).rejects.toMatchObject({ code: 'MFA_TOKEN_INVALID' });
+  });
+
+  it('S45 denies when the storage fails, with the failure as it stands', async () => {
+    const context = contextOf({ body: { mfa_token: await firstFactor() } });
+    const failure = new Error('connection lost');
+    vi.spyOn(mfa.accounts, 'load').mockRejectedValue(failure);
+    await expect(admit(CHALLENGE, context)).rejects.toBe(failure);
+    expect(hasCheckedChallenge(context)).toBe(false);
+  });
+});

@@ -1,0 +1,96 @@
+import type { ModuleRef } from '@nestjs/core';
+import { ChallengeCookie } from '../../libs/mfa/src/challenge/challenge-cookie.js';
+import { ChallengeTokens } from '../../libs/mfa/src/challenge/challenge-tokens.js';
+import { MfaChallengeService } from '../../libs/mfa/src/challenge/challenge.service.js';
+import type { Authenticator } from '../../libs/mfa/src/domain/authenticators/authenticator.js';
+import { SystemRandom } from '../../libs/mfa/src/domain/random.js';
+import { SecretBox } from '../../libs/mfa/src/domain/secrets/secret-box.js';
+import { otpauthUri } from '../../libs/mfa/src/domain/totp/otpauth-uri.js';
+import { generateSecret } from '../../libs/mfa/src/domain/totp/totp.js';
+import type { MfaEvent } from '../../libs/mfa/src/events/mfa-event.js';
+import { MfaEvents } from '../../libs/mfa/src/events/mfa-events.js';
+import { MfaHostAccess } from '../../libs/mfa/src/host/host-access.js';
+import type { MfaHost, MfaPrincipal } from '../../libs/mfa/src/host/mfa-host.js';
+import type { MfaOptions } from '../../libs/mfa/src/options/mfa-options.js';
+import { resolveOptions } from '../../libs/mfa/src/options/resolve-options.js';
+import { FixedClock } from '../../libs/mfa/src/testing/fixed-clock.js';
+import { InMemoryAccountStore } from '../../libs/mfa/src/testing/in-memory-account-store.js';
+import { InMemoryMfaState } from '../../libs/mfa/src/testing/in-memory-state.js';
+import {
+  InMemoryAuthenticatorStore,
+  InMemoryBackupCodeStore,
+  InMemoryUsageStore,
+} from '../../libs/mfa/src/testing/in-memory-stores.js';
+import { VirtualAuthenticator } from '../../libs/mfa/src/testing/virtual-authenticator.js';
+
+/** A test key: 32 bytes that stand nowhere else. */
+export const KEY = { id: 'k1', secret: 'q7Gx0hXGJ2rT5bUe9LwPzN1vYcKd4mSfA8oRiB6tEVs=' };
+
+/** What a signed-in user may be; a test changes it, or has it throw. */
+export interface FakeHost extends Partial<MfaHost> {
+  principal(): MfaPrincipal | null | Promise<MfaPrincipal | null>;
+}
+
+/** What the flow rooms stand on, over in-memory stores and without a Nest application. */
+export function inMemoryMfa(given: Partial<MfaOptions> = {}) {
+  const options = resolveOptions({ issuer: 'Acme', keys: [KEY], enrollment: 'session-only', ...given });
+  const clock = new FixedClock();
+  const random = new SystemRandom();
+  const box = new SecretBox(options.keyRing, random);
+  const state = new InMemoryMfaState();
+  const accounts = new InMemoryAccountStore(state);
+  const authenticators = new InMemoryAuthenticatorStore(state);
+  const backupCodes = new InMemoryBackupCodeStore(state);
+  const usage = new InMemoryUsageStore(state);
+  const told: MfaEvent[] = [];
+  const host: FakeHost = { principal: () => null, notify: (event) => void told.push(event) };
+  const hostAccess = new MfaHostAccess({ get: () => host } as unknown as ModuleRef, options);
+  const events = new MfaEvents(hostAccess, clock);
+  const cookie = new ChallengeCookie({ getGlobalPrefix: () => '' } as never, 'mfa/verify', options);
+  const tokens = new ChallengeTokens(clock, random, options);
+  const challenges = new MfaChallengeService(accounts, tokens, events, cookie, options);
+
+  /** A user whose only confirmed authenticators are those enrolled here. */
+  async function enroll(userId: string, changes: Partial<Authenticator> = {}) {
+    const secret = generateSecret(random);
+    const id = random.id();
+    const sealed = box.seal(secret, { purpose: 'totp-secret', userId, credentialId: id });
+    const row: Authenticator = {
+      id,
+      userId,
+      name: 'phone',
+      ...options.totp,
+      secret: sealed,
+      ...notYetUsed,
+      ...changes,
+    };
+    await authenticators.add(row);
+    await accounts.open(userId, clock.nowMs());
+    const { account } = (await accounts.load(userId))!;
+    await accounts.commit(userId, account.version, { activeIds: [...account.activeIds, id] });
+    const uri = otpauthUri({ issuer: options.issuer, accountName: userId, secret, parameters: row });
+    return { id, authenticator: new VirtualAuthenticator(uri, clock) };
+  }
+
+  const stores = { accounts, authenticators, backupCodes, usage };
+  return {
+    options,
+    clock,
+    random,
+    box,
+    state,
+    ...stores,
+    told,
+    host,
+    hostAccess,
+    events,
+    cookie,
+    tokens,
+    challenges,
+    enroll,
+  };
+}
+
+export type InMemoryMfa = ReturnType<typeof inMemoryMfa>;
+
+const notYetUsed = { createdAtMs: 0, confirmedAtMs: 0, lastUsedAtMs: null, expiresAtMs: null };
