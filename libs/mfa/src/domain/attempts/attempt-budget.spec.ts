@@ -5,6 +5,8 @@ import {
   dailyTolerance,
   DEFAULT_ATTEMPT_POLICY,
   EMPTY_BUDGET,
+  latestLock,
+  latestTat,
   lockLadder,
   lockMsAt,
   refundBudget,
@@ -216,6 +218,18 @@ describe('the daily cap', () => {
     expect(retryAfterSeconds(budget, POLICY, NOW_MS)).toBeNull();
     const next = reserveBudget(budget, POLICY, NOW_MS);
     expect(next).toEqual({ failures: 6, lockedUntilMs: 0, tatMs: NOW_MS + dailyInterval(POLICY) });
+  });
+
+  it('S54 heeds what the clock of another instance can have written', () => {
+    const lockedUntilMs = latestLock(POLICY, NOW_MS);
+    expect(lockedUntilMs).toBe(NOW_MS + 2 * DAY_MS);
+    expect(retryAfterSeconds({ failures: 5, lockedUntilMs, tatMs: 0 }, POLICY, NOW_MS)).toBe(2 * 86_400);
+    expect(retryAfterSeconds({ failures: 5, lockedUntilMs: lockedUntilMs + 1, tatMs: 0 }, POLICY, NOW_MS)).toBeNull();
+
+    const tatMs = latestTat(POLICY, NOW_MS);
+    const wait = (dailyInterval(POLICY) + DAY_MS) / 1000;
+    expect(retryAfterSeconds({ failures: 1, lockedUntilMs: 0, tatMs }, POLICY, NOW_MS)).toBe(wait);
+    expect(retryAfterSeconds({ failures: 1, lockedUntilMs: 0, tatMs: tatMs + 1 }, POLICY, NOW_MS)).toBeNull();
   });
 
   it('S34a a refund gives the daily cap one attempt back, and leaves failures and lock', () => {

@@ -5,11 +5,13 @@ import { generateBackupCodes } from './generate.js';
 
 /** Answers with the given bytes, one request after the other, over and over. */
 class ScriptedRandom extends MfaRandom {
+  requests = 0;
   private next = 0;
   constructor(private readonly script: readonly number[]) {
     super();
   }
   bytes(length: number): Buffer {
+    this.requests++;
     return Buffer.from(Array.from({ length }, () => this.script[this.next++ % this.script.length]!));
   }
   id(): string {
@@ -53,7 +55,9 @@ describe('generateBackupCodes', () => {
     expect(generateBackupCodes(random, 2)).toEqual(['ABCD-EFGH', 'JKLM-NPQR']);
   });
 
-  it('gives up on a source that only repeats itself', () => {
-    expect(() => generateBackupCodes(new ScriptedRandom([0]), 2)).toThrow('the same bytes');
+  it('gives up on a source that only repeats itself, after a hundred draws a code', () => {
+    const stuck = new ScriptedRandom([0]);
+    expect(() => generateBackupCodes(stuck, 2)).toThrow('the same bytes');
+    expect(stuck.requests).toBe(200);
   });
 });

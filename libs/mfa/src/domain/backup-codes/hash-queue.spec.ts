@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { defaultHashConcurrency, HashQueue, processHashQueue } from './hash-queue.js';
 
 /** Work that ends when told to. */
@@ -42,14 +42,21 @@ describe('HashQueue', () => {
     await expect(queue.run(async () => 'again')).resolves.toBe('again');
   });
 
-  it('S58 asks to wait longer behind a longer queue', async () => {
-    const queue = new HashQueue({ concurrency: 1, maxWaiting: 99 });
-    const { open, passed } = gate();
-    const accepted = Array.from({ length: 100 }, () => queue.run(() => passed));
-    await expect(queue.run(() => passed)).rejects.toMatchObject({ details: { retryAfterSeconds: 5 } });
-    open();
-    await Promise.all(accepted);
-  });
+  it.each([
+    [1, 99, 5],
+    [1, 100, 6],
+    [2, 99, 3],
+  ])(
+    'S58 asks to wait longer behind a longer queue, and less long where more runs at once: %i at once, %i waiting, %i s',
+    async (concurrency, maxWaiting, retryAfterSeconds) => {
+      const queue = new HashQueue({ concurrency, maxWaiting });
+      const { open, passed } = gate();
+      const accepted = Array.from({ length: concurrency + maxWaiting }, () => queue.run(() => passed));
+      await expect(queue.run(() => passed)).rejects.toMatchObject({ details: { retryAfterSeconds } });
+      open();
+      await Promise.all(accepted);
+    },
+  );
 
   it('frees the place of work that fails, be it at once or later', async () => {
     const queue = new HashQueue({ concurrency: 1, maxWaiting: 0 });
@@ -69,7 +76,8 @@ describe('HashQueue', () => {
     { concurrency: 1, maxWaiting: -1 },
     { concurrency: 1, maxWaiting: Number.POSITIVE_INFINITY },
   ])('refuses the limits %j', (limits) => {
-    expect(() => new HashQueue(limits)).toThrow(expect.objectContaining({ code: 'MFA_MISCONFIGURED' }));
+    const message = expect.stringMatching(/^concurrency must be .* at least 1, and maxWaiting one of at least 0$/);
+    expect(() => new HashQueue(limits)).toThrow(expect.objectContaining({ code: 'MFA_MISCONFIGURED', message }));
   });
 
   it('is there once for the process', async () => {
@@ -87,5 +95,24 @@ describe('defaultHashConcurrency', () => {
     [8, 1, 1],
   ])('S58 leaves a core and a pool thread free: %i cores and %i threads give %i', (cores, threads, expected) => {
     expect(defaultHashConcurrency(cores, threads)).toBe(expected);
+  });
+
+  afterEach(() => {
+    vi.unstubAllEnvs();
+  });
+
+  it.each([
+    ['8', 7],
+    ['2', 1],
+    ['1', 1],
+    ['0', 3],
+    ['-8', 3],
+    ['1.5', 3],
+    ['many', 3],
+    ['', 3],
+    [undefined, 3],
+  ])('S58 reads the number of pool threads from UV_THREADPOOL_SIZE=%s, four unless it says so', (size, expected) => {
+    vi.stubEnv('UV_THREADPOOL_SIZE', size);
+    expect(defaultHashConcurrency(64)).toBe(expected);
   });
 });

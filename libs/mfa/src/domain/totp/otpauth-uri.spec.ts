@@ -8,6 +8,9 @@ const BASE32 = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
 const parameters: TotpParameters = { algorithm: 'SHA1', digits: 6, periodSeconds: 30 };
 const uriOf = (accountName: string, issuer = 'Acme') => otpauthUri({ issuer, accountName, secret, parameters });
 
+const badRequest = (message: string) =>
+  expect.objectContaining({ code: 'MFA_BAD_REQUEST', details: { message: [expect.stringContaining(message)] } });
+
 describe('otpauthUri', () => {
   it('follows the Key URI format', () => {
     expect(uriOf('ann@example.org', 'Acme Inc')).toBe(
@@ -62,16 +65,26 @@ describe('otpauthUri', () => {
   it.each(['', '  ', 'a\nb', 'a\0b', 'a\u0085b', 'a\u2028b', '\ud800', 'a\udc00b'])(
     'S20 refuses %j with 400',
     (bad) => {
-      for (const make of [() => uriOf(bad), () => uriOf('ann', bad)]) {
-        expect(make).toThrow(expect.objectContaining({ code: 'MFA_BAD_REQUEST' }));
-      }
+      const message = bad.trim() === '' ? 'must be a string that is not empty' : 'must not contain control characters';
+      expect(() => uriOf(bad)).toThrow(badRequest(`accountName ${message}`));
+      expect(() => uriOf('ann', bad)).toThrow(badRequest(`issuer ${message}`));
+    },
+  );
+
+  it.each([undefined, null, 7, ['ann'], { toString: () => 'ann' }])(
+    'S67 refuses %j with 400, whatever it is',
+    (bad) => {
+      expect(() => uriOf(bad as never)).toThrow(badRequest('accountName must be a string'));
     },
   );
 
   it('S20 refuses an over-long name with 400, before the QR encoder sees it', () => {
     expect(uriOf('a'.repeat(255)).length).toBeLessThan(1000);
-    expect(() => uriOf('a'.repeat(1000))).toThrow(expect.objectContaining({ code: 'MFA_BAD_REQUEST' }));
-    expect(() => uriOf('李'.repeat(120))).toThrow(expect.objectContaining({ code: 'MFA_BAD_REQUEST' }));
+    const room = 1000 - uriOf('a').length + 1;
+    expect(uriOf('a'.repeat(room))).toHaveLength(1000);
+    for (const long of ['a'.repeat(room + 1), '李'.repeat(120)]) {
+      expect(() => uriOf(long)).toThrow(badRequest('issuer and accountName are too long for a QR code'));
+    }
   });
 });
 

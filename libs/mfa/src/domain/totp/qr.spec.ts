@@ -26,7 +26,11 @@ describe('QR codes', () => {
     ['empty', ''],
   ])('S20 refuse a text that is %s with 400 and do not quote it', async (_, text) => {
     for (const draw of [qrPng, qrSvg]) {
-      await expect(draw(text)).rejects.toMatchObject({ code: 'MFA_BAD_REQUEST', cause: undefined });
+      await expect(draw(text)).rejects.toMatchObject({
+        code: 'MFA_BAD_REQUEST',
+        details: { message: ['the text is empty or too long for a QR code'] },
+        cause: undefined,
+      });
     }
   });
 });

@@ -1,0 +1,81 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { inMemoryVerification } from '../../../../test/support/in-memory-verification.js';
+import type { MfaAccount } from '../domain/accounts/account.js';
+
+let mfa: ReturnType<typeof inMemoryVerification>;
+let account: MfaAccount;
+beforeEach(async () => {
+  mfa = inMemoryVerification();
+  await mfa.enroll('ann');
+  ({ account } = (await mfa.accounts.load('ann'))!);
+});
+
+const reserve = () => mfa.gate.reserve(account, 'password');
+const untouched = { failures: 0, lockedUntilMs: 0, tatMs: 0 };
+
+describe('AttemptGate', () => {
+  it('S50 counts an attempt as failed, for its own factor alone', async () => {
+    await reserve();
+    expect(mfa.budgetOf('ann', 'password')).toMatchObject({ failures: 1, lockedUntilMs: 0 });
+    expect(mfa.budgetOf('ann', 'totp')).toEqual(untouched);
+    expect(mfa.told).toEqual([]);
+  });
+
+  it('S54 S57 lets five through, and tells the sixth how long to wait', async () => {
+    for (let tries = 0; tries < 5; tries += 1) await reserve();
+    mfa.clock.advance(100);
+    await expect(reserve()).rejects.toMatchObject({ code: 'MFA_LOCKED', details: { retryAfterSeconds: 800 } });
+    expect(mfa.failures()).toEqual([{ factor: 'password', reason: 'locked' }]);
+    mfa.clock.advance(800);
+    await expect(reserve()).resolves.toBeUndefined();
+  });
+
+  it.each<[string, () => Promise<unknown>]>([
+    ['another epoch', () => mfa.accounts.revokeTokens('ann')],
+    ['no account any more', () => mfa.accounts.remove('ann')],
+  ])('S43 counts nothing where there is %s, and answers as to a wrong code', async (_, change) => {
+    await change();
+    await expect(reserve()).rejects.toMatchObject({ code: 'MFA_CODE_REJECTED' });
+    expect(mfa.failures()).toEqual([{ factor: 'password', reason: 'state_changed' }]);
+    expect(mfa.state.accounts.get('ann')?.budgets.password ?? untouched).toEqual(untouched);
+  });
+
+  it('S29 takes nothing but `true` for a reservation', async () => {
+    vi.spyOn(mfa.accounts, 'reserve').mockResolvedValue(1 as never);
+    await expect(reserve()).rejects.toMatchObject({ code: 'MFA_CODE_REJECTED' });
+  });
+
+  it('explains a refusal by the account as it was seen, and reads it again only where that explains nothing', async () => {
+    const load = vi.spyOn(mfa.accounts, 'load');
+    const budgets = { ...account.budgets, totp: { ...untouched, lockedUntilMs: mfa.clock.nowMs() + 9_000 } };
+    const refusal = await mfa.gate.refusal('ann', 'totp', { ...account, budgets });
+    expect(refusal).toMatchObject({ code: 'MFA_LOCKED', details: { retryAfterSeconds: 9 } });
+    expect(load).not.toHaveBeenCalled();
+    expect(await mfa.gate.refusal('ann', 'totp', account)).toMatchObject({ code: 'MFA_CODE_REJECTED' });
+    expect(load).toHaveBeenCalledTimes(1);
+  });
+
+  it('S54 ends the run of failures after a success, and gives that attempt back', async () => {
+    await reserve();
+    const { tatMs } = mfa.budgetOf('ann', 'password');
+    await reserve();
+    await mfa.gate.settle('ann', 'password');
+    expect(mfa.budgetOf('ann', 'password')).toEqual({ failures: 0, lockedUntilMs: 0, tatMs });
+  });
+
+  it('S34a gives a refund of the attempt of the day alone', async () => {
+    await reserve();
+    const { tatMs } = mfa.budgetOf('ann', 'password');
+    await reserve();
+    await mfa.gate.refund('ann', 'password');
+    expect(mfa.budgetOf('ann', 'password')).toEqual({ failures: 2, lockedUntilMs: 0, tatMs });
+  });
+
+  it('S58 takes a reservation back as if it had not been', async () => {
+    await reserve();
+    const before = mfa.budgetOf('ann', 'password');
+    await reserve();
+    await mfa.gate.release('ann', 'password');
+    expect(mfa.budgetOf('ann', 'password')).toEqual(before);
+  });
+});

@@ -1,0 +1,60 @@
+import { BackupCodeHasher } from '../../libs/mfa/src/domain/backup-codes/backup-code-hash.js';
+import { HashQueue } from '../../libs/mfa/src/domain/backup-codes/hash-queue.js';
+import { normaliseCode } from '../../libs/mfa/src/domain/code.js';
+import type { AttemptFactor } from '../../libs/mfa/src/domain/attempts/attempt-policy.js';
+import { StepwiseVerificationStore } from '../../libs/mfa/src/domain/verification/stepwise-verification.store.js';
+import { SecretReader } from '../../libs/mfa/src/totp/secret-reader.js';
+import { AttemptGate } from '../../libs/mfa/src/verification/attempt-gate.js';
+import { CodeSpending } from '../../libs/mfa/src/verification/code-spending.js';
+import { BackupCodeFactor } from '../../libs/mfa/src/verification/factors/backup-code.factor.js';
+import { TotpFactor } from '../../libs/mfa/src/verification/factors/totp.factor.js';
+import { MfaVerificationService } from '../../libs/mfa/src/verification/verification.service.js';
+import type { MfaOptions } from '../../libs/mfa/src/options/mfa-options.js';
+import { inMemoryMfa } from './in-memory-mfa.js';
+
+/** The room of verification over in-memory stores, and what a test does there. */
+export function inMemoryVerification(given: Partial<MfaOptions> = {}) {
+  const mfa = inMemoryMfa(given);
+  const { options, clock, random, box, state, accounts, authenticators, backupCodes, usage, events, challenges } = mfa;
+  const queue = new HashQueue({ concurrency: 2, maxWaiting: 32 });
+  const hasher = new BackupCodeHasher(queue, random);
+  const reader = new SecretReader(box, options);
+  const factors = [new TotpFactor(reader, options), new BackupCodeFactor(hasher, reader)];
+  const store = new StepwiseVerificationStore({ accounts, authenticators, backupCodes, usage });
+  const gate = new AttemptGate(accounts, clock, events, options);
+  const spending = new CodeSpending(store, accounts, gate, clock, events, factors, options);
+  const verification = new MfaVerificationService(spending);
+
+  /** The first factor of a login: its checked challenge. */
+  async function firstFactor(userId: string) {
+    const issued = await challenges.issue(userId);
+    if (!issued.mfaRequired) throw new Error(`${userId} has no second factor`);
+    return challenges.check(issued.mfa_token);
+  }
+
+  /** Both factors of a login. */
+  const login = async (userId: string, code: string) => verification.verify(await firstFactor(userId), code);
+
+  /** A set of the user's own, in place of whatever set there was. */
+  async function giveBackupCodes(userId: string, codes: readonly string[]): Promise<void> {
+    const setId = random.id();
+    const phcs = await hasher.hashSet(codes.map(normaliseCode));
+    const rows = phcs.map((phc) => {
+      const id = random.id();
+      const hash = box.seal(Buffer.from(phc), { purpose: 'backup-code', userId, credentialId: id });
+      return { id, userId, setId, hash, usedAtMs: null, expiresAtMs: null };
+    });
+    await backupCodes.add(rows);
+    const { account } = (await accounts.load(userId))!;
+    await accounts.commit(userId, account.version, { backupSetId: setId });
+  }
+
+  const budgetOf = (userId: string, factor: AttemptFactor) => state.accounts.get(userId)!.budgets[factor];
+
+  /** Why verifications failed, in order. */
+  const failures = () =>
+    mfa.told.filter(({ type }) => type === 'verification.failed').map(({ factor, reason }) => ({ factor, reason }));
+
+  const built = { queue, hasher, store, gate, spending, verification };
+  return { ...mfa, ...built, firstFactor, login, giveBackupCodes, budgetOf, failures };
+}
