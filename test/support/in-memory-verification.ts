@@ -10,6 +10,7 @@ import { BackupCodeFactor } from '../../libs/mfa/src/verification/factors/backup
 import { TotpFactor } from '../../libs/mfa/src/verification/factors/totp.factor.js';
 import { MfaVerificationService } from '../../libs/mfa/src/verification/verification.service.js';
 import type { MfaOptions } from '../../libs/mfa/src/options/mfa-options.js';
+import type { VirtualAuthenticator } from '../../libs/mfa/src/testing/virtual-authenticator.js';
 import { inMemoryMfa } from './in-memory-mfa.js';
 
 /** The room of verification over in-memory stores, and what a test does there. */
@@ -57,4 +58,10 @@ export function inMemoryVerification(given: Partial<MfaOptions> = {}) {
 
   const built = { queue, hasher, store, gate, spending, verification };
   return { ...mfa, ...built, firstFactor, login, giveBackupCodes, budgetOf, failures };
+}
+
+/** A code of six digits that is right at no step around now. */
+export function wrongCodeOf(authenticator: VirtualAuthenticator): string {
+  const right = [-2, -1, 0, 1, 2].map((steps) => authenticator.code(steps));
+  return ['000000', '111111', '222222', '333333', '444444', '555555'].find((code) => !right.includes(code))!;
 }

@@ -1,0 +1,92 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import { inMemoryVerification, wrongCodeOf } from '../../../../test/support/in-memory-verification.js';
+import type { MfaHttpException } from '../errors/mfa-http.exception.js';
+import type { VirtualAuthenticator } from '../testing/virtual-authenticator.js';
+
+const REJECTED = { code: 'MFA_CODE_REJECTED', status: 401 };
+const NOT_COUNTED = { failures: 0, lockedUntilMs: 0, tatMs: 0 };
+
+let mfa: ReturnType<typeof inMemoryVerification>;
+let phone: VirtualAuthenticator;
+
+beforeEach(async () => {
+  mfa = inMemoryVerification();
+  ({ authenticator: phone } = await mfa.enroll('ann'));
+});
+
+const wrongCode = () => wrongCodeOf(phone);
+
+describe('attempts', () => {
+  it('S50 a wrong code counts', async () => {
+    await expect(mfa.login('ann', wrongCode())).rejects.toMatchObject(REJECTED);
+    expect(mfa.budgetOf('ann', 'totp')).toMatchObject({ failures: 1, lockedUntilMs: 0 });
+    expect(mfa.failures()).toEqual([{ factor: 'totp', reason: 'wrong_code' }]);
+  });
+
+  it('S66 one answer is for codes that are wrong, used, too old, or of no shape', async () => {
+    await mfa.login('ann', phone.code());
+    const answers = [wrongCode(), phone.code(), phone.code(-2), 'hello'].map(async (code) => {
+      const refusal = (await mfa.login('ann', code).catch((error: unknown) => error)) as MfaHttpException;
+      return { body: refusal.getResponse(), headers: refusal.headers };
+    });
+    expect(new Set((await Promise.all(answers)).map((answer) => JSON.stringify(answer))).size).toBe(1);
+  });
+
+  it('S54 a success ends the run of failures', async () => {
+    for (let tries = 0; tries < 4; tries += 1) await expect(mfa.login('ann', wrongCode())).rejects.toThrow();
+    const { tatMs } = mfa.budgetOf('ann', 'totp');
+    await mfa.login('ann', phone.code());
+    expect(mfa.budgetOf('ann', 'totp')).toEqual({ failures: 0, lockedUntilMs: 0, tatMs });
+  });
+
+  it('S54 S57 the fifth failure locks, also for a right code, until the lock ends', async () => {
+    for (let tries = 0; tries < 5; tries += 1)
+      await expect(mfa.login('ann', wrongCode())).rejects.toMatchObject(REJECTED);
+    mfa.clock.advance(30);
+    const locked = { code: 'MFA_LOCKED', status: 429, details: { retryAfterSeconds: 870 } };
+    await expect(mfa.login('ann', phone.code())).rejects.toMatchObject(locked);
+    expect(mfa.failures().at(-1)).toEqual({ factor: 'totp', reason: 'locked' });
+    mfa.clock.advance(870);
+    await expect(mfa.login('ann', phone.code())).resolves.toMatchObject({ userId: 'ann' });
+  });
+
+  it('S51 a new token refills nothing, and S53 a step-up counts with the logins', async () => {
+    for (let tries = 0; tries < 3; tries += 1)
+      await expect(mfa.login('ann', wrongCode())).rejects.toMatchObject(REJECTED);
+    for (let tries = 0; tries < 2; tries += 1) {
+      await expect(mfa.verification.stepUp('ann', wrongCode())).rejects.toMatchObject(REJECTED);
+    }
+    await expect(mfa.login('ann', phone.code())).rejects.toMatchObject({ code: 'MFA_LOCKED' });
+  });
+
+  it('S50 S58 100 guesses at once are evaluated five times, and no other budget is touched', async () => {
+    const code = wrongCode();
+    const all = await Promise.allSettled(Array.from({ length: 100 }, () => mfa.login('ann', code)));
+    const codes = all.map((each) => (each.status === 'rejected' ? (each.reason as { code: string }).code : 'won'));
+    expect(codes.filter((each) => each === 'MFA_CODE_REJECTED')).toHaveLength(5);
+    expect(codes.filter((each) => each === 'MFA_LOCKED')).toHaveLength(95);
+    for (const factor of ['backup_code', 'password', 'confirmation'] as const) {
+      expect(mfa.budgetOf('ann', factor)).toEqual(NOT_COUNTED);
+    }
+  });
+
+  it.each(['12345', '1234567', 'ABCDEFG', 'hello', '-'])('a code of no factor, as %j, costs none', async (code) => {
+    await expect(mfa.login('ann', code)).rejects.toMatchObject(REJECTED);
+    expect(mfa.budgetOf('ann', 'totp')).toEqual(NOT_COUNTED);
+    expect(mfa.budgetOf('ann', 'backup_code')).toEqual(NOT_COUNTED);
+    expect(mfa.failures()).toEqual([{ factor: undefined, reason: 'malformed' }]);
+  });
+
+  it.each([undefined, null, 7, {}, ['123456'], '', '1'.repeat(65), '123456\0'])(
+    'S24 what is no code at all, as %j, is refused with 400',
+    async (code) => {
+      const details = { message: ['code must be a string of 1 to 64 characters'] };
+      await expect(mfa.login('ann', code as never)).rejects.toMatchObject({ code: 'MFA_BAD_REQUEST', details });
+      expect(mfa.failures()).toEqual([]);
+    },
+  );
+
+  it('S24 a code may have 64 characters before it is normalised', async () => {
+    await expect(mfa.login('ann', phone.code().padEnd(64))).resolves.toMatchObject({ userId: 'ann' });
+  });
+});

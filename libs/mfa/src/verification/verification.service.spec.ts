@@ -1,0 +1,176 @@
+import { Logger } from '@nestjs/common';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { inMemoryVerification, wrongCodeOf } from '../../../../test/support/in-memory-verification.js';
+import type { VirtualAuthenticator } from '../testing/virtual-authenticator.js';
+
+const REJECTED = { code: 'MFA_CODE_REJECTED', status: 401 };
+
+let mfa: ReturnType<typeof inMemoryVerification>;
+let phone: VirtualAuthenticator;
+let phoneId: string;
+
+beforeEach(async () => {
+  mfa = inMemoryVerification();
+  ({ authenticator: phone, id: phoneId } = await mfa.enroll('ann'));
+});
+afterEach(() => vi.restoreAllMocks());
+
+const wrongCode = () => wrongCodeOf(phone);
+const now = () => new Date(mfa.clock.nowMs());
+
+describe('a login by TOTP', () => {
+  it('answers who passed what, and when', async () => {
+    await expect(mfa.login('ann', phone.code())).resolves.toEqual({
+      userId: 'ann',
+      amr: ['otp', 'mfa'],
+      mfaAt: now(),
+      factor: 'totp',
+      backupCodesRemaining: 0,
+    });
+  });
+
+  it('S65 is told of, and noted with the authenticator', async () => {
+    await mfa.login('ann', phone.code());
+    expect(mfa.told.slice(1)).toEqual([{ type: 'verification.succeeded', userId: 'ann', factor: 'totp', at: now() }]);
+    expect(mfa.state.authenticators.get(phoneId)!.lastUsedAtMs).toBe(mfa.clock.nowMs());
+  });
+
+  it.each(['spaces', 'dashes', 'full width'])('S25 takes the code however it is written: with %s', async (how) => {
+    const code = phone.code();
+    const spellings: Record<string, string> = {
+      spaces: ` ${code.slice(0, 3)} ${code.slice(3)} `,
+      dashes: `${code.slice(0, 3)}-${code.slice(3)}`,
+      'full width': code.replace(/\d/g, (digit) => String.fromCodePoint(0xff10 + Number(digit))),
+    };
+    await expect(mfa.login('ann', spellings[how]!)).resolves.toMatchObject({ factor: 'totp' });
+    await expect(mfa.login('ann', code)).rejects.toMatchObject(REJECTED);
+  });
+
+  it('S23 takes the codes of the window, and no other', async () => {
+    for (const steps of [-2, 2]) await expect(mfa.login('ann', phone.code(steps))).rejects.toMatchObject(REJECTED);
+    for (const steps of [-1, 0, 1]) await mfa.login('ann', phone.code(steps));
+  });
+
+  it('takes a code of any of the authenticators, evaluating all of them', async () => {
+    const { authenticator: second, id } = await mfa.enroll('ann', { digits: 8, algorithm: 'SHA256' });
+    await expect(mfa.login('ann', second.code())).resolves.toMatchObject({ userId: 'ann' });
+    expect(mfa.state.authenticators.get(id)!.lastUsedAtMs).toBe(mfa.clock.nowMs());
+    expect(mfa.state.authenticators.get(phoneId)!.lastUsedAtMs).toBeNull();
+    await expect(mfa.login('ann', phone.code())).resolves.toMatchObject({ userId: 'ann' });
+  });
+
+  it('S13 takes no code of an authenticator that the account does not name', async () => {
+    const { account } = (await mfa.accounts.load('ann'))!;
+    const { authenticator: dropped } = await mfa.enroll('ann');
+    const { version } = (await mfa.accounts.load('ann'))!.account;
+    await mfa.accounts.commit('ann', version, { activeIds: account.activeIds });
+    await expect(mfa.login('ann', dropped.code())).rejects.toMatchObject(REJECTED);
+  });
+
+  it("S31 knows nobody else's code, though two users may have the same one", async () => {
+    const bob = await mfa.enroll('bob', { secret: 'unreadable' });
+    vi.spyOn(Logger.prototype, 'error').mockReturnValue();
+    await expect(mfa.login('bob', phone.code())).rejects.toMatchObject(REJECTED);
+    await expect(mfa.login('bob', bob.authenticator.code())).rejects.toMatchObject(REJECTED);
+    await expect(mfa.login('ann', phone.code())).resolves.toMatchObject({ userId: 'ann' });
+  });
+
+  it('S3 takes a secret that cannot be opened for a wrong code, and tells the operator', async () => {
+    const error = vi.spyOn(Logger.prototype, 'error').mockReturnValue();
+    const row = mfa.state.authenticators.get(phoneId)!;
+    mfa.state.authenticators.set(phoneId, { ...row, secret: `${row.secret}x` });
+    await expect(mfa.login('ann', phone.code())).rejects.toMatchObject(REJECTED);
+    expect(error).toHaveBeenCalledExactlyOnceWith(expect.stringContaining(phoneId));
+    expect(mfa.failures()).toEqual([{ factor: 'totp', reason: 'wrong_code' }]);
+  });
+});
+
+describe('what was used', () => {
+  it('S27 a code is good for nothing more, whatever the token, and at no later time', async () => {
+    const code = phone.code(1);
+    await mfa.login('ann', code);
+    for (let passed = 0; passed <= 90; passed += 15) {
+      await expect(mfa.login('ann', code)).rejects.toMatchObject(REJECTED);
+      await expect(mfa.verification.stepUp('ann', code)).rejects.toMatchObject({ status: expect.any(Number) });
+      await mfa.accounts.clearBudgets('ann');
+      mfa.clock.advance(15);
+    }
+  });
+
+  it('S27 S61 is remembered until no clock takes it any more, and a token longer than it lives', async () => {
+    await mfa.login('ann', phone.code());
+    const expiries = Object.fromEntries(
+      [...mfa.state.usage.values()].map(({ kind, expiresAtMs }) => [kind, expiresAtMs]),
+    );
+    const step = Math.floor(mfa.clock.nowMs() / 30_000);
+    expect(expiries).toEqual({
+      totp: (step + 2) * 30_000 + 600_000,
+      token: mfa.clock.nowMs() + 300_000 + 600_000,
+    });
+  });
+
+  it('S34 a token completes one login, and no other code opens it again', async () => {
+    const challenge = await mfa.firstFactor('ann');
+    await mfa.verification.verify(challenge, phone.code());
+    await expect(mfa.verification.verify(challenge, phone.code(1))).rejects.toMatchObject({ status: 401 });
+    await expect(mfa.login('ann', phone.code(1))).resolves.toMatchObject({ userId: 'ann' });
+  });
+
+  it('S34 a wrong code spends no token', async () => {
+    const challenge = await mfa.firstFactor('ann');
+    await expect(mfa.verification.verify(challenge, wrongCode())).rejects.toMatchObject(REJECTED);
+    await expect(mfa.verification.verify(challenge, phone.code())).resolves.toMatchObject({ userId: 'ann' });
+  });
+
+  it('S28 S34a of 20 submissions at once one wins, and the account is not locked after them', async () => {
+    const code = phone.code();
+    const all = await Promise.allSettled(Array.from({ length: 20 }, () => mfa.login('ann', code)));
+    expect(all.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    await expect(mfa.login('ann', phone.code(1))).resolves.toMatchObject({ userId: 'ann' });
+  });
+
+  it('S34a a right code sent twice takes nothing of the attempts of the day, and stays a failure', async () => {
+    const code = phone.code();
+    await mfa.login('ann', code);
+    const { tatMs } = mfa.budgetOf('ann', 'totp');
+    await expect(mfa.login('ann', code)).rejects.toMatchObject(REJECTED);
+    expect(mfa.budgetOf('ann', 'totp')).toEqual({ failures: 1, lockedUntilMs: 0, tatMs });
+    expect(mfa.failures()).toEqual([{ factor: 'totp', reason: 'already_spent' }]);
+  });
+});
+
+describe('S43 a challenge from before', () => {
+  it.each<[string, () => Promise<unknown>]>([
+    ['the tokens were revoked', () => mfa.accounts.revokeTokens('ann')],
+    ['the account was removed', () => mfa.accounts.remove('ann')],
+  ])('completes nothing once %s, and spends nothing', async (_, change) => {
+    const challenge = await mfa.firstFactor('ann');
+    await change();
+    await expect(mfa.verification.verify(challenge, phone.code())).rejects.toMatchObject({ status: 401 });
+    expect(mfa.state.usage.size).toBe(0);
+  });
+});
+
+describe('a step-up', () => {
+  it('proves the second factor without a token', async () => {
+    await expect(mfa.verification.stepUp('ann', phone.code())).resolves.toMatchObject({
+      userId: 'ann',
+      amr: ['otp', 'mfa'],
+      mfaAt: now(),
+      factor: 'totp',
+    });
+    expect([...mfa.state.usage.values()].map(({ kind }) => kind)).toEqual(['totp']);
+  });
+
+  it('takes a numeric id for its digits', async () => {
+    const { authenticator } = await mfa.enroll('42');
+    await expect(mfa.verification.stepUp(42, authenticator.code())).resolves.toMatchObject({ userId: '42' });
+  });
+
+  it.each(['bob', '', ' ann', null, Number.NaN])('is refused where %j has no second factor', async (userId) => {
+    await expect(mfa.verification.stepUp(userId as never, phone.code())).rejects.toMatchObject({
+      code: 'MFA_NOT_ENABLED',
+      status: 409,
+    });
+  });
+});
