@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { inMemoryVerification, wrongCodeOf } from '../../../../test/support/in-memory-verification.js';
 import type { MfaHttpException } from '../errors/mfa-http.exception.js';
 import type { VirtualAuthenticator } from '../testing/virtual-authenticator.js';
@@ -13,6 +13,7 @@ beforeEach(async () => {
   mfa = inMemoryVerification();
   ({ authenticator: phone } = await mfa.enroll('ann'));
 });
+afterEach(() => vi.restoreAllMocks());
 
 const wrongCode = () => wrongCodeOf(phone);
 
@@ -88,5 +89,72 @@ describe('attempts', () => {
 
   it('S24 a code may have 64 characters before it is normalised', async () => {
     await expect(mfa.login('ann', phone.code().padEnd(64))).resolves.toMatchObject({ userId: 'ann' });
+  });
+});
+
+describe('a claim that does not hold', () => {
+  const codes = ['right', 'malformed'] as const;
+  const codeOf = (kind: (typeof codes)[number]) => (kind === 'right' ? phone.code() : 'hello');
+
+  it.each(codes)('S43 is told so where the token is revoked, also with a %s code', async (kind) => {
+    const challenge = await mfa.firstFactor('ann');
+    await mfa.accounts.revokeTokens('ann');
+    const refusal = { code: 'MFA_TOKEN_INVALID', status: 401 };
+    await expect(mfa.verification.verify(challenge, codeOf(kind))).rejects.toMatchObject(refusal);
+    expect(mfa.failures()).toEqual([]);
+    expect(mfa.budgetOf('ann', 'totp')).toEqual(NOT_COUNTED);
+  });
+
+  it.each(codes)('S44 is told so where the token is spent, also with a %s code', async (kind) => {
+    const challenge = await mfa.firstFactor('ann');
+    await mfa.verification.verify(challenge, phone.code(-1));
+    await expect(mfa.verification.verify(challenge, codeOf(kind))).rejects.toMatchObject({ code: 'MFA_TOKEN_INVALID' });
+  });
+
+  it.each(codes)('is told that nothing is enabled, in a step-up with a %s code', async (kind) => {
+    await expect(mfa.verification.stepUp('bob', codeOf(kind))).rejects.toMatchObject({ code: 'MFA_NOT_ENABLED' });
+    expect(mfa.failures()).toEqual([]);
+  });
+
+  it.each(codes)('S43 is a lost race where the account was read before, with a %s code', async (kind) => {
+    const claim = { userId: 'ann', epoch: mfa.state.accounts.get('ann')!.epoch };
+    await mfa.accounts.revokeTokens('ann');
+    await expect(mfa.spending.spend(claim, codeOf(kind))).rejects.toMatchObject({ code: 'MFA_CODE_REJECTED' });
+    expect(mfa.failures()).toEqual([{ factor: kind === 'right' ? 'totp' : undefined, reason: 'state_changed' }]);
+    expect(mfa.state.usage.size).toBe(0);
+  });
+
+  it('costs no attempt in a step-up with a malformed code', async () => {
+    await expect(mfa.verification.stepUp('ann', 'hello')).rejects.toMatchObject(REJECTED);
+    expect(mfa.failures()).toEqual([{ factor: undefined, reason: 'malformed' }]);
+  });
+});
+
+describe('S29 S45 a store that answers something else than it should', () => {
+  it.each([undefined, null, {}, { snapshot: null, reserved: true }])(
+    'opens nothing by beginning with %j',
+    async (begun) => {
+      vi.spyOn(mfa.store, 'begin').mockResolvedValue(begun as never);
+      await expect(mfa.login('ann', phone.code())).rejects.toMatchObject({ code: 'MFA_TOKEN_INVALID' });
+      expect(mfa.state.usage.size).toBe(0);
+    },
+  );
+
+  it('opens nothing by a reservation that is only something like `true`', async () => {
+    const { snapshot } = await mfa.store.begin({
+      userId: 'ann',
+      factor: 'totp',
+      policy: mfa.options.attempts,
+      nowMs: mfa.clock.nowMs(),
+    });
+    vi.spyOn(mfa.store, 'begin').mockResolvedValue({ snapshot, reserved: 1 as never });
+    await expect(mfa.login('ann', phone.code())).rejects.toMatchObject(REJECTED);
+    expect(mfa.state.usage.size).toBe(0);
+  });
+
+  it.each([undefined, 1, 'true', {}])('opens nothing by completing with %j', async (answer) => {
+    vi.spyOn(mfa.store, 'complete').mockResolvedValue(answer as never);
+    await expect(mfa.login('ann', phone.code())).rejects.toMatchObject(REJECTED);
+    expect(mfa.failures()).toEqual([{ factor: 'totp', reason: 'already_spent' }]);
   });
 });

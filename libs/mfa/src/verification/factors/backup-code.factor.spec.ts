@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { inMemoryVerification, wrongCodeOf } from '../../../../../test/support/in-memory-verification.js';
 import { BackupCodeHasher } from '../../domain/backup-codes/backup-code-hash.js';
 import { HashQueue } from '../../domain/backup-codes/hash-queue.js';
+import { MfaError } from '../../domain/mfa-error.js';
 import type { VirtualAuthenticator } from '../../testing/virtual-authenticator.js';
 
 const CODES = ['ABCD-EFGH', 'JKLM-NPQR'];
@@ -132,10 +133,14 @@ describe('a backup code', () => {
     await expect(mfa.login('ann', CODES[0]!)).resolves.toMatchObject({ userId: 'ann' });
   });
 
-  it('S45 counts, and is refused, when matching fails in any other way', async () => {
-    const failure = new Error('out of memory');
+  it.each([
+    ['of the machine', new Error('out of memory')],
+    ['of our own', new MfaError('MFA_SECRET_UNREADABLE')],
+  ])('S45 counts, and is refused, when matching fails by an error %s', async (_, failure) => {
     vi.spyOn(mfa.hasher, 'match').mockRejectedValue(failure);
-    await expect(mfa.login('ann', CODES[0]!)).rejects.toBe(failure);
+    await expect(mfa.login('ann', CODES[0]!)).rejects.toSatisfy((error: Error) =>
+      [error, error.cause].includes(failure),
+    );
     expect(mfa.budgetOf('ann', 'backup_code')).toMatchObject({ failures: 1 });
     expect(mfa.state.usage.size).toBe(0);
   });
