@@ -13,7 +13,10 @@ async function terminateConnections(host: HostApp): Promise<number> {
   try {
     if (kind === 'postgres') {
       const ended: unknown[] = await admin.query(
-        'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()',
+        // Not within the moment of connecting: `pg` has no error handler on a client until TypeORM has taken it over,
+        // so that such an end would be the process's (an uncaught exception).
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
+         AND pid <> pg_backend_pid() AND backend_start < now() - interval '20 milliseconds'`,
       );
       return ended.length;
     }

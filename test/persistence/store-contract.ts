@@ -402,6 +402,19 @@ function usageContract(stores: () => Stores, userId: () => string): void {
     expect(await spend([entry('totp', item)], { userId: other })).toBe(true);
   });
 
+  it('lists what a user has spent and is remembered, oldest first, and of nobody else', async () => {
+    const [first, second] = [entry('totp'), entry('backup_code', randomUUID(), null)];
+    await spend([first]);
+    await stores().usage.spend({ userId: userId(), epoch: NOW, entries: [second], nowMs: NOW + 5 });
+    expect(await stores().usage.list(userId())).toEqual([
+      { ...first, spentAtMs: NOW },
+      { ...second, spentAtMs: NOW + 5 },
+    ]);
+    for (const other of [`${userId()} `, userId().toUpperCase(), 'nobody']) {
+      expect(await stores().usage.list(other)).toEqual([]);
+    }
+  });
+
   it('S34 spends all entries or none', async () => {
     const [code, token, nextCode] = [entry('totp'), entry('token'), entry('totp')];
     expect(await spend([code, token])).toBe(true);

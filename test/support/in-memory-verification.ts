@@ -3,6 +3,8 @@ import { HashQueue } from '../../libs/mfa/src/domain/backup-codes/hash-queue.js'
 import { normaliseCode } from '../../libs/mfa/src/domain/code.js';
 import type { AttemptFactor } from '../../libs/mfa/src/domain/attempts/attempt-policy.js';
 import { StepwiseVerificationStore } from '../../libs/mfa/src/domain/verification/stepwise-verification.store.js';
+import { ResealOnUse } from '../../libs/mfa/src/keys/reseal-on-use.js';
+import { InMemorySealedValueStore } from '../../libs/mfa/src/testing/in-memory-sealed-value-store.js';
 import { SecretReader } from '../../libs/mfa/src/totp/secret-reader.js';
 import { AttemptGate } from '../../libs/mfa/src/verification/attempt-gate.js';
 import { CodeSpending } from '../../libs/mfa/src/verification/code-spending.js';
@@ -23,7 +25,8 @@ export function inMemoryVerification(given: Partial<MfaOptions> = {}) {
   const factors = [new TotpFactor(reader, options), new BackupCodeFactor(hasher, reader)];
   const store = new StepwiseVerificationStore({ accounts, authenticators, backupCodes, usage });
   const gate = new AttemptGate(accounts, clock, events, options);
-  const spending = new CodeSpending(store, accounts, gate, clock, events, factors, options);
+  const resealing = new ResealOnUse(new InMemorySealedValueStore(state), box);
+  const spending = new CodeSpending(store, accounts, gate, resealing, clock, events, factors, options);
   const verification = new MfaVerificationService(spending);
 
   /** The first factor of a login: its checked challenge. */
