@@ -121,7 +121,18 @@ describe('the work that a guess causes', () => {
   it('S55 a stranger without a token costs no statement, and one with a forged token none either', async () => {
     const { user } = await enrolled('stranger');
     expect(await measure(() => user.verify('', '123456'))).toMatchObject({ status: 401, statements: [], hmacs: 0 });
-    expect(await measure(() => user.verify('a.b.c', WRONG))).toMatchObject({ status: 401, statements: [], argon2: 0 });
+    const [header, payload, signature] = (await user.login()).split('.') as [string, string, string];
+    const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as object;
+    const longer = Buffer.from(JSON.stringify({ ...claims, jti: 'another' })).toString('base64url');
+    const forged = [
+      'a.b.c',
+      `${header}.${payload}.`,
+      `${header}.${payload}.${Buffer.alloc(32).toString('base64url')}`,
+      `${header}.${longer}.${signature}`,
+    ];
+    for (const token of forged) {
+      expect(await measure(() => user.verify(token, WRONG))).toMatchObject({ status: 401, statements: [], argon2: 0 });
+    }
   });
 
   it('the guard of a business route runs no SQL', async () => {
