@@ -122,7 +122,7 @@ describe.each(testDatabases)('nestjs-mfa keys on %s', (kind) => {
     expect(unproven).toMatchObject({ code: 2, err: expect.stringContaining('Deploy the key') });
     await enroll(dataSource, newKey, 1);
     const wrong = await keys('rotate', environment({ ...newKey, secret: newSecret() }, oldKey));
-    expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('not the one that sealed its rows') });
+    expect(wrong).toMatchObject({ code: 2, err: expect.stringContaining('do not open') });
     expect((await secrets()).filter(({ secret }) => !secret.startsWith('v1.2027-01.'))).toEqual(before);
     expect(
       (await keys('rotate', environment({ id: 'fresh', secret: newSecret() }, newKey, oldKey), '--first-use')).code,
@@ -181,7 +181,12 @@ describe('nestjs-mfa', () => {
     ['an unknown flag', ['keys', 'status', '--force'], good, /--force/],
     ['no DataSource file', ['keys', 'status'], good, /-d <file>/],
     ['a DataSource file that is not there', ['keys', 'status', '-d', 'x.mjs'], good, /x\.mjs does not exist/],
-    ['a file that fails', ['keys', 'status', '-d', 'broken.mjs'], good, /broken\.mjs .*no database today/],
+    [
+      'a file that fails',
+      ['keys', 'status', '-d', 'broken.mjs'],
+      good,
+      /broken\.mjs could not be loaded: Error in line 1/,
+    ],
     ['a file without a DataSource', ['keys', 'status', '-d', 'empty.mjs'], good, /exactly one TypeORM DataSource/],
     ['no keys', ['keys', 'status', '-d', 'ds.mjs'], {}, /--keys <file>.*MFA_KEYS/],
     ['a keys file without keys', ['keys', 'status', '-d', 'ds.mjs', '-k', 'empty.mjs'], {}, /must export `keys`/],

@@ -27,7 +27,7 @@ export function inMemoryVerification(given: Partial<MfaOptions> = {}) {
   const gate = new AttemptGate(accounts, clock, events, options);
   const resealing = new ResealOnUse(new InMemorySealedValueStore(state), box);
   const spending = new CodeSpending(store, accounts, gate, resealing, clock, events, factors, options);
-  const verification = new MfaVerificationService(spending);
+  const verification = new MfaVerificationService(spending, clock);
 
   /** The first factor of a login: its checked challenge. */
   async function firstFactor(userId: string) {

@@ -110,12 +110,12 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
   private async collectAuthenticators(beforeMs: number, limit: number): Promise<number> {
     const expired = await this.authenticators.listExpired(beforeMs, limit);
     let collected = 0;
-    for (const each of expired) if (await this.collectAuthenticator(each)) collected += 1;
+    for (const each of expired) if (await this.collectAuthenticator(each, beforeMs)) collected += 1;
     return collected;
   }
 
   /** `false`: somebody is changing this very account; the next run sees to the row. */
-  private async collectAuthenticator({ userId, id }: ExpiredAuthenticator): Promise<boolean> {
+  private async collectAuthenticator({ userId, id }: ExpiredAuthenticator, beforeMs: number): Promise<boolean> {
     const account = (await this.accounts.load(userId))?.account;
     if (account?.activeIds.includes(id)) {
       // A confirmation or removal that stopped half-way: the account decides, the row follows.
@@ -124,20 +124,20 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
     }
     const pending = account?.pendingId === id;
     if (pending && (await this.accounts.commit(userId, account.version, { pendingId: null })) !== true) return false;
-    await this.authenticators.remove(userId, [id]);
+    await this.authenticators.removeExpired(userId, id, beforeMs);
     return true;
   }
 
   private async collectBackupSets(beforeMs: number, limit: number): Promise<number> {
     const expired = await this.codes.listExpired(beforeMs, limit);
-    for (const each of expired) await this.collectBackupSet(each);
+    for (const each of expired) await this.collectBackupSet(each, beforeMs);
     return expired.length;
   }
 
-  private async collectBackupSet({ userId, setId }: ExpiredBackupSet): Promise<void> {
+  private async collectBackupSet({ userId, setId }: ExpiredBackupSet, beforeMs: number): Promise<void> {
     const account = (await this.accounts.load(userId))?.account;
     if (account?.backupSetId === setId) await this.codes.expire(userId, setId, null);
-    else await this.codes.remove(userId, setId);
+    else await this.codes.removeExpired(userId, setId, beforeMs);
   }
 
   private registry(): SchedulerRegistry | null {

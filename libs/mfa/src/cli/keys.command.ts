@@ -18,10 +18,10 @@ export const KEYS_USAGE = `nestjs-mfa keys <status | rotate | verify> -d <data s
   -k, --keys <file>         a module that exports \`keys\`, and \`fernet\` where used, as given to forRoot;
                             without it the environment variable MFA_KEYS: id:secret[,id:secret…], the newest first
       --batch-size <rows>   rows of one statement, 1 to 1000 (200)
-      --first-use           rotate although no row is sealed under the newest key yet
+      --first-use           rotate although no row proves that the newest key is the application's
       --json                the report as JSON
 
-Exit code: 0 done; 1 rows remain or do not open; 2 wrong arguments, keys or database; 130 interrupted, go on by
+Exit code: 0 done; 1 rows remain or do not open, or it failed half-way; 2 wrong arguments, keys or database; 130 interrupted, go on by
 running it again.`;
 
 const FLAGS = {

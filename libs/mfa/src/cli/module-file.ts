@@ -11,10 +11,17 @@ export async function importFile(path: string, option: string, { cwd }: Terminal
   try {
     return (await import(pathToFileURL(file).href, attributes)) as Record<string, unknown>;
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = whereItFailed(cause);
     const remedy = /\.[cm]?ts$/.test(file)
       ? '. Name the compiled file, or run with a loader: node --import tsx node_modules/.bin/nestjs-mfa …'
       : '';
-    throw new UsageError(`${option}: ${path} could not be loaded: ${reason}${remedy}`, { cause });
+    throw new UsageError(`${option}: ${path} could not be loaded: ${reason}${remedy}`);
   }
+}
+
+/** Never the message: of a secret whose quotes were forgotten, it quotes the secret (S64). */
+function whereItFailed(cause: unknown): string {
+  if (!(cause instanceof Error)) return 'it threw what is no Error';
+  const [, line] = /\.(?:[cm]?[jt]s|json):(\d+)/.exec(cause.stack?.replace(cause.message, '') ?? '') ?? [];
+  return line === undefined ? cause.name : `${cause.name} in line ${line}`;
 }

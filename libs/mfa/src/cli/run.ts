@@ -31,8 +31,14 @@ export async function run(given: readonly string[], terminal: Terminal): Promise
     return await command.run(rest, terminal);
   } catch (error) {
     terminal.err(`${describe(error)}\n`);
-    return EXIT.misused;
+    return isMisuse(error) ? EXIT.misused : EXIT.incomplete;
   }
+}
+
+/** Found before anything was written; whatever else fails may have failed half-way. */
+function isMisuse(error: unknown): boolean {
+  if (error instanceof UsageError) return true;
+  return isMfaError(error) && (error.code === 'MFA_MISCONFIGURED' || error.code === 'MFA_BAD_REQUEST');
 }
 
 /** Errors of the library and of the caller are told in a sentence; anything else is a defect, or the database's, and shows where. */

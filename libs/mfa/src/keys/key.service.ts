@@ -32,8 +32,7 @@ export class MfaKeyService {
   /**
    * Seals everything anew that is not under the newest key, while verifications go on (S62). May be interrupted and
    * repeated. The application itself is the proof of its newest key.
-   * @throws MfaError `MFA_MISCONFIGURED`, before anything is written, when the newest key's secret is not the one that
-   * sealed the rows of its id; and as {@link status}
+   * Errors as {@link status}.
    */
   async rotate(options?: MfaKeyScanOptions): Promise<MfaKeyReport> {
     return this.rotation.rotate({ ...options, allowUnprovenKey: true });

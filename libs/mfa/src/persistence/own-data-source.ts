@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm';
+import { MfaError } from '../domain/mfa-error.js';
 import { MFA_ENTITIES } from './entities/index.js';
 import { checkSchema, type SchemaCheckLogger } from './schema-check.js';
 
@@ -20,12 +21,21 @@ export async function openOwnDataSource(host: DataSource, logger: SchemaCheckLog
   }
 }
 
-/** The same database without any entity, for tables that are read by their names. The caller destroys it. */
-export function openBareDataSource(host: DataSource, entities: MfaEntities = []): Promise<DataSource> {
+/**
+ * The same database without any entity, for tables that are read by their names. The caller destroys it.
+ * @throws MfaError `MFA_MISCONFIGURED` when it cannot be reached
+ */
+export async function openBareDataSource(host: DataSource, entities: MfaEntities = []): Promise<DataSource> {
   const HostDataSource = host.constructor as typeof DataSource;
-  return new HostDataSource({
+  const own = new HostDataSource({
     ...host.options,
-    ...{ entities, migrations: [], subscribers: [] },
-    ...{ synchronize: false, dropSchema: false, migrationsRun: false, cache: false },
-  }).initialize();
+    ...{ entities, migrations: [], subscribers: [], cache: false, logging: false },
+    ...{ synchronize: false, dropSchema: false, migrationsRun: false },
+  });
+  try {
+    return await own.initialize();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : 'unknown error';
+    throw new MfaError('MFA_MISCONFIGURED', { message: `The database cannot be reached: ${reason}`, cause });
+  }
 }

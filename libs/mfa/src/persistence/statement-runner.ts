@@ -24,6 +24,14 @@ export interface StatementResult {
   records: Record<string, unknown>[];
 }
 
+/** What a statement's deadline means where giving it up is not enough. */
+export interface StatementDeadline<T> {
+  /** Waits for as long as the database takes: what depends on the answer could be done by nobody else. @default false */
+  patient?: boolean;
+  /** Is given the result of a statement that was given up and succeeded after all. */
+  whenLate?: (result: T) => unknown;
+}
+
 const ATTEMPTS = 6;
 const FIRST_PAUSE_MS = 10;
 
@@ -47,9 +55,9 @@ export class StatementRunner {
   }
 
   /** The result of one statement, {@link retried}. */
-  async run(statement: Sql): Promise<StatementResult> {
+  async run(statement: Sql, deadline?: StatementDeadline<StatementResult>): Promise<StatementResult> {
     const rendered = render(statement, this.dialect);
-    return this.retried((runner) => execute(runner, rendered));
+    return this.retried((runner) => execute(runner, rendered), deadline);
   }
 
   /**
@@ -57,10 +65,10 @@ export class StatementRunner {
    * moment only (deadlock, serialization, busy) wrote nothing and is tried again a few times; then it
    * is `MFA_BUSY` (S30).
    */
-  async retried<T>(work: (runner: QueryRunner) => Promise<T>): Promise<T> {
+  async retried<T>(work: (runner: QueryRunner) => Promise<T>, deadline?: StatementDeadline<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.withConnection(work);
+        return await this.withConnection(work, deadline);
       } catch (error) {
         if (isCutOff(error)) throw busy(error);
         if (!isRetriable(error)) throw error;
@@ -75,10 +83,20 @@ export class StatementRunner {
    * The same, once. A statement that outlives its deadline is given up: `MFA_BUSY`, and never tried again, since
    * it may still commit. What it reserves or spends then is spent and was accepted by nobody (S29, S30).
    */
-  async withConnection<T>(work: (runner: QueryRunner) => Promise<T>): Promise<T> {
+  async withConnection<T>(
+    work: (runner: QueryRunner) => Promise<T>,
+    { patient = false, whenLate }: StatementDeadline<T> = {},
+  ): Promise<T> {
     const runner = this.dataSource.createQueryRunner();
     await this.connect(runner);
-    return within(this.statementTimeoutMs, workThenRelease(runner, work));
+    const done = workThenRelease(runner, work);
+    if (patient) return done;
+    try {
+      return await within(this.statementTimeoutMs, done);
+    } catch (error) {
+      done.then(whenLate).catch(() => undefined);
+      throw error;
+    }
   }
 
   private async connect(runner: QueryRunner): Promise<void> {

@@ -41,6 +41,10 @@ export class InMemoryAuthenticatorStore extends MfaAuthenticatorStore {
     removeWhere(this.state.authenticators, (row) => row.userId === userId && ids.includes(row.id));
   }
 
+  override async removeExpired(userId: string, id: string, beforeMs: number): Promise<void> {
+    removeWhere(this.state.authenticators, (row) => row.userId === userId && row.id === id && isExpired(row, beforeMs));
+  }
+
   override async removeAll(userId: string): Promise<void> {
     removeWhere(this.state.authenticators, (row) => row.userId === userId);
   }
@@ -88,6 +92,11 @@ export class InMemoryBackupCodeStore extends MfaBackupCodeStore {
 
   override async expire(userId: string, setId: string, expiresAtMs: number | null): Promise<void> {
     updateWhere(this.state.backupCodes, inSet(userId, setId), () => ({ expiresAtMs }));
+  }
+
+  override async removeExpired(userId: string, setId: string, beforeMs: number): Promise<void> {
+    const codes = await this.list(userId, setId);
+    if (codes.some((code) => isExpired(code, beforeMs))) await this.remove(userId, setId);
   }
 
   override async remove(userId: string, setId: string): Promise<void> {

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { MfaChallenge } from '../challenge/mfa-challenge.js';
+import { MfaClock } from '../domain/clock.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { CLOCK_SKEW_MS } from '../domain/totp/replay.js';
 import { AnswersHttp } from '../errors/answers-http.decorator.js';
@@ -11,7 +12,10 @@ import { CodeSpending } from './code-spending.js';
 @Injectable()
 @AnswersHttp()
 export class MfaVerificationService {
-  constructor(private readonly spending: CodeSpending) {}
+  constructor(
+    private readonly spending: CodeSpending,
+    private readonly clock: MfaClock,
+  ) {}
 
   /**
    * Completes the login that `challenge` stands for: code and mfa_token are spent together or not at all.
@@ -20,6 +24,8 @@ export class MfaVerificationService {
    */
   async verify(challenge: MfaChallenge, code: string): Promise<CompletedMfaLogin> {
     const { userId, tokenId, epoch, expiresAtMs } = MfaChallenge.claimsOf(challenge);
+    // A caller may have kept the challenge for longer than the token lives, and than its spending is remembered (S40).
+    if (this.clock.nowMs() >= expiresAtMs) throw new MfaError('MFA_TOKEN_INVALID');
     // Remembered for longer than the token lives, by the clock of any instance (S34).
     const token = { kind: 'token', item: tokenId, expiresAtMs: expiresAtMs + CLOCK_SKEW_MS } as const;
     return this.spending.spend({ userId, epoch, token }, code);

@@ -21,6 +21,9 @@ export abstract class MfaAuthenticatorStore {
 
   abstract remove(userId: string, ids: readonly string[]): Promise<void>;
 
+  /** Removes the row if it is still past its deadline: somebody may have taken it up since it was listed. */
+  abstract removeExpired(userId: string, id: string, beforeMs: number): Promise<void>;
+
   /** All rows of the user. */
   abstract removeAll(userId: string): Promise<void>;
 

@@ -19,6 +19,9 @@ export abstract class MfaBackupCodeStore {
   /** Removes the usage rows of a set's codes and then the codes (two statements, to be repeated if interrupted). */
   abstract remove(userId: string, setId: string): Promise<void>;
 
+  /** The same of what is still past its deadline: somebody may have taken the set up since it was listed. */
+  abstract removeExpired(userId: string, setId: string, beforeMs: number): Promise<void>;
+
   /** All codes of the user, of whatever set. */
   abstract removeAll(userId: string): Promise<void>;
 

@@ -16,7 +16,7 @@ export interface MfaKeyScanOptions {
 }
 
 export interface MfaRotationOptions extends MfaKeyScanOptions {
-  /** Rotates although no row under the newest key proves that the application has the same secret. @default false */
+  /** Rotates although the rows under the newest key do not prove that the application has the same secret. @default false */
   allowUnprovenKey?: boolean;
 }
 
@@ -56,8 +56,8 @@ export class KeyRotation {
   /**
    * Seals anew whatever is not sealed under the newest key. Rows that do not open stay as they are and are reported.
    * May be interrupted and repeated at any time; the report is of a last pass that opens everything.
-   * @throws MfaError `MFA_MISCONFIGURED`, before anything is written, when rows under the newest key's id do not open
-   * with its secret, or when there are none (see `allowUnprovenKey`); otherwise as {@link status}
+   * @throws MfaError `MFA_MISCONFIGURED`, before anything is written, when some row under the newest key's id does not
+   * open, or when there is none (see `allowUnprovenKey`); otherwise as {@link status}
    */
   async rotate({ allowUnprovenKey = false, ...options }: MfaRotationOptions = {}): Promise<MfaKeyReport> {
     let report = await this.verify(options);
@@ -74,10 +74,14 @@ export class KeyRotation {
     const { id } = this.ring.newest;
     const newest = keys.find(({ role }) => role === 'writes');
     const rows = newest ? rowsOf(newest) : 0;
-    if (rows > 0 && newest?.unreadable === rows) {
-      throw misconfigured(`The secret given for the newest key "${id}" is not the one that sealed its rows.`);
+    if (allowUnprovenKey) return;
+    if (newest && newest.unreadable > 0) {
+      throw misconfigured(
+        `${newest.unreadable} of ${rows} rows of the newest key "${id}" do not open: the secret given for it is not the ` +
+          'one that sealed them, or they are damaged. Look into it (verify), or allow an unproven key.',
+      );
     }
-    if (rows > 0 || allowUnprovenKey) return;
+    if (rows > 0) return;
     throw misconfigured(
       `No row is sealed under the newest key "${id}" yet, so nothing proves that the application has the same secret. ` +
         'Deploy the key to the application first and let one user sign in or enroll; or allow an unproven key.',

@@ -57,6 +57,16 @@ export function refunding(factor: AttemptFactor, policy: AttemptPolicy): Sql {
   return sql`${tat} = CASE WHEN ${tat} > ${interval} THEN ${tat} - ${interval} ELSE 0 END`;
 }
 
+/** Takes a reservation back that nothing was evaluated for, with the lock that it brought. */
+export function releasing(factor: AttemptFactor, policy: AttemptPolicy): Sql {
+  const { failures, lockedUntil } = budgetColumns(factor);
+  // `failures` comes last, as in `reserving`.
+  return sql`
+    ${lockedUntil} = CASE WHEN ${failures} % ${policy.maxFailures} = 0 THEN 0 ELSE ${lockedUntil} END,
+    ${refunding(factor, policy)},
+    ${failures} = CASE WHEN ${failures} > 0 THEN ${failures} - 1 ELSE 0 END`;
+}
+
 /** Whether the mfa_token of the account `a` is spent. */
 export function tokenIsSpent(tokenId: string): Sql {
   return sql`EXISTS (SELECT 1 FROM ${MfaUsageEntity} u

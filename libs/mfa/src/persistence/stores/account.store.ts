@@ -12,6 +12,7 @@ import {
   budgetColumns,
   budgetOpen,
   refunding,
+  releasing,
   reserving,
   settling,
   snapshotQuery,
@@ -51,16 +52,23 @@ export class TypeOrmAccountStore extends MfaAccountStore {
   }
 
   override async commit(userId: string, version: number, change: AccountChange): Promise<boolean> {
-    const { affected } = await this.statements.run(sql`
+    const statement = sql`
       UPDATE ${MfaAccountEntity} SET ${join([...assignments(change), sql`version = version + 1`])}
-      WHERE user_id = ${userId} AND version = ${version}`);
+      WHERE user_id = ${userId} AND version = ${version}`;
+    // Given up and committed later, a change would be told to nobody: no event, no new codes shown (S39, S60).
+    const { affected } = await this.statements.run(statement, { patient: true });
     return affected === 1;
   }
 
   override async reserve({ userId, epoch, ...terms }: AttemptReservation): Promise<boolean> {
-    const { affected } = await this.statements.run(sql`
+    const statement = sql`
       UPDATE ${MfaAccountEntity} SET ${reserving(terms, this.statements.dialect)}
-      WHERE user_id = ${userId} AND epoch = ${epoch} AND ${budgetOpen(terms)}`);
+      WHERE user_id = ${userId} AND epoch = ${epoch} AND ${budgetOpen(terms)}`;
+    // A reservation that comes too late is of a guess that nobody evaluates (S54, S58).
+    const release = () => this.release(userId, terms.factor, terms.policy);
+    const { affected } = await this.statements.run(statement, {
+      whenLate: (late) => (late.affected === 1 ? release() : undefined),
+    });
     return affected === 1;
   }
 
@@ -75,14 +83,8 @@ export class TypeOrmAccountStore extends MfaAccountStore {
   }
 
   override async release(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void> {
-    const { failures, lockedUntil } = budgetColumns(factor);
-    // `failures` comes last, as in `reserve`.
     await this.statements.run(sql`
-      UPDATE ${MfaAccountEntity} SET
-        ${lockedUntil} = CASE WHEN ${failures} % ${policy.maxFailures} = 0 THEN 0 ELSE ${lockedUntil} END,
-        ${refunding(factor, policy)},
-        ${failures} = CASE WHEN ${failures} > 0 THEN ${failures} - 1 ELSE 0 END
-      WHERE user_id = ${userId}`);
+      UPDATE ${MfaAccountEntity} SET ${releasing(factor, policy)} WHERE user_id = ${userId}`);
   }
 
   override async endLocks(userId: string): Promise<void> {

@@ -56,6 +56,12 @@ export class TypeOrmAuthenticatorStore extends MfaAuthenticatorStore {
       DELETE FROM ${MfaAuthenticatorEntity} WHERE user_id = ${userId} AND id IN (${join(ids)})`);
   }
 
+  override async removeExpired(userId: string, id: string, beforeMs: number): Promise<void> {
+    await this.statements.run(sql`
+      DELETE FROM ${MfaAuthenticatorEntity}
+      WHERE user_id = ${userId} AND id = ${id} AND expires_at <= ${beforeMs}`);
+  }
+
   override async removeAll(userId: string): Promise<void> {
     await this.statements.run(sql`DELETE FROM ${MfaAuthenticatorEntity} WHERE user_id = ${userId}`);
   }

@@ -2,7 +2,7 @@ import type { DataSource } from 'typeorm';
 import type { BackupCode } from '../../domain/backup-codes/backup-code.js';
 import { type ExpiredBackupSet, MfaBackupCodeStore } from '../../domain/backup-codes/backup-code.store.js';
 import { MfaBackupCodeEntity, MfaUsageEntity } from '../entities/index.js';
-import { join, sql } from '../sql.js';
+import { join, type Sql, sql } from '../sql.js';
 import { StatementRunner, type TypeOrmStoreOptions } from '../statement-runner.js';
 import { toBackupCode } from './rows.js';
 
@@ -44,12 +44,11 @@ export class TypeOrmBackupCodeStore extends MfaBackupCodeStore {
   }
 
   override async remove(userId: string, setId: string): Promise<void> {
-    // The codes last: as long as they are there, an interrupted removal is found and repeated.
-    await this.statements.run(sql`
-      DELETE FROM ${MfaUsageEntity} WHERE user_id = ${userId} AND kind = 'backup_code' AND item IN
-        (SELECT id FROM ${MfaBackupCodeEntity} WHERE user_id = ${userId} AND set_id = ${setId})`);
-    await this.statements.run(sql`
-      DELETE FROM ${MfaBackupCodeEntity} WHERE user_id = ${userId} AND set_id = ${setId}`);
+    await this.removeCodes(userId, sql`user_id = ${userId} AND set_id = ${setId}`);
+  }
+
+  override async removeExpired(userId: string, setId: string, beforeMs: number): Promise<void> {
+    await this.removeCodes(userId, sql`user_id = ${userId} AND set_id = ${setId} AND expires_at <= ${beforeMs}`);
   }
 
   override async removeAll(userId: string): Promise<void> {
@@ -65,5 +64,13 @@ export class TypeOrmBackupCodeStore extends MfaBackupCodeStore {
       setId: row.set_id as string,
       expiresAtMs: Number(row.expires_at),
     }));
+  }
+
+  private async removeCodes(userId: string, where: Sql): Promise<void> {
+    // The codes last: as long as they are there, an interrupted removal is found and repeated.
+    await this.statements.run(sql`
+      DELETE FROM ${MfaUsageEntity} WHERE user_id = ${userId} AND kind = 'backup_code' AND item IN
+        (SELECT id FROM ${MfaBackupCodeEntity} WHERE ${where})`);
+    await this.statements.run(sql`DELETE FROM ${MfaBackupCodeEntity} WHERE ${where}`);
   }
 }

@@ -9,8 +9,8 @@ import { isUniqueViolation } from '../database-errors.js';
 import { MfaAccountEntity, MfaAuthenticatorEntity, MfaBackupCodeEntity, MfaUsageEntity } from '../entities/index.js';
 import { type Sql, sql, type SqlDialect } from '../sql.js';
 import { StatementRunner, type TypeOrmStoreOptions } from '../statement-runner.js';
-import { budgetOpen, reserving, settling, snapshotQuery, tokenIsSpent } from './account-sql.js';
-import { toSnapshot } from './rows.js';
+import { budgetOpen, releasing, reserving, settling, snapshotQuery, tokenIsSpent } from './account-sql.js';
+import { type Row, toSnapshot } from './rows.js';
 import { usageRows } from './usage-sql.js';
 
 /**
@@ -35,11 +35,19 @@ export class PostgresVerificationStore extends MfaVerificationStore {
     const further = sql`(SELECT COUNT(*) FROM reserved) AS reserved`;
     // The SELECT shows the account as it was before. When it changed while the UPDATE waited, the epoch of the
     // snapshot is an old one, and completing under it fails.
-    const { records } = await this.statements.run(sql`
+    const statement = sql`
       WITH reserved AS (${reservation(attempt, this.statements.dialect)})
-      ${snapshotQuery({ userId, tokenId, rows, further })}`);
-    const snapshot = toSnapshot(records, { userId, tokenId, rows });
-    return { snapshot, reserved: Number(records[0]?.reserved) === 1 };
+      ${snapshotQuery({ userId, tokenId, rows, further })}`;
+    const { records } = await this.statements.run(statement, {
+      whenLate: (late) => (isReserved(late.records) ? this.release(attempt) : undefined),
+    });
+    return { snapshot: toSnapshot(records, { userId, tokenId, rows }), reserved: isReserved(records) };
+  }
+
+  /** A reservation that comes too late is of a guess that nobody evaluates (S54, S58). */
+  private async release({ userId, factor, policy }: VerificationAttempt): Promise<void> {
+    await this.statements.run(sql`
+      UPDATE ${MfaAccountEntity} SET ${releasing(factor, policy)} WHERE user_id = ${userId}`);
   }
 
   override async complete(completion: VerificationCompletion): Promise<boolean> {
@@ -67,6 +75,10 @@ export class PostgresVerificationStore extends MfaVerificationStore {
       throw error;
     }
   }
+}
+
+function isReserved([first]: readonly Row[]): boolean {
+  return Number(first?.reserved) === 1;
 }
 
 /** Counts the attempt where all that `begin` demands is true. */
