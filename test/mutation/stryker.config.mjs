@@ -16,6 +16,7 @@ export default {
     '!libs/mfa/*.json',
     '!test/mutation/*.ts',
     '!test/support/in-memory-*.ts',
+    '!test/fixtures/fernet/*.json',
     '!*.json',
   ],
   thresholds: { high: 95, low: 90, break: 90 },
