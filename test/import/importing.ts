@@ -3,7 +3,7 @@ import type { MfaClock } from '../../libs/mfa/src/domain/clock.js';
 import { SystemRandom } from '../../libs/mfa/src/domain/random.js';
 import { KeyRing } from '../../libs/mfa/src/domain/secrets/key-ring.js';
 import { SecretBox } from '../../libs/mfa/src/domain/secrets/secret-box.js';
-import type { ImportTools } from '../../libs/mfa/src/import/account-import.js';
+import type { ImportTools } from '../../libs/mfa/src/import/import-tools.js';
 import type { MfaImportReport } from '../../libs/mfa/src/import/import-report.js';
 import { runImport } from '../../libs/mfa/src/import/import-run.js';
 import { readPlan } from '../../libs/mfa/src/import/read-plan.js';

@@ -2,7 +2,7 @@ import argon2 from 'argon2';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { HOTP, Secret } from 'otpauth';
 import { MfaCleanupService } from 'nestjs-mfa';
-import type { ImportTools } from '../../libs/mfa/src/import/account-import.js';
+import type { ImportTools } from '../../libs/mfa/src/import/import-tools.js';
 import { Client } from '../support/client.js';
 import { testDatabases } from '../support/databases.js';
 import { dumpTables, startHostApp, type HostApp } from '../support/host-app.js';
@@ -56,6 +56,7 @@ const ORDER = [
   'accounts.open',
   'authenticators.add',
   'backupCodes.add',
+  'usage.spend',
   'usage.spend',
   'accounts.commit',
   'authenticators.expire',
@@ -145,15 +146,18 @@ describe.each(testDatabases)('an import that stops half-way on %s', (kind) => {
     },
   );
 
-  it('leaves nothing behind where it is not run again', async () => {
+  it('leaves nothing but a mark behind where it is not run again', async () => {
     const { user } = await person();
     await importInto(host, PLAN, { tools: dyingAfter(ORDER.indexOf('accounts.commit')).tools });
     expect(await rowsOf('mfa_authenticator', user)).toHaveLength(1);
     host.clock.advance(21 * 60);
     await host.app.get(MfaCleanupService).purge();
-    for (const table of ['mfa_authenticator', 'mfa_backup_code', 'mfa_usage'])
-      expect(await rowsOf(table, user)).toEqual([]);
+    for (const table of ['mfa_authenticator', 'mfa_backup_code']) expect(await rowsOf(table, user)).toEqual([]);
+    // That it was begun is never forgotten, and spends nothing.
+    const begun = { kind: 'token', item: expect.stringMatching(/^import-begun:\d+$/) };
+    expect(await rowsOf('mfa_usage', user)).toEqual([expect.objectContaining(begun)]);
     expect(await gates(user)).toBe(false);
+    expect(await importInto(host, PLAN)).toMatchObject({ ok: true, users: { imported: 1 } });
   });
 
   it('takes what the source says by then, not what an earlier run wrote', async () => {
@@ -162,6 +166,9 @@ describe.each(testDatabases)('an import that stops half-way on %s', (kind) => {
     await set('UPDATE people SET secret = ?', ['GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ']);
     await set('DELETE FROM people_codes', []);
     await set('DELETE FROM people_usage', []);
+    // The other run could still be alive, and about to commit.
+    expect(await importInto(host, PLAN)).toMatchObject({ ok: false, users: { skipped: { 'changed-meanwhile': 1 } } });
+    host.clock.advance(21 * 60);
     expect(await importInto(host, PLAN)).toMatchObject({
       ok: true,
       users: { imported: 1 },
@@ -207,13 +214,14 @@ describe.each(testDatabases)('an import that stops half-way on %s', (kind) => {
     expect(await attempt(own.user, codeAt(host.clock.nowMs()))).toBe(401);
 
     const during = await person();
+    let enrolled: Promise<unknown> | undefined;
     await importInto(host, PLAN, {
       tools: (tools) => ({
         ...tools,
         usage: new Proxy(tools.usage, {
           get: (target, method) =>
             method === 'spend'
-              ? async (given: never) => (await during.user.enroll(), target.spend(given))
+              ? async (given: never) => (await (enrolled ??= during.user.enroll()), target.spend(given))
               : Reflect.get(target, method),
         }),
       }),

@@ -3,7 +3,7 @@ import type { MfaImportReport, MfaImportSkip } from '../import/import-report.js'
 const REASONS: Record<MfaImportSkip['reason'], string> = {
   'already-imported': 'an earlier run imported them',
   'already-enabled': 'they have enrolled by themselves meanwhile, and were left alone',
-  'removed-since': 'an earlier run imported them, and they removed their authenticator since',
+  'removed-since': 'an earlier run found or made them enrolled, and their authenticator was removed since',
   'not-enabled': 'they had not confirmed it in the source',
   'user-id-unusable': 'the user id is empty, too long, or has outer white space',
   'enabled-unclear': 'the column `enabled` says neither yes nor no',

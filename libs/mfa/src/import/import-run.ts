@@ -2,8 +2,9 @@ import { setImmediate } from 'node:timers/promises';
 import { isMfaError } from '../domain/mfa-error.js';
 import type { MfaImportSource, SourceKey, SourceRow, SourceTable } from '../domain/import/import-source.js';
 import { isWeakSecret } from '../domain/totp/totp.js';
-import { AccountImport, type ImportTools } from './account-import.js';
+import { AccountImport } from './account-import.js';
 import { ImportTally, type MfaImportReport, type UserOutcome } from './import-report.js';
+import type { ImportTools } from './import-tools.js';
 import type { ImportMapping } from './read-plan.js';
 import { type ReadUser, readUser, type SourceUser, type UserToImport } from './read-user.js';
 

@@ -1,0 +1,144 @@
+import argon2 from 'argon2';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { MfaAdminService } from 'nestjs-mfa';
+import type { ImportTools } from '../../libs/mfa/src/import/import-tools.js';
+import { Client } from '../support/client.js';
+import { testDatabases } from '../support/databases.js';
+import { startHostApp, type HostApp } from '../support/host-app.js';
+import { importInto } from './importing.js';
+import { createTable, execute, formerly, type Value } from './source-tables.js';
+
+const SECRET = 'HXDMVJECJJWSRB3HWIZR4IFUGFTMXBOZ';
+
+const PLAN = {
+  from: { table: 'people', columns: { userId: 'id', secret: 'secret', enabled: 'enabled' } },
+  backupCodes: { table: 'people_codes', columns: { userId: 'person', hash: 'hash', usedAt: 'used' } },
+  usage: { table: 'people_usage', columns: { userId: 'person', window: 'window' } },
+};
+
+/** The process dies right behind the commit of the account. */
+const dying = (tools: ImportTools): ImportTools => ({
+  ...tools,
+  accounts: new Proxy(tools.accounts, {
+    get: (target, method) => {
+      const real = Reflect.get(target, method) as (...given: unknown[]) => unknown;
+      if (method !== 'commit') return real.bind(target);
+      return async (...given: unknown[]) => {
+        await real.apply(target, given);
+        throw new Error('dead');
+      };
+    },
+  }),
+});
+
+/** A promise that somebody else resolves. */
+function signal(): { promise: Promise<void>; resolve: () => void } {
+  let resolve!: () => void;
+  const promise = new Promise<void>((done) => (resolve = done));
+  return { promise, resolve };
+}
+
+describe.each(testDatabases)('an import that meets the unexpected on %s', (kind) => {
+  let host: HostApp;
+  let people = 0;
+  const set = (text: string, values: Value[] = []) =>
+    formerly(host.database, (dataSource) => execute(dataSource, text, values));
+  const make = (name: string, columns: Record<string, string>, rows: Value[][] = []) =>
+    formerly(host.database, (dataSource) => createTable(dataSource, name, columns, rows));
+
+  beforeAll(async () => {
+    host = await startHostApp({ database: kind });
+    await make('people', { id: 'VARCHAR(20)', secret: 'TEXT', enabled: 'BOOLEAN' });
+    await make('people_codes', { person: 'VARCHAR(20)', hash: 'TEXT', used: 'BOOLEAN' });
+    await make('people_copies', { hash: 'TEXT' });
+    await make('people_usage', { nr: 'VARCHAR(20)', person: 'VARCHAR(20)', window: 'BIGINT' });
+  });
+  afterAll(() => host.close());
+
+  async function person(codes: string[] = []): Promise<Client> {
+    const id = `person-${(people += 1)}`;
+    for (const table of ['people', 'people_codes', 'people_usage']) await set(`DELETE FROM ${table}`);
+    await set('INSERT INTO people VALUES (?, ?, ?)', [id, SECRET, true]);
+    for (const code of codes) {
+      const hash = await argon2.hash(code, { memoryCost: 64, timeCost: 1, parallelism: 1 });
+      await set('INSERT INTO people_codes VALUES (?, ?, ?)', [id, hash, false]);
+      await set('DELETE FROM people_copies');
+      // The last one is the one that the old system accepts later.
+      await set('INSERT INTO people_copies VALUES (?)', [hash]);
+    }
+    return new Client(host, id);
+  }
+  const gates = async (user: Client) => (await user.loginAnswer().expect(201)).body.mfaRequired === true;
+  const attempt = async (user: Client, code: string) => (await user.verify(await user.login(), code)).status;
+
+  it('S59 what support reset after an import that died behind its commit does not come back by the next run', async () => {
+    const user = await person();
+    await importInto(host, PLAN, { tools: dying });
+    expect(await gates(user)).toBe(true);
+    // The phone is lost: the desk takes the factor away. Then the operator "runs it again", as the report says.
+    await host.app.get(MfaAdminService).reset(user.userId);
+    expect(await gates(user)).toBe(false);
+    const again = await importInto(host, PLAN);
+    expect(again.users.skipped).toEqual({ 'removed-since': 1 });
+    expect(await gates(user)).toBe(false);
+  });
+
+  it('S59 who enrolled by themselves and then disabled gets no old secret back by the next run', async () => {
+    const user = await person();
+    const { authenticator } = await user.enroll();
+    expect((await importInto(host, PLAN)).users.skipped).toEqual({ 'already-enabled': 1 });
+    await user.post('/mfa/disable', { code: authenticator.code() }).expect(200);
+    await importInto(host, PLAN);
+    expect(await gates(user)).toBe(false);
+  });
+
+  it('S32 of two runs at once none brings a used backup code back', async () => {
+    const user = await person(['AB12-CD34', 'EF56-GH78', 'JK90-LM12']);
+    const before = <T extends object>(store: T, name: string, work: () => Promise<void>): T => {
+      let first = true;
+      return new Proxy(store, {
+        get: (target, method) => {
+          const real = Reflect.get(target, method) as (...given: unknown[]) => unknown;
+          if (method !== name) return real.bind(target);
+          return async (...given: unknown[]) => {
+            if (first) {
+              first = false;
+              await work();
+            }
+            return real.apply(target, given);
+          };
+        },
+      });
+    };
+    const fastDone = signal();
+    const slowRead = signal();
+    let slow: Promise<unknown> | undefined;
+    // The fast run has written its rows; before it commits, the old system accepts a third code and another operator
+    // starts a second run. That one reads the account, and is slow from there on.
+    const fast = importInto(host, PLAN, {
+      tools: (tools) => ({
+        ...tools,
+        accounts: before(tools.accounts, 'commit', async () => {
+          await set('UPDATE people_codes SET used = ? WHERE hash IN (SELECT hash FROM people_copies)', [true]);
+          slow = importInto(host, PLAN, {
+            tools: (own) => ({
+              ...own,
+              backupCodes: before(own.backupCodes, 'list', async () => {
+                slowRead.resolve();
+                await fastDone.promise;
+              }),
+            }),
+          });
+          await slowRead.promise;
+        }),
+      }),
+    });
+    expect((await fast).users.imported).toBe(1);
+    const statuses = [await attempt(user, 'AB12-CD34'), await attempt(user, 'EF56-GH78')];
+    expect(statuses.every((status) => status === 200)).toBe(true);
+    fastDone.resolve();
+    await slow;
+    const again = [await attempt(user, 'AB12-CD34'), await attempt(user, 'EF56-GH78')];
+    expect(again).toEqual([401, 401]);
+  });
+});
