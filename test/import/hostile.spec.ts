@@ -1,5 +1,6 @@
 import argon2 from 'argon2';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { HOTP, Secret } from 'otpauth';
 import { MfaAdminService } from 'nestjs-mfa';
 import type { ImportTools } from '../../libs/mfa/src/import/import-tools.js';
 import { Client } from '../support/client.js';
@@ -9,12 +10,15 @@ import { importInto } from './importing.js';
 import { createTable, execute, formerly, type Value } from './source-tables.js';
 
 const SECRET = 'HXDMVJECJJWSRB3HWIZR4IFUGFTMXBOZ';
+const codeAt = (nowMs: number, steps = 0) =>
+  HOTP.generate({ secret: Secret.fromBase32(SECRET), counter: Math.floor(nowMs / 30_000) + steps });
 
 const PLAN = {
   from: { table: 'people', columns: { userId: 'id', secret: 'secret', enabled: 'enabled' } },
   backupCodes: { table: 'people_codes', columns: { userId: 'person', hash: 'hash', usedAt: 'used' } },
   usage: { table: 'people_usage', columns: { userId: 'person', window: 'window' } },
 };
+const USERS_ONLY = (table: string) => ({ from: { ...PLAN.from, table } });
 
 /** The process dies right behind the commit of the account. */
 const dying = (tools: ImportTools): ImportTools => ({
@@ -92,6 +96,49 @@ describe.each(testDatabases)('an import that meets the unexpected on %s', (kind)
     expect(await gates(user)).toBe(false);
   });
 
+  it('S27 accepted codes that belong to none of the users are told, not dropped in silence', async () => {
+    const user = await person();
+    const step = Math.floor(host.clock.nowMs() / 30_000);
+    await set('INSERT INTO people_usage VALUES (?, ?, ?)', ['1', user.userId, step]);
+    // The wrong one of two columns: every name exists, and not one row matches.
+    const usage = { table: 'people_usage', columns: { userId: 'nr', window: 'window' } };
+    const report = await importInto(host, { ...PLAN, usage });
+    const replayed = await attempt(user, codeAt(host.clock.nowMs()));
+    expect({ ok: report.ok, replayed }).not.toEqual({ ok: true, replayed: 200 });
+    expect(report).toMatchObject({ ok: false, usage: { read: 1, spent: 0, withoutUser: 1 } });
+  });
+
+  it('S27 an accepted code whose row spells the user in another case is refused or told', async () => {
+    const user = await person();
+    const step = Math.floor(host.clock.nowMs() / 30_000);
+    await set('INSERT INTO people_usage VALUES (?, ?, ?)', ['1', user.userId.toUpperCase(), step]);
+    const report = await importInto(host, PLAN);
+    const replayed = await attempt(user, codeAt(host.clock.nowMs()));
+    expect({ ok: report.ok, replayed }).not.toEqual({ ok: true, replayed: 200 });
+  });
+
+  // MariaDB and PostgreSQL answer such ids as text.
+  it.runIf(kind === 'sqlite')('S43a ids that the driver rounds are refused before anything is written', async () => {
+    const first = 1_234_567_890_123_456_700n;
+    const ids = Array.from({ length: 450 }, (_, index) => String(first + BigInt(index)));
+    await make('snowflakes', { id: 'BIGINT', secret: 'TEXT', enabled: 'BOOLEAN' });
+    await formerly(host.database, async (dataSource) => {
+      const rows = ids.map((id) => `(${id}, '${SECRET}', 1)`);
+      await dataSource.query(`INSERT INTO snowflakes VALUES ${rows.join(', ')}`);
+      await dataSource.query(
+        'CREATE VIEW snowflake_texts AS SELECT CAST(id AS TEXT) AS id, secret, enabled FROM snowflakes',
+      );
+    });
+    await expect(importInto(host, USERS_ONLY('snowflakes'))).rejects.toMatchObject({
+      code: 'MFA_MISCONFIGURED',
+      message: expect.stringMatching(/beyond 2\^53.*view that casts them to text/),
+    });
+    const written = await host.dataSource.query(`SELECT user_id FROM mfa_account WHERE user_id LIKE '1234567%'`);
+    expect(written).toEqual([]);
+    // The remedy that the message names.
+    expect(await importInto(host, USERS_ONLY('snowflake_texts'))).toMatchObject({ ok: true, users: { imported: 450 } });
+  });
+
   it('S32 of two runs at once none brings a used backup code back', async () => {
     const user = await person(['AB12-CD34', 'EF56-GH78', 'JK90-LM12']);
     const before = <T extends object>(store: T, name: string, work: () => Promise<void>): T => {
@@ -140,5 +187,36 @@ describe.each(testDatabases)('an import that meets the unexpected on %s', (kind)
     await slow;
     const again = [await attempt(user, 'AB12-CD34'), await attempt(user, 'EF56-GH78')];
     expect(again).toEqual([401, 401]);
+  });
+
+  it.runIf(kind === 'sqlite')(
+    'S43a an id that is none, met after users were written, ends it with a report of them',
+    async () => {
+      await make('mixed', { id: '', secret: 'TEXT', enabled: 'BOOLEAN' }, [
+        ...Array.from({ length: 200 }, (_, index): Value[] => [`mixed-${index}`, SECRET, true]),
+        [Buffer.from('blob'), SECRET, true],
+      ]);
+      const report = await importInto(host, USERS_ONLY('mixed'));
+      const failure = expect.stringMatching(/"mixed"\."id" holds neither text nor numbers/);
+      expect(report).toMatchObject({ ok: false, failure, users: { imported: 200 } });
+    },
+  );
+
+  it.runIf(kind === 'sqlite')('S27 accepted codes in a column without a type are found by a number', async () => {
+    const step = Math.floor(host.clock.nowMs() / 30_000);
+    await make('numbers', { id: 'INTEGER', secret: 'TEXT', enabled: 'BOOLEAN' }, [[77, SECRET, true]]);
+    await make('number_usage', { person: '', window: 'BIGINT' }, [[77, step]]);
+    const usage = { table: 'number_usage', columns: { userId: 'person', window: 'window' } };
+    const report = await importInto(host, { ...USERS_ONLY('numbers'), usage });
+    const replayed = await attempt(new Client(host, '77'), codeAt(host.clock.nowMs()));
+    expect({ ok: report.ok, replayed }).not.toEqual({ ok: true, replayed: 200 });
+  });
+
+  it('S32 a code that one of two equal rows calls used is never accepted, wherever the import stops', async () => {
+    const user = await person(['AB12-CD34']);
+    await set('INSERT INTO people_codes SELECT ?, hash, ? FROM people_copies', [user.userId, true]);
+    await importInto(host, PLAN, { tools: dying });
+    expect(await gates(user)).toBe(true);
+    expect(await attempt(user, 'AB12-CD34')).toBe(401);
   });
 });

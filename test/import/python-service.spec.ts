@@ -44,7 +44,7 @@ describe.each(testDatabases)('import of the Python service on %s', (kind) => {
         skipped: { 'not-enabled': 1, 'secret-undecryptable': 2, 'secret-malformed': 1 },
       },
       backupCodes: { read: 20, imported: 17, used: 3, skipped: {} },
-      usage: { read: 3, spent: 2, expired: 1 },
+      usage: { read: 3, spent: 2, expired: 1, withoutUser: 0 },
       skipped: SKIPPED,
       interrupted: false,
       failure: null,

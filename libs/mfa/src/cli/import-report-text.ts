@@ -30,6 +30,7 @@ export function describeImport(report: MfaImportReport): string {
     `  backup codes  ${backupCodes.imported} of ${backupCodes.read}; ${backupCodes.used} are used up already`,
     ...reasons(backupCodes.skipped),
     `  accepted codes  ${usage.spent} of ${usage.read} are refused from now on; ${usage.expired} had expired`,
+    ...reasons(usage.withoutUser > 0 ? { 'without-user': usage.withoutUser } : {}),
     ...(users.weak > 0 ? [`${users.weak} secrets have fewer than 16 bytes: status shows them as weak.`] : []),
     ...(failure === null ? [] : [`It ended early: ${failure}. Nothing is half-written; run it again.`]),
     ...(interrupted ? ['Interrupted. Nothing is half-written; run it again to go on.'] : []),

@@ -35,8 +35,11 @@ export interface MfaImportReport {
   applied: boolean;
   users: { read: number; imported: number; weak: number; skipped: Partial<Record<BenignReason | BadReason, number>> };
   backupCodes: { read: number; imported: number; used: number; skipped: Partial<Record<CodeReason, number>> };
-  /** Codes that were accepted lately: refused from now on, and those that nobody could use any more. */
-  usage: { read: number; spent: number; expired: number };
+  /**
+   * Codes that were accepted lately: refused from now on, those that nobody could use any more, and rows that belong
+   * to none of the users, whose codes are perhaps accepted once more.
+   */
+  usage: { read: number; spent: number; expired: number; withoutUser: number };
   skipped: MfaImportSkip[];
   /** Stopped by its signal: the numbers are those until then, and the next run goes on. */
   interrupted: boolean;
@@ -65,7 +68,7 @@ export class ImportTally {
       applied,
       users: { read: 0, imported: 0, weak: 0, skipped: {} },
       backupCodes: { read: 0, imported: 0, used: 0, skipped: {} },
-      usage: { read: 0, spent: 0, expired: 0 },
+      usage: { read: 0, spent: 0, expired: 0, withoutUser: 0 },
       skipped: [],
       interrupted: false,
       failure: null,
@@ -91,6 +94,14 @@ export class ImportTally {
   /** Rows of backup codes that belong to none of the users. */
   addStrayCodes(count: number): void {
     for (let code = 0; code < count; code += 1) this.skipCode(null, 'without-user');
+  }
+
+  /** Rows of accepted codes that belong to none of the users. */
+  addStrayUsage(count: number): void {
+    if (count <= 0) return;
+    this.report.usage.read += count;
+    this.report.usage.withoutUser = count;
+    this.report.ok = false;
   }
 
   interrupt(): void {

@@ -38,27 +38,38 @@ export async function runImport(run: ImportRun): Promise<MfaImportReport> {
   await source.requireOneRowEach(mapping.from);
   const { rows, withoutUser } = await source.count(mapping.from);
   const codeRows = mapping.backupCodes ? (await source.count(mapping.backupCodes.table)).rows : 0;
+  const usageRows = mapping.usage ? (await source.count(mapping.usage.table)).rows : 0;
 
   const tally = new ImportTally(apply);
   for (let row = 0; row < withoutUser; row += 1) tally.add(outcome({ skipped: 'user-id-unusable', userId: null }));
+  const seen: Seen = { users: 0, codes: 0, usage: 0 };
   try {
-    const seenCodes = await importPages(run, tally, rows - withoutUser);
-    if (seenCodes === null) tally.interrupt();
-    else tally.addStrayCodes(codeRows - seenCodes);
+    if (await importPages(run, tally, seen, rows - withoutUser)) {
+      tally.addStrayCodes(codeRows - seen.codes);
+      tally.addStrayUsage(usageRows - seen.usage);
+    } else tally.interrupt();
   } catch (error) {
-    if (isMfaError(error) && error.code === 'MFA_MISCONFIGURED') throw error;
+    // Later on something is written already, and the report tells what.
+    if (seen.users === 0 && isMfaError(error) && error.code === 'MFA_MISCONFIGURED') throw error;
     tally.fail(error);
   }
   return tally.finish();
 }
 
-/** How many backup codes belong to the users; `null` when it was interrupted. */
-async function importPages(run: ImportRun, tally: ImportTally, total: number): Promise<number | null> {
+/** What has been read: the users, and the rows that belong to them. */
+interface Seen {
+  users: number;
+  codes: number;
+  usage: number;
+}
+
+/** `false`: it was interrupted. */
+async function importPages(run: ImportRun, tally: ImportTally, seen: Seen, total: number): Promise<boolean> {
   let done = 0;
-  let codes = 0;
   for await (const users of pages(run)) {
+    seen.users += users.length;
     for (let start = 0; start < users.length; start += AT_ONCE) {
-      if (run.signal?.aborted) return null;
+      if (run.signal?.aborted) return false;
       const some = users.slice(start, start + AT_ONCE);
       const ended = await Promise.allSettled(some.map((user) => importUser(user, run)));
       for (const each of ended) {
@@ -70,11 +81,12 @@ async function importPages(run: ImportRun, tally: ImportTally, total: number): P
       // SQLite works synchronously: without a turn of the event loop no Ctrl-C would be heard.
       await setImmediate();
     }
-    codes += users.reduce((sum, user) => sum + user.codes.length, 0);
+    seen.codes += users.reduce((sum, user) => sum + user.codes.length, 0);
+    seen.usage += users.reduce((sum, user) => sum + user.usage.length, 0);
     done += users.length;
     run.onProgress?.(done, Math.max(done, total));
   }
-  return codes;
+  return true;
 }
 
 async function* pages({ source, mapping }: ImportRun): AsyncGenerator<SourceUser[]> {

@@ -99,9 +99,10 @@ function readCodes(userId: string, rows: readonly SourceRow[], { backupCodes }: 
     else if (typeof hash !== 'string' || parsePhc(hash) === null) read.skipped.push('not-argon2id');
     else unused.push({ id, phc });
   }
-  const within = new Set(recipesOf(unused).flatMap(({ targets }) => targets.map(({ id }) => id)));
-  // The same row twice is one code.
-  const distinct = new Map(unused.map((code) => [code.id, code]));
+  // The same row twice is one code, and used if one of them says so.
+  const open = unused.filter(({ id }) => !read.usedIds.includes(id));
+  const within = new Set(recipesOf(open).flatMap(({ targets }) => targets.map(({ id }) => id)));
+  const distinct = new Map(open.map((code) => [code.id, code]));
   read.usable = [...distinct.values()].filter(({ id }) => within.has(id));
   read.skipped.push(...[...distinct.keys()].filter((id) => !within.has(id)).map(() => 'too-costly' as const));
   return read;

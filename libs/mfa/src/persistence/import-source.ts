@@ -100,7 +100,13 @@ export class TypeOrmImportSource extends MfaImportSource {
 }
 
 function requireKey(row: SourceRow, { table, columns }: SourceTable): SourceRow {
-  if (typeof row.userId === 'string' || typeof row.userId === 'number') return row;
+  if (typeof row.userId === 'string') return row;
+  if (typeof row.userId === 'number') {
+    if (Math.abs(row.userId) <= Number.MAX_SAFE_INTEGER) return row;
+    throw misconfigured(
+      `"${table}"."${columns.userId}" holds numbers beyond 2^53, which the driver rounds. Name a view that casts them to text`,
+    );
+  }
   throw misconfigured(
     `"${table}"."${columns.userId}" holds neither text nor numbers. Name a view that spells user ids as your application does`,
   );
