@@ -57,8 +57,9 @@ export async function importCommand(given: readonly string[], terminal: Terminal
   const { 'data-source': path, source: sourcePath, apply = false } = values;
   const report = await withDatabase(path, terminal, async (own) => {
     await requireSameKeys(own, keys, terminal);
-    // Before anything is read, so that a report that cannot be written ends no import that is done.
-    await writeReport(values.report, '', terminal);
+    // Before anything is read, so that a report that cannot be written ends no import that is done. Appends nothing:
+    // a run that cannot begin leaves the report of an earlier one as it is.
+    await writeReport(values.report, '', terminal, 'a');
     const work = (from: DataSource) => runHere({ own, from, mapping, keys, apply }, terminal);
     return sourcePath === undefined ? work(own) : withSourceDatabase(sourcePath, terminal, work);
   });
@@ -112,10 +113,15 @@ async function requireSameKeys(own: DataSource, { box, ring }: Keys, terminal: T
   }
 }
 
-async function writeReport(path: string | undefined, text: string, { cwd }: Terminal): Promise<void> {
+async function writeReport(
+  path: string | undefined,
+  text: string,
+  { cwd }: Terminal,
+  flag: 'a' | 'w' = 'w',
+): Promise<void> {
   if (path === undefined) return;
   try {
-    await writeFile(isAbsolute(path) ? path : join(cwd, path), text, { mode: 0o600 });
+    await writeFile(isAbsolute(path) ? path : join(cwd, path), text, { mode: 0o600, flag });
   } catch (cause) {
     throw new UsageError(`--report: ${path} cannot be written`, { cause });
   }
