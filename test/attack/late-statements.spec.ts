@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { HOTP, Secret } from 'otpauth';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
 import { MfaAdminService, MfaCleanupService } from 'nestjs-mfa';
-import type { ImportTools } from '../../libs/mfa/src/import/account-import.js';
+import type { ImportTools } from '../../libs/mfa/src/import/import-tools.js';
 import { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account.store.js';
 import { importInto } from '../import/importing.js';
 import { createTable, formerly } from '../import/source-tables.js';
