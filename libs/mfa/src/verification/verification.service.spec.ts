@@ -151,6 +151,17 @@ describe('S43 a challenge from before', () => {
   });
 });
 
+describe('a challenge that was kept', () => {
+  it('S40 is good until its token expires, and from that moment no more', async () => {
+    const [inTime, late] = [await mfa.firstFactor('ann'), await mfa.firstFactor('ann')];
+    const expiresAtMs = inTime.expiresAt.getTime();
+    mfa.clock.set(expiresAtMs);
+    await expect(mfa.verification.verify(late, phone.code())).rejects.toMatchObject({ code: 'MFA_TOKEN_INVALID' });
+    mfa.clock.set(expiresAtMs - 1);
+    await expect(mfa.verification.verify(inTime, phone.code())).resolves.toMatchObject({ userId: 'ann' });
+  });
+});
+
 describe('a step-up', () => {
   it('proves the second factor without a token', async () => {
     await expect(mfa.verification.stepUp('ann', phone.code())).resolves.toMatchObject({

@@ -80,6 +80,27 @@ describe('openFernet', () => {
     expect(() => openFernet(spelled(token), pair)).toThrow(unreadable(/base64url/));
   });
 
+  it.each([
+    ['as old as it may be', 60, true],
+    ['a second older', 61, false],
+    ['made as far ahead as clocks may differ', -60, true],
+    ['made a second further ahead', -61, false],
+  ])('judges a token %s', (_, ageSeconds, good) => {
+    const madeAtMs = Number(Buffer.from(token, 'base64url').readBigUInt64BE(1)) * 1000;
+    const freshness = { nowMs: madeAtMs + ageSeconds * 1000, timeToLiveSeconds: 60 };
+    const opened = () => openFernet(token, fernetKeyPair({ key: secret }, 'key'), freshness).toString();
+    if (good) expect(opened()).toBe('hello');
+    else expect(opened).toThrow(unreadable(/too old|future/));
+  });
+
+  it('refuses a token without any ciphertext, however well signed', () => {
+    const header = Buffer.from(token, 'base64url').subarray(0, 25);
+    const mac = createHmac('sha256', Buffer.from(secret, 'base64url').subarray(0, 16)).update(header).digest();
+    const empty = Buffer.concat([header, mac]).toString('base64url');
+    const padded = empty.padEnd(Math.ceil(empty.length / 4) * 4, '=');
+    expect(() => openFernet(padded, pair)).toThrow(unreadable(/truncated/));
+  });
+
   it('refuses another version, however well signed', () => {
     const bytes = Buffer.from(token, 'base64url').subarray(0, -32);
     bytes[0] = 0x81;

@@ -188,9 +188,56 @@ describe('KeyRotation', () => {
     expect(text).not.toContain(state.authenticators.get('a0000')!.secret.slice(10));
   });
 
+  it('S62 seals outdated rows only, and gives up after three passes over rows that do not change', async () => {
+    store(2, boxOf(newKey), 'proof');
+    store(2, boxOf(oldKey));
+    const replace = vi.spyOn(values, 'replace').mockResolvedValue();
+    expect(await rotationOf(newKey, oldKey).rotate()).toMatchObject({ outdated: 4 });
+    expect(replace.mock.calls.map(([purpose, { length }]) => [purpose, length])).toEqual(
+      [1, 2, 3].flatMap(() => [
+        ['totp-secret', 2],
+        ['backup-code', 2],
+      ]),
+    );
+  });
+
+  it('S62 writes nothing when it is interrupted before it has seen everything', async () => {
+    store(2, boxOf(newKey), 'proof');
+    store(2, boxOf(oldKey));
+    const replace = vi.spyOn(values, 'replace');
+    expect(await rotationOf(newKey, oldKey).rotate({ signal: AbortSignal.abort() })).toMatchObject({
+      interrupted: true,
+    });
+    expect(replace).not.toHaveBeenCalled();
+  });
+
+  it('S63 writes nothing when all that is outdated does not open', async () => {
+    store(2, boxOf(newKey), 'proof');
+    store(2, boxOf({ id: 'gone', secret: randomBytes(32) }));
+    const listAfter = vi.spyOn(values, 'listAfter');
+    expect(await rotationOf(newKey, oldKey).rotate()).toMatchObject({ outdated: 4, unreadable: 4 });
+    // One pass: two tables, each with a page and the end.
+    expect(listAfter).toHaveBeenCalledTimes(4);
+  });
+
+  it('passes on what is no refusal of the cipher', async () => {
+    store(1, boxOf(newKey));
+    const box = boxOf(newKey);
+    vi.spyOn(box, 'open').mockImplementation(() => {
+      throw new TypeError('a defect');
+    });
+    await expect(new KeyRotation(values, box, new KeyRing([newKey])).verify()).rejects.toThrow(TypeError);
+  });
+
+  it.each([1, 1000])('takes a batch of %i rows', async (batchSize) => {
+    store(2, boxOf(newKey));
+    expect(await rotationOf(newKey).status({ batchSize })).toMatchObject({ outdated: 0 });
+  });
+
   it.each([0, 1001, 1.5, Number.NaN, '10'])('refuses a batch of %s rows', async (batchSize) => {
     await expect(rotationOf(newKey).status({ batchSize: batchSize as number })).rejects.toMatchObject({
       code: 'MFA_BAD_REQUEST',
+      message: 'batchSize must be a whole number from 1 to 1000',
     });
   });
 });
