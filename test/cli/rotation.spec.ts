@@ -1,7 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { DataSource } from 'typeorm';
-import { run } from '../../libs/mfa/src/cli/run.js';
 import { SystemRandom } from '../../libs/mfa/src/domain/random.js';
 import { KeyRing } from '../../libs/mfa/src/domain/secrets/key-ring.js';
 import { SecretBox } from '../../libs/mfa/src/domain/secrets/secret-box.js';
@@ -38,20 +37,6 @@ describe('nestjs-mfa keys rotate', () => {
     await database.drop();
   });
 
-  async function command(given: string[], environment: Record<string, string> = {}) {
-    let out = '';
-    let err = '';
-    const code = await run(given, {
-      out: (text) => void (out += text),
-      err: (text) => void (err += text),
-      interactive: false,
-      env: environment,
-      cwd: folder.path,
-      interrupted: new AbortController().signal,
-    });
-    return { code, out, err };
-  }
-
   async function sealed(userId: string, box: SecretBox): Promise<void> {
     const secret = box.seal(randomBytes(20), { purpose: 'totp-secret', userId, credentialId: `id-${userId}` });
     await dataSource.query(
@@ -69,7 +54,7 @@ describe('nestjs-mfa keys rotate', () => {
     await sealed('earlier-mistake', boxOf(MISTYPED));
     await sealed('signed-in', boxOf(RIGHT));
     for (const user of ['a', 'b', 'c']) await sealed(user, boxOf(OLD));
-    const { code } = await command(['keys', 'rotate', '-d', file], env(MISTYPED, OLD));
+    const { code } = await folder.runHere(['keys', 'rotate', '-d', file], env(MISTYPED, OLD));
     // docs/keys.md: "A mistyped secret is recognised and refused."
     expect({ code, keyIds: await keyIds() }).toEqual({ code: 2, keyIds: ['k1', 'k1', 'k1', 'k2', 'k2'] });
   });
@@ -81,7 +66,7 @@ describe('nestjs-mfa keys rotate', () => {
       `CREATE TRIGGER full BEFORE UPDATE ON mfa_authenticator WHEN OLD.user_id = 'c'
        BEGIN SELECT RAISE(ABORT, 'disk full'); END`,
     );
-    const { code } = await command(['keys', 'rotate', '-d', file, '--batch-size', '1'], env(RIGHT, OLD));
+    const { code } = await folder.runHere(['keys', 'rotate', '-d', file, '--batch-size', '1'], env(RIGHT, OLD));
     const written = (await keyIds()).filter((id) => id === 'k2').length - 1;
     expect({ code, written }).not.toEqual({ code: 2, written: 2 });
   });

@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { DataSource } from 'typeorm';
-import { run } from '../../libs/mfa/src/cli/run.js';
 import { HostFolder } from '../support/command-line.js';
 import { createDatabase, openMfaDataSource, type TestDatabase } from '../support/databases.js';
 
@@ -30,27 +29,13 @@ describe('the command line of an import', () => {
     await database.drop();
   });
 
-  async function command(given: string[], environment: Record<string, string> = {}) {
-    let out = '';
-    let err = '';
-    const code = await run(given, {
-      out: (text) => void (out += text),
-      err: (text) => void (err += text),
-      interactive: false,
-      env: environment,
-      cwd: folder.path,
-      interrupted: new AbortController().signal,
-    });
-    return { code, out, err };
-  }
-
   it('S62 the report of an earlier run is not emptied by a run that could not begin', async () => {
     folder.write(
       'plan.mjs',
       `export default { from: { table: 'nowhere', columns: { userId: 'id', secret: 's', enabled: 'e' } } };`,
     );
     folder.write('import.json', '{"of":"yesterday"}');
-    const { code } = await command(['import', 'plan.mjs', '-d', file, '--apply', '--report', 'import.json'], {
+    const { code } = await folder.runHere(['import', 'plan.mjs', '-d', file, '--apply', '--report', 'import.json'], {
       MFA_KEYS: `${KEY.id}:${KEY.secret}`,
     });
     expect(code).toBe(2);

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { run } from '../../libs/mfa/src/cli/run.js';
 import type { TestDatabase } from './databases.js';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -61,6 +62,21 @@ export class HostFolder {
       onProgress?.(err, () => child.kill('SIGINT'));
     });
     const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
+    return { code, out, err };
+  }
+
+  /** The same of the sources, in this process: quicker, and without signals. */
+  async runHere(given: readonly string[], env: Record<string, string> = {}): Promise<CommandResult> {
+    let out = '';
+    let err = '';
+    const code = await run(given, {
+      out: (text) => void (out += text),
+      err: (text) => void (err += text),
+      interactive: false,
+      env,
+      cwd: this.path,
+      interrupted: new AbortController().signal,
+    });
     return { code, out, err };
   }
 
