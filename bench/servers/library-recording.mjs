@@ -40,7 +40,7 @@ async function recording(work) {
     listenToStatements(null);
   }
   return Promise.all(
-    heard.map(async ({ text, values, answer }) => ({ text, values, rowCount: (await answer).rowCount })),
+    heard.map(async ({ answer, ...statement }) => ({ ...statement, rowCount: (await answer).rowCount })),
   );
 }
 

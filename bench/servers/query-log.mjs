@@ -8,12 +8,12 @@ const { query } = pg.Client.prototype;
 pg.Client.prototype.query = function (config, values, ...rest) {
   const answer = query.call(this, config, values, ...rest);
   if (listener && (typeof config === 'string' || typeof config?.text === 'string')) {
-    listener({ text: config.text ?? config, values: config.values ?? values ?? [], answer });
+    listener({ text: config.text ?? config, name: config.name, values: config.values ?? values ?? [], answer });
   }
   return answer;
 };
 
-/** Tells `listen` of every statement from now on: `{ text, values, answer }`; `null` ends it. */
+/** Tells `listen` of every statement from now on: `{ text, name, values, answer }`; `null` ends it. */
 export function listenToStatements(listen) {
   listener = listen;
 }

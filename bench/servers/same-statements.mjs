@@ -15,8 +15,9 @@ export async function start({ databaseUrl, tokenKey, poolSize, secret, plans }) 
     const claims = readBareToken(mfa_token, tokenKey, nowMs);
     if (!claims) return false;
     const step = matchStep(key, code, nowMs);
-    for (const { text, parameters, rowCount } of step === null ? plans.wrong : plans.right) {
-      const result = await pool.query(text, bindParameters(parameters, { ...claims, step, nowMs }));
+    for (const { text, name, parameters, rowCount } of step === null ? plans.wrong : plans.right) {
+      const values = bindParameters(parameters, { ...claims, step, nowMs });
+      const result = await pool.query({ text, name, values });
       if (result.rowCount !== rowCount) return false;
     }
     return step !== null;

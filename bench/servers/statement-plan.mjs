@@ -9,12 +9,13 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** A time within a text, such as JSON. */
 const EPOCH_MS = /\b1\d{12}\b/g;
 
-/** `first` and `second`: `{ statements: [{ text, values, rowCount }], context: { userId, tokenId, step, nowMs } }`. */
+/** `first` and `second`: `{ statements: [{ text, name, values, rowCount }], context: { userId, tokenId, step, nowMs } }`. */
 export function planOf(first, second) {
   const texts = ({ statements }) => statements.map(({ text }) => text).join('\n');
   if (texts(first) !== texts(second)) throw new Error('two verifications sent different statements: no plan');
-  return first.statements.map(({ text, values, rowCount }, index) => ({
+  return first.statements.map(({ text, name, values, rowCount }, index) => ({
     text,
+    name,
     rowCount,
     parameters: values.map((value, position) =>
       parameterOf(

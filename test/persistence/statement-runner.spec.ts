@@ -173,6 +173,7 @@ describe('SQL text', () => {
   const dialect = (family: 'postgres' | 'sqlite'): SqlDialect => ({
     family,
     integer: raw('bigint'),
+    numbered: family === 'postgres',
     placeholder: (position) => (family === 'postgres' ? `$${position}` : '?'),
     table: ({ name }) => `"${name}"`,
   });

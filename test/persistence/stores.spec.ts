@@ -58,6 +58,11 @@ describe.each(testDatabases)('stores on %s', (kind) => {
   describeStores(() => stores);
   describe('verification step by step', () => stepwise(() => stores));
   describe.each(kind === 'postgres' ? ['one statement'] : [])('verification by %s a step', () => {
-    describeVerification(() => ({ ...stores, verification: new PostgresVerificationStore(dataSource) }));
+    // One store for all of them, as in an application: it keeps its statements.
+    let verification: PostgresVerificationStore;
+    beforeAll(() => {
+      verification = new PostgresVerificationStore(dataSource);
+    });
+    describeVerification(() => ({ ...stores, verification }));
   });
 });

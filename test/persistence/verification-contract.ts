@@ -82,6 +82,31 @@ export function describeVerification(stores: () => VerificationFixture): void {
       expect([budgets.totp.failures, budgets.backup_code.failures]).toEqual([0, 1]);
     });
 
+    it('S56 counts by the budget of each factor in turn, and by the policy that is given', async () => {
+      const lax = { ...policy, disableAfter: policy.disableAfter + 1 };
+      const counted = [];
+      for (const terms of [
+        { digits: undefined },
+        backup,
+        { digits: undefined, policy: lax },
+        { ...backup, policy: lax },
+      ]) {
+        expect((await begin(terms)).reserved).toBe(true);
+        const { totp, backup_code } = (await load()).account.budgets;
+        counted.push([totp.failures, backup_code.failures]);
+      }
+      expect(counted).toEqual([
+        [1, 0],
+        [1, 1],
+        [2, 1],
+        [2, 2],
+      ]);
+      const strict = { ...policy, disableAfter: 2 };
+      expect((await begin({ policy: strict })).reserved).toBe(false);
+      expect((await begin({ ...backup, policy: strict })).reserved).toBe(false);
+      expect((await begin()).reserved).toBe(true);
+    });
+
     it('reads no codes where there is no set, and counts all the same', async () => {
       await stores().accounts.commit(user.id, NOW + 1, { backupSetId: null });
       const { snapshot, reserved } = await begin(backup);
@@ -183,6 +208,20 @@ export function describeVerification(stores: () => VerificationFixture): void {
       expect(await usedCodes()).toEqual([[user.codes[1], NOW]]);
       expect(authenticators.map(({ lastUsedAtMs }) => lastUsedAtMs)).toEqual([null, null, null]);
       expect(backupCodesRemaining).toBe(2);
+    });
+
+    it('S56 settles the budget of each factor in turn', async () => {
+      await begin();
+      await begin(backup);
+      const failures = async () => {
+        const { totp, backup_code } = (await load()).account.budgets;
+        return [totp.failures, backup_code.failures];
+      };
+      expect(await complete([entry('totp')])).toBe(true);
+      expect(await failures()).toEqual([0, 1]);
+      const code = { factor: 'backup_code', credentialId: user.codes[0]! } as const;
+      expect(await complete([entry('backup_code', user.codes[0], null)], code)).toBe(true);
+      expect(await failures()).toEqual([0, 0]);
     });
 
     it('moves the last use forward only', async () => {

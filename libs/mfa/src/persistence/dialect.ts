@@ -27,6 +27,7 @@ export function dialectOf(dataSource: DataSource): SqlDialect {
   return {
     family,
     integer: INTEGERS[family],
+    numbered: family === 'postgres',
     placeholder: family === 'postgres' ? (position) => `$${position}` : () => '?',
     table(entity) {
       const known = tables.get(entity) ?? escapedTable(dataSource, entity);

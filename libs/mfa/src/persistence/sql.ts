@@ -4,7 +4,12 @@ export type SqlValue = string | number | null;
 /** An entity class stands for its table. */
 export type TableReference = abstract new () => object;
 
-export type SqlPart = SqlValue | Sql | TableReference;
+/** The place of a value that comes with each run of a prepared statement. */
+export class Slot {
+  constructor(readonly key: string) {}
+}
+
+export type SqlPart = SqlValue | Sql | TableReference | Slot;
 
 /** A piece of SQL whose values are bound parameters, not text. Made by {@link sql}. */
 export class Sql {
@@ -24,6 +29,12 @@ export function raw(text: string): Sql {
   return new Sql([text], []);
 }
 
+/** A whole number that is the same whenever the statement runs, such as one of the options. */
+export function literal(value: number): Sql {
+  if (!Number.isSafeInteger(value)) throw new TypeError('Only a whole number can stand in the text of a statement');
+  return raw(String(value));
+}
+
 /** The parts one after another; must not be empty. */
 export function join(parts: readonly SqlPart[], separator = ', '): Sql {
   return new Sql(['', ...parts.slice(1).map(() => separator), ''], parts);
@@ -33,6 +44,8 @@ export function join(parts: readonly SqlPart[], separator = ', '): Sql {
 export interface SqlDialect {
   family: 'postgres' | 'mysql' | 'sqlite';
   placeholder(position: number): string;
+  /** Whether a placeholder names its position, so that one value can stand in several places. */
+  numbered: boolean;
   /** The escaped table of an entity, with schema and prefix. */
   table(entity: TableReference): string;
   /** The type name that CAST takes for a 64-bit integer. */
@@ -42,20 +55,32 @@ export interface SqlDialect {
 export interface RenderedSql {
   text: string;
   parameters: SqlValue[];
+  /** Where given, the name under which a connection may keep the statement parsed and planned. */
+  name?: string;
 }
 
 /** The text and the parameters for the driver. */
 export function render(statement: Sql, dialect: SqlDialect): RenderedSql {
-  const parameters: SqlValue[] = [];
+  const { text, parts } = flatten(statement, dialect);
+  return { text, parameters: parts.map((part) => requireValue(part)) };
+}
+
+/** A statement as text, and what its placeholders stand for, in their order. */
+export function flatten(statement: Sql, dialect: SqlDialect): { text: string; parts: (SqlValue | Slot)[] } {
+  const parts: (SqlValue | Slot)[] = [];
   const renderPart = (part: SqlPart): string => {
-    if (part instanceof Sql) return renderSql(part);
     if (typeof part === 'function') return dialect.table(part);
-    if (part !== null && typeof part !== 'string' && !Number.isFinite(part)) {
-      throw new TypeError(`A value of type ${typeof part} cannot be bound to an SQL statement`);
-    }
-    return dialect.placeholder(parameters.push(part));
+    if (part instanceof Sql) return renderSql(part);
+    const known = part instanceof Slot && dialect.numbered ? parts.indexOf(part) + 1 : 0;
+    return dialect.placeholder(known || parts.push(part));
   };
-  const renderSql = ({ texts, parts }: Sql): string =>
-    texts.reduce((text, next, position) => text + renderPart(parts[position - 1] as SqlPart) + next);
-  return { text: renderSql(statement), parameters };
+  const renderSql = ({ texts, parts: inner }: Sql): string =>
+    texts.reduce((text, next, position) => text + renderPart(inner[position - 1] as SqlPart) + next);
+  return { text: renderSql(statement), parts };
+}
+
+/** `value`, if it can be bound. */
+export function requireValue(value: unknown): SqlValue {
+  if (value === null || typeof value === 'string' || Number.isFinite(value)) return value as SqlValue;
+  throw new TypeError(`A value of type ${typeof value} cannot be bound to an SQL statement`);
 }

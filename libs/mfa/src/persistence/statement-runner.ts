@@ -3,7 +3,8 @@ import type { DataSource, QueryRunner } from 'typeorm';
 import { MfaError } from '../domain/mfa-error.js';
 import { isCutOff, isPoolExhausted, isRetriable } from './database-errors.js';
 import { dialectOf } from './dialect.js';
-import { render, type RenderedSql, type Sql, type SqlDialect } from './sql.js';
+import { NamedStatements } from './named-statements.js';
+import { render, type RenderedSql, Sql, type SqlDialect } from './sql.js';
 
 export interface TypeOrmStoreOptions {
   /**
@@ -44,6 +45,7 @@ export class StatementRunner {
   readonly dialect: SqlDialect;
   private readonly acquireTimeoutMs: number;
   private readonly statementTimeoutMs: number;
+  private readonly named: NamedStatements;
 
   constructor(
     private readonly dataSource: DataSource,
@@ -52,12 +54,13 @@ export class StatementRunner {
     this.dialect = dialectOf(dataSource);
     this.acquireTimeoutMs = acquireTimeoutMs;
     this.statementTimeoutMs = statementTimeoutMs;
+    this.named = new NamedStatements(dataSource);
   }
 
   /** The result of one statement, {@link retried}. */
-  async run(statement: Sql, deadline?: StatementDeadline<StatementResult>): Promise<StatementResult> {
-    const rendered = render(statement, this.dialect);
-    return this.retried((runner) => execute(runner, rendered), deadline);
+  async run(statement: Sql | RenderedSql, deadline?: StatementDeadline<StatementResult>): Promise<StatementResult> {
+    const rendered = statement instanceof Sql ? render(statement, this.dialect) : statement;
+    return this.retried((runner) => this.execute(runner, rendered), deadline);
   }
 
   /**
@@ -99,6 +102,14 @@ export class StatementRunner {
     }
   }
 
+  private async execute(runner: QueryRunner, statement: RenderedSql): Promise<StatementResult> {
+    const named = await this.named.run(runner, statement);
+    if (named) return { affected: named.rowCount ?? 0, records: named.rows };
+    // The structured result is the only one that counts rows alike on every driver.
+    const { affected, records } = await runner.query(statement.text, statement.parameters, true);
+    return { affected: affected ?? 0, records: records ?? [] };
+  }
+
   private async connect(runner: QueryRunner): Promise<void> {
     const connecting: Promise<unknown> = runner.connect();
     try {
@@ -132,12 +143,6 @@ async function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
   } finally {
     clearTimeout(timer);
   }
-}
-
-async function execute(runner: QueryRunner, { text, parameters }: RenderedSql): Promise<StatementResult> {
-  // The structured result is the only one that counts rows alike on every driver.
-  const { affected, records } = await runner.query(text, parameters, true);
-  return { affected: affected ?? 0, records: records ?? [] };
 }
 
 function busy(cause?: unknown): MfaError {

@@ -7,13 +7,13 @@ import {
 } from '../../domain/attempts/attempt-budget.js';
 import { ATTEMPT_FACTORS, type AttemptFactor, type AttemptPolicy } from '../../domain/attempts/attempt-policy.js';
 import { MfaAccountEntity, MfaAuthenticatorEntity, MfaBackupCodeEntity, MfaUsageEntity } from '../entities/index.js';
-import { join, raw, type Sql, sql, type SqlDialect } from '../sql.js';
+import { join, literal, raw, type Slot, type Sql, sql, type SqlDialect } from '../sql.js';
 
 /** An attempt in the terms of one factor's columns. */
 export interface BudgetTerms {
   factor: AttemptFactor;
   policy: AttemptPolicy;
-  nowMs: number;
+  nowMs: number | Slot;
 }
 
 /** The columns of one factor's budget. */
@@ -30,18 +30,25 @@ export const BUDGET_COLUMNS = ATTEMPT_FACTORS.flatMap((factor) => Object.values(
 /** Assignments that count one attempt as failed. `failures` comes last: MySQL evaluates SET from left to right. */
 export function reserving({ factor, policy, nowMs }: BudgetTerms, dialect: SqlDialect): Sql {
   const { failures, lockedUntil, tat } = budgetColumns(factor);
+  const now = after(nowMs, 0, dialect);
   return sql`${lockedUntil} = ${lockAfter({ factor, policy, nowMs }, dialect)},
-    ${tat} = CASE WHEN ${tat} > ${nowMs} AND ${tat} <= ${latestTat(policy, nowMs)} THEN ${tat} ELSE ${nowMs} END
-      + ${dailyInterval(policy)},
+    ${tat} = CASE WHEN ${tat} > ${now} AND ${tat} <= ${after(nowMs, latestTat(policy, 0), dialect)}
+      THEN ${tat} ELSE ${now} END + ${literal(dailyInterval(policy))},
     ${failures} = ${failures} + 1`;
 }
 
 /** Whether the factor is neither locked nor over its daily cap nor disabled. */
-export function budgetOpen({ factor, policy, nowMs }: BudgetTerms): Sql {
+export function budgetOpen({ factor, policy, nowMs }: BudgetTerms, dialect: SqlDialect): Sql {
   const { failures, lockedUntil, tat } = budgetColumns(factor);
-  return sql`${failures} < ${policy.disableAfter}
-    AND (${lockedUntil} <= ${nowMs} OR ${lockedUntil} > ${latestLock(policy, nowMs)})
-    AND (${tat} <= ${nowMs + dailyTolerance(policy)} OR ${tat} > ${latestTat(policy, nowMs)})`;
+  const from = (ms: number) => after(nowMs, ms, dialect);
+  return sql`${failures} < ${literal(policy.disableAfter)}
+    AND (${lockedUntil} <= ${from(0)} OR ${lockedUntil} > ${from(latestLock(policy, 0))})
+    AND (${tat} <= ${from(dailyTolerance(policy))} OR ${tat} > ${from(latestTat(policy, 0))})`;
+}
+
+/** The moment so many milliseconds after now. PostgreSQL could not tell the type of the bare parameter. */
+function after(nowMs: BudgetTerms['nowMs'], ms: number, { integer }: SqlDialect): Sql {
+  return sql`CAST(${nowMs} AS ${integer}) + ${literal(ms)}`;
 }
 
 /** Assignments after a success: failures and lock end, and the daily cap gets this one attempt back. */
@@ -53,7 +60,7 @@ export function settling(factor: AttemptFactor, policy: AttemptPolicy): Sql {
 /** The assignment that gives the daily cap one attempt back. */
 export function refunding(factor: AttemptFactor, policy: AttemptPolicy): Sql {
   const { tat } = budgetColumns(factor);
-  const interval = dailyInterval(policy);
+  const interval = literal(dailyInterval(policy));
   return sql`${tat} = CASE WHEN ${tat} > ${interval} THEN ${tat} - ${interval} ELSE 0 END`;
 }
 
@@ -62,20 +69,20 @@ export function releasing(factor: AttemptFactor, policy: AttemptPolicy): Sql {
   const { failures, lockedUntil } = budgetColumns(factor);
   // `failures` comes last, as in `reserving`.
   return sql`
-    ${lockedUntil} = CASE WHEN ${failures} % ${policy.maxFailures} = 0 THEN 0 ELSE ${lockedUntil} END,
+    ${lockedUntil} = CASE WHEN ${failures} % ${literal(policy.maxFailures)} = 0 THEN 0 ELSE ${lockedUntil} END,
     ${refunding(factor, policy)},
     ${failures} = CASE WHEN ${failures} > 0 THEN ${failures} - 1 ELSE 0 END`;
 }
 
 /** Whether the mfa_token of the account `a` is spent. */
-export function tokenIsSpent(tokenId: string): Sql {
+export function tokenIsSpent(tokenId: string | Slot): Sql {
   return sql`EXISTS (SELECT 1 FROM ${MfaUsageEntity} u
     WHERE u.user_id = a.user_id AND u.kind = 'token' AND u.item = ${tokenId})`;
 }
 
 export interface SnapshotTerms {
-  userId: string;
-  tokenId?: string;
+  userId: string | Slot;
+  tokenId?: string | Slot;
   /** What is read with the account, a row for each. */
   rows: 'authenticators' | 'backup codes';
   /** A further column of every row. */
@@ -103,13 +110,13 @@ const BACKUP_CODES = sql`t.id, t.set_id, t.hash, t.used_at, t.expires_at
   LEFT JOIN ${MfaBackupCodeEntity} t ON t.user_id = a.user_id AND t.set_id = a.backup_set_id`;
 
 /** The lock that this attempt brings if it fails; in the terms of {@link lockLadder}, by the failures before it. */
-function lockAfter({ factor, policy, nowMs }: BudgetTerms, { integer }: SqlDialect): Sql {
+function lockAfter({ factor, policy, nowMs }: BudgetTerms, dialect: SqlDialect): Sql {
   const { failures } = budgetColumns(factor);
   const rungs = lockLadder(policy).map(
-    ({ atFailures, lockMs }) => sql`WHEN ${failures} + 1 = ${atFailures} THEN ${nowMs + lockMs}`,
+    ({ atFailures, lockMs }) =>
+      sql`WHEN ${failures} + 1 = ${literal(atFailures)} THEN ${after(nowMs, lockMs, dialect)}`,
   );
-  // PostgreSQL takes the type of the whole CASE from the one branch that is no parameter.
   return sql`CASE ${join(rungs, ' ')}
-    WHEN (${failures} + 1) % ${policy.maxFailures} = 0 THEN ${nowMs + policy.maxLockMs}
-    ELSE CAST(0 AS ${integer}) END`;
+    WHEN (${failures} + 1) % ${literal(policy.maxFailures)} = 0 THEN ${after(nowMs, policy.maxLockMs, dialect)}
+    ELSE 0 END`;
 }

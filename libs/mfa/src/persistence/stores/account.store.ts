@@ -5,6 +5,7 @@ import { ATTEMPT_FACTORS, type AttemptFactor, type AttemptPolicy } from '../../d
 import type { VerificationSnapshot } from '../../domain/verification/verification.store.js';
 import { isUniqueViolation } from '../database-errors.js';
 import { MfaAccountEntity } from '../entities/index.js';
+import { PreparedStatements } from '../prepared-statements.js';
 import { join, raw, type Sql, sql } from '../sql.js';
 import { StatementRunner, type TypeOrmStoreOptions } from '../statement-runner.js';
 import {
@@ -16,17 +17,18 @@ import {
   reserving,
   settling,
   snapshotQuery,
-  type SnapshotTerms,
 } from './account-sql.js';
-import { toSnapshot } from './rows.js';
+import { type SnapshotClaim, toSnapshot } from './rows.js';
 
 /** {@link MfaAccountStore} on TypeORM. */
 export class TypeOrmAccountStore extends MfaAccountStore {
   private readonly statements: StatementRunner;
+  private readonly prepared: PreparedStatements;
 
   constructor(dataSource: DataSource, options?: TypeOrmStoreOptions) {
     super();
     this.statements = new StatementRunner(dataSource, options);
+    this.prepared = new PreparedStatements(this.statements.dialect);
   }
 
   override async load(userId: string, tokenId?: string): Promise<AccountSnapshot | null> {
@@ -63,7 +65,7 @@ export class TypeOrmAccountStore extends MfaAccountStore {
   override async reserve({ userId, epoch, ...terms }: AttemptReservation): Promise<boolean> {
     const statement = sql`
       UPDATE ${MfaAccountEntity} SET ${reserving(terms, this.statements.dialect)}
-      WHERE user_id = ${userId} AND epoch = ${epoch} AND ${budgetOpen(terms)}`;
+      WHERE user_id = ${userId} AND epoch = ${epoch} AND ${budgetOpen(terms, this.statements.dialect)}`;
     // A reservation that comes too late is of a guess that nobody evaluates (S54, S58).
     const release = () => this.release(userId, terms.factor, terms.policy);
     const { affected } = await this.statements.run(statement, {
@@ -108,9 +110,12 @@ export class TypeOrmAccountStore extends MfaAccountStore {
     await this.statements.run(sql`DELETE FROM ${MfaAccountEntity} WHERE user_id = ${userId}`);
   }
 
-  private async read(terms: SnapshotTerms): Promise<VerificationSnapshot | null> {
-    const { records } = await this.statements.run(snapshotQuery(terms));
-    return toSnapshot(records, terms);
+  private async read({ rows, ...claim }: SnapshotClaim): Promise<VerificationSnapshot | null> {
+    const statement = this.prepared.bind({ scope: this, kind: rows }, claim, (slots) =>
+      snapshotQuery({ ...slots, rows }),
+    );
+    const { records } = await this.statements.run(statement);
+    return toSnapshot(records, { ...claim, rows });
   }
 }
 

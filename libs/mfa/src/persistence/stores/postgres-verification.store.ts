@@ -4,14 +4,24 @@ import {
   MfaVerificationStore,
   type VerificationAttempt,
   type VerificationCompletion,
+  type VerificationFactor,
 } from '../../domain/verification/verification.store.js';
 import { isUniqueViolation } from '../database-errors.js';
 import { MfaAccountEntity, MfaAuthenticatorEntity, MfaBackupCodeEntity, MfaUsageEntity } from '../entities/index.js';
-import { type Sql, sql, type SqlDialect } from '../sql.js';
+import { PreparedStatements, type SlotsOf } from '../prepared-statements.js';
+import { type Slot, type Sql, sql, type SqlDialect } from '../sql.js';
 import { StatementRunner, type TypeOrmStoreOptions } from '../statement-runner.js';
-import { budgetOpen, releasing, reserving, settling, snapshotQuery, tokenIsSpent } from './account-sql.js';
+import {
+  budgetOpen,
+  releasing,
+  reserving,
+  settling,
+  snapshotQuery,
+  type SnapshotTerms,
+  tokenIsSpent,
+} from './account-sql.js';
 import { type Row, toSnapshot } from './rows.js';
-import { usageRows } from './usage-sql.js';
+import { inOrder, usageRows, usageSlots, usageValues } from './usage-sql.js';
 
 /**
  * {@link MfaVerificationStore} on PostgreSQL: each step is one statement with data-modifying CTEs, so one commit.
@@ -23,21 +33,22 @@ import { usageRows } from './usage-sql.js';
  */
 export class PostgresVerificationStore extends MfaVerificationStore {
   private readonly statements: StatementRunner;
+  private readonly prepared: PreparedStatements;
 
   constructor(dataSource: DataSource, options?: TypeOrmStoreOptions) {
     super();
     this.statements = new StatementRunner(dataSource, options);
+    this.prepared = new PreparedStatements(this.statements.dialect);
   }
 
   override async begin(attempt: VerificationAttempt): Promise<BegunVerification> {
-    const { userId, tokenId, factor } = attempt;
+    const { userId, epoch, tokenId, factor, digits, policy, nowMs } = attempt;
     const rows = factor === 'totp' ? 'authenticators' : 'backup codes';
-    const further = sql`(SELECT COUNT(*) FROM reserved) AS reserved`;
-    // The SELECT shows the account as it was before. When it changed while the UPDATE waited, the epoch of the
-    // snapshot is an old one, and completing under it fails.
-    const statement = sql`
-      WITH reserved AS (${reservation(attempt, this.statements.dialect)})
-      ${snapshotQuery({ userId, tokenId, rows, further })}`;
+    const statement = this.prepared.bind(
+      { scope: policy, kind: `begin ${factor}` },
+      { userId, epoch, tokenId, digits, nowMs },
+      (slots) => beginning(slots, { factor, policy, rows }, this.statements.dialect),
+    );
     const { records } = await this.statements.run(statement, {
       whenLate: (late) => (isReserved(late.records) ? this.release(attempt) : undefined),
     });
@@ -51,23 +62,15 @@ export class PostgresVerificationStore extends MfaVerificationStore {
   }
 
   override async complete(completion: VerificationCompletion): Promise<boolean> {
-    const { userId, epoch, backupSetId, entries, factor, policy, nowMs } = completion;
+    const { userId, epoch, backupSetId, entries, factor, credentialId, policy, nowMs } = completion;
     if (entries.length === 0) return false;
-    const liveSet = backupSetId === undefined ? sql`` : sql`AND backup_set_id = ${backupSetId}`;
+    const statement = this.prepared.bind(
+      { scope: policy, kind: `complete ${factor}` },
+      { userId, epoch, backupSetId, credentialId, nowMs, ...usageValues(inOrder(entries)) },
+      (slots) => completing(slots, { factor, policy }, this.statements.dialect),
+    );
     try {
-      // `settled` locks the account and checks it as it is now; the others act on what it answers, so after it, and
-      // parallel completions of a user take turns. What is spent already is a unique violation: then nothing of
-      // the statement has happened, the settling neither.
-      const { records } = await this.statements.run(sql`
-        WITH settled AS (
-          UPDATE ${MfaAccountEntity} SET ${settling(factor, policy)}
-          WHERE user_id = ${userId} AND epoch = ${epoch} ${liveSet} RETURNING user_id
-        ), spent AS (
-          INSERT INTO ${MfaUsageEntity} (user_id, kind, item, spent_at, expires_at)
-          SELECT s.user_id, e.kind, e.item, e.spent_at, e.expires_at
-          FROM settled s CROSS JOIN (${usageRows(entries, nowMs, this.statements.dialect)}) e RETURNING 1
-        ), used AS (${noting(completion)})
-        SELECT COUNT(*) AS spent FROM spent`);
+      const { records } = await this.statements.run(statement);
       // Anything but exactly what was to be spent issues nothing (S29).
       return Number(records[0]?.spent) === entries.length;
     } catch (error) {
@@ -81,28 +84,73 @@ function isReserved([first]: readonly Row[]): boolean {
   return Number(first?.reserved) === 1;
 }
 
-/** Counts the attempt where all that `begin` demands is true. */
-function reservation({ userId, epoch, tokenId, digits, ...terms }: VerificationAttempt, dialect: SqlDialect): Sql {
+/** What the texts depend on besides which values are given. */
+type Terms = Pick<VerificationAttempt, 'factor' | 'policy'>;
+
+type BeginSlots = SlotsOf<Pick<VerificationAttempt, 'userId' | 'epoch' | 'tokenId' | 'digits' | 'nowMs'>>;
+
+/**
+ * The SELECT shows the account as it was before. When it changed while the UPDATE waited, the epoch of the snapshot
+ * is an old one, and completing under it fails.
+ */
+function beginning(
+  slots: BeginSlots,
+  { rows, ...terms }: Terms & Pick<SnapshotTerms, 'rows'>,
+  dialect: SqlDialect,
+): Sql {
+  const further = sql`(SELECT COUNT(*) FROM reserved) AS reserved`;
   return sql`
-    UPDATE ${MfaAccountEntity} a SET ${reserving(terms, dialect)}
-    WHERE a.user_id = ${userId} AND a.active_ids <> '' AND ${budgetOpen(terms)}
-      ${epoch === undefined ? sql`` : sql`AND a.epoch = ${epoch}`}
-      ${tokenId === undefined ? sql`` : sql`AND NOT ${tokenIsSpent(tokenId)}`}
-      ${digits === undefined ? sql`` : sql`AND ${makesCodesOf(digits)}`}
+    WITH reserved AS (${reservation(slots, terms, dialect)})
+    ${snapshotQuery({ ...slots, rows, further })}`;
+}
+
+/** Counts the attempt where all that `begin` demands is true. */
+function reservation({ userId, epoch, tokenId, digits, nowMs }: BeginSlots, terms: Terms, dialect: SqlDialect): Sql {
+  return sql`
+    UPDATE ${MfaAccountEntity} a SET ${reserving({ ...terms, nowMs }, dialect)}
+    WHERE a.user_id = ${userId} AND a.active_ids <> '' AND ${budgetOpen({ ...terms, nowMs }, dialect)}
+      ${epoch ? sql`AND a.epoch = ${epoch}` : sql``}
+      ${tokenId ? sql`AND NOT ${tokenIsSpent(tokenId)}` : sql``}
+      ${digits ? sql`AND ${makesCodesOf(digits)}` : sql``}
     RETURNING 1`;
 }
 
-function makesCodesOf(digits: number): Sql {
+function makesCodesOf(digits: Slot): Sql {
   return sql`EXISTS (SELECT 1 FROM ${MfaAuthenticatorEntity} d WHERE d.user_id = a.user_id
     AND d.digits = ${digits} AND d.id = ANY(string_to_array(a.active_ids, ',')))`;
 }
 
+type CompleteSlots = SlotsOf<
+  Pick<VerificationCompletion, 'userId' | 'epoch' | 'backupSetId' | 'credentialId' | 'nowMs'>
+>;
+
+/**
+ * `settled` locks the account and checks it as it is now; the others act on what it answers, so after it, and parallel
+ * completions of a user take turns. What is spent already is a unique violation: then nothing of the statement has
+ * happened, the settling neither.
+ */
+function completing(slots: CompleteSlots, { factor, policy }: Terms, dialect: SqlDialect): Sql {
+  const { userId, epoch, backupSetId, nowMs } = slots;
+  return sql`
+    WITH settled AS (
+      UPDATE ${MfaAccountEntity} SET ${settling(factor, policy)}
+      WHERE user_id = ${userId} AND epoch = ${epoch} ${backupSetId ? sql`AND backup_set_id = ${backupSetId}` : sql``}
+      RETURNING user_id
+    ), spent AS (
+      INSERT INTO ${MfaUsageEntity} (user_id, kind, item, spent_at, expires_at)
+      SELECT s.user_id, e.kind, e.item, e.spent_at, e.expires_at
+      FROM settled s CROSS JOIN (${usageRows(usageSlots({ ...slots }), nowMs, dialect)}) e RETURNING 1
+    ), used AS (${noting(slots, factor, dialect)})
+    SELECT COUNT(*) AS spent FROM spent`;
+}
+
 /** Notes the use for people, of the account that `settled` let through. */
-function noting({ factor, credentialId, nowMs }: VerificationCompletion): Sql {
+function noting({ credentialId, nowMs }: CompleteSlots, factor: VerificationFactor, { integer }: SqlDialect): Sql {
+  const now = sql`CAST(${nowMs} AS ${integer})`;
   return factor === 'totp'
-    ? sql`UPDATE ${MfaAuthenticatorEntity} c SET last_used_at = ${nowMs} FROM settled s
+    ? sql`UPDATE ${MfaAuthenticatorEntity} c SET last_used_at = ${now} FROM settled s
         WHERE c.user_id = s.user_id AND c.id = ${credentialId}
-          AND (c.last_used_at IS NULL OR c.last_used_at < ${nowMs})`
-    : sql`UPDATE ${MfaBackupCodeEntity} c SET used_at = ${nowMs} FROM settled s
+          AND (c.last_used_at IS NULL OR c.last_used_at < ${now})`
+    : sql`UPDATE ${MfaBackupCodeEntity} c SET used_at = ${now} FROM settled s
         WHERE c.user_id = s.user_id AND c.id = ${credentialId}`;
 }

@@ -5,6 +5,12 @@ import type { BackupCode } from '../../domain/backup-codes/backup-code.js';
 import type { VerificationSnapshot } from '../../domain/verification/verification.store.js';
 import type { SnapshotTerms } from './account-sql.js';
 
+/** Whose snapshot, and of what. */
+export interface SnapshotClaim extends Pick<SnapshotTerms, 'rows'> {
+  userId: string;
+  tokenId?: string;
+}
+
 /** A row as the driver answers it: `bigint` is a string on PostgreSQL and MySQL. */
 export type Row = Record<string, unknown>;
 
@@ -13,7 +19,7 @@ const optionalNumber = (value: unknown): number | null => (value === null ? null
 /** The snapshot that `snapshotQuery` read, or `null` where there is no such account. */
 export function toSnapshot(
   records: readonly Row[],
-  { userId, rows: kind }: SnapshotTerms,
+  { userId, rows: kind }: SnapshotClaim,
 ): VerificationSnapshot | null {
   // MariaDB pads with spaces even in a binary collation: '42' = '42 ' (S42).
   const rows = records.filter(({ user_id }) => user_id === userId);

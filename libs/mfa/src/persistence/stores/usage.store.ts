@@ -5,7 +5,7 @@ import { isUniqueViolation } from '../database-errors.js';
 import { MfaAccountEntity, MfaUsageEntity } from '../entities/index.js';
 import { raw, type Sql, sql } from '../sql.js';
 import { StatementRunner, type TypeOrmStoreOptions } from '../statement-runner.js';
-import { usageRows } from './usage-sql.js';
+import { inOrder, usageRows } from './usage-sql.js';
 
 /** The account stays as it was found until the spending is committed: an erasure waits for it, or comes before it. */
 const LOCKING = { postgres: raw('FOR SHARE OF a'), mysql: raw('LOCK IN SHARE MODE'), sqlite: raw('') };
@@ -26,7 +26,7 @@ export class TypeOrmUsageStore extends MfaUsageStore {
       const { affected } = await this.statements.run(sql`
         INSERT INTO ${MfaUsageEntity} (user_id, kind, item, spent_at, expires_at)
         SELECT a.user_id, e.kind, e.item, e.spent_at, e.expires_at
-        FROM ${MfaAccountEntity} a CROSS JOIN (${usageRows(entries, nowMs, this.statements.dialect)}) e
+        FROM ${MfaAccountEntity} a CROSS JOIN (${usageRows(inOrder(entries), nowMs, this.statements.dialect)}) e
         WHERE a.user_id = ${userId} AND a.epoch = ${epoch} ${liveSet} ${LOCKING[this.statements.dialect.family]}`);
       // Anything but exactly what was to be spent issues nothing (S29).
       return affected === entries.length;

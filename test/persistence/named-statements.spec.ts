@@ -1,0 +1,197 @@
+import { randomUUID } from 'node:crypto';
+import { createRequire } from 'node:module';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type DataSource, type DataSourceOptions, EventSubscriber } from 'typeorm';
+import { DEFAULT_ATTEMPT_POLICY } from '../../libs/mfa/src/domain/attempts/attempt-budget.js';
+import { PreparedStatements } from '../../libs/mfa/src/persistence/prepared-statements.js';
+import { dialectOf } from '../../libs/mfa/src/persistence/dialect.js';
+import { sql } from '../../libs/mfa/src/persistence/sql.js';
+import {
+  PostgresVerificationStore,
+  TypeOrmAccountStore,
+  TypeOrmAuthenticatorStore,
+} from '../../libs/mfa/src/persistence/stores/index.js';
+import { createDatabase, openMfaDataSource, type TestDatabase, testDatabases } from '../support/databases.js';
+import { authenticator } from './rows.js';
+
+const NOW = 1_800_000_000_000;
+const policy = DEFAULT_ATTEMPT_POLICY;
+
+/** A logger of TypeORM, and what it was told of the statements of the login path. */
+function listening() {
+  const told: string[] = [];
+  const note =
+    (kind: string) =>
+    (...[first, second]: unknown[]) => {
+      const text = String(kind === 'error' ? second : first);
+      if (text.includes('WITH')) told.push(kind);
+    };
+  const silent = () => undefined;
+  const logger = {
+    ...{ logQuery: note('query'), logQueryError: note('error') },
+    ...{ logQuerySlow: silent, logSchemaBuild: silent, logMigration: silent, log: silent },
+  };
+  return { told, logger };
+}
+
+describe.skipIf(!testDatabases.includes('postgres'))('statements by name on postgres', () => {
+  let database: TestDatabase;
+  let source: DataSource;
+  const user = { id: '', totp: '' };
+
+  beforeEach(async () => {
+    database = await createDatabase('postgres');
+  });
+  afterEach(async () => {
+    await source.destroy();
+    await database.drop();
+  });
+
+  /** A user on a DataSource with one connection only, which knows no name yet. */
+  async function open(extra: object = {}) {
+    const options = { poolSize: 1, ...extra } as Partial<DataSourceOptions>;
+    source = await openMfaDataSource(database, options);
+    user.id = `user-${randomUUID()}`;
+    await new TypeOrmAccountStore(source).open(user.id, NOW);
+    const added = authenticator(user.id, { digits: 6 });
+    await new TypeOrmAuthenticatorStore(source).add(added);
+    await new TypeOrmAccountStore(source).commit(user.id, NOW, { activeIds: [added.id] });
+    user.totp = added.id;
+    return new PostgresVerificationStore(source);
+  }
+
+  const begin = (store: PostgresVerificationStore) =>
+    store.begin({ userId: user.id, factor: 'totp', digits: 6, policy, nowMs: NOW });
+  const complete = (store: PostgresVerificationStore, item: string) =>
+    store.complete({
+      ...{ userId: user.id, epoch: NOW, factor: 'totp', credentialId: user.totp, policy, nowMs: NOW },
+      entries: [{ kind: 'totp', item, expiresAtMs: NOW + 1 }],
+    });
+  const failures = async () =>
+    Number(
+      (await source.query('SELECT totp_failures FROM mfa_account WHERE user_id = $1', [user.id]))[0].totp_failures,
+    );
+  const names = async (): Promise<{ name: string; runs: number }[]> =>
+    source.query(
+      `SELECT name, (generic_plans + custom_plans)::int AS runs FROM pg_prepared_statements WHERE name LIKE 'mfa%' ORDER BY runs`,
+    );
+
+  it('are parsed once by a connection, and planned for all users after some', async () => {
+    const store = await open();
+    for (let run = 0; run < 8; run++) {
+      expect((await begin(store)).reserved).toBe(true);
+      expect(await complete(store, `code:${run}`)).toBe(true);
+    }
+    expect((await names()).map(({ runs }) => runs)).toEqual([8, 8]);
+    const planned = await source.query('SELECT SUM(generic_plans)::int AS generic FROM pg_prepared_statements');
+    expect(planned[0].generic).toBeGreaterThanOrEqual(6);
+  });
+
+  it('S29 S50 are sent without, for good, where a pooler changed the connection: nothing is counted or spent twice', async () => {
+    const { told, logger } = listening();
+    const store = await open({ logger });
+    await begin(store);
+    expect(await complete(store, 'code:1')).toBe(true);
+    await source.query('DEALLOCATE ALL');
+    expect((await begin(store)).reserved).toBe(true);
+    expect(await failures()).toBe(1);
+    expect(await complete(store, 'code:2')).toBe(true);
+    expect(await failures()).toBe(0);
+    expect(told).toEqual(['query', 'query', 'query', 'error', 'query', 'query']);
+    expect(await complete(store, 'code:1')).toBe(false);
+    expect(await names()).toEqual([]);
+  });
+
+  it('are sent without where another client of a pooler took the name', async () => {
+    const first = await open();
+    await begin(first);
+    const [known] = await names();
+    await source.destroy();
+    const store = await open();
+    // What the session of a pooler holds already, `pg` cannot know.
+    await source.query(`PREPARE "${known!.name}" AS SELECT 1`);
+    expect((await begin(store)).reserved).toBe(true);
+    expect(await failures()).toBe(1);
+  });
+
+  it('are sent without after a migration changed the type of a column', async () => {
+    const store = await open();
+    for (let run = 0; run < 8; run++) {
+      await begin(store);
+      await complete(store, `code:${run}`);
+    }
+    await source.query('ALTER TABLE mfa_account ALTER COLUMN backup_set_id TYPE varchar(40)');
+    expect((await begin(store)).reserved).toBe(true);
+    expect(await failures()).toBe(1);
+  });
+
+  it('S30 other failures are told as every statement tells them', async () => {
+    const store = await open();
+    await source.query('ALTER TABLE mfa_usage RENAME TO away');
+    const refusal = { name: 'QueryFailedError', driverError: { code: '42P01' } };
+    await expect(complete(store, 'code:1')).rejects.toMatchObject(refusal);
+  });
+
+  const heard: string[] = [];
+  class Subscriber {
+    beforeQuery({ query }: { query: string }) {
+      heard.push(query);
+    }
+  }
+
+  EventSubscriber()(Subscriber);
+
+  it.each([
+    ['a driver of the host is used', { driver: createRequire(import.meta.url)('pg') as object }],
+    ['slow statements are to be told', { maxQueryExecutionTime: 60_000 }],
+    ['a subscriber listens to statements', { subscribers: [Subscriber] }],
+  ])('are sent without where %s', async (_, extra) => {
+    heard.length = 0;
+    const store = await open(extra);
+    expect((await begin(store)).reserved).toBe(true);
+    expect(await names()).toEqual([]);
+    if ('subscribers' in extra) expect(heard.some((query) => query.includes('WITH reserved'))).toBe(true);
+  });
+
+  it('are told to the logger, with what went wrong', async () => {
+    const { told, logger } = listening();
+    const store = await open({ logger });
+    await begin(store);
+    await complete(store, 'code:1');
+    await complete(store, 'code:1');
+    expect(told).toEqual(['query', 'query', 'query', 'error']);
+  });
+
+  it('S34b wait in no transaction of the host', async () => {
+    const store = await open({ poolSize: 2 });
+    await source.transaction(async (host) => {
+      await host.query('SELECT 1');
+      await begin(store);
+    });
+    expect(await failures()).toBe(1);
+  });
+});
+
+describe('prepared statements', () => {
+  const source = {
+    options: { type: 'postgres' },
+    driver: { escape: (name: string) => name },
+    getMetadata: () => ({ tablePath: 'mfa_table' }),
+  } as unknown as DataSource;
+  const bind = (userId: string, epoch?: number) =>
+    new PreparedStatements(dialectOf(source)).bind({ scope: source, kind: 'x' }, { userId, epoch }, (slots) => {
+      return sql`SELECT ${slots.userId} ${slots.epoch ? sql`, ${slots.epoch}` : sql``}, ${slots.userId}, ${7}`;
+    });
+
+  it('S43 give the same values the same text and name, and others another', () => {
+    expect(bind('anna')).toEqual({ ...bind('bert'), parameters: ['anna', 7] });
+    expect(bind('anna', 0).text).toBe('SELECT $1 , $2, $1, $3');
+    expect(bind('anna', 0).parameters).toEqual(['anna', 0, 7]);
+    expect(bind('anna', 0).name).not.toBe(bind('anna').name);
+    expect(bind('anna').name).toMatch(/^[\w-]{1,63}$/);
+  });
+
+  it('S24 bind no value that a driver might expand', () => {
+    expect(() => bind({ toPostgres: () => "'" } as never)).toThrow(TypeError);
+  });
+});
