@@ -46,6 +46,16 @@ describe('signMfaToken', () => {
     expect(jwt.decode(signed(), { complete: true })).toMatchObject({ header: HEADER, payload: PAYLOAD });
   });
 
+  it('is read by another implementation of JWT', () => {
+    const demands = {
+      algorithms: ['HS256' as const],
+      issuer: 'Acme',
+      audience: 'nestjs-mfa:verify',
+      clockTimestamp: NOW,
+    };
+    expect(jwt.verify(signed(), tokenKey, demands)).toEqual(PAYLOAD);
+  });
+
   it('counts from the whole second that has begun', () => {
     const token = signMfaToken(ANN, { ...terms, nowMs: NOW * 1000 + 999 });
     expect(jwt.decode(token)).toMatchObject({ iat: NOW, exp: NOW + 300 });
@@ -82,6 +92,11 @@ describe('readMfaToken', () => {
     expect(read(`${encode({ ...HEADER, typ: 'JWT' })}.${Buffer.from('no JSON').toString('base64url')}.x`)).toBeNull();
   });
 
+  it.each(['null', '7', '"text"', '[]', 'true', '{', ''])('S40 refuses the signed payload %s', (payload) => {
+    const text = `${encode(HEADER)}.${Buffer.from(payload).toString('base64url')}`;
+    expect(read(`${text}.${createHmac('sha256', tokenKey).update(text).digest('base64url')}`)).toBeNull();
+  });
+
   it.each<[Json, string?]>([
     [{ alg: 'none' }],
     [{ alg: 'None' }],
@@ -106,6 +121,17 @@ describe('readMfaToken', () => {
     const [header, payload, signature] = forge().split('.') as [string, string, string];
     expect(read(`${header}.${payload}.`)).toBeNull();
     expect(read(`${header}.${payload}`)).toBeNull();
+    expect(read(`${header}.${payload}.${signature}.`)).toBeNull();
+    expect(read(`${header}.${payload}.${signature}.${signature}`)).toBeNull();
+    expect(read(`${header}.${payload}.${signature}=`)).toBeNull();
+    expect(read(`${header}.${payload}.${signature.slice(0, -1)}`)).toBeNull();
+    expect(read(`${header}.${payload}=.${signature}`)).toBeNull();
+    // 256 bits end within a character: its last two bits stand for nothing.
+    const digits = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+    const last = digits.indexOf(signature.at(-1)!);
+    for (const bits of [1, 2, 3]) {
+      expect(read(`${header}.${payload}.${signature.slice(0, -1)}${digits[last ^ bits]}`)).toBeNull();
+    }
     expect(read(`${header}.${encode({ ...PAYLOAD, sub: 'bob' })}.${signature}`)).toBeNull();
   });
 
@@ -124,6 +150,10 @@ describe('readMfaToken', () => {
     [{ iss: 'Evil' }],
     [{ aud: 'nestjs-mfa' }],
     [{ aud: ['other'] }],
+    [{ aud: ['nestjs-mfa:verify'] }],
+    [{ iss: ['Acme'] }],
+    [{ exp: 2 ** 53 }],
+    [{ nbf: NOW - 1 }],
     [{ sub: '' }],
     [{ sub: 0 }],
     [{ sub: ['ann'] }],

@@ -1,9 +1,9 @@
-import jwt from 'jsonwebtoken';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { KeyRing, RingKey } from '../domain/secrets/key-ring.js';
 import { toUserId } from '../host/user-id.js';
 
-/** Pinned: nothing in a token chooses its algorithm (S40; RFC 8725 §3.1). */
-const ALGORITHM = 'HS256';
+/** Pinned: nothing in a token chooses its algorithm (S40; RFC 8725 §3.1). HMAC-SHA-256 (RFC 7518 §3.2). */
+const ALGORITHM = { alg: 'HS256', hash: 'sha256' };
 /** Explicit typing and audience keep every other token of the host out (S41; RFC 8725 §3.11, §3.9). */
 const TYPE = 'mfa+jwt';
 const AUDIENCE = 'nestjs-mfa:verify';
@@ -29,10 +29,9 @@ export interface TokenTerms {
   nowMs: number;
 }
 
-/** Signs an mfa_token with the newest key. */
+/** Signs an mfa_token with the newest key: a JWT in JWS compact serialization (RFC 7519; RFC 7515 §3.1). */
 export function signMfaToken(claims: Omit<MfaTokenClaims, 'expiresAtMs'>, terms: TokenTerms): string {
   const { keyRing, issuer, lifetimeSeconds, nowMs } = terms;
-  const { id, tokenKey } = keyRing.newest;
   const issuedAt = Math.floor(nowMs / 1000);
   const payload = {
     iss: issuer,
@@ -43,25 +42,29 @@ export function signMfaToken(claims: Omit<MfaTokenClaims, 'expiresAtMs'>, terms:
     iat: issuedAt,
     exp: issuedAt + lifetimeSeconds,
   };
-  return jwt.sign(payload, tokenKey, { algorithm: ALGORITHM, header: headerOf(id) });
+  const text = `${headerOf(keyRing.newest.id)}.${encode(payload)}`;
+  return `${text}.${signatureOf(text, keyRing.newest)}`;
 }
 
 /** Reads an mfa_token, or answers `null` for whatever is not one: malformed, foreign, expired or too long-lived (S40). */
 export function readMfaToken(token: string, terms: TokenTerms): MfaTokenClaims | null {
   if (token.length > LONGEST_TOKEN) return null;
-  const key = keysByHeader(terms.keyRing).get(token.slice(0, token.indexOf('.')));
-  if (!key) return null;
-  try {
-    const payload = jwt.verify(token, key.tokenKey, {
-      algorithms: [ALGORITHM],
-      audience: AUDIENCE,
-      issuer: terms.issuer,
-      clockTimestamp: Math.floor(terms.nowMs / 1000),
-    });
-    return toClaims(payload, terms);
-  } catch {
-    return null;
-  }
+  const [header = '', payload = '', signature = '', ...others] = token.split('.');
+  const key = keysByHeader(terms.keyRing).get(header);
+  if (!key || others.length > 0) return null;
+  if (!isSame(signature, signatureOf(`${header}.${payload}`, key))) return null;
+  return toClaims(decode(payload), terms);
+}
+
+/** In base64url without padding: comparing the text leaves a signature one spelling only. */
+function signatureOf(text: string, { tokenKey }: RingKey): string {
+  return createHmac(ALGORITHM.hash, tokenKey).update(text).digest('base64url');
+}
+
+/** Tells nothing by its time of where they differ. */
+function isSame(given: string, expected: string): boolean {
+  const [a, b] = [Buffer.from(given), Buffer.from(expected)];
+  return a.length === b.length && timingSafeEqual(a, b);
 }
 
 /** The first segments that tokens of ours have, one for each key. */
@@ -69,26 +72,41 @@ const headers = new WeakMap<KeyRing, ReadonlyMap<string, RingKey>>();
 
 /** Nothing of a header is interpreted: it is the one that a key of the ring writes, or the token is foreign (S40). */
 function keysByHeader(ring: KeyRing): ReadonlyMap<string, RingKey> {
-  const known = headers.get(ring) ?? new Map(ring.ids.map((id) => [encodedHeader(id), ring.byId(id)!]));
+  const known = headers.get(ring) ?? new Map(ring.ids.map((id) => [headerOf(id), ring.byId(id)!]));
   headers.set(ring, known);
   return known;
 }
 
-function headerOf(keyId: string): jwt.JwtHeader {
-  return { alg: ALGORITHM, typ: TYPE, kid: keyId };
+function headerOf(keyId: string): string {
+  return encode({ alg: ALGORITHM.alg, typ: TYPE, kid: keyId });
 }
 
-function encodedHeader(keyId: string): string {
-  return Buffer.from(JSON.stringify(headerOf(keyId))).toString('base64url');
+function encode(json: object): string {
+  return Buffer.from(JSON.stringify(json)).toString('base64url');
 }
 
-function toClaims(payload: string | jwt.JwtPayload, { lifetimeSeconds, nowMs }: TokenTerms): MfaTokenClaims | null {
-  if (typeof payload === 'string') return null;
+/** What the payload of a signed token says; `null` where it is no JSON. Of other JSON than an object no claim is read. */
+function decode(payload: string): Record<string, unknown> | null {
+  try {
+    return JSON.parse(Buffer.from(payload, 'base64url').toString()) as Record<string, unknown> | null;
+  } catch {
+    return null;
+  }
+}
+
+function toClaims(payload: Record<string, unknown> | null, terms: TokenTerms): MfaTokenClaims | null {
+  // No token of ours has an `nbf`; reading one would mean heeding it (RFC 7519 §4.1.5).
+  if (payload?.iss !== terms.issuer || payload.aud !== AUDIENCE || payload.nbf !== undefined) return null;
   const { sub, jti, epc, iat, exp } = payload;
   if (typeof sub !== 'string' || toUserId(sub) !== sub || typeof jti !== 'string' || !TOKEN_ID.test(jti)) return null;
-  if (!Number.isSafeInteger(epc) || !Number.isInteger(iat) || !Number.isInteger(exp)) return null;
-  const lived = exp! - iat!;
+  if (!isWhole(epc) || !isWhole(iat) || !isWhole(exp)) return null;
+  const lived = exp - iat;
   // A minute of clock skew between instances; a longer life than ours is a foreign token.
-  if (lived <= 0 || lived > lifetimeSeconds || iat! * 1000 > nowMs + 60_000) return null;
-  return { userId: sub, tokenId: jti, epoch: epc as number, expiresAtMs: exp! * 1000 };
+  if (lived <= 0 || lived > terms.lifetimeSeconds || iat * 1000 > terms.nowMs + 60_000) return null;
+  const expiresAtMs = exp * 1000;
+  return terms.nowMs < expiresAtMs ? { userId: sub, tokenId: jti, epoch: epc, expiresAtMs } : null;
+}
+
+function isWhole(value: unknown): value is number {
+  return Number.isSafeInteger(value);
 }
