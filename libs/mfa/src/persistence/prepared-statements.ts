@@ -29,14 +29,12 @@ export class PreparedStatements {
     values: V,
     write: (slots: SlotsOf<V>) => Sql,
   ): RenderedSql {
-    const templates = this.scopes.get(scope) ?? new Map<string, Template>();
-    this.scopes.set(scope, templates);
-    const given = Object.keys(values).filter((name) => values[name] !== undefined);
-    const key = `${kind} ${given.join()}`;
+    const templates = this.templatesOf(scope);
+    let key = kind;
+    for (const name in values) if (values[name] !== undefined) key += ` ${name}`;
     let template = templates.get(key);
     if (!template) {
-      const slots = Object.fromEntries(given.map((name) => [name, new Slot(name)])) as SlotsOf<V>;
-      template = toTemplate(write(slots), this.dialect);
+      template = toTemplate(write(slotsOf(values)), this.dialect);
       templates.set(key, template);
     }
     const { text, name, parts } = template;
@@ -46,6 +44,17 @@ export class PreparedStatements {
       parameters: parts.map((part) => requireValue(part instanceof Slot ? values[part.key] : part)),
     };
   }
+
+  private templatesOf(scope: object): Map<string, Template> {
+    const known = this.scopes.get(scope) ?? new Map<string, Template>();
+    if (known.size === 0) this.scopes.set(scope, known);
+    return known;
+  }
+}
+
+function slotsOf<V extends SlotValues>(values: V): SlotsOf<V> {
+  const given = Object.keys(values).filter((name) => values[name] !== undefined);
+  return Object.fromEntries(given.map((name) => [name, new Slot(name)])) as SlotsOf<V>;
 }
 
 interface Template {

@@ -133,16 +133,11 @@ async function workThenRelease<T>(runner: QueryRunner, work: (runner: QueryRunne
 }
 
 /** What `promise` settles to, or `MFA_BUSY` when that takes longer; a later rejection is nobody's any more. */
-async function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(busy()), timeoutMs);
+function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(busy()), timeoutMs);
+    promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
-  try {
-    return await Promise.race([promise, deadline]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 function busy(cause?: unknown): MfaError {

@@ -5,7 +5,11 @@ import { normaliseCode } from '../domain/code.js';
 import { isMfaError, MfaError } from '../domain/mfa-error.js';
 import type { UsageEntry } from '../domain/usage/usage.js';
 import { claimHolds, digitsFit } from '../domain/verification/conditions.js';
-import { MfaVerificationStore, type VerificationSnapshot } from '../domain/verification/verification.store.js';
+import {
+  type VerificationClaim,
+  MfaVerificationStore,
+  type VerificationSnapshot,
+} from '../domain/verification/verification.store.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import type { MfaFailureReason } from '../events/mfa-event.js';
 import type { CompletedStepUp } from '../host/mfa-host.js';
@@ -86,9 +90,16 @@ export class CodeSpending {
 
   /** The account as the code is evaluated against it, when the attempt was counted (S50). */
   private async begin(claim: CodeClaim, factor: MfaFactor, shape: CodeShape): Promise<VerificationSnapshot> {
-    const known = { userId: claim.userId, epoch: claim.epoch, tokenId: claim.token?.item };
-    const terms = { factor: factor.method, policy: this.options.attempts, nowMs: this.clock.nowMs() };
-    const begun = await this.store.begin({ ...known, ...shape, ...terms });
+    const known = knownOf(claim);
+    const begun = await this.store.begin({
+      userId: known.userId,
+      epoch: known.epoch,
+      tokenId: known.tokenId,
+      digits: shape.digits,
+      factor: factor.method,
+      policy: this.options.attempts,
+      nowMs: this.clock.nowMs(),
+    });
     const snapshot = begun?.snapshot;
     if (!snapshot || !claimHolds(snapshot, known)) throw this.refuseClaim(claim, factor);
     if (!digitsFit(snapshot, shape)) throw this.reject(claim, undefined, 'malformed');
@@ -134,7 +145,7 @@ export class CodeSpending {
 
   /** A code of neither shape costs no attempt, and tells nothing of a token that is spent or revoked. */
   private async refuseShape(claim: CodeClaim): Promise<MfaError> {
-    const known = { userId: claim.userId, epoch: claim.epoch, tokenId: claim.token?.item };
+    const known = knownOf(claim);
     const snapshot = await this.accounts.load(known.userId, known.tokenId);
     if (!snapshot || !claimHolds(snapshot, known)) return this.refuseClaim(claim);
     return this.reject(claim, undefined, 'malformed');
@@ -151,6 +162,10 @@ export class CodeSpending {
     this.events.emit({ type: 'verification.failed', userId, factor: factor?.method, reason });
     return new MfaError('MFA_CODE_REJECTED');
   }
+}
+
+function knownOf({ userId, epoch, token }: CodeClaim): VerificationClaim {
+  return { userId, epoch, tokenId: token?.item };
 }
 
 /** The one door for codes, HTTP or not (S24). */

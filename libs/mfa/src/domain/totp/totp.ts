@@ -45,6 +45,8 @@ export function matchStep({ secret, code, parameters, window, nowMs }: TotpMatch
   if (!isPossibleSecret(secret) || !isAnyTotpShape(code) || !isTotpShape(code, digits)) return null;
 
   const key = secretOf(secret);
+  // As otpauth's own, without its copies of key and message for every step.
+  const hmac = (hash: string, _: Uint8Array, message: Uint8Array) => createHmac(hash, secret).update(message).digest();
   const given = Buffer.from(code);
   let matched: number | null = null;
   // Every step is computed and compared, so that the time taken does not tell which one matched.
@@ -88,11 +90,6 @@ export function fromBase32(text: string): Buffer {
   }
 }
 
-/** As otpauth's own, without its copies of key and message for every step. */
-function hmac(algorithm: string, key: Uint8Array, message: Uint8Array): Buffer {
-  return createHmac(algorithm, key).update(message).digest();
-}
-
 /** Nearest first, never negative: uint64 counters begin at 0, and otpauth would wrap or ignore the sign. */
 function stepsAround(current: number, window: number): number[] {
   const steps = [current];
@@ -104,5 +101,5 @@ function stepsAround(current: number, window: number): number[] {
 
 /** A copy, because the buffer behind a small Buffer is Node's shared pool. */
 function secretOf(bytes: Uint8Array): Secret {
-  return new Secret({ buffer: Uint8Array.from(bytes).buffer });
+  return new Secret({ buffer: new Uint8Array(bytes).buffer });
 }

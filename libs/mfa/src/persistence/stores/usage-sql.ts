@@ -11,12 +11,13 @@ export function inOrder(entries: readonly UsageEntry[]): UsageEntry[] {
 
 /** The entries as values of a prepared statement. */
 export function usageValues(entries: readonly UsageEntry[]): Record<string, SqlValue> {
-  const named = entries.map(({ kind, item, expiresAtMs }, index) => ({
-    [`kind${index}`]: kind,
-    [`item${index}`]: item,
-    [`expiresAtMs${index}`]: expiresAtMs,
-  }));
-  return Object.assign({}, ...named) as Record<string, SqlValue>;
+  const values: Record<string, SqlValue> = {};
+  entries.forEach(({ kind, item, expiresAtMs }, index) => {
+    values[`kind${index}`] = kind;
+    values[`item${index}`] = item;
+    values[`expiresAtMs${index}`] = expiresAtMs;
+  });
+  return values;
 }
 
 /** The rows that {@link usageValues} gives the values of. */
