@@ -62,10 +62,12 @@ export class TypeOrmUsageStore extends MfaUsageStore {
 
   /** The form measured fastest on each database; all of them let several instances purge at once. */
   private purging(beforeMs: number, limit: number): Sql {
-    const expired = sql`FROM ${MfaUsageEntity} WHERE expires_at <= ${beforeMs} ORDER BY expires_at LIMIT ${limit}`;
+    const overdue = sql`expires_at <= ${beforeMs}`;
+    const expired = sql`FROM ${MfaUsageEntity} WHERE ${overdue} ORDER BY expires_at LIMIT ${limit}`;
     switch (this.statements.dialect.family) {
       case 'postgres':
-        return sql`DELETE FROM ${MfaUsageEntity} WHERE ctid = ANY(ARRAY(SELECT ctid ${expired}))`;
+        // In a partitioned table a ctid stands for a row of each partition: the others stay as long as they matter (S27).
+        return sql`DELETE FROM ${MfaUsageEntity} WHERE ctid = ANY(ARRAY(SELECT ctid ${expired})) AND ${overdue}`;
       case 'mysql':
         return sql`DELETE ${expired}`;
       case 'sqlite':
