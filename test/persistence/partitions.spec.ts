@@ -1,13 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DataSource } from 'typeorm';
-import {
-  PostgresVerificationStore,
-  TypeOrmAccountStore,
-  TypeOrmAuthenticatorStore,
-  TypeOrmBackupCodeStore,
-  TypeOrmUsageStore,
-} from '../../libs/mfa/src/persistence/stores/index.js';
+import { PostgresVerificationStore } from '../../libs/mfa/src/persistence/stores/index.js';
 import { createDatabase, openMfaDataSource, type TestDatabase, testDatabases } from '../support/databases.js';
+import { typeOrmStores } from '../support/typeorm-stores.js';
 import { entry } from './rows.js';
 import type { Stores } from './store-contract.js';
 import { describeVerification } from './verification-contract.js';
@@ -47,12 +42,7 @@ describe.skipIf(!testDatabases.includes('postgres'))('tables of postgres that ar
     database = await createDatabase('postgres');
     source = await openMfaDataSource(database);
     await partition(source);
-    stores = {
-      accounts: new TypeOrmAccountStore(source),
-      authenticators: new TypeOrmAuthenticatorStore(source),
-      backupCodes: new TypeOrmBackupCodeStore(source),
-      usage: new TypeOrmUsageStore(source),
-    };
+    stores = typeOrmStores(source);
     verification = new PostgresVerificationStore(source);
   });
   afterAll(async () => {

@@ -1,12 +1,6 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import type { DataSource } from 'typeorm';
-import {
-  PostgresVerificationStore,
-  TypeOrmAccountStore,
-  TypeOrmAuthenticatorStore,
-  TypeOrmBackupCodeStore,
-  TypeOrmUsageStore,
-} from '../../libs/mfa/src/persistence/stores/index.js';
+import { PostgresVerificationStore } from '../../libs/mfa/src/persistence/stores/index.js';
 import { InMemoryMfaState } from '../../libs/mfa/src/testing/in-memory-state.js';
 import { InMemoryAccountStore } from '../../libs/mfa/src/testing/in-memory-account-store.js';
 import {
@@ -15,6 +9,7 @@ import {
   InMemoryUsageStore,
 } from '../../libs/mfa/src/testing/in-memory-stores.js';
 import { createDatabase, openMfaDataSource, type TestDatabase, testDatabases } from '../support/databases.js';
+import { typeOrmStores } from '../support/typeorm-stores.js';
 import { StepwiseVerificationStore } from '../../libs/mfa/src/domain/verification/stepwise-verification.store.js';
 import { describeStores, type Stores } from './store-contract.js';
 import { describeVerification } from './verification-contract.js';
@@ -42,12 +37,7 @@ describe.each(testDatabases)('stores on %s', (kind) => {
   beforeAll(async () => {
     database = await createDatabase(kind);
     dataSource = await openMfaDataSource(database);
-    stores = {
-      accounts: new TypeOrmAccountStore(dataSource),
-      authenticators: new TypeOrmAuthenticatorStore(dataSource),
-      backupCodes: new TypeOrmBackupCodeStore(dataSource),
-      usage: new TypeOrmUsageStore(dataSource),
-    };
+    stores = typeOrmStores(dataSource);
   });
 
   afterAll(async () => {

@@ -4,33 +4,24 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DataSource } from 'typeorm';
 import { DEFAULT_ATTEMPT_POLICY, settleBudget } from '../../libs/mfa/src/domain/attempts/attempt-budget.js';
 import type { UsageEntry } from '../../libs/mfa/src/domain/usage/usage.js';
-import { StepwiseVerificationStore } from '../../libs/mfa/src/domain/verification/stepwise-verification.store.js';
+import {
+  StepwiseVerificationStore,
+  type VerificationStores,
+} from '../../libs/mfa/src/domain/verification/stepwise-verification.store.js';
 import type {
   MfaVerificationStore,
   VerificationAttempt,
   VerificationCompletion,
 } from '../../libs/mfa/src/domain/verification/verification.store.js';
-import {
-  PostgresVerificationStore,
-  TypeOrmAccountStore,
-  TypeOrmAuthenticatorStore,
-  TypeOrmBackupCodeStore,
-  TypeOrmUsageStore,
-} from '../../libs/mfa/src/persistence/stores/index.js';
+import { PostgresVerificationStore } from '../../libs/mfa/src/persistence/stores/index.js';
 import { authenticator, entry } from '../persistence/rows.js';
 import { createDatabase, openMfaDataSource, type TestDatabase, testDatabases } from '../support/databases.js';
+import { typeOrmStores } from '../support/typeorm-stores.js';
 
 const NOW = 1_800_000_000_000;
 const policy = DEFAULT_ATTEMPT_POLICY;
 
-const storesOn = (source: DataSource) => ({
-  accounts: new TypeOrmAccountStore(source),
-  authenticators: new TypeOrmAuthenticatorStore(source),
-  backupCodes: new TypeOrmBackupCodeStore(source),
-  usage: new TypeOrmUsageStore(source),
-});
-
-const stepwise = (source: DataSource): MfaVerificationStore => new StepwiseVerificationStore(storesOn(source));
+const stepwise = (source: DataSource): MfaVerificationStore => new StepwiseVerificationStore(typeOrmStores(source));
 const oneStatement = (source: DataSource): MfaVerificationStore => new PostgresVerificationStore(source);
 
 const IMPLEMENTATIONS = testDatabases.flatMap((kind) => [
@@ -43,13 +34,13 @@ describe.each(IMPLEMENTATIONS)('verifications in parallel on $kind $name', ({ ki
   /** Two DataSources, as two instances of the host would have. */
   let instances: DataSource[];
   let verifications: MfaVerificationStore[];
-  let stores: ReturnType<typeof storesOn>;
+  let stores: VerificationStores;
 
   beforeAll(async () => {
     database = await createDatabase(kind);
     instances = [await openMfaDataSource(database), await openMfaDataSource(database)];
     verifications = instances.map(make);
-    stores = storesOn(instances[0]!);
+    stores = typeOrmStores(instances[0]!);
   });
 
   afterAll(async () => {

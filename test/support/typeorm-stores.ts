@@ -1,0 +1,16 @@
+import type { DataSource } from 'typeorm';
+import type { VerificationStores } from '../../libs/mfa/src/domain/verification/stepwise-verification.store.js';
+import {
+  TypeOrmAccountStore,
+  TypeOrmAuthenticatorStore,
+  TypeOrmBackupCodeStore,
+  TypeOrmUsageStore,
+} from '../../libs/mfa/src/persistence/stores/index.js';
+
+/** The stores of one DataSource. */
+export const typeOrmStores = (source: DataSource): VerificationStores => ({
+  accounts: new TypeOrmAccountStore(source),
+  authenticators: new TypeOrmAuthenticatorStore(source),
+  backupCodes: new TypeOrmBackupCodeStore(source),
+  usage: new TypeOrmUsageStore(source),
+});
