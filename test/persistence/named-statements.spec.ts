@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type DataSource, type DataSourceOptions, EventSubscriber } from 'typeorm';
 import { DEFAULT_ATTEMPT_POLICY } from '../../libs/mfa/src/domain/attempts/attempt-budget.js';
+import { MFA_ENTITIES } from '../../libs/mfa/src/persistence/entities/index.js';
 import { PreparedStatements } from '../../libs/mfa/src/persistence/prepared-statements.js';
 import { dialectOf } from '../../libs/mfa/src/persistence/dialect.js';
 import { sql } from '../../libs/mfa/src/persistence/sql.js';
@@ -34,6 +35,28 @@ function listening() {
   return { told, logger };
 }
 
+interface Connection {
+  query(text: string, values?: unknown[]): Promise<unknown>;
+}
+
+/** Tags every statement with the request that sent it, for the log of the database. */
+function tagStatements(source: DataSource): void {
+  const driver = source.driver as unknown as { obtainMasterConnection(): Promise<[Connection, unknown]> };
+  const obtain = driver.obtainMasterConnection.bind(driver);
+  let request = 0;
+  driver.obtainMasterConnection = async () => {
+    const [client, release] = await obtain();
+    const tagged = new Proxy(client, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name);
+        if (name !== 'query') return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+        return (text: string, values?: unknown[]) => target.query(`/* request ${++request} */ ${text}`, values);
+      },
+    });
+    return [tagged, release];
+  };
+}
+
 describe.skipIf(!testDatabases.includes('postgres'))('statements by name on postgres', () => {
   let database: TestDatabase;
   let source: DataSource;
@@ -48,10 +71,10 @@ describe.skipIf(!testDatabases.includes('postgres'))('statements by name on post
   });
 
   /** A user on a DataSource with one connection only, which knows no name yet. */
-  async function open(extra: object = {}) {
+  async function open(extra: object = {}, id = `user-${randomUUID()}`) {
     const options = { poolSize: 1, ...extra } as Partial<DataSourceOptions>;
     source = await openMfaDataSource(database, options);
-    user.id = `user-${randomUUID()}`;
+    user.id = id;
     await new TypeOrmAccountStore(source).open(user.id, NOW);
     const added = authenticator(user.id, { digits: 6 });
     await new TypeOrmAuthenticatorStore(source).add(added);
@@ -132,25 +155,62 @@ describe.skipIf(!testDatabases.includes('postgres'))('statements by name on post
     await expect(complete(store, 'code:1')).rejects.toMatchObject(refusal);
   });
 
+  it.each([
+    ['uuid', 'user_id::uuid'],
+    ['bigint', 'user_id::bigint'],
+  ])('are sent without after a migration made the user ids %s, which a name would not learn', async (type, using) => {
+    const store = await open({}, type === 'uuid' ? randomUUID() : '7');
+    const accounts = new TypeOrmAccountStore(source);
+    const verify = async (item: string) => [
+      (await accounts.load(user.id, item)) !== null,
+      (await begin(store)).reserved,
+      await complete(store, item),
+    ];
+    expect(await verify('code:1')).toEqual([true, true, true]);
+    for (const { tableName } of MFA_ENTITIES.map((entity) => source.getMetadata(entity))) {
+      await source.query(`ALTER TABLE ${tableName} ALTER COLUMN user_id TYPE ${type} USING ${using}`);
+    }
+    expect(await verify('code:2')).toEqual([true, true, true]);
+    expect(await verify('code:3')).toEqual([true, true, true]);
+    expect(await failures()).toBe(0);
+  });
+
   const heard: string[] = [];
   class Subscriber {
     beforeQuery({ query }: { query: string }) {
       heard.push(query);
     }
   }
-
   EventSubscriber()(Subscriber);
 
-  it.each([
-    ['a driver of the host is used', { driver: createRequire(import.meta.url)('pg') as object }],
-    ['slow statements are to be told', { maxQueryExecutionTime: 60_000 }],
-    ['a subscriber listens to statements', { subscribers: [Subscriber] }],
-  ])('are sent without where %s', async (_, extra) => {
-    heard.length = 0;
-    const store = await open(extra);
+  it('are told to subscribers, as every statement of the query runner', async () => {
+    const store = await open({ subscribers: [Subscriber] });
+    expect((await begin(store)).reserved).toBe(true);
+    expect(heard.filter((query) => query.includes('WITH reserved'))).toHaveLength(1);
+    expect(await names()).toHaveLength(1);
+  });
+
+  it('are sent without where the host gives a driver of its own', async () => {
+    const store = await open({ driver: createRequire(import.meta.url)('pg') as object });
     expect((await begin(store)).reserved).toBe(true);
     expect(await names()).toEqual([]);
-    if ('subscribers' in extra) expect(heard.some((query) => query.includes('WITH reserved'))).toBe(true);
+  });
+
+  it('are sent without on connections of the host that take a text and its values, as TypeORM gives them', async () => {
+    const store = await open();
+    tagStatements(source);
+    expect((await begin(store)).reserved).toBe(true);
+    expect((await begin(store)).reserved).toBe(true);
+    expect(await names()).toEqual([]);
+  });
+
+  it('leave the connection as it was', async () => {
+    const store = await open();
+    await begin(store);
+    const runner = source.createQueryRunner();
+    const client = (await runner.connect()) as object;
+    await runner.release();
+    expect(Object.hasOwn(client, 'query')).toBe(false);
   });
 
   it('are told to the logger, with what went wrong', async () => {

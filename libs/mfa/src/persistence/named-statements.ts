@@ -1,23 +1,18 @@
-import { type DataSource, QueryFailedError, type QueryRunner } from 'typeorm';
+import type { DataSource, QueryRunner } from 'typeorm';
 import type { RenderedSql } from './sql.js';
 
-/** What `pg` answers. */
-interface NamedResult {
-  rows: Record<string, unknown>[];
-  rowCount: number | null;
-}
-
-/** The part of `pg`'s client that TypeORM does not hand on. */
+/** A connection of `pg`. TypeORM gives it texts only; it also takes statements with a name. */
 interface NamingClient {
-  query(statement: { name: string; text: string; values: unknown[] }): Promise<NamedResult>;
+  query(statement: unknown, ...rest: unknown[]): unknown;
 }
 
-/** The name means nothing to this connection, or something else, or its plan no longer fits the tables. */
-const UNUSABLE_NAME = new Set<unknown>([
-  '26000', // invalid_sql_statement_name
-  '42P05', // duplicate_prepared_statement
-  '0A000', // feature_not_supported: cached plan must not change result type
-]);
+/**
+ * The name means nothing to this connection, or its plan no longer fits the tables: 26000
+ * invalid_sql_statement_name, 0A000 "cached plan must not change result type", and class 42, which begins with what
+ * PostgreSQL finds while it reads a statement (42P05 duplicate_prepared_statement; 42883 where the types that a
+ * name keeps for its parameters are not those of the columns any more).
+ */
+const UNUSABLE_NAME = /^(26000|0A000|42...)$/;
 
 /**
  * Statements that PostgreSQL keeps parsed and planned on each connection under their names, which TypeORM has no
@@ -31,27 +26,46 @@ export class NamedStatements {
 
   constructor(private readonly dataSource: DataSource) {}
 
-  /** The result of a statement that has a name, or `null` where it has to be sent without. */
-  async run(runner: QueryRunner, { name, text, parameters }: RenderedSql): Promise<NamedResult | null> {
-    if (name === undefined || this.refused || !namesReach(this.dataSource)) return null;
-    const { logger } = this.dataSource;
-    const client = (await runner.connect()) as NamingClient;
-    logger.logQuery(text, parameters, runner);
+  /** What `send` answers, which has `runner` send the statement: by its name where that can be. */
+  async run<T>(runner: QueryRunner, { name, text }: RenderedSql, send: () => Promise<T>): Promise<T> {
+    const client: unknown = name === undefined || this.refused ? null : await runner.connect();
+    if (!this.takesNames(client)) return send();
     try {
-      return await client.query({ name, text, values: parameters });
+      return await naming(client, { name, text }, send);
     } catch (error) {
-      logger.logQueryError(error as Error, text, parameters, runner);
-      if (!UNUSABLE_NAME.has((error as { code?: unknown }).code))
-        throw new QueryFailedError(text, parameters, error as Error);
+      if (!UNUSABLE_NAME.test(String((error as { driverError?: { code?: unknown } }).driverError?.code))) throw error;
+      // It did nothing, since a statement happens wholly or not at all. Was the name not the reason, this fails alike.
+      const result = await send();
       this.refused = true;
-      return null;
+      return result;
     }
+  }
+
+  /** `pg` as TypeORM loads it; what a host puts in its place, or wraps around a connection, knows texts only. */
+  private takesNames(client: unknown): client is NamingClient {
+    const { options, driver } = this.dataSource;
+    if (client === null || options.type !== 'postgres' || options.driver !== undefined) return false;
+    const { Client } = (driver as { postgres?: { Client?: { prototype: NamingClient } } }).postgres ?? {};
+    return Client !== undefined && (client as NamingClient).query === Client.prototype.query;
   }
 }
 
-/** With `pg` itself, and where nobody but the logger is to be told of statements: only `query()` tells the others. */
-function namesReach({ options, subscribers }: DataSource): boolean {
-  if (options.type !== 'postgres' || options.driver !== undefined) return false;
-  if (options.maxQueryExecutionTime !== undefined) return false;
-  return !subscribers.some((each) => each.beforeQuery !== undefined || each.afterQuery !== undefined);
+/**
+ * While `work` lasts, the borrowed `client` sends the statement of exactly this text under its name. All else goes
+ * its usual way, through the query runner: a host may have that tell, measure or set up something for every statement.
+ */
+async function naming<T>(
+  client: NamingClient,
+  { name, text }: Pick<RenderedSql, 'name' | 'text'>,
+  work: () => Promise<T>,
+): Promise<T> {
+  const { query } = client;
+  client.query = (statement, ...rest) =>
+    statement === text ? query.call(client, { name, text, values: rest[0] }) : query.call(client, statement, ...rest);
+  try {
+    return await work();
+  } finally {
+    // The one of its prototype shows again.
+    delete (client as Partial<NamingClient>).query;
+  }
 }

@@ -103,10 +103,10 @@ export class StatementRunner {
   }
 
   private async execute(runner: QueryRunner, statement: RenderedSql): Promise<StatementResult> {
-    const named = await this.named.run(runner, statement);
-    if (named) return { affected: named.rowCount ?? 0, records: named.rows };
-    // The structured result is the only one that counts rows alike on every driver.
-    const { affected, records } = await runner.query(statement.text, statement.parameters, true);
+    const { affected, records } = await this.named.run(runner, statement, () =>
+      // The structured result is the only one that counts rows alike on every driver.
+      runner.query(statement.text, statement.parameters, true),
+    );
     return { affected: affected ?? 0, records: records ?? [] };
   }
 
