@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, Logger } from '@nestjs/common';
 import { Interval, ScheduleModule, SchedulerRegistry } from '@nestjs/schedule';
 import { Column, Entity, PrimaryColumn } from 'typeorm';
@@ -143,18 +144,69 @@ describe.each(testDatabases)('S61 purging on %s', (database) => {
 });
 
 describe('batches', () => {
+  const startWith = (batchSize: number, database?: HostAppSetup['database']) =>
+    start({ database, options: { cleanup: { intervalSeconds: 300, batchSize } } });
+  const spend = async (count: number) => {
+    const rows = Array.from({ length: count }, (_, item) => `('u', 'totp', 'x:${item}', 1, 2)`).join();
+    await host.dataSource.query(`INSERT INTO mfa_usage (user_id, kind, item, spent_at, expires_at) VALUES ${rows}`);
+  };
+  const spyOnPurge = () =>
+    vi.spyOn(
+      providerNamed<{ purge(beforeMs: number, limit: number): Promise<number> }>(host, 'MfaUsageStore'),
+      'purge',
+    );
+  const limitsOf = (purge: ReturnType<typeof spyOnPurge>) => purge.mock.calls.map(([, limit]) => limit);
+
   it('S61 are bounded by the option, and run until nothing is left', async () => {
-    await start({ options: { cleanup: { intervalSeconds: 300, batchSize: 2 } } });
-    for (let item = 0; item < 5; item += 1) {
-      await host.dataSource.query(
-        `INSERT INTO mfa_usage (user_id, kind, item, spent_at, expires_at) VALUES ('u', 'totp', 'x:${item}', 1, 2)`,
-      );
-    }
-    const usage = providerNamed<{ purge(beforeMs: number, limit: number): Promise<number> }>(host, 'MfaUsageStore');
-    const purge = vi.spyOn(usage, 'purge');
+    await startWith(2);
+    await spend(5);
+    const purge = spyOnPurge();
     expect(await cleanupOf(host).purge()).toEqual({ ...NOTHING, usage: 5 });
-    expect(purge.mock.calls.map(([, limit]) => limit)).toEqual([2, 2, 2]);
+    expect(limitsOf(purge)).toEqual([2, 2, 2]);
     expect(await Promise.all(purge.mock.results.map(({ value }) => value))).toEqual([2, 2, 1]);
+  });
+
+  it.each(testDatabases)(
+    'S61 are small on SQLite whatever the option says, and run until nothing is left: %s',
+    async (database) => {
+      await startWith(600, database);
+      await spend(650);
+      const purge = spyOnPurge();
+      expect(await cleanupOf(host).purge()).toEqual({ ...NOTHING, usage: 650 });
+      expect(limitsOf(purge)).toEqual(database === 'sqlite' ? [250, 250, 250] : [600, 600]);
+    },
+  );
+
+  it('rest on SQLite for as long as they took, for other processes write to the file too', async () => {
+    await startWith(1);
+    const calls: { startedAt: number; endedAt: number }[] = [];
+    spyOnPurge().mockImplementation(async () => {
+      const startedAt = performance.now();
+      await sleep(60);
+      calls.push({ startedAt, endedAt: performance.now() });
+      return calls.length < 3 ? 1 : 0;
+    });
+    await cleanupOf(host).purge();
+    const rests = calls.slice(1).map(({ startedAt }, index) => startedAt - calls[index]!.endedAt);
+    expect(rests).toHaveLength(2);
+    expect(Math.min(...rests)).toBeGreaterThan(50);
+  });
+
+  it('let others have their turn after each account that is put right', async () => {
+    await start();
+    const pending = Array.from({ length: 30 }, (_, n) => new Client(host, `starter-${n}`));
+    for (const user of pending) await user.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
+    await host.dataSource.query(
+      `INSERT INTO mfa_backup_code (id, user_id, set_id, hash, expires_at)
+       SELECT id, user_id, id, 'x', 2 FROM mfa_authenticator`,
+    );
+    host.clock.advance(3_600);
+    let turns = 0;
+    const watch = setInterval(() => (turns += 1), 0);
+    const report = await cleanupOf(host).purge();
+    clearInterval(watch);
+    expect(report).toEqual({ ...NOTHING, authenticators: 30, backupSets: 30 });
+    expect(turns).toBeGreaterThanOrEqual(50);
   });
 
   it('a purge that is called while one runs joins it', async () => {

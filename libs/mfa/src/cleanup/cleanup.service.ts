@@ -1,4 +1,4 @@
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { SchedulerRegistry } from '@nestjs/schedule';
@@ -7,6 +7,7 @@ import { MfaAuthenticatorStore, type ExpiredAuthenticator } from '../domain/auth
 import { MfaBackupCodeStore, type ExpiredBackupSet } from '../domain/backup-codes/backup-code.store.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaExpiringTables } from '../domain/expiring-tables.js';
+import { MfaPurgePace } from '../domain/purge-pace.js';
 import { CLOCK_SKEW_MS } from '../domain/totp/replay.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
@@ -39,6 +40,7 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
     private readonly codes: MfaBackupCodeStore,
     private readonly usage: MfaUsageStore,
     private readonly hostTables: MfaExpiringTables,
+    private readonly pace: MfaPurgePace,
     private readonly clock: MfaClock,
     private readonly moduleRef: ModuleRef,
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
@@ -80,7 +82,7 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
     // A row may be needed by another instance whose clock is behind (S61). Usage rows hold that margin in their expiry.
     const skewed = nowMs - CLOCK_SKEW_MS;
     return {
-      usage: await this.inBatches((limit) => this.usage.purge(nowMs, limit)),
+      usage: await this.inBatches((limit) => this.paced(() => this.usage.purge(nowMs, limit))),
       authenticators: await this.inBatches((limit) => this.collectAuthenticators(skewed, limit)),
       backupSets: await this.inBatches((limit) => this.collectBackupSets(skewed, limit)),
       hostRows: await this.purgeHostTables(nowMs),
@@ -90,27 +92,34 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
   private async purgeHostTables(nowMs: number): Promise<number> {
     let removed = 0;
     for (const table of this.options.cleanup.tables) {
-      removed += await this.inBatches((limit) => this.hostTables.purge(table, nowMs, limit));
+      removed += await this.inBatches((limit) => this.paced(() => this.hostTables.purge(table, nowMs, limit)));
     }
     return removed;
   }
 
   private async inBatches(removeUpTo: (limit: number) => Promise<number>): Promise<number> {
-    const limit = this.options.cleanup.batchSize;
+    const limit = Math.min(this.options.cleanup.batchSize, this.pace.largestBatch);
     let total = 0;
     for (;;) {
       const removed = await removeUpTo(limit);
       total += removed;
       if (removed < limit) return total;
-      // SQLite works synchronously: let others run between two batches.
-      await setImmediate();
     }
+  }
+
+  /** One piece of work, then a turn for others. On SQLite everything up to here ran without one. */
+  private async paced<T>(work: () => Promise<T>): Promise<T> {
+    const startedAt = performance.now();
+    const result = await work();
+    if (this.pace.rest > 0) await sleep((performance.now() - startedAt) * this.pace.rest);
+    else await setImmediate();
+    return result;
   }
 
   private async collectAuthenticators(beforeMs: number, limit: number): Promise<number> {
     const expired = await this.authenticators.listExpired(beforeMs, limit);
     let collected = 0;
-    for (const each of expired) if (await this.collectAuthenticator(each, beforeMs)) collected += 1;
+    for (const each of expired) if (await this.paced(() => this.collectAuthenticator(each, beforeMs))) collected += 1;
     return collected;
   }
 
@@ -130,7 +139,7 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
 
   private async collectBackupSets(beforeMs: number, limit: number): Promise<number> {
     const expired = await this.codes.listExpired(beforeMs, limit);
-    for (const each of expired) await this.collectBackupSet(each, beforeMs);
+    for (const each of expired) await this.paced(() => this.collectBackupSet(each, beforeMs));
     return expired.length;
   }
 

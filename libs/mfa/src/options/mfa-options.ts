@@ -60,7 +60,7 @@ export interface MfaAttemptOptions {
 export interface MfaExpiringTable {
   /** The host's entity class, registered in the same DataSource. */
   entity: Type<object>;
-  /** The property that holds the expiry: a `Date`, or epoch milliseconds as number or bigint. */
+  /** The property that holds the expiry: a `Date`, or epoch milliseconds as number or bigint. Give its column an index. */
   expiresAt: string;
   /** Seconds that a row stays after its expiry. @default 0 */
   graceSeconds?: number;
@@ -69,7 +69,7 @@ export interface MfaExpiringTable {
 export interface MfaCleanupOptions {
   /** Seconds between two runs, at least 1. @default 300 */
   intervalSeconds?: number;
-  /** Rows removed by one statement, 1 to 10000. @default 1000 */
+  /** Rows removed by one statement, 1 to 10000; on SQLite at most 250, since the process stands still. @default 1000 */
   batchSize?: number;
   /** Tables of the host to be cleaned along. @default [] */
   tables?: readonly MfaExpiringTable[];

@@ -4,6 +4,7 @@ import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
 import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
 import { MfaExpiringTables } from '../domain/expiring-tables.js';
+import { MfaPurgePace } from '../domain/purge-pace.js';
 import { MfaSealedValueStore } from '../domain/secrets/sealed-value.store.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import { StepwiseVerificationStore } from '../domain/verification/stepwise-verification.store.js';
@@ -11,6 +12,7 @@ import { MfaVerificationStore } from '../domain/verification/verification.store.
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { dialectOf } from './dialect.js';
 import { type ExpiringTable, purgeExpiring, requireExpiryColumn } from './expiring-table.js';
+import { purgePaceOf } from './purge-pace.js';
 import { checkSchema } from './schema-check.js';
 import {
   PostgresVerificationStore,
@@ -87,5 +89,6 @@ export function persistenceProviders(dataSourceToken: InjectionToken): Provider[
     })),
     VERIFICATION_STORE,
     { provide: MfaExpiringTables, useClass: TypeOrmExpiringTables },
+    { provide: MfaPurgePace, inject: [MFA_DATA_SOURCE], useFactory: purgePaceOf },
   ];
 }
