@@ -60,6 +60,19 @@ module.exports = {
     only('validation-in-http', 'Only http/ knows class-validator.', packages('class-validator', 'class-transformer'), [
       `${ROOMS}/http/`,
     ]),
+    {
+      name: 'on-first-use',
+      comment:
+        'What no start needs is loaded by those who ask for it. Of class-validator one file of its own tells at start that it is there.',
+      severity: 'error',
+      from: { path: ROOMS, pathNot: [SPEC, `${ROOMS}/http/dto/`] },
+      to: {
+        path: [packages('class-validator', '@nestjs/schedule', 'qrcode'), `${ROOMS}/http/dto/`],
+        pathNot: 'class-validator/cjs/container\\.js$',
+        dynamic: false,
+        dependencyTypesNot: ['type-only'],
+      },
+    },
     only(
       'swagger-nowhere',
       'The OpenAPI document is plain data, so @nestjs/swagger stays the choice of the host.',

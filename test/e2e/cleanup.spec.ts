@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Injectable, Logger } from '@nestjs/common';
+import { Injectable, Logger, Module } from '@nestjs/common';
 import { Interval, ScheduleModule, SchedulerRegistry } from '@nestjs/schedule';
 import { Column, Entity, PrimaryColumn } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
@@ -318,6 +318,16 @@ describe('the schedule', () => {
     expect(Jobs.runs).toBe(3);
     const registry = host.app.get(SchedulerRegistry, { strict: false });
     expect(registry.getIntervals().toSorted()).toEqual(['host-job', 'nestjs-mfa:cleanup']);
+  });
+
+  it("takes no module of the host's own for that of @nestjs/schedule", async () => {
+    @Module({})
+    class Own {}
+    Object.defineProperty(Own, 'name', { value: ScheduleModule.name });
+    await start({ imports: [Own], options: everySecond });
+    const purge = spyOnPurge();
+    vi.advanceTimersByTime(1000);
+    expect(purge).toHaveBeenCalledTimes(1);
   });
 
   it.each([

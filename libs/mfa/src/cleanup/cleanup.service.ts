@@ -1,7 +1,7 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
-import { ModuleRef } from '@nestjs/core';
-import { SchedulerRegistry } from '@nestjs/schedule';
+import { ModuleRef, ModulesContainer } from '@nestjs/core';
+import type { SchedulerRegistry } from '@nestjs/schedule';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaAuthenticatorStore, type ExpiredAuthenticator } from '../domain/authenticators/authenticator.store.js';
 import { MfaBackupCodeStore, type ExpiredBackupSet } from '../domain/backup-codes/backup-code.store.js';
@@ -32,6 +32,7 @@ export interface MfaPurgeReport {
 export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger('nestjs-mfa');
   private timer: NodeJS.Timeout | null = null;
+  private registry: SchedulerRegistry | null = null;
   private running: Promise<MfaPurgeReport> | null = null;
 
   constructor(
@@ -43,21 +44,22 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
     private readonly pace: MfaPurgePace,
     private readonly clock: MfaClock,
     private readonly moduleRef: ModuleRef,
+    private readonly modules: ModulesContainer,
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
-  onApplicationBootstrap(): void {
+  async onApplicationBootstrap(): Promise<void> {
     if (!this.options.cleanup.enabled) return;
     this.timer = setInterval(() => void this.runScheduled(), this.options.cleanup.intervalMs);
     // A pending run must not keep a process alive that has nothing else to do.
     this.timer.unref();
-    this.registry()?.addInterval(MFA_CLEANUP_INTERVAL, this.timer);
+    this.registry = await this.findRegistry();
+    this.registry?.addInterval(MFA_CLEANUP_INTERVAL, this.timer);
   }
 
   async onModuleDestroy(): Promise<void> {
     if (this.timer) clearInterval(this.timer);
-    const registry = this.registry();
-    if (registry?.doesExist('interval', MFA_CLEANUP_INTERVAL)) registry.deleteInterval(MFA_CLEANUP_INTERVAL);
+    if (this.registry?.doesExist('interval', MFA_CLEANUP_INTERVAL)) this.registry.deleteInterval(MFA_CLEANUP_INTERVAL);
     await this.running?.catch(() => undefined);
   }
 
@@ -149,11 +151,14 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
     else await this.codes.removeExpired(userId, setId, beforeMs);
   }
 
-  private registry(): SchedulerRegistry | null {
+  /** The host's, which has then loaded `@nestjs/schedule`. No other host loads that, and its cron, for a token. */
+  private async findRegistry(): Promise<SchedulerRegistry | null> {
+    if (![...this.modules.values()].some(({ name }) => name === 'ScheduleModule')) return null;
     try {
+      const { SchedulerRegistry } = await import('@nestjs/schedule');
       return this.moduleRef.get(SchedulerRegistry, { strict: false });
     } catch {
-      return null;
+      return null; // a module of the host's own has that name
     }
   }
 }

@@ -25,7 +25,7 @@ import type { CompletedStepUp } from '../host/mfa-host.js';
 import { MfaStatusService } from '../status/status.service.js';
 import { MfaVerificationService } from '../verification/verification.service.js';
 import { MfaBody } from './body.decorator.js';
-import { CodeBody, ProofBody, RenameBody, SetupBody } from './dto/bodies.js';
+import type { CodeBody, ProofBody, RenameBody, SetupBody } from './dto/bodies.js';
 import { JsonOnlyGuard } from './json-only.guard.js';
 import { BadRequestFilter, MfaExceptionFilter } from './mfa-exception.filter.js';
 import { PrincipalPipe } from './principal.pipe.js';
@@ -58,7 +58,7 @@ export function createMfaControllers({ prefix, publicRoute, stepUp }: Controller
     @VerificationRoute()
     async verify(
       @CurrentChallenge() challenge: MfaChallenge,
-      @MfaBody(CodeBody) { code }: CodeBody,
+      @MfaBody('CodeBody') { code }: CodeBody,
       @RequestContext() context: ExecutionContext,
     ): Promise<unknown> {
       const login = await this.verification.verify(challenge, code);
@@ -94,7 +94,7 @@ export function createMfaControllers({ prefix, publicRoute, stepUp }: Controller
     @HttpCode(200)
     setup(
       @RequestContext(PrincipalPipe) principal: KnownPrincipal,
-      @MfaBody(SetupBody) { name, password, code }: SetupBody,
+      @MfaBody('SetupBody') { name, password, code }: SetupBody,
       @RequestContext() context: ExecutionContext,
     ) {
       return this.enrollment.setup(principal, { name, password, code, context });
@@ -104,7 +104,7 @@ export function createMfaControllers({ prefix, publicRoute, stepUp }: Controller
     @HttpCode(200)
     async confirm(
       @RequestContext(PrincipalPipe) principal: KnownPrincipal,
-      @MfaBody(CodeBody) { code }: CodeBody,
+      @MfaBody('CodeBody') { code }: CodeBody,
       @RequestContext() context: ExecutionContext,
     ) {
       const { stepUp: completed, ...answer } = await this.enrollment.confirm(principal, code, context);
@@ -126,7 +126,7 @@ export function createMfaControllers({ prefix, publicRoute, stepUp }: Controller
     @HttpCode(200)
     async regenerate(
       @RequestContext(PrincipalPipe) { userId }: KnownPrincipal,
-      @MfaBody(ProofBody) { code }: ProofBody,
+      @MfaBody('ProofBody') { code }: ProofBody,
       @RequestContext() context: ExecutionContext,
     ) {
       return { backupCodes: await this.backupCodes.regenerate(userId, { code, context }) };
@@ -136,7 +136,7 @@ export function createMfaControllers({ prefix, publicRoute, stepUp }: Controller
     async rename(
       @RequestContext(PrincipalPipe) principal: KnownPrincipal,
       @Param('id') id: string,
-      @MfaBody(RenameBody) { name }: RenameBody,
+      @MfaBody('RenameBody') { name }: RenameBody,
     ) {
       await this.enrollment.rename(principal, id, name);
       const { authenticators } = await this.statuses.status(principal.userId);
@@ -150,7 +150,7 @@ export function createMfaControllers({ prefix, publicRoute, stepUp }: Controller
     async remove(
       @RequestContext(PrincipalPipe) principal: KnownPrincipal,
       @Param('id') id: string,
-      @MfaBody(ProofBody) { code }: ProofBody,
+      @MfaBody('ProofBody') { code }: ProofBody,
       @RequestContext() context: ExecutionContext,
     ) {
       await this.enrollment.remove(principal, id, { code, context });
@@ -161,7 +161,7 @@ export function createMfaControllers({ prefix, publicRoute, stepUp }: Controller
     @HttpCode(200)
     disable(
       @RequestContext(PrincipalPipe) principal: KnownPrincipal,
-      @MfaBody(ProofBody) { code, password }: ProofBody,
+      @MfaBody('ProofBody') { code, password }: ProofBody,
       @RequestContext() context: ExecutionContext,
     ) {
       return this.enrollment.disable(principal, { code, password, context });
@@ -182,7 +182,7 @@ export function createMfaControllers({ prefix, publicRoute, stepUp }: Controller
     @HttpCode(200)
     async stepUp(
       @RequestContext(PrincipalPipe) principal: KnownPrincipal,
-      @MfaBody(CodeBody) { code }: CodeBody,
+      @MfaBody('CodeBody') { code }: CodeBody,
       @RequestContext() context: ExecutionContext,
     ) {
       const proved = await this.verification.stepUp(principal.userId, code);

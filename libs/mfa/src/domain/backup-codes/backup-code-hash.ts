@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
+// Not on first use: where its binary is missing, the application does not start, rather than refuse a first login.
 import argon2 from 'argon2';
 import type { MfaRandom } from '../random.js';
 import type { HashQueue } from './hash-queue.js';
