@@ -46,6 +46,22 @@ describe.each(testDatabases)('schema check on %s', (kind) => {
     expect(warnings()).toEqual([]);
   });
 
+  it('asks two questions where all is well, and MariaDB two more about its settings', async () => {
+    dataSource = await openMfaDataSource(database);
+    const asked = vi.spyOn(dataSource.logger, 'logQuery');
+    await checkSchema(dataSource, logger);
+    expect(asked).toHaveBeenCalledTimes(kind === 'mariadb' ? 4 : 2);
+  });
+
+  it('names the one table that is missing', async () => {
+    dataSource = await openMfaDataSource(database);
+    await dataSource.query('DROP TABLE mfa_usage');
+    await expect(checkSchema(dataSource, logger)).rejects.toMatchObject({
+      code: 'MFA_MISCONFIGURED',
+      message: expect.stringMatching(/^The table "[^"]*mfa_usage" does not exist/),
+    });
+  });
+
   it('refuses a DataSource without the entities and tells both remedies', async () => {
     await open({ entities: [HostUser, MfaUsageEntity] });
     await expect(checkSchema(dataSource, logger)).rejects.toMatchObject({

@@ -10,6 +10,8 @@ export interface SchemaCheckLogger {
   warn(message: string): void;
 }
 
+type MfaEntities = readonly (typeof MFA_ENTITIES)[number][];
+
 const MIGRATION_REMEDY =
   'Add `...MFA_MIGRATIONS` (from `nestjs-mfa/migrations`) to the `migrations` of the DataSource and run ' +
   '`typeorm migration:run`, or set `migrationsRun: true`.';
@@ -38,20 +40,39 @@ function requireEntities(dataSource: DataSource): void {
   );
 }
 
-/** One statement a table that reads nothing, instead of questions to the catalogue, which are slow. */
+/** Asks table by table only where the one statement for all of them fails. */
 async function requireTables(dataSource: DataSource, runner: QueryRunner): Promise<void> {
-  const { table } = dialectOf(dataSource);
+  const failure = await failureToRead(MFA_ENTITIES, dataSource, runner);
+  if (failure === null) return;
   for (const entity of MFA_ENTITIES) {
-    const { columns, tablePath } = dataSource.getMetadata(entity);
-    const names = columns.map(({ givenDatabaseName, databaseName }) => givenDatabaseName ?? databaseName);
-    try {
-      await runner.query(`SELECT ${names.join(', ')} FROM ${table(entity)} WHERE 1 = 0`);
-    } catch (cause) {
-      const problem = (await runner.hasTable(tablePath))
-        ? `The table "${tablePath}" lacks a column or cannot be read: it is older than this version of nestjs-mfa, or not its own`
-        : `The table "${tablePath}" does not exist`;
-      throw misconfigured(`${problem}. ${MIGRATION_REMEDY}`, cause);
-    }
+    const cause = await failureToRead([entity], dataSource, runner);
+    if (cause === null) continue;
+    const { tablePath } = dataSource.getMetadata(entity);
+    const problem = (await runner.hasTable(tablePath))
+      ? `The table "${tablePath}" lacks a column or cannot be read: it is older than this version of nestjs-mfa, or not its own`
+      : `The table "${tablePath}" does not exist`;
+    throw misconfigured(`${problem}. ${MIGRATION_REMEDY}`, cause);
+  }
+  throw misconfigured(`The MFA tables cannot be read. ${MIGRATION_REMEDY}`, failure);
+}
+
+/**
+ * What a statement fails with that names every column and reads nothing; `null` = it succeeds. Questions to the
+ * catalogue would be slower.
+ */
+async function failureToRead(entities: MfaEntities, dataSource: DataSource, runner: QueryRunner): Promise<unknown> {
+  const { table } = dialectOf(dataSource);
+  const columns = entities.flatMap((entity, position) =>
+    dataSource
+      .getMetadata(entity)
+      .columns.map(({ givenDatabaseName, databaseName }) => `t${position}.${givenDatabaseName ?? databaseName}`),
+  );
+  const tables = entities.map((entity, position) => `${table(entity)} t${position}`);
+  try {
+    await runner.query(`SELECT ${columns.join(', ')} FROM ${tables.join(', ')} WHERE 1 = 0`);
+    return null;
+  } catch (error) {
+    return error;
   }
 }
 
@@ -90,9 +111,14 @@ async function recordedMigrations(dataSource: DataSource, runner: QueryRunner): 
   const { options, driver } = dataSource;
   const schema = 'schema' in options ? options.schema : undefined;
   const path = driver.buildTableName(options.migrationsTableName ?? 'migrations', schema);
-  if (!(await runner.hasTable(path))) return new Set();
-  const rows: { name: unknown }[] = await runner.query(`SELECT name FROM ${escapePath(dataSource, path)}`);
-  return new Set(rows.map(({ name }) => name));
+  try {
+    const rows: { name: unknown }[] = await runner.query(`SELECT name FROM ${escapePath(dataSource, path)}`);
+    return new Set(rows.map(({ name }) => name));
+  } catch (error) {
+    // Asked afterwards, because the catalogue is slow and the table nearly always there.
+    if (await runner.hasTable(path)) throw error;
+    return new Set();
+  }
 }
 
 function warnings(dataSource: DataSource, recorded: ReadonlySet<unknown>): string[] {
