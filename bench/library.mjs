@@ -34,5 +34,5 @@ function requireDependencies() {
   }
 }
 
-/** A file of the installed library that its package does not export. */
-export const libraryFile = (path) => new URL(`./node_modules/nestjs-mfa/dist/esm/${path}`, import.meta.url).href;
+/** A file of the installed library that its package does not export: of the build that keeps the files of the sources. */
+export const libraryFile = (path) => new URL(`./node_modules/nestjs-mfa/dist/cjs/${path}`, import.meta.url).href;

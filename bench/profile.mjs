@@ -78,7 +78,7 @@ function top(functions, groupOf, { requests, total, count }) {
 
 function packageOf({ url, name }) {
   if (url === '') return name;
-  const [, own] = /node_modules\/nestjs-mfa\/dist\/esm\/(.*)$/.exec(url) ?? [];
+  const [, own] = /node_modules\/nestjs-mfa\/src\/(.*)$/.exec(url) ?? [];
   if (own) return `nestjs-mfa: ${own.split('/')[0]}`;
   const [, found] = /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(url) ?? [];
   if (found) return found;

@@ -7,6 +7,7 @@ import { cpSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundleEntries } from './bundle-entries.mjs';
 
 const library = fileURLToPath(new URL('../libs/mfa', import.meta.url));
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
@@ -30,6 +31,7 @@ const codes = await Promise.all([
 ]);
 const failed = codes.some((code) => code !== 0);
 if (!failed) {
+  await bundleEntries(join(staging, 'esm'), ['index', 'migrations', 'openapi', 'testing', 'cli']);
   const dist = join(library, 'dist');
   const replaced = `${staging}-replaced`;
   try {

@@ -4,9 +4,9 @@ import { emptyFolder, must, packLibrary, root } from './packing.mjs';
 
 const REQUIRED = ['LICENSE', 'README.md', 'package.json'].concat(
   ['index', 'migrations', 'openapi', 'testing'].flatMap((entry) =>
-    ['esm', 'cjs'].flatMap((format) => ['js', 'js.map', 'd.ts'].map((end) => `dist/${format}/${entry}.${end}`)),
+    ['esm', 'cjs'].flatMap((format) => ['js', 'd.ts'].map((end) => `dist/${format}/${entry}.${end}`)),
   ),
-  'dist/esm/cli.js',
+  ['dist/esm/index.js.map', 'dist/cjs/index.js.map', 'dist/esm/cli.js'],
 );
 
 /** Files that a package must not carry. */

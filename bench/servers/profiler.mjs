@@ -1,5 +1,8 @@
 /** Where this process spends its time, by V8's sampling profiler. */
+import { readFileSync } from 'node:fs';
 import { Session } from 'node:inspector/promises';
+import { SourceMap } from 'node:module';
+import { fileURLToPath } from 'node:url';
 
 let session;
 
@@ -20,8 +23,17 @@ export async function stopProfile() {
   return [...functions.values()].filter(({ selfUs }) => selfUs > 0);
 }
 
-const describe = ({ url, functionName, lineNumber }) => ({
-  url,
+const describe = ({ url, functionName, lineNumber, columnNumber }) => ({
+  ...(sourceOf(url, lineNumber, columnNumber) ?? { url, line: lineNumber + 1 }),
   name: functionName || '(anonymous)',
-  line: lineNumber + 1,
 });
+
+const maps = new Map();
+
+/** Of the library, whose build is a few large files: the place in its sources. */
+function sourceOf(url, lineNumber, columnNumber) {
+  if (!url.includes('/nestjs-mfa/dist/esm/')) return null;
+  if (!maps.has(url)) maps.set(url, new SourceMap(JSON.parse(readFileSync(fileURLToPath(`${url}.map`), 'utf8'))));
+  const { originalSource, originalLine } = maps.get(url).findEntry(lineNumber, columnNumber);
+  return originalSource ? { url: new URL(originalSource, url).href, line: originalLine + 1 } : null;
+}

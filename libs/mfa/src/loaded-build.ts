@@ -1,5 +1,5 @@
 /** Which of the two builds this file belongs to: only a CommonJS module has a `module` of its own. */
-const format = typeof module === 'object' && typeof require === 'function' ? 'CommonJS' : 'ESM';
+const format = typeof module === 'object' ? 'CommonJS' : 'ESM';
 
 const key = Symbol.for('nestjs-mfa:loaded-builds');
 const registry = globalThis as { [key]?: Set<string> };
