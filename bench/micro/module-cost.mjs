@@ -8,35 +8,42 @@ const STARTS = 2;
 const BURSTS = 4;
 const PINGS = 8_000;
 
+const FLAVOURS = {
+  plain: {},
+  module: { module: true },
+  peers: { peers: true },
+  moduleWithPeers: { peers: true, module: true },
+};
+
 export async function measureModuleCost({ cluster, key, rounds }) {
   const databaseUrl = await cluster.createDatabase('module_cost');
   // Makes the tables.
   await (await startServer('library', { adapter: 'fastify', databaseUrl, poolSize: 10, key })).stop();
-  const open = (flavour) => startServer('ping', { databaseUrl, key, flavour });
+  const open = (flavour) => startServer('ping', { databaseUrl, key, ...flavour });
   const starts = await compareStarts(open, rounds * STARTS);
-  const routes = await compareRoutes([await open('plain'), await open('module')], rounds);
+  const routes = await compareRoutes([await open(FLAVOURS.plain), await open(FLAVOURS.module)], rounds);
   return { ...starts, ...routes };
 }
 
 async function compareStarts(open, rounds) {
-  const starts = { plain: [], peers: [], module: [] };
+  const starts = { plain: [], module: [], peers: [], moduleWithPeers: [] };
   for (let round = 0; round < rounds; round++) {
     for (const flavour of Object.keys(starts)) {
-      const server = await open(flavour);
+      const server = await open(FLAVOURS[flavour]);
       starts[flavour].push(await server.ask('started'));
       await server.stop();
     }
   }
-  const added = (measure, base) =>
-    rounded(median(starts.module.map((each, index) => each[measure] - starts[base][index][measure])));
+  const added = (measure, flavour, base) =>
+    rounded(median(starts[flavour].map((each, index) => each[measure] - starts[base][index][measure])));
   const plain = (measure) => rounded(median(starts.plain.map((each) => each[measure])));
   return {
     startMs: plain('startMs'),
-    addedStartMs: added('startMs', 'plain'),
-    addedStartWithPeersMs: added('startMs', 'peers'),
+    addedStartMs: added('startMs', 'module', 'plain'),
+    addedStartWithPeersMs: added('startMs', 'moduleWithPeers', 'peers'),
     rssMiB: plain('rssMiB'),
-    addedRssMiB: added('rssMiB', 'plain'),
-    addedRssWithPeersMiB: added('rssMiB', 'peers'),
+    addedRssMiB: added('rssMiB', 'module', 'plain'),
+    addedRssWithPeersMiB: added('rssMiB', 'moduleWithPeers', 'peers'),
   };
 }
 

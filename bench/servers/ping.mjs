@@ -18,10 +18,10 @@ class PingModule {}
 
 const PEERS = ['class-validator', 'class-transformer', '@nestjs/schedule'];
 
-/** `flavour`: `plain`, `peers` (loads what a validating, scheduling host has anyway) or `module`. */
-export async function start({ databaseUrl, key, flavour }) {
-  if (flavour === 'peers') await Promise.all(PEERS.map((name) => import(name)));
-  const mfa = flavour === 'module' ? await moduleOf(key) : { entities: [], imports: [] };
+/** With `peers` it loads what a validating, scheduling host has anyway, with `module` the library. */
+export async function start({ databaseUrl, key, peers = false, module = false }) {
+  if (peers) await Promise.all(PEERS.map((name) => import(name)));
+  const mfa = module ? await moduleOf(key) : { entities: [], imports: [] };
   const database = TypeOrmModule.forRoot({ type: 'postgres', url: databaseUrl, poolSize: 10, entities: mfa.entities });
   const root = { module: PingModule, controllers: [PingController], imports: [database, ...mfa.imports] };
   const app = await NestFactory.create(root, new FastifyAdapter(), { logger: ['error'], abortOnError: false });
