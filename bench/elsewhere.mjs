@@ -7,7 +7,7 @@ import { removeInTheEnd } from './interruption.mjs';
 import { libraryElsewhere } from './variants/library.mjs';
 
 const IN_FLIGHT = 8;
-const USERS = 4_000;
+const USERS = 8_000;
 
 /** One entry a database: `{ label, statements, rows }`, or `{ label, skipped, rows: [] }`. */
 export async function measureElsewhere(context) {

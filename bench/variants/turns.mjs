@@ -2,15 +2,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { currentStep } from '../servers/totp.mjs';
 
-/** Wrong codes that every budget of every variant stands without a lock. */
+/** Wrong codes that every budget of every variant that has one stands without a lock. */
 const WRONG_EACH = 4;
 
 export class Turns {
   #next = 0;
   #guesses = 0;
 
-  constructor(users) {
+  /** `wrongEach`: wrong codes that a user stands; Infinity where nothing counts them. */
+  constructor(users, { wrongEach = WRONG_EACH } = {}) {
     this.users = users;
+    this.wrongEach = wrongEach;
     this.lastStep = new Int32Array(users);
   }
 
@@ -34,7 +36,7 @@ export class Turns {
 
   /** The users of `count` wrong codes. */
   wrong(count) {
-    if (this.#guesses + count > this.users * WRONG_EACH) {
+    if (this.#guesses + count > this.users * this.wrongEach) {
       throw new Error(`${this.users} users do not stand so many wrong codes: give more --users, or fewer --rounds`);
     }
     return Array.from({ length: count }, () => this.#guesses++ % this.users);
