@@ -64,16 +64,17 @@ try {
     crowds.push(await openCrowd(size, { ...options, cluster }));
   }
   const verification = await compareCrowds(crowds, { ...options, cluster, progress });
+  // At once: filling in the tables took long, and what comes may fail.
+  console.log('\nverification');
+  printTable(
+    verification.map(({ p50, throughput, ...row }) => ({ ...row, p50: p50.median, throughput: throughput.median })),
+  );
   const cleanup = [await cleanUpUnderLoad(crowds[1], { ...options, cluster, progress })];
   cleanup.push(...(await cleanUpElsewhere({ ...options, progress })));
   progress.end();
   const sizes = crowds.map(({ size, tables }) => ({ size, tables }));
   const machine = machineOf(cluster);
   writeJson(options.json, { date: new Date().toISOString().slice(0, 10), machine, verification, sizes, cleanup });
-  console.log('\nverification');
-  printTable(
-    verification.map(({ p50, throughput, ...row }) => ({ ...row, p50: p50.median, throughput: throughput.median })),
-  );
   for (const { size, tables } of sizes) {
     console.log(`\nbytes a row with ${size.toLocaleString('en')} users`);
     printTable(tables);
