@@ -192,6 +192,19 @@ describe('batches', () => {
     expect(Math.min(...rests)).toBeGreaterThan(110);
   });
 
+  it('end with the one that runs when the application closes', async () => {
+    await startWith(1);
+    const purge = spyOnPurge().mockImplementation(async () => {
+      await sleep(100);
+      return 1;
+    });
+    const running = cleanupOf(host).purge();
+    const closed = host.app.close();
+    expect(await running).toEqual({ ...NOTHING, usage: 1 });
+    await closed;
+    expect(purge).toHaveBeenCalledTimes(1);
+  });
+
   it('let others have their turn after each account that is put right', async () => {
     await start();
     const pending = Array.from({ length: 30 }, (_, n) => new Client(host, `starter-${n}`));

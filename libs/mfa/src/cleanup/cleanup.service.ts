@@ -34,6 +34,7 @@ export interface MfaPurgeReport {
 @Injectable()
 export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger('nestjs-mfa');
+  private readonly closing = new AbortController();
   private timer: NodeJS.Timeout | null = null;
   private registry: SchedulerRegistry | null = null;
   private running: Promise<MfaPurgeReport> | null = null;
@@ -61,6 +62,7 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
   }
 
   async onModuleDestroy(): Promise<void> {
+    this.closing.abort();
     if (this.timer) clearInterval(this.timer);
     if (this.registry?.doesExist('interval', MFA_CLEANUP_INTERVAL)) this.registry.deleteInterval(MFA_CLEANUP_INTERVAL);
     await this.running?.catch(() => undefined);
@@ -108,7 +110,8 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
     for (;;) {
       const removed = await removeUpTo(limit);
       total += removed;
-      if (removed < limit) return total;
+      // An application that closes waits for the batch that runs, and no longer.
+      if (removed < limit || this.closing.signal.aborted) return total;
     }
   }
 
@@ -116,7 +119,8 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
   private async paced<T>(work: () => Promise<T>): Promise<T> {
     const startedAt = performance.now();
     const result = await work();
-    await sleep((performance.now() - startedAt) * REST);
+    const rest = (performance.now() - startedAt) * REST;
+    await sleep(rest, undefined, { signal: this.closing.signal }).catch(() => undefined);
     return result;
   }
 
