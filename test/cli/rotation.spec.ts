@@ -1,11 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import type { DataSource } from 'typeorm';
+import { describe, expect, it } from 'vitest';
 import { SystemRandom } from '../../libs/mfa/src/domain/random.js';
 import { KeyRing } from '../../libs/mfa/src/domain/secrets/key-ring.js';
 import { SecretBox } from '../../libs/mfa/src/domain/secrets/secret-box.js';
-import { HostFolder } from '../support/command-line.js';
-import { createDatabase, openMfaDataSource, type TestDatabase } from '../support/databases.js';
+import { eachOnSqlite } from '../support/command-line-host.js';
 
 const RIGHT = { id: 'k2', secret: randomBytes(32).toString('base64') };
 /** Another secret of the same id. */
@@ -17,36 +15,18 @@ const env = (...keys: { id: string; secret: string }[]) => ({
 });
 
 describe('nestjs-mfa keys rotate', () => {
-  let folder: HostFolder;
-  let database: TestDatabase;
-  let dataSource: DataSource;
-  let file: string;
-  let number = 0;
-
-  beforeAll(() => {
-    folder = new HostFolder();
-  });
-  afterAll(() => folder.remove());
-  beforeEach(async () => {
-    database = await createDatabase('sqlite');
-    dataSource = await openMfaDataSource(database);
-    file = folder.writeDataSource(database, `data-source-${(number += 1)}.mjs`);
-  });
-  afterEach(async () => {
-    await dataSource.destroy();
-    await database.drop();
-  });
+  const host = eachOnSqlite();
 
   async function sealed(userId: string, box: SecretBox): Promise<void> {
     const secret = box.seal(randomBytes(20), { purpose: 'totp-secret', userId, credentialId: `id-${userId}` });
-    await dataSource.query(
+    await host.dataSource.query(
       `INSERT INTO mfa_authenticator (id, user_id, name, secret, algorithm, digits, period_seconds, created_at, confirmed_at)
        VALUES (?, ?, 'Phone', ?, 'SHA1', 6, 30, 1, 1)`,
       [`id-${userId}`, userId, secret],
     );
   }
   const keyIds = async (): Promise<string[]> => {
-    const rows: { secret: string }[] = await dataSource.query('SELECT secret FROM mfa_authenticator ORDER BY id');
+    const rows: { secret: string }[] = await host.dataSource.query('SELECT secret FROM mfa_authenticator ORDER BY id');
     return rows.map(({ secret }) => secret.split('.')[1]!);
   };
 
@@ -54,7 +34,7 @@ describe('nestjs-mfa keys rotate', () => {
     await sealed('earlier-mistake', boxOf(MISTYPED));
     await sealed('signed-in', boxOf(RIGHT));
     for (const user of ['a', 'b', 'c']) await sealed(user, boxOf(OLD));
-    const { code } = await folder.runHere(['keys', 'rotate', '-d', file], env(MISTYPED, OLD));
+    const { code } = await host.folder.runHere(['keys', 'rotate', '-d', host.file], env(MISTYPED, OLD));
     // docs/keys.md: "A mistyped secret is recognised and refused."
     expect({ code, keyIds: await keyIds() }).toEqual({ code: 2, keyIds: ['k1', 'k1', 'k1', 'k2', 'k2'] });
   });
@@ -62,11 +42,14 @@ describe('nestjs-mfa keys rotate', () => {
   it('S62 exit code 2 says that nothing was written: a database that fails half-way is told otherwise', async () => {
     for (const user of ['a', 'b', 'c', 'd']) await sealed(user, boxOf(OLD));
     await sealed('z', boxOf(RIGHT));
-    await dataSource.query(
+    await host.dataSource.query(
       `CREATE TRIGGER full BEFORE UPDATE ON mfa_authenticator WHEN OLD.user_id = 'c'
        BEGIN SELECT RAISE(ABORT, 'disk full'); END`,
     );
-    const { code } = await folder.runHere(['keys', 'rotate', '-d', file, '--batch-size', '1'], env(RIGHT, OLD));
+    const { code } = await host.folder.runHere(
+      ['keys', 'rotate', '-d', host.file, '--batch-size', '1'],
+      env(RIGHT, OLD),
+    );
     const written = (await keyIds()).filter((id) => id === 'k2').length - 1;
     expect({ code, written }).not.toEqual({ code: 2, written: 2 });
   });

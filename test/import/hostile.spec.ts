@@ -1,23 +1,14 @@
 import argon2 from 'argon2';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { HOTP, Secret } from 'otpauth';
 import { MfaAdminService } from 'nestjs-mfa';
 import type { ImportTools } from '../../libs/mfa/src/import/import-tools.js';
 import { Client } from '../support/client.js';
 import { testDatabases } from '../support/databases.js';
 import { startHostApp, type HostApp } from '../support/host-app.js';
 import { importInto } from './importing.js';
+import { codeAt, PLAN, SECRET } from './people.js';
 import { createTable, execute, formerly, type Value } from './source-tables.js';
 
-const SECRET = 'HXDMVJECJJWSRB3HWIZR4IFUGFTMXBOZ';
-const codeAt = (nowMs: number, steps = 0) =>
-  HOTP.generate({ secret: Secret.fromBase32(SECRET), counter: Math.floor(nowMs / 30_000) + steps });
-
-const PLAN = {
-  from: { table: 'people', columns: { userId: 'id', secret: 'secret', enabled: 'enabled' } },
-  backupCodes: { table: 'people_codes', columns: { userId: 'person', hash: 'hash', usedAt: 'used' } },
-  usage: { table: 'people_usage', columns: { userId: 'person', window: 'window' } },
-};
 const USERS_ONLY = (table: string) => ({ from: { ...PLAN.from, table } });
 
 /** The process dies right behind the commit of the account. */

@@ -8,13 +8,8 @@ import type { MfaImportReport } from '../../libs/mfa/src/import/import-report.js
 import { runImport } from '../../libs/mfa/src/import/import-run.js';
 import { readPlan } from '../../libs/mfa/src/import/read-plan.js';
 import { TypeOrmImportSource } from '../../libs/mfa/src/persistence/import-source.js';
-import {
-  TypeOrmAccountStore,
-  TypeOrmAuthenticatorStore,
-  TypeOrmBackupCodeStore,
-  TypeOrmUsageStore,
-} from '../../libs/mfa/src/persistence/stores/index.js';
 import { TEST_KEY, type HostApp } from '../support/host-app.js';
+import { typeOrmStores } from '../support/typeorm-stores.js';
 
 export interface Importing {
   apply?: boolean;
@@ -27,10 +22,7 @@ export interface Importing {
 
 export function toolsOn(dataSource: DataSource, clock: MfaClock): ImportTools {
   return {
-    accounts: new TypeOrmAccountStore(dataSource),
-    authenticators: new TypeOrmAuthenticatorStore(dataSource),
-    backupCodes: new TypeOrmBackupCodeStore(dataSource),
-    usage: new TypeOrmUsageStore(dataSource),
+    ...typeOrmStores(dataSource),
     box: new SecretBox(new KeyRing([TEST_KEY]), new SystemRandom()),
     clock,
   };

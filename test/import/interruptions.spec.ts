@@ -7,17 +7,8 @@ import { Client } from '../support/client.js';
 import { testDatabases } from '../support/databases.js';
 import { dumpTables, startHostApp, type HostApp } from '../support/host-app.js';
 import { importInto } from './importing.js';
+import { codeAt, PLAN, SECRET } from './people.js';
 import { createTable, execute, formerly, type Value } from './source-tables.js';
-
-const SECRET = 'HXDMVJECJJWSRB3HWIZR4IFUGFTMXBOZ';
-const codeAt = (nowMs: number, steps = 0) =>
-  HOTP.generate({ secret: Secret.fromBase32(SECRET), counter: Math.floor(nowMs / 30_000) + steps });
-
-const PLAN = {
-  from: { table: 'people', columns: { userId: 'id', secret: 'secret', enabled: 'enabled' } },
-  backupCodes: { table: 'people_codes', columns: { userId: 'person', hash: 'hash', usedAt: 'used' } },
-  usage: { table: 'people_usage', columns: { userId: 'person', window: 'window' } },
-};
 
 const WRITES: Record<string, readonly string[]> = {
   accounts: ['open', 'commit'],

@@ -46,9 +46,11 @@ export class PreparedStatements {
   }
 
   private templatesOf(scope: object): Map<string, Template> {
-    const known = this.scopes.get(scope) ?? new Map<string, Template>();
-    if (known.size === 0) this.scopes.set(scope, known);
-    return known;
+    const known = this.scopes.get(scope);
+    if (known) return known;
+    const templates = new Map<string, Template>();
+    this.scopes.set(scope, templates);
+    return templates;
   }
 }
 
