@@ -13,10 +13,13 @@ import ts from 'typescript';
 const root = fileURLToPath(new URL('../', import.meta.url));
 export const PAGE = join(root, 'docs/security.md');
 
-/** S1 to S67, with their lettered lines. */
-export const REQUIREMENTS = Array.from({ length: 67 }, (_, index) => `S${index + 1}`).flatMap((id) =>
+/** S1 to S79, with their lettered lines. */
+export const REQUIREMENTS = Array.from({ length: 79 }, (_, index) => `S${index + 1}`).flatMap((id) =>
   ['S34', 'S44'].includes(id) ? [id, `${id}a`, `${id}b`] : id === 'S43' ? [id, 'S43a'] : [id],
 );
+
+/** Requirements that may be marked planned; take one out when it is done. */
+const MAY_BE_PLANNED = ['S69', 'S70', 'S71', 'S72', 'S73', 'S74', 'S75', 'S76', 'S77', 'S78', 'S79'];
 
 const TEST_FILE = /([.-]contract|\.spec)\.ts$|^test\/hosts\/shared\/.*\.ts$/;
 const PLACES = ['libs', 'apps', 'test'];
@@ -136,7 +139,9 @@ function wrongRows(rows) {
     ...ids
       .filter((id, index) => !REQUIREMENTS.includes(id) || ids.indexOf(id) !== index)
       .map((id) => `${id}: a row too many`),
-    ...rows.filter(isPlanned).map(({ id }) => `${id} is marked planned, and must not be`),
+    ...rows
+      .filter((row) => isPlanned(row) && !MAY_BE_PLANNED.includes(row.id))
+      .map(({ id }) => `${id} is marked planned, and must not be`),
   ];
 }
 

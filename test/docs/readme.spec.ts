@@ -7,7 +7,7 @@ import ts from 'typescript';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { addMfaToOpenApi } from 'nestjs-mfa/openapi';
 import { FixedClock, VirtualAuthenticator } from 'nestjs-mfa/testing';
-import { MfaHttpException, type MfaErrorCode, type MfaOptions } from 'nestjs-mfa';
+import { MfaException, type MfaErrorCode, type MfaOptions } from 'nestjs-mfa';
 import { resolveOptions } from '../../libs/mfa/src/options/resolve-options.js';
 import { createDatabase, testServers, type TestDatabase } from '../support/databases.js';
 import { compilerMessages, writeExample, type Example } from './example.js';
@@ -178,7 +178,7 @@ describe('HTTP contract of the README', () => {
     .filter((each) => !INTERNAL.includes(each)) as MfaErrorCode[];
 
   it.each(codes)('%s is in the table, with its status', (each) => {
-    expect(rows.get(each)?.[0]).toMatch(new RegExp(`^${new MfaHttpException(each).getStatus()}\\b`));
+    expect(rows.get(each)?.[0]).toMatch(new RegExp(`^${new MfaException(each).getStatus()}\\b`));
   });
 
   it('names every route of the OpenAPI document, and no other', () => {

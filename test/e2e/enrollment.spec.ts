@@ -163,12 +163,12 @@ describe.each(ADAPTERS)('enrollment over %s', (adapter) => {
     await elsewhere.get('/payouts').expect(401, /MFA_STEP_UP_REQUIRED/);
   });
 
-  it('refuses more authenticators than the option allows with MFA_ALREADY_ENABLED', async () => {
+  it('refuses more authenticators than the option allows with MFA_TOO_MANY_AUTHENTICATORS', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     await user.enrollAnother(authenticator.code());
     const before = await dumpTables(host);
-    await setup(user, { code: authenticator.code() }).expect(409, /MFA_ALREADY_ENABLED/);
+    await setup(user, { code: authenticator.code() }).expect(409, /MFA_TOO_MANY_AUTHENTICATORS/);
     expect(await dumpTables(host)).toEqual(before);
   });
 

@@ -19,7 +19,7 @@ import {
   ChallengeRoute,
   CurrentChallenge,
   MfaEnrollmentService,
-  MfaHttpException,
+  MfaException,
   MfaVerificationService,
   SkipMfa,
   type MfaChallenge,
@@ -321,7 +321,7 @@ describe('what the host has installed globally', () => {
     const refused = await new Client(host, user.userId).get('/payouts');
     expect({ status: refused.status, body: refused.body }).toEqual({ status: 401, body: { oops: 401 } });
     expect(refused.get('WWW-Authenticate')).toContain('insufficient_user_authentication');
-    expect(seen).toEqual([expect.any(MfaHttpException)]);
+    expect(seen).toEqual([expect.any(MfaException)]);
     await host.close();
   });
 

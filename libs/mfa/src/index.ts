@@ -38,8 +38,8 @@ export type { MfaKeyScanOptions } from './domain/secrets/key-rotation.js';
 export { MfaGuard } from './guard/mfa.guard.js';
 export { ChallengeRoute, CurrentChallenge, RequireMfa, SkipMfa, type RequireMfaOptions } from './guard/decorators.js';
 
-export { MfaError, type MfaErrorCode, type MfaErrorDetails } from './domain/mfa-error.js';
-export { MfaHttpException } from './errors/mfa-http.exception.js';
+export type { MfaErrorCode, MfaErrorDetails, MfaRequiredProof } from './domain/mfa-error.js';
+export { MfaException } from './errors/mfa.exception.js';
 export { MfaClock } from './domain/clock.js';
 
 export {

@@ -16,7 +16,6 @@ import { MfaCleanupService } from './cleanup/cleanup.service.js';
 import { BackupCodeHasher } from './domain/backup-codes/backup-code-hash.js';
 import { processHashQueue } from './domain/backup-codes/hash-queue.js';
 import { MfaClock, SystemClock } from './domain/clock.js';
-import { MfaError } from './domain/mfa-error.js';
 import { MfaRandom, SystemRandom } from './domain/random.js';
 import { FernetFormat } from './domain/secrets/fernet-format.js';
 import { SecretBox } from './domain/secrets/secret-box.js';
@@ -27,6 +26,8 @@ import { BackupCodeIssuing } from './enrollment/backup-code-issuing.js';
 import { MfaBackupCodeService } from './enrollment/backup-code.service.js';
 import { MfaEnrollmentService } from './enrollment/enrollment.service.js';
 import { FreshProof } from './enrollment/fresh-proof.js';
+import { MfaException } from './errors/mfa.exception.js';
+import { ThrowsMfaException, throwingMfaException } from './errors/throws-mfa-exception.js';
 import { MfaEvents } from './events/mfa-events.js';
 import { MfaGuard } from './guard/mfa.guard.js';
 import { RouteGate } from './guard/route-gate.js';
@@ -104,6 +105,7 @@ export type MfaAsyncOptions = ConfigurableModuleAsyncOptions<MfaOptions, 'create
 
 /** Multi-factor authentication for an application that keeps its own login. */
 @Module({})
+@ThrowsMfaException()
 export class MfaModule implements OnModuleInit {
   static forRoot(options: MfaOptions & MfaModuleExtras): DynamicModule {
     return assemble(ConfigurableModuleClass.forRoot(options), options);
@@ -117,11 +119,17 @@ export class MfaModule implements OnModuleInit {
   onModuleInit(): void {
     const builds = loadedBuilds();
     if (builds.length > 1) {
-      throw new MfaError('MFA_MISCONFIGURED', {
+      throw new MfaException('MFA_MISCONFIGURED', {
         message: `MfaModule: both builds of nestjs-mfa are loaded (${builds.join(' and ')}), so its classes exist twice. Load it by \`import\` everywhere, or by \`require\` everywhere`,
       });
     }
   }
+}
+
+/** What a factory refuses at boot is an `MfaException` too. */
+function throwingAtBoot(provider: Provider): Provider {
+  if (typeof provider === 'function' || !('useFactory' in provider)) return provider;
+  return { ...provider, useFactory: throwingMfaException(provider.useFactory) };
 }
 
 function assemble(definition: DynamicModule, extras: MfaModuleExtras): DynamicModule {
@@ -135,7 +143,7 @@ function assemble(definition: DynamicModule, extras: MfaModuleExtras): DynamicMo
     requireMfa = 'marked',
   } = extras;
   if (typeof host !== 'function') {
-    throw new MfaError('MFA_MISCONFIGURED', {
+    throw new MfaException('MFA_MISCONFIGURED', {
       message: 'MfaModule: option `host` is missing; give a class that extends MfaHost and tells who is signed in',
     });
   }
@@ -156,8 +164,7 @@ function assemble(definition: DynamicModule, extras: MfaModuleExtras): DynamicMo
       ...(definition.providers ?? []),
       { provide: MfaHost, useClass: host },
       { provide: MFA_VERIFY_PATH, useValue: `${prefix}/verify` },
-      ...persistenceProviders(getDataSourceToken(dataSource)),
-      ...PARTS,
+      ...[...persistenceProviders(getDataSourceToken(dataSource)), ...PARTS].map(throwingAtBoot),
       ...SERVICES,
       ...(requireMfa === 'everywhere' ? [{ provide: APP_GUARD, useClass: MfaGuard }] : []),
     ],

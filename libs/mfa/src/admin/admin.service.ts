@@ -4,7 +4,7 @@ import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.st
 import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import { AuthenticatorRemoval } from '../enrollment/authenticator-removal.js';
-import { AnswersHttp } from '../errors/answers-http.decorator.js';
+import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import { requireUserId } from '../host/user-id.js';
 import { type MfaUserExport, userExport } from './user-export.js';
@@ -14,7 +14,7 @@ import { type MfaUserExport, userExport } from './user-export.js';
  * authorise the caller before. A user who never touched MFA is no error.
  */
 @Injectable()
-@AnswersHttp()
+@ThrowsMfaException()
 export class MfaAdminService {
   constructor(
     private readonly accounts: MfaAccountStore,

@@ -3,7 +3,7 @@ import type { AccountSnapshot } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { claimHolds } from '../domain/verification/conditions.js';
-import { AnswersHttp } from '../errors/answers-http.decorator.js';
+import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import type { MfaMethod } from '../host/mfa-host.js';
 import { requireUserId } from '../host/user-id.js';
@@ -25,7 +25,7 @@ export interface IssueOptions {
 
 /** Opens the second step of a login, and checks the token that stands for it. */
 @Injectable()
-@AnswersHttp()
+@ThrowsMfaException()
 export class MfaChallengeService {
   constructor(
     private readonly accounts: MfaAccountStore,
@@ -38,7 +38,7 @@ export class MfaChallengeService {
   /**
    * Call it on every login path once the first factor is right. It needs no second step only when the user has no
    * confirmed authenticator at all; a locked, disabled or unreadable one still gates (S43a). One statement, no write.
-   * @throws MfaHttpException `MFA_BUSY`; TypeError for what is no user id
+   * @throws MfaException `MFA_BUSY`; TypeError for what is no user id
    */
   async issue(userId: string | number, { response }: IssueOptions = {}): Promise<MfaChallengeResult> {
     const id = requireUserId(userId, 'MfaChallengeService.issue');
@@ -57,7 +57,7 @@ export class MfaChallengeService {
 
   /**
    * The challenge that `token` stands for. One statement, no write: a stranger's request counts against nobody (S55).
-   * @throws MfaHttpException `MFA_TOKEN_INVALID` when it is malformed, expired, spent or revoked; `MFA_BUSY`
+   * @throws MfaException `MFA_TOKEN_INVALID` when it is malformed, expired, spent or revoked; `MFA_BUSY`
    */
   async check(token: string): Promise<MfaChallenge> {
     const challenge = this.tokens.read(token);

@@ -10,6 +10,7 @@ import { MfaExpiringTables } from '../domain/expiring-tables.js';
 import { MfaPurgePace } from '../domain/purge-pace.js';
 import { CLOCK_SKEW_MS } from '../domain/totp/replay.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
+import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 
 /** Name of the interval in the host's `SchedulerRegistry`. */
@@ -32,6 +33,7 @@ export interface MfaPurgeReport {
  * conditional statement, and what two instances both see is removed by one of them.
  */
 @Injectable()
+@ThrowsMfaException()
 export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger('nestjs-mfa');
   private readonly closing = new AbortController();

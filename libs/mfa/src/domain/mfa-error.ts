@@ -1,4 +1,4 @@
-/** Every stable error code of the library, as it stands in `code` of an answer. */
+/** Every stable error code of the library: `code` of an `MfaException` and of its response body. */
 export type MfaErrorCode =
   | 'MFA_CODE_REJECTED'
   | 'MFA_TOKEN_INVALID'
@@ -6,31 +6,39 @@ export type MfaErrorCode =
   | 'MFA_PROOF_REQUIRED'
   | 'MFA_NOT_AUTHENTICATED'
   | 'MFA_ENROLLMENT_REQUIRED'
-  | 'MFA_ALREADY_ENABLED'
+  | 'MFA_TOO_MANY_AUTHENTICATORS'
   | 'MFA_NOT_ENABLED'
   | 'MFA_SETUP_NOT_FOUND'
   | 'MFA_AUTHENTICATOR_NOT_FOUND'
   | 'MFA_LOCKED'
   | 'MFA_BUSY'
   | 'MFA_BAD_REQUEST'
-  /** Never leaves the process as such: a stored secret that cannot be opened is answered like a wrong code (S3). */
+  /** Never leaves the process as such: a stored secret that cannot be opened counts as a wrong code (S3). */
   | 'MFA_SECRET_UNREADABLE'
-  /** Thrown at start-up only: an option, a key, a host or a migration is not as it must be. */
+  /** An option, a key, a host or a migration is wrong. Thrown at boot, or by the first request that shows it. */
   | 'MFA_MISCONFIGURED';
+
+/** A proof that a change of factors needs. */
+export type MfaRequiredProof = 'code' | 'password' | 'recent-sign-in';
 
 export interface MfaErrorDetails {
   /** Text for people; never a code, secret, token or user id (S64). Derived from the code when left out. */
   message?: string | string[];
   /** Seconds until another try can succeed; whole, at least 1. */
   retryAfterSeconds?: number;
-  /** For `MFA_STEP_UP_REQUIRED`: the age in seconds that the route demands (RFC 9470 §3). */
+  /** For `MFA_STEP_UP_REQUIRED`: the age in seconds that the route allows (RFC 9470 §3). */
   maxAgeSeconds?: number;
+  /** For `MFA_PROOF_REQUIRED`: the proofs of which one is missing. */
+  proof?: readonly MfaRequiredProof[];
   cause?: unknown;
 }
 
 const BRAND = Symbol.for('nestjs-mfa:error');
 
-/** An error of the domain: framework-free, recognised by its brand and not by `instanceof`. */
+/**
+ * An error of the domain: free of frameworks, recognised by its brand and not by `instanceof`. Hosts never see it:
+ * public methods throw `MfaException`.
+ */
 export class MfaError extends Error {
   readonly [BRAND] = true;
   readonly details: MfaErrorDetails;

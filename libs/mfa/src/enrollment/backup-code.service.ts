@@ -3,7 +3,7 @@ import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { changeAccount } from '../domain/accounts/change-account.js';
 import { loadEnabled } from '../domain/accounts/load-enabled.js';
 import { MfaError } from '../domain/mfa-error.js';
-import { AnswersHttp } from '../errors/answers-http.decorator.js';
+import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import { toUserId } from '../host/user-id.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
@@ -13,7 +13,7 @@ import { FreshProof } from './fresh-proof.js';
 
 /** The owner's set of backup codes. */
 @Injectable()
-@AnswersHttp()
+@ThrowsMfaException()
 export class MfaBackupCodeService {
   constructor(
     private readonly accounts: MfaAccountStore,
@@ -27,7 +27,7 @@ export class MfaBackupCodeService {
   /**
    * Replaces the set; the old one dies at once, also under parallel uses (S33).
    * @returns the new codes, to be shown once (S39)
-   * @throws MfaHttpException `MFA_NOT_ENABLED`, `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`
+   * @throws MfaException `MFA_NOT_ENABLED`, `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`
    */
   async regenerate(userId: string | number, offered: { code?: string; context?: ExecutionContext }): Promise<string[]> {
     const snapshot = await loadEnabled(this.accounts, toUserId(userId));

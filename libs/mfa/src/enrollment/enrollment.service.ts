@@ -7,7 +7,7 @@ import { MfaClock } from '../domain/clock.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { manualKey } from '../domain/totp/otpauth-uri.js';
 import { toBase32 } from '../domain/totp/totp.js';
-import { AnswersHttp } from '../errors/answers-http.decorator.js';
+import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import { knownPrincipal, type KnownPrincipal } from '../host/known-principal.js';
 import type { CompletedStepUp, MfaPrincipal } from '../host/mfa-host.js';
@@ -45,7 +45,7 @@ export interface MfaConfirmation {
 
 /** Setup → confirm → remove and disable. Call it outside a database transaction. */
 @Injectable()
-@AnswersHttp()
+@ThrowsMfaException()
 export class MfaEnrollmentService {
   constructor(
     private readonly accounts: MfaAccountStore,
@@ -62,7 +62,7 @@ export class MfaEnrollmentService {
 
   /**
    * Starts an enrollment, or answers with the one under way: same secret, expiry and name (S14, S15).
-   * @throws MfaHttpException `MFA_PROOF_REQUIRED` (S12), `MFA_ALREADY_ENABLED` when no further authenticator fits,
+   * @throws MfaException `MFA_PROOF_REQUIRED` (S12), `MFA_TOO_MANY_AUTHENTICATORS` when no further authenticator fits,
    * `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BAD_REQUEST`, `MFA_BUSY`
    */
   async setup(principal: MfaPrincipal, request: ProofOffered & { name?: string } = {}): Promise<MfaSetup> {
@@ -71,7 +71,8 @@ export class MfaEnrollmentService {
     // An account name that fits no QR code is refused before anything is counted or written (S20).
     this.totp.otpauthUri(this.totp.generateSecret(), owner.accountName);
     const snapshot = await this.setups.open(owner.userId);
-    if (snapshot.account.activeIds.length >= this.options.maxAuthenticators) throw new MfaError('MFA_ALREADY_ENABLED');
+    if (snapshot.account.activeIds.length >= this.options.maxAuthenticators)
+      throw new MfaError('MFA_TOO_MANY_AUTHENTICATORS');
     await this.proof.forSetup(snapshot, owner, request);
     const { authenticator, secret } = await this.setups.pend(snapshot, name);
     const base32 = toBase32(secret);
@@ -90,7 +91,7 @@ export class MfaEnrollmentService {
 
   /**
    * Confirms the pending authenticator by its first code, which is spent (S16).
-   * @throws MfaHttpException `MFA_SETUP_NOT_FOUND`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BAD_REQUEST`, `MFA_BUSY`
+   * @throws MfaException `MFA_SETUP_NOT_FOUND`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BAD_REQUEST`, `MFA_BUSY`
    */
   async confirm(
     principal: Pick<MfaPrincipal, 'userId'>,
@@ -110,7 +111,7 @@ export class MfaEnrollmentService {
 
   /**
    * Removes every authenticator, backup code and outstanding mfa_token of the user (S59).
-   * @throws MfaHttpException `MFA_NOT_ENABLED`, `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`
+   * @throws MfaException `MFA_NOT_ENABLED`, `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`
    */
   async disable(principal: MfaPrincipal, offered: ProofOffered): Promise<{ enabled: false }> {
     const owner = known(principal);
@@ -123,7 +124,7 @@ export class MfaEnrollmentService {
 
   /**
    * Removes one authenticator; removing the last one is disabling. Outstanding mfa_tokens die.
-   * @throws MfaHttpException `MFA_AUTHENTICATOR_NOT_FOUND`, and as {@link disable}
+   * @throws MfaException `MFA_AUTHENTICATOR_NOT_FOUND`, and as {@link disable}
    */
   async remove(principal: MfaPrincipal, id: string, offered: ProofOffered): Promise<void> {
     const userId = stored(principal);
@@ -136,7 +137,7 @@ export class MfaEnrollmentService {
 
   /**
    * Gives an active authenticator another name.
-   * @throws MfaHttpException `MFA_AUTHENTICATOR_NOT_FOUND`, `MFA_BAD_REQUEST`
+   * @throws MfaException `MFA_AUTHENTICATOR_NOT_FOUND`, `MFA_BAD_REQUEST`
    */
   async rename(principal: Pick<MfaPrincipal, 'userId'>, id: string, name: string): Promise<void> {
     const userId = stored(principal);
@@ -148,7 +149,7 @@ export class MfaEnrollmentService {
   }
 }
 
-/** @throws MfaError `MFA_NOT_AUTHENTICATED` for what is no user id */
+/** @throws MfaException `MFA_NOT_AUTHENTICATED` for what is no user id */
 function known(principal: MfaPrincipal): KnownPrincipal {
   const found = knownPrincipal(principal);
   if (!found) throw new MfaError('MFA_NOT_AUTHENTICATED');

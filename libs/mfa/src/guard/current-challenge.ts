@@ -1,6 +1,6 @@
 import type { ExecutionContext } from '@nestjs/common';
 import type { MfaChallenge } from '../challenge/mfa-challenge.js';
-import { MfaHttpException } from '../errors/mfa-http.exception.js';
+import { MfaException } from '../errors/mfa.exception.js';
 
 /** Beside the request and not on it, so that nothing a client or a host sets on a request can pass for a challenge. */
 const challenges = new WeakMap<object, MfaChallenge>();
@@ -23,9 +23,9 @@ export function hasCheckedChallenge(context: ExecutionContext): boolean {
   return context.getType() === 'http' && unspent.has(context.switchToHttp().getRequest<object>());
 }
 
-/** @throws MfaHttpException `MFA_TOKEN_INVALID` where no guard has checked one */
+/** @throws MfaException `MFA_TOKEN_INVALID` where no guard has checked one */
 export function challengeOf(context: ExecutionContext): MfaChallenge {
   const challenge = challenges.get(context.switchToHttp().getRequest<object>());
-  if (!challenge) throw new MfaHttpException('MFA_TOKEN_INVALID');
+  if (!challenge) throw new MfaException('MFA_TOKEN_INVALID');
   return challenge;
 }

@@ -1,5 +1,5 @@
 import { applyDecorators, createParamDecorator, SetMetadata, UseGuards, type ExecutionContext } from '@nestjs/common';
-import { MfaError } from '../domain/mfa-error.js';
+import { MfaException } from '../errors/mfa.exception.js';
 import { challengeOf } from './current-challenge.js';
 import { MfaGuard } from './mfa.guard.js';
 import { MFA_ROUTE, type MfaRoute } from './mfa-route.js';
@@ -25,7 +25,9 @@ export interface RequireMfaOptions {
  */
 export function RequireMfa({ maxAgeSeconds }: RequireMfaOptions = {}): ClassDecorator & MethodDecorator {
   if (maxAgeSeconds !== undefined && !(Number.isInteger(maxAgeSeconds) && maxAgeSeconds > 0)) {
-    throw new MfaError('MFA_MISCONFIGURED', { message: '@RequireMfa: `maxAgeSeconds` must be a whole number from 1' });
+    throw new MfaException('MFA_MISCONFIGURED', {
+      message: '@RequireMfa: `maxAgeSeconds` must be a whole number from 1',
+    });
   }
   return applyDecorators(demands({ kind: 'second-factor', maxAgeSeconds }), UseGuards(MfaGuard));
 }

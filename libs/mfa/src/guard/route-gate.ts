@@ -3,7 +3,7 @@ import { HttpAdapterHost } from '@nestjs/core';
 import { ChallengeTokens } from '../challenge/challenge-tokens.js';
 import { MfaChallengeService } from '../challenge/challenge.service.js';
 import { MfaClock } from '../domain/clock.js';
-import { MfaHttpException, isMfaHttpException, toHttp } from '../errors/mfa-http.exception.js';
+import { MfaException, isMfaException, toMfaException } from '../errors/mfa.exception.js';
 import { MfaHostAccess } from '../host/host-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
 import { hasCheckedChallenge, setChallenge } from './current-challenge.js';
@@ -31,7 +31,7 @@ export class RouteGate {
     try {
       return await this.decide(context, route);
     } catch (error) {
-      const answer = toHttp(error);
+      const answer = toMfaException(error);
       this.writeHeaders(context, answer);
       throw answer;
     }
@@ -42,7 +42,7 @@ export class RouteGate {
     if (route.kind === 'challenge') return this.admitChallenge(context);
     if (route.kind === 'verification') return this.admitVerification(context);
     const principal = await this.host.principal(context);
-    if (!principal) throw new MfaHttpException('MFA_NOT_AUTHENTICATED');
+    if (!principal) throw new MfaException('MFA_NOT_AUTHENTICATED');
     if (route.kind === 'principal') return true;
     return this.admitSecondFactor(principal, route.maxAgeSeconds);
   }
@@ -62,7 +62,7 @@ export class RouteGate {
 
   private tokenOf(context: ExecutionContext): string {
     const token = this.extractor.extract(context);
-    if (token === null) throw new MfaHttpException('MFA_TOKEN_INVALID');
+    if (token === null) throw new MfaException('MFA_TOKEN_INVALID');
     return token;
   }
 
@@ -74,12 +74,12 @@ export class RouteGate {
     const passed = ageMs >= -SKEW_MS && (amr === undefined || (Array.isArray(amr) && amr.includes('mfa')));
     const fresh = maxAgeSeconds === undefined || ageMs <= maxAgeSeconds * 1000;
     if (passed && fresh) return true;
-    throw new MfaHttpException('MFA_STEP_UP_REQUIRED', { maxAgeSeconds });
+    throw new MfaException('MFA_STEP_UP_REQUIRED', { maxAgeSeconds });
   }
 
   /** On the host's own routes no filter of ours need run, so the refusal's headers are written here. */
   private writeHeaders(context: ExecutionContext, answer: unknown): void {
-    if (context.getType() !== 'http' || !isMfaHttpException(answer)) return;
+    if (context.getType() !== 'http' || !isMfaException(answer)) return;
     const response: unknown = context.switchToHttp().getResponse();
     for (const [name, value] of Object.entries(answer.headers)) {
       this.adapterHost.httpAdapter?.setHeader(response, name, value);

@@ -1,6 +1,7 @@
 import { Inject, Injectable, Logger, Scope, type ExecutionContext, type OnModuleInit, type Type } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { MfaError } from '../domain/mfa-error.js';
+import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { knownPrincipal, type KnownPrincipal } from './known-principal.js';
 import { MfaHost } from './mfa-host.js';
@@ -12,6 +13,7 @@ const misconfigured = (message: string) => new MfaError('MFA_MISCONFIGURED', { m
  * (the host's login calls the challenge service, the host adapter calls the login) boots.
  */
 @Injectable()
+@ThrowsMfaException()
 export class MfaHostAccess implements OnModuleInit {
   private readonly logger = new Logger('nestjs-mfa');
   private readonly thrown = new WeakSet<object>();

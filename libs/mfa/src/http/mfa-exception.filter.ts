@@ -2,16 +2,16 @@ import { BadRequestException, Catch, Injectable, type ArgumentsHost, type Except
 import { HttpAdapterHost } from '@nestjs/core';
 import { MfaHostAccess } from '../host/host-access.js';
 import { MfaError } from '../domain/mfa-error.js';
-import { MfaHttpException, toHttp } from '../errors/mfa-http.exception.js';
+import { MfaException, toMfaException } from '../errors/mfa.exception.js';
 
 /** Writes an error of this library with its headers, wherever in the application it was thrown. */
-@Catch(MfaHttpException, MfaError)
+@Catch(MfaException, MfaError)
 @Injectable()
-export class MfaExceptionFilter implements ExceptionFilter<MfaHttpException | MfaError> {
+export class MfaExceptionFilter implements ExceptionFilter<MfaException | MfaError> {
   constructor(protected readonly adapterHost: HttpAdapterHost) {}
 
-  catch(thrown: MfaHttpException | MfaError, host: ArgumentsHost): unknown {
-    const exception = toHttp(thrown) as MfaHttpException;
+  catch(thrown: MfaException | MfaError, host: ArgumentsHost): unknown {
+    const exception = toMfaException(thrown) as MfaException;
     // Other transports have their own shape of an error.
     if (host.getType() !== 'http') return exception;
     const { httpAdapter } = this.adapterHost;
@@ -40,6 +40,6 @@ export class BadRequestFilter implements ExceptionFilter<BadRequestException> {
     }
     const body = exception.getResponse();
     const message = typeof body === 'object' ? (body as { message?: string | string[] }).message : body;
-    return this.filter.catch(new MfaHttpException('MFA_BAD_REQUEST', { message, cause: exception }), host);
+    return this.filter.catch(new MfaException('MFA_BAD_REQUEST', { message, cause: exception }), host);
   }
 }

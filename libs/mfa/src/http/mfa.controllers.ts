@@ -16,7 +16,7 @@ import { ChallengeCookie, type CookieResponse } from '../challenge/challenge-coo
 import type { MfaChallenge } from '../challenge/mfa-challenge.js';
 import { MfaBackupCodeService } from '../enrollment/backup-code.service.js';
 import { MfaEnrollmentService } from '../enrollment/enrollment.service.js';
-import { MfaHttpException } from '../errors/mfa-http.exception.js';
+import { MfaException } from '../errors/mfa.exception.js';
 import { CurrentChallenge, PrincipalRoute, VerificationRoute } from '../guard/decorators.js';
 import { MfaGuard } from '../guard/mfa.guard.js';
 import { MfaHostAccess } from '../host/host-access.js';
@@ -141,7 +141,7 @@ export function createMfaControllers({ prefix, publicRoute, stepUp }: Controller
       await this.enrollment.rename(principal, id, name);
       const { authenticators } = await this.statuses.status(principal.userId);
       const renamed = authenticators.find((each) => each.id === id);
-      if (!renamed) throw new MfaHttpException('MFA_AUTHENTICATOR_NOT_FOUND');
+      if (!renamed) throw new MfaException('MFA_AUTHENTICATOR_NOT_FOUND');
       return renamed;
     }
 

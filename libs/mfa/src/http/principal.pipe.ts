@@ -1,5 +1,5 @@
 import { Injectable, type ExecutionContext, type PipeTransform } from '@nestjs/common';
-import { MfaHttpException } from '../errors/mfa-http.exception.js';
+import { MfaException } from '../errors/mfa.exception.js';
 import { MfaHostAccess } from '../host/host-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
 
@@ -10,7 +10,7 @@ export class PrincipalPipe implements PipeTransform<ExecutionContext, Promise<Kn
 
   async transform(context: ExecutionContext): Promise<KnownPrincipal> {
     const principal = await this.host.principal(context);
-    if (!principal) throw new MfaHttpException('MFA_NOT_AUTHENTICATED');
+    if (!principal) throw new MfaException('MFA_NOT_AUTHENTICATED');
     return principal;
   }
 }

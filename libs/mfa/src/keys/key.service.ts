@@ -3,12 +3,12 @@ import type { MfaKeyReport } from '../domain/secrets/key-report.js';
 import { KeyRotation, type MfaKeyScanOptions } from '../domain/secrets/key-rotation.js';
 import { SecretBox } from '../domain/secrets/secret-box.js';
 import { MfaSealedValueStore } from '../domain/secrets/sealed-value.store.js';
-import { AnswersHttp } from '../errors/answers-http.decorator.js';
+import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 
 /** What `nestjs-mfa keys` does, within the application and with its own keys. */
 @Injectable()
-@AnswersHttp()
+@ThrowsMfaException()
 export class MfaKeyService {
   private readonly rotation: KeyRotation;
 
@@ -18,7 +18,7 @@ export class MfaKeyService {
 
   /**
    * Counts the rows of each key; opens nothing.
-   * @throws MfaHttpException `MFA_BUSY`; `MFA_BAD_REQUEST` for a batch size out of range
+   * @throws MfaException `MFA_BUSY`; `MFA_BAD_REQUEST` for a batch size out of range
    */
   async status(options?: MfaKeyScanOptions): Promise<MfaKeyReport> {
     return this.rotation.status(options);

@@ -9,6 +9,7 @@ import { MfaSealedValueStore } from '../domain/secrets/sealed-value.store.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import { StepwiseVerificationStore } from '../domain/verification/stepwise-verification.store.js';
 import { MfaVerificationStore } from '../domain/verification/verification.store.js';
+import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { dialectOf } from './dialect.js';
 import { type ExpiringTable, purgeExpiring, requireExpiryColumn } from './expiring-table.js';
@@ -48,6 +49,7 @@ class TypeOrmExpiringTables extends MfaExpiringTables<ExpiringTable> {
 
 /** At start: the tables must be there, and the host's own must be ones that can be cleaned. */
 @Injectable()
+@ThrowsMfaException()
 export class PersistenceCheck implements OnModuleInit {
   constructor(
     @Inject(MFA_DATA_SOURCE) private readonly dataSource: DataSource,

@@ -6,7 +6,7 @@ import { recipesOf } from '../domain/backup-codes/recipes.js';
 import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
 import { MfaClock } from '../domain/clock.js';
 import { isWeakSecret } from '../domain/totp/totp.js';
-import { AnswersHttp } from '../errors/answers-http.decorator.js';
+import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import type { MfaMethod } from '../host/mfa-host.js';
 import { methodsOf } from '../challenge/challenge.service.js';
 import { toUserId } from '../host/user-id.js';
@@ -49,7 +49,7 @@ const NOTHING: MfaStatus = {
 
 /** Tells a user what is set up. Two statements; one where there is no set of backup codes. */
 @Injectable()
-@AnswersHttp()
+@ThrowsMfaException()
 export class MfaStatusService {
   constructor(
     private readonly accounts: MfaAccountStore,
@@ -59,7 +59,7 @@ export class MfaStatusService {
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
-  /** @throws MfaHttpException `MFA_BUSY` */
+  /** @throws MfaException `MFA_BUSY` */
   async status(userId: string | number): Promise<MfaStatus> {
     const id = toUserId(userId);
     const snapshot = id === null ? null : await this.accounts.load(id);

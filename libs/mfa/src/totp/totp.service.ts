@@ -8,7 +8,7 @@ import { SecretBox } from '../domain/secrets/secret-box.js';
 import { otpauthUri } from '../domain/totp/otpauth-uri.js';
 import { qrPng, qrSvg } from '../domain/totp/qr.js';
 import { currentStep, fromBase32, generateSecret, matchStep, toBase32 } from '../domain/totp/totp.js';
-import { AnswersHttp } from '../errors/answers-http.decorator.js';
+import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 
 /** Whose secret is sealed: a sealed secret opens for exactly this pair (S2). */
@@ -19,7 +19,7 @@ export interface SecretOwner {
 
 /** TOTP by itself (RFC 6238), with the module's options as defaults. Keeps no state and does not prevent replay. */
 @Injectable()
-@AnswersHttp()
+@ThrowsMfaException()
 export class TotpService {
   constructor(
     private readonly box: SecretBox,
@@ -40,7 +40,7 @@ export class TotpService {
 
   /**
    * The base32 secret that {@link encryptSecret} sealed for this owner.
-   * @throws MfaError `MFA_SECRET_UNREADABLE` when it was altered, is another's, or its key is gone
+   * @throws MfaException `MFA_SECRET_UNREADABLE` when it was altered, is another's, or its key is gone
    */
   decryptSecret(sealed: string, { userId, authenticatorId }: SecretOwner): string {
     return toBase32(this.box.open(sealed, { purpose: 'totp-secret', userId, credentialId: authenticatorId }));
@@ -48,7 +48,7 @@ export class TotpService {
 
   /**
    * The `otpauth://` URI that authenticator apps read (Key URI format).
-   * @throws MfaError `MFA_BAD_REQUEST` for an account name that is empty, too long or holds control characters
+   * @throws MfaException `MFA_BAD_REQUEST` for an account name that is empty, too long or holds control characters
    */
   otpauthUri(secret: string, accountName: string, parameters?: Partial<TotpParameters>): string {
     return otpauthUri({

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { inMemoryVerification, wrongCodeOf } from '../../../../test/support/in-memory-verification.js';
-import type { MfaHttpException } from '../errors/mfa-http.exception.js';
+import type { MfaException } from '../errors/mfa.exception.js';
 import type { VirtualAuthenticator } from '../testing/virtual-authenticator.js';
 
 const REJECTED = { code: 'MFA_CODE_REJECTED', status: 401 };
@@ -27,7 +27,7 @@ describe('attempts', () => {
   it('S66 one answer is for codes that are wrong, used, too old, or of no shape', async () => {
     await mfa.login('ann', phone.code());
     const answers = [wrongCode(), phone.code(), phone.code(-2), 'hello'].map(async (code) => {
-      const refusal = (await mfa.login('ann', code).catch((error: unknown) => error)) as MfaHttpException;
+      const refusal = (await mfa.login('ann', code).catch((error: unknown) => error)) as MfaException;
       return { body: refusal.getResponse(), headers: refusal.headers };
     });
     expect(new Set((await Promise.all(answers)).map((answer) => JSON.stringify(answer))).size).toBe(1);

@@ -3,14 +3,14 @@ import { MfaChallenge } from '../challenge/mfa-challenge.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { CLOCK_SKEW_MS } from '../domain/totp/replay.js';
-import { AnswersHttp } from '../errors/answers-http.decorator.js';
+import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import type { CompletedMfaLogin, CompletedStepUp } from '../host/mfa-host.js';
 import { toUserId } from '../host/user-id.js';
 import { CodeSpending } from './code-spending.js';
 
 /** Spends one code: for a login's second step, or for a step-up. Call it outside a database transaction. */
 @Injectable()
-@AnswersHttp()
+@ThrowsMfaException()
 export class MfaVerificationService {
   constructor(
     private readonly spending: CodeSpending,
@@ -20,7 +20,7 @@ export class MfaVerificationService {
   /**
    * Completes the login that `challenge` stands for: code and mfa_token are spent together or not at all.
    * Whether the token is still unspent is checked here, whenever the challenge was made. Issuing the session is the caller's (the built-in route calls `MfaHost.completeLogin`).
-   * @throws MfaHttpException `MFA_TOKEN_INVALID`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`, `MFA_BAD_REQUEST`
+   * @throws MfaException `MFA_TOKEN_INVALID`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`, `MFA_BAD_REQUEST`
    */
   async verify(challenge: MfaChallenge, code: string): Promise<CompletedMfaLogin> {
     const { userId, tokenId, epoch, expiresAtMs } = MfaChallenge.claimsOf(challenge);
@@ -33,7 +33,7 @@ export class MfaVerificationService {
 
   /**
    * A signed-in user proves the second factor again. `amr` is what was proved now; add the session's own.
-   * @throws MfaHttpException `MFA_NOT_ENABLED`, and as `verify`
+   * @throws MfaException `MFA_NOT_ENABLED`, and as `verify`
    */
   async stepUp(userId: string | number, code: string): Promise<CompletedStepUp> {
     const id = toUserId(userId);

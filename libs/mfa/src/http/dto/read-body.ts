@@ -1,16 +1,16 @@
 import { validateSync } from 'class-validator';
-import { MfaHttpException } from '../../errors/mfa-http.exception.js';
+import { MfaException } from '../../errors/mfa.exception.js';
 import { CodeBody, ProofBody, RenameBody, SetupBody } from './bodies.js';
 
 const BODIES = { CodeBody, ProofBody, RenameBody, SetupBody };
 
 export type BodyName = keyof typeof BODIES;
 
-const badRequest = (message: string[]) => new MfaHttpException('MFA_BAD_REQUEST', { message });
+const badRequest = (message: string[]) => new MfaException('MFA_BAD_REQUEST', { message });
 
 /**
  * A request's body as a checked DTO of that name. Unknown fields are ignored.
- * @throws MfaHttpException `MFA_BAD_REQUEST` with a message a field
+ * @throws MfaException `MFA_BAD_REQUEST` with a message a field
  */
 export function readBody(name: BodyName, body: unknown): object {
   if (body !== undefined && (typeof body !== 'object' || body === null || Array.isArray(body))) {

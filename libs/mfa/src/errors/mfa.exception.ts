@@ -1,6 +1,6 @@
 import { STATUS_CODES } from 'node:http';
 import { HttpException } from '@nestjs/common';
-import { isMfaError, type MfaErrorCode, type MfaErrorDetails } from '../domain/mfa-error.js';
+import { isMfaError, type MfaErrorCode, type MfaErrorDetails, type MfaRequiredProof } from '../domain/mfa-error.js';
 
 /** The one table of statuses and default texts. */
 const ANSWERS: Record<MfaErrorCode, readonly [status: number, message: string]> = {
@@ -10,7 +10,7 @@ const ANSWERS: Record<MfaErrorCode, readonly [status: number, message: string]> 
   MFA_PROOF_REQUIRED: [401, 'This change needs a current code, or signing in again.'],
   MFA_NOT_AUTHENTICATED: [401, 'Sign in first.'],
   MFA_ENROLLMENT_REQUIRED: [403, 'A second factor must be set up first.'],
-  MFA_ALREADY_ENABLED: [409, 'No further authenticator can be added; remove one first.'],
+  MFA_TOO_MANY_AUTHENTICATORS: [409, 'No further authenticator can be added; remove one first.'],
   MFA_NOT_ENABLED: [409, 'Multi-factor authentication is not enabled.'],
   MFA_SETUP_NOT_FOUND: [404, 'No setup awaits confirmation, or it expired. Start again.'],
   MFA_AUTHENTICATOR_NOT_FOUND: [404, 'There is no such authenticator.'],
@@ -21,41 +21,58 @@ const ANSWERS: Record<MfaErrorCode, readonly [status: number, message: string]> 
   MFA_MISCONFIGURED: [500, 'The server is misconfigured.'],
 };
 
-const BRAND = Symbol.for('nestjs-mfa:http-exception');
+const BRAND = Symbol.for('nestjs-mfa:exception');
+
+/** How the message names a proof that is missing. */
+const PROOFS: Record<MfaRequiredProof, string> = {
+  code: 'a current code',
+  password: 'the password',
+  'recent-sign-in': 'a sign-in within the last minutes',
+};
+
+function defaultMessage(code: MfaErrorCode, { proof = [] }: MfaErrorDetails): string {
+  if (proof.length === 0) return ANSWERS[code][1];
+  return `This change needs ${proof.map((each) => PROOFS[each]).join(' or ')}.`;
+}
 
 /**
- * What the services and the guard throw: an `HttpException`, so that it answers well from the host's own
- * controllers and filters too. Body: `{ statusCode, code, message, error, retryAfterSeconds? }`.
+ * What every method of the services and the guard throw: an `HttpException`, so that the host's own controllers and
+ * filters need to know nothing of it.
+ * Body: `{ statusCode, code, message, error, proof?, retryAfterSeconds? }`.
  */
-export class MfaHttpException extends HttpException {
+export class MfaException extends HttpException {
   readonly [BRAND] = true;
 
   constructor(
+    /** The stable code. */
     readonly code: MfaErrorCode,
     readonly details: MfaErrorDetails = {},
   ) {
-    const [statusCode, text] = ANSWERS[code];
-    const message = details.message ?? text;
-    const retryAfterSeconds = details.retryAfterSeconds;
-    super(
-      {
-        statusCode,
-        code,
-        message,
-        error: STATUS_CODES[statusCode],
-        ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
-      },
+    const [statusCode] = ANSWERS[code];
+    const { message = defaultMessage(code, details), proof, retryAfterSeconds, cause } = details;
+    const body = {
       statusCode,
-      { cause: details.cause },
-    );
+      code,
+      message,
+      error: STATUS_CODES[statusCode],
+      ...(proof === undefined ? {} : { proof }),
+      ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+    };
+    super(body, statusCode, { cause });
+    this.message = [message].flat().join('; ');
   }
 
-  /** Response headers that belong to this answer. */
+  /** Response headers that belong to this error. */
   get headers(): Record<string, string> {
     const headers: Record<string, string> = { 'Cache-Control': 'no-store' };
     if (this.details.retryAfterSeconds !== undefined) headers['Retry-After'] = String(this.details.retryAfterSeconds);
     if (this.code === 'MFA_STEP_UP_REQUIRED') headers['WWW-Authenticate'] = stepUpChallenge(this.details.maxAgeSeconds);
     return headers;
+  }
+
+  /** The body once more, where GraphQL looks for it (graphql-js copies `extensions` of an original error). */
+  get extensions(): object {
+    return this.getResponse() as object;
   }
 }
 
@@ -66,15 +83,15 @@ function stepUpChallenge(maxAgeSeconds: number | undefined): string {
   return maxAgeSeconds === undefined ? challenge : `${challenge}, max_age="${maxAgeSeconds}"`;
 }
 
-/** Whether `error` is an {@link MfaHttpException}, whichever copy of the library made it. */
-export function isMfaHttpException(error: unknown): error is MfaHttpException {
+/** Whether `error` is an {@link MfaException}, whichever copy of the library made it. */
+export function isMfaException(error: unknown): error is MfaException {
   return typeof error === 'object' && error !== null && BRAND in error;
 }
 
-/** An error of the domain as its HTTP answer; anything else unchanged. */
-export function toHttp(error: unknown): unknown {
+/** An error of the domain as its {@link MfaException}; anything else unchanged. */
+export function toMfaException(error: unknown): unknown {
   if (!isMfaError(error)) return error;
   // A decryption failure names neither row nor key to the client (S3).
   const message = error.code === 'MFA_SECRET_UNREADABLE' ? undefined : error.details.message;
-  return new MfaHttpException(error.code, { ...error.details, message, cause: error });
+  return new MfaException(error.code, { ...error.details, message, cause: error });
 }
