@@ -36,7 +36,7 @@ async function enroll(dataSource: DataSource, key: typeof oldKey, count: number)
     const secret = box.seal(randomBytes(20), { purpose: 'totp-secret', userId, credentialId: id });
     await new TypeOrmAuthenticatorStore(dataSource).add({
       ...{ ...totp, id, userId, secret },
-      ...{ confirmedAtMs: 1, lastUsedAtMs: null, expiresAtMs: null },
+      ...{ confirmedAtMs: 1, lastUsedAtMs: null, expiresAtMs: null, setupBinding: null },
     });
   }
 }

@@ -31,7 +31,7 @@ async function enroll(id: string, secret: string): Promise<void> {
   const sealed = (purpose: 'totp-secret' | 'backup-code', credentialId: string) =>
     box.seal(randomBytes(20), { purpose, userId: row.userId, credentialId });
   const totp = { name: 'x', algorithm: 'SHA1', digits: 6, periodSeconds: 30 } as const;
-  const times = { createdAtMs: 1, confirmedAtMs: 1, lastUsedAtMs: null };
+  const times = { createdAtMs: 1, confirmedAtMs: 1, lastUsedAtMs: null, setupBinding: null };
   await new TypeOrmAuthenticatorStore(dataSource).add({
     ...row,
     ...totp,

@@ -28,6 +28,7 @@ export function authenticator(userId: string, rest: Partial<Authenticator> = {})
     confirmedAtMs: null,
     lastUsedAtMs: null,
     expiresAtMs: null,
+    setupBinding: null,
     ...rest,
   };
 }

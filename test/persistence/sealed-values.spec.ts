@@ -20,9 +20,10 @@ interface Stores {
 function storesOf(authenticators: InMemoryAuthenticatorStore, codes: InMemoryBackupCodeStore): Stores['add'] {
   const row = { userId: 'ann', expiresAtMs: null };
   const totp = { name: 'x', algorithm: 'SHA1', digits: 6, periodSeconds: 30, createdAtMs: 1 } as const;
+  const unused = { confirmedAtMs: null, lastUsedAtMs: null, setupBinding: null };
   return (purpose, id, sealed) =>
     purpose === 'totp-secret'
-      ? authenticators.add({ ...row, ...totp, id, secret: sealed, confirmedAtMs: null, lastUsedAtMs: null })
+      ? authenticators.add({ ...row, ...totp, ...unused, id, secret: sealed })
       : codes.add([{ ...row, id, setId: 'set', hash: sealed, usedAtMs: null }]);
 }
 

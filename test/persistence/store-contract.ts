@@ -260,9 +260,20 @@ function authenticatorContract(stores: () => Stores, userId: () => string): void
       digits: 8,
       periodSeconds: 60,
       expiresAtMs: NOW,
+      setupBinding: 'b'.repeat(64),
     });
     expect(await all()).toEqual([added]);
     await stores().authenticators.removeAll(userId());
+  });
+
+  it('removes all rows of one user, and returns how many there were', async () => {
+    await add();
+    await add();
+    await stores().authenticators.add(authenticator('somebody else'));
+    expect(await stores().authenticators.removeAll(userId())).toBe(2);
+    expect(await stores().authenticators.removeAll(userId())).toBe(0);
+    expect(await all()).toEqual([]);
+    expect(await stores().authenticators.removeAll('somebody else')).toBeGreaterThan(0);
   });
 
   it('renames, but only for its owner', async () => {

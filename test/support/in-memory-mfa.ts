@@ -93,4 +93,4 @@ export function inMemoryMfa(given: Partial<MfaOptions> = {}) {
 
 export type InMemoryMfa = ReturnType<typeof inMemoryMfa>;
 
-const notYetUsed = { createdAtMs: 0, confirmedAtMs: 0, lastUsedAtMs: null, expiresAtMs: null };
+const notYetUsed = { createdAtMs: 0, confirmedAtMs: 0, lastUsedAtMs: null, expiresAtMs: null, setupBinding: null };

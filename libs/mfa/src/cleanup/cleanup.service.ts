@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import type { SchedulerRegistry } from '@nestjs/schedule';
-import { MfaAccountStore } from '../domain/accounts/account.store.js';
+import type { MfaAccount } from '../domain/accounts/account.js';
+import { MfaAccountStore, type AccountChange } from '../domain/accounts/account.store.js';
 import { MfaAuthenticatorStore, type ExpiredAuthenticator } from '../domain/authenticators/authenticator.store.js';
 import { MfaBackupCodeStore, type ExpiredBackupSet } from '../domain/backup-codes/backup-code.store.js';
 import { MfaClock } from '../domain/clock.js';
@@ -133,7 +134,7 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
     return collected;
   }
 
-  /** `false`: somebody is changing this very account; the next run sees to the row. */
+  /** Returns `false` when another change of this account came first; the next run collects the row. */
   private async collectAuthenticator({ userId, id }: ExpiredAuthenticator, beforeMs: number): Promise<boolean> {
     const account = (await this.accounts.load(userId))?.account;
     if (account?.activeIds.includes(id)) {
@@ -141,22 +142,35 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
       await this.authenticators.expire(userId, [id], null);
       return true;
     }
-    const pending = account?.pendingId === id;
-    if (pending && (await this.accounts.commit(userId, account.version, { pendingId: null })) !== true) return false;
+    if (!(await this.overtakes(account, account?.pendingId === id ? { pendingId: null } : {}))) return false;
     await this.authenticators.removeExpired(userId, id, beforeMs);
     return true;
   }
 
   private async collectBackupSets(beforeMs: number, limit: number): Promise<number> {
     const expired = await this.codes.listExpired(beforeMs, limit);
-    for (const each of expired) await this.paced(() => this.collectBackupSet(each, beforeMs));
-    return expired.length;
+    let collected = 0;
+    for (const each of expired) if (await this.paced(() => this.collectBackupSet(each, beforeMs))) collected += 1;
+    return collected;
   }
 
-  private async collectBackupSet({ userId, setId }: ExpiredBackupSet, beforeMs: number): Promise<void> {
+  private async collectBackupSet({ userId, setId }: ExpiredBackupSet, beforeMs: number): Promise<boolean> {
     const account = (await this.accounts.load(userId))?.account;
-    if (account?.backupSetId === setId) await this.codes.expire(userId, setId, null);
-    else await this.codes.removeExpired(userId, setId, beforeMs);
+    if (account?.backupSetId === setId) {
+      await this.codes.expire(userId, setId, null);
+      return true;
+    }
+    if (!(await this.overtakes(account))) return false;
+    await this.codes.removeExpired(userId, setId, beforeMs);
+    return true;
+  }
+
+  /**
+   * Raises the account's version before rows of it are removed. A change that read the account earlier, and still waits
+   * to be committed, then looks for its rows again before it names them.
+   */
+  private async overtakes(account: MfaAccount | undefined, change: AccountChange = {}): Promise<boolean> {
+    return !account || (await this.accounts.commit(account.userId, account.version, change)) === true;
   }
 
   /** The host's, which has then loaded `@nestjs/schedule`. No other host loads that, and its cron, for a token. */

@@ -101,6 +101,7 @@ export class AuthenticatorSetup {
       confirmedAtMs: null,
       lastUsedAtMs: null,
       expiresAtMs: nowMs + this.options.setupLifetimeMs,
+      setupBinding: null,
     };
     return { authenticator, secret };
   }

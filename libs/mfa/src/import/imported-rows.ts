@@ -97,7 +97,7 @@ export class ImportedRows {
     const nowMs = this.tools.clock.nowMs();
     const sealed = this.tools.box.seal(secret, contextOf(userId, id));
     const times = { createdAtMs: createdAtMs ?? nowMs, confirmedAtMs: createdAtMs ?? nowMs, lastUsedAtMs, expiresAtMs };
-    return { id, userId, ...this.terms, secret: sealed, ...times };
+    return { id, userId, ...this.terms, secret: sealed, ...times, setupBinding: null };
   }
 
   /** As {@link holds}, of a set of codes. */

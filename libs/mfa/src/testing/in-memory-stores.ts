@@ -45,8 +45,8 @@ export class InMemoryAuthenticatorStore extends MfaAuthenticatorStore {
     removeWhere(this.state.authenticators, (row) => row.userId === userId && row.id === id && isExpired(row, beforeMs));
   }
 
-  override async removeAll(userId: string): Promise<void> {
-    removeWhere(this.state.authenticators, (row) => row.userId === userId);
+  override async removeAll(userId: string): Promise<number> {
+    return removeWhere(this.state.authenticators, (row) => row.userId === userId);
   }
 
   override async listExpired(beforeMs: number, limit: number): Promise<ExpiredAuthenticator[]> {

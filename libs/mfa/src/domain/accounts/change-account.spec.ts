@@ -37,12 +37,61 @@ describe('changeAccount', () => {
     const decide = async ({ account }: AccountSnapshot): Promise<AccountChange> => {
       seen.push(account.pendingId);
       if (seen.length === 1) await overtake();
-      return { backupSetId: 'mine' };
+      return { epoch: 7 };
     };
     const { after } = await changeAccount(accounts, 'ann', decide);
     expect(seen).toEqual([null, 'theirs']);
-    expect(after.account).toMatchObject({ pendingId: 'theirs', backupSetId: 'mine', version: 102 });
+    expect(after.account).toMatchObject({ pendingId: 'theirs', epoch: 7, version: 102 });
     expect(await accountOf()).toEqual(after.account);
+  });
+
+  it.each<[string, AccountChange]>([
+    ['the active factors', { activeIds: ['a'] }],
+    ['the backup codes', { backupSetId: 'set' }],
+  ])('S79 ends the pending setup with a change of %s, in the same write', async (_, change) => {
+    await accounts.commit('ann', 100, { pendingId: 'theirs' });
+    const commit = vi.spyOn(accounts, 'commit');
+    const { after } = await changeAccount(accounts, 'ann', () => change);
+    expect(commit).toHaveBeenCalledExactlyOnceWith('ann', 101, { ...change, pendingId: null });
+    expect(after.account.pendingId).toBeNull();
+    expect((await accountOf()).pendingId).toBeNull();
+  });
+
+  it('S79 leaves the pending setup with any other change', async () => {
+    await accounts.commit('ann', 100, { pendingId: 'mine' });
+    await changeAccount(accounts, 'ann', ({ account }) => ({ epoch: account.epoch + 1 }));
+    expect((await accountOf()).pendingId).toBe('mine');
+  });
+
+  it('S79 takes a change for made that was committed although the connection failed', async () => {
+    const commit = accounts.commit.bind(accounts);
+    vi.spyOn(accounts, 'commit').mockImplementationOnce(async (...args) => {
+      await commit(...args);
+      throw new Error('connection reset');
+    });
+    const { after } = await changeAccount(accounts, 'ann', () => ({ activeIds: ['a', 'b'] }));
+    expect(after.account).toEqual(await accountOf());
+  });
+
+  it.each([
+    ['nothing was committed', async () => undefined],
+    ['another change was committed', async () => void (await overtake())],
+    ['the account is gone', async () => accounts.remove('ann')],
+  ])('throws what the commit threw when %s', async (_, meanwhile) => {
+    vi.spyOn(accounts, 'commit').mockImplementationOnce(async () => {
+      vi.restoreAllMocks();
+      await meanwhile();
+      throw new Error('connection reset');
+    });
+    await expect(changeAccount(accounts, 'ann', () => ({ activeIds: ['a'] }))).rejects.toThrow('connection reset');
+  });
+
+  it('throws what the commit threw when the account cannot be read again', async () => {
+    vi.spyOn(accounts, 'commit').mockImplementationOnce(async () => {
+      vi.spyOn(accounts, 'load').mockRejectedValueOnce(new Error('still away'));
+      throw new Error('connection reset');
+    });
+    await expect(changeAccount(accounts, 'ann', () => ({ activeIds: ['a'] }))).rejects.toThrow('connection reset');
   });
 
   it('S29 takes nothing but `true` for a race that was won', async () => {
@@ -66,6 +115,9 @@ describe('changeAccount', () => {
     const decide = vi.fn<() => AccountChange>(() => ({ pendingId: 'a' }));
     await expect(changeAccount(accounts, 'bob', decide)).rejects.toMatchObject({ code: 'MFA_NOT_ENABLED' });
     expect(decide).not.toHaveBeenCalled();
+    await expect(changeAccount(accounts, 'bob', decide, 'MFA_CODE_REJECTED')).rejects.toMatchObject({
+      code: 'MFA_CODE_REJECTED',
+    });
   });
 });
 

@@ -1,30 +1,57 @@
-import { MfaError } from '../mfa-error.js';
-import type { AccountSnapshot } from './account.js';
+import { MfaError, type MfaErrorCode } from '../mfa-error.js';
+import type { AccountSnapshot, MfaAccount } from './account.js';
 import type { AccountChange, MfaAccountStore } from './account.store.js';
 
 /** Lost races after which a change gives up; each one means that another change of this very user succeeded. */
 const MOST_TRIES = 12;
 
+type Decision = AccountChange | null;
+
 /**
- * Switches the account over by compare-and-swap: `decide` looks at the account as it is and gives the change, or
- * `null` for none. It is asked again whenever somebody else was first.
+ * Optimistic update of the account row with retries. `decide` returns the change, or `null` to leave the account
+ * unchanged; it runs again whenever another change was committed first. A change of the active factors or of the
+ * backup set also ends the pending setup, which was proved for the account as it was (S79).
+ * @param missing the code to throw where the user has no account
  * @returns the account before and after; the same where there was nothing to change
- * @throws MfaError `MFA_NOT_ENABLED` when the user has no account; `MFA_BUSY` after too many lost races
+ * @throws MfaError `missing`; `MFA_BUSY` after too many lost races
  */
 export async function changeAccount(
   accounts: MfaAccountStore,
   userId: string,
-  decide: (snapshot: AccountSnapshot) => AccountChange | null | Promise<AccountChange | null>,
+  decide: (snapshot: AccountSnapshot) => Decision | Promise<Decision>,
+  missing: MfaErrorCode = 'MFA_NOT_ENABLED',
 ): Promise<{ before: AccountSnapshot; after: AccountSnapshot }> {
   for (let tries = 0; tries < MOST_TRIES; tries += 1) {
     const before = await accounts.load(userId);
-    if (!before) throw new MfaError('MFA_NOT_ENABLED');
-    const change = await decide(before);
-    if (change === null) return { before, after: before };
-    const { version } = before.account;
-    if ((await accounts.commit(userId, version, change)) === true) {
-      return { before, after: { ...before, account: { ...before.account, ...change, version: version + 1 } } };
+    if (!before) throw new MfaError(missing);
+    const decided = await decide(before);
+    if (decided === null) return { before, after: before };
+    const change = endingSetup(decided);
+    if (await commits(accounts, before.account, change)) {
+      const version = before.account.version + 1;
+      return { before, after: { ...before, account: { ...before.account, ...change, version } } };
     }
   }
   throw new MfaError('MFA_BUSY', { retryAfterSeconds: 1 });
+}
+
+function endingSetup(change: AccountChange): AccountChange {
+  return change.activeIds === undefined && change.backupSetId === undefined ? change : { pendingId: null, ...change };
+}
+
+/** Whether the change was committed. After an error the account is read again: the database may have committed it. */
+async function commits(accounts: MfaAccountStore, account: MfaAccount, change: AccountChange): Promise<boolean> {
+  const { userId, version } = account;
+  try {
+    return (await accounts.commit(userId, version, change)) === true;
+  } catch (error) {
+    const now = await accounts.load(userId).catch(() => null);
+    if (now && tookEffect(now.account, version + 1, change)) return true;
+    throw error;
+  }
+}
+
+function tookEffect(account: MfaAccount, version: number, change: AccountChange): boolean {
+  const fields = Object.keys(change) as (keyof AccountChange)[];
+  return account.version === version && fields.every((field) => String(account[field]) === String(change[field]));
 }

@@ -24,8 +24,8 @@ export abstract class MfaAuthenticatorStore {
   /** Removes the row if it is still past its deadline: somebody may have taken it up since it was listed. */
   abstract removeExpired(userId: string, id: string, beforeMs: number): Promise<void>;
 
-  /** All rows of the user. */
-  abstract removeAll(userId: string): Promise<void>;
+  /** Removes all rows of the user; returns how many there were. */
+  abstract removeAll(userId: string): Promise<number>;
 
   /** Up to `limit` rows with `expiresAtMs <= beforeMs`, oldest first. */
   abstract listExpired(beforeMs: number, limit: number): Promise<ExpiredAuthenticator[]>;

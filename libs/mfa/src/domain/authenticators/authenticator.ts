@@ -27,4 +27,6 @@ export interface Authenticator extends TotpParameters {
    * expiry, or the lease set just before a removal. `null` while active.
    */
   expiresAtMs: number | null;
+  /** The session that may confirm this setup (see `setupBinding`); `null` = the host names no session. */
+  setupBinding: string | null;
 }

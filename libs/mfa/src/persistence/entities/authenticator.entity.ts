@@ -40,4 +40,8 @@ export class MfaAuthenticatorEntity {
   /** When the row may be collected unless the account names it; `null` = not at all. */
   @Column({ name: 'expires_at', type: 'bigint', nullable: true, transformer })
   expiresAt!: number | null;
+
+  /** SHA-256 (hex) of the session that may confirm the setup; `null` = the host names no session. */
+  @Column({ name: 'setup_binding', type: 'varchar', length: 64, nullable: true })
+  setupBinding!: string | null;
 }

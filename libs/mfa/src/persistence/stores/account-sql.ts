@@ -102,7 +102,7 @@ export function snapshotQuery({ userId, tokenId, rows, further }: SnapshotTerms)
 }
 
 const AUTHENTICATORS = sql`t.id, t.name, t.secret, t.algorithm, t.digits, t.period_seconds,
-    t.created_at, t.confirmed_at, t.last_used_at, t.expires_at
+    t.created_at, t.confirmed_at, t.last_used_at, t.expires_at, t.setup_binding
   FROM ${MfaAccountEntity} a LEFT JOIN ${MfaAuthenticatorEntity} t ON t.user_id = a.user_id`;
 
 const BACKUP_CODES = sql`t.id, t.set_id, t.hash, t.used_at, t.expires_at

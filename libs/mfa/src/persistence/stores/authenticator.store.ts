@@ -18,12 +18,12 @@ export class TypeOrmAuthenticatorStore extends MfaAuthenticatorStore {
 
   override async add(authenticator: Authenticator): Promise<void> {
     const { id, userId, name, secret, algorithm, digits, periodSeconds } = authenticator;
-    const { createdAtMs, confirmedAtMs, lastUsedAtMs, expiresAtMs } = authenticator;
+    const { createdAtMs, confirmedAtMs, lastUsedAtMs, expiresAtMs, setupBinding } = authenticator;
     await this.statements.run(sql`
       INSERT INTO ${MfaAuthenticatorEntity} (id, user_id, name, secret, algorithm, digits, period_seconds,
-        created_at, confirmed_at, last_used_at, expires_at)
+        created_at, confirmed_at, last_used_at, expires_at, setup_binding)
       VALUES (${id}, ${userId}, ${name}, ${secret}, ${algorithm}, ${digits}, ${periodSeconds},
-        ${createdAtMs}, ${confirmedAtMs}, ${lastUsedAtMs}, ${expiresAtMs})`);
+        ${createdAtMs}, ${confirmedAtMs}, ${lastUsedAtMs}, ${expiresAtMs}, ${setupBinding})`);
   }
 
   override async rename(userId: string, id: string, name: string): Promise<void> {
@@ -62,8 +62,10 @@ export class TypeOrmAuthenticatorStore extends MfaAuthenticatorStore {
       WHERE user_id = ${userId} AND id = ${id} AND expires_at <= ${beforeMs}`);
   }
 
-  override async removeAll(userId: string): Promise<void> {
-    await this.statements.run(sql`DELETE FROM ${MfaAuthenticatorEntity} WHERE user_id = ${userId}`);
+  override async removeAll(userId: string): Promise<number> {
+    const { affected } = await this.statements.run(sql`
+      DELETE FROM ${MfaAuthenticatorEntity} WHERE user_id = ${userId}`);
+    return affected;
   }
 
   override async listExpired(beforeMs: number, limit: number): Promise<ExpiredAuthenticator[]> {

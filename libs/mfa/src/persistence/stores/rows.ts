@@ -69,6 +69,7 @@ export function toAuthenticator(row: Row, userId: string): Authenticator {
     confirmedAtMs: optionalNumber(row.confirmed_at),
     lastUsedAtMs: optionalNumber(row.last_used_at),
     expiresAtMs: optionalNumber(row.expires_at),
+    setupBinding: row.setup_binding as string | null,
   };
 }
 

@@ -64,6 +64,7 @@ const TABLES: readonly TableShape[] = [
       nullable(time('confirmed_at')),
       nullable(time('last_used_at')),
       nullable(time('expires_at')),
+      nullable(text('setup_binding', 64)),
     ],
     indices: [
       index('idx_mfa_authenticator_user_id', 'user_id'),
@@ -95,9 +96,9 @@ const TABLES: readonly TableShape[] = [
 ];
 
 /** Creates the tables of the library on PostgreSQL, MySQL/MariaDB or SQLite. */
-export class CreateMfaTables1795362600000 implements MigrationInterface {
+export class CreateMfaTables1795449600000 implements MigrationInterface {
   /** Explicit, so that a minifier cannot rename what the migrations table records. */
-  readonly name = 'CreateMfaTables1795362600000';
+  readonly name = 'CreateMfaTables1795449600000';
 
   async up(queryRunner: QueryRunner): Promise<void> {
     const tables = TABLES.map((shape) => buildTable(queryRunner, shape));
@@ -153,6 +154,6 @@ function alreadyThere(table: string): MfaError {
       `The table "${table}" already exists although the migration that creates it is not recorded: ` +
       '`synchronize` made it, or an earlier run stopped half-way. Nothing was changed. Either turn `synchronize` off ' +
       'and drop the four mfa_* tables (enrolled authenticators are lost), or keep them and record ' +
-      'CreateMfaTables1795362600000 in the migrations table as run.',
+      'CreateMfaTables1795449600000 in the migrations table as run.',
   });
 }
