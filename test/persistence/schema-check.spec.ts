@@ -46,11 +46,11 @@ describe.each(testDatabases)('schema check on %s', (kind) => {
     expect(warnings()).toEqual([]);
   });
 
-  it('asks two questions where all is well, and MariaDB two more about its settings', async () => {
+  it('asks four questions where all is well, and MariaDB two more about its settings', async () => {
     dataSource = await openMfaDataSource(database);
     const asked = vi.spyOn(dataSource.logger, 'logQuery');
     await checkSchema(dataSource, logger);
-    expect(asked).toHaveBeenCalledTimes(kind === 'mariadb' ? 4 : 2);
+    expect(asked).toHaveBeenCalledTimes(kind === 'mariadb' ? 6 : 4);
   });
 
   it('names the one table that is missing', async () => {

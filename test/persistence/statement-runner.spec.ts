@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type DataSource, QueryFailedError } from 'typeorm';
 import { MfaAccountEntity } from '../../libs/mfa/src/persistence/entities/index.js';
-import { render, raw, sql, type SqlDialect } from '../../libs/mfa/src/persistence/sql.js';
+import { flatten, render, raw, sql, type SqlDialect } from '../../libs/mfa/src/persistence/sql.js';
 import { StatementRunner } from '../../libs/mfa/src/persistence/statement-runner.js';
 import { TypeOrmAccountStore, TypeOrmUsageStore } from '../../libs/mfa/src/persistence/stores/index.js';
 import { createDatabase, openMfaDataSource, testDatabases } from '../support/databases.js';
@@ -80,7 +80,7 @@ describe('S29 what a statement answers', () => {
     expect(query).toHaveBeenCalledOnce();
   });
 
-  it.each([[{ affected: 0 }], [{ affected: 2 }], [{ affected: undefined }], [{}]])(
+  it.each([[{ affected: 0, records: [] }], [{ affected: 2, records: [] }]])(
     'accepts nothing when the driver counts %j',
     async (result) => {
       const { dataSource } = scripted('postgres', [result]);
@@ -88,6 +88,22 @@ describe('S29 what a statement answers', () => {
       expect(await new TypeOrmAccountStore(dataSource).commit('anna', 1, {})).toBe(false);
     },
   );
+
+  it.each([
+    [undefined],
+    [null],
+    [[]],
+    [[[], 1]],
+    [{}],
+    [{ affected: 1 }],
+    [{ affected: undefined, records: [] }],
+    [{ affected: '1', records: [] }],
+  ])('S43a S45 throws MFA_MISCONFIGURED when the result of a write is %j', async (result) => {
+    const { dataSource } = scripted('postgres', [result]);
+    const misconfigured = { code: 'MFA_MISCONFIGURED' };
+    await expect(new TypeOrmUsageStore(dataSource).spend(spending)).rejects.toMatchObject(misconfigured);
+    await expect(new TypeOrmAccountStore(dataSource).commit('anna', 1, {})).rejects.toMatchObject(misconfigured);
+  });
 
   it.each([{ code: '23514' }, { code: 'ECONNRESET' }, { code: 'SQLITE_CONSTRAINT_NOTNULL' }, {}])(
     'lets every other error through, once: %j',
@@ -185,6 +201,19 @@ describe('SQL text', () => {
   ] as const)('binds every value on %s', (family, text) => {
     expect(render(statement, dialect(family))).toEqual({ text, parameters: [1, "'; --", null] });
   });
+
+  it.each(['postgres', 'sqlite'] as const)(
+    'begins with the command on %s, whatever the layout of the code',
+    (family) => {
+      // TypeORM 0.3 with sqlite3 decides by `query.startsWith('UPDATE ')` whether a statement writes.
+      const indented = sql`
+      DELETE FROM ${MfaAccountEntity} WHERE ${sql`
+        a = ${1}`}
+    `;
+      expect(render(indented, dialect(family)).text).toMatch(/^DELETE FROM .*\S$/s);
+      expect(flatten(indented, dialect(family)).text).toMatch(/^DELETE FROM .*\S$/s);
+    },
+  );
 
   it.each([[{ id: 1 }], [['x']], [undefined], [Number.NaN], [true]])(
     'S24 refuses to bind %j, which a driver might expand',

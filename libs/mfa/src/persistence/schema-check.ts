@@ -3,6 +3,7 @@ import { MfaError } from '../domain/mfa-error.js';
 import { dialectOf, escapePath } from './dialect.js';
 import { MFA_ENTITIES, MfaAccountEntity } from './entities/index.js';
 import { MFA_MIGRATIONS } from './migrations/index.js';
+import { checkResults } from './result-check.js';
 import { StatementRunner } from './statement-runner.js';
 
 /** What the check tells its warnings to. */
@@ -23,7 +24,9 @@ const MIGRATION_REMEDY =
  */
 export async function checkSchema(dataSource: DataSource, logger: SchemaCheckLogger): Promise<void> {
   requireEntities(dataSource);
-  const recorded = await new StatementRunner(dataSource).withConnection(async (runner) => {
+  const statements = new StatementRunner(dataSource);
+  await checkResults(statements);
+  const recorded = await statements.withConnection(async (runner) => {
     await requireTables(dataSource, runner);
     if (dialectOf(dataSource).family === 'mysql') await requireMysqlSettings(dataSource, runner);
     return recordedMigrations(dataSource, runner);

@@ -76,7 +76,8 @@ export function flatten(statement: Sql, dialect: SqlDialect): { text: string; pa
   };
   const renderSql = ({ texts, parts: inner }: Sql): string =>
     texts.reduce((text, next, position) => text + renderPart(inner[position - 1] as SqlPart) + next);
-  return { text: renderSql(statement), parts };
+  // TypeORM 0.3 finds out by the first letters whether a statement of `sqlite3` writes.
+  return { text: renderSql(statement).trim(), parts };
 }
 
 /** `value`, if it can be bound. */

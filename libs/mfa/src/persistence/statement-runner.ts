@@ -5,6 +5,7 @@ import { isCutOff, isPoolExhausted, isRetriable } from './database-errors.js';
 import { dialectOf } from './dialect.js';
 import { NamedStatements } from './named-statements.js';
 import { render, type RenderedSql, Sql, type SqlDialect } from './sql.js';
+import { requireResult, type StatementResult } from './statement-result.js';
 
 export interface TypeOrmStoreOptions {
   /**
@@ -17,12 +18,6 @@ export interface TypeOrmStoreOptions {
    * @default 10000
    */
   statementTimeoutMs?: number;
-}
-
-export interface StatementResult {
-  /** Rows written; 0 for a statement that only reads. */
-  affected: number;
-  records: Record<string, unknown>[];
 }
 
 /** What a statement's deadline means where giving it up is not enough. */
@@ -103,11 +98,11 @@ export class StatementRunner {
   }
 
   private async execute(runner: QueryRunner, statement: RenderedSql): Promise<StatementResult> {
-    const { affected, records } = await this.named.run(runner, statement, () =>
+    const result: unknown = await this.named.run(runner, statement, () =>
       // The structured result is the only one that counts rows alike on every driver.
       runner.query(statement.text, statement.parameters, true),
     );
-    return { affected: affected ?? 0, records: records ?? [] };
+    return requireResult(result, statement.text);
   }
 
   private async connect(runner: QueryRunner): Promise<void> {

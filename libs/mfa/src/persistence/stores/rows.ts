@@ -3,6 +3,7 @@ import type { MfaAccount } from '../../domain/accounts/account.js';
 import type { Authenticator, TotpAlgorithm } from '../../domain/authenticators/authenticator.js';
 import type { BackupCode } from '../../domain/backup-codes/backup-code.js';
 import type { VerificationSnapshot } from '../../domain/verification/verification.store.js';
+import { misunderstood } from '../statement-result.js';
 import type { SnapshotTerms } from './account-sql.js';
 
 /** Whose snapshot, and of what. */
@@ -21,8 +22,7 @@ export function toSnapshot(
   records: readonly Row[],
   { userId, rows: kind }: SnapshotClaim,
 ): VerificationSnapshot | null {
-  // MariaDB pads with spaces even in a binary collation: '42' = '42 ' (S42).
-  const rows = records.filter(({ user_id }) => user_id === userId);
+  const rows = rowsOf(userId, records);
   const [first] = rows;
   if (!first) return null;
   const credentials = rows.filter(({ id }) => id !== null);
@@ -35,13 +35,29 @@ export function toSnapshot(
   };
 }
 
+/**
+ * The rows of exactly this user. Rows of a user whose id the database takes for equal are left out (S42): MariaDB pads
+ * with spaces even in a binary collation, and a query may look for another case. Any other row was not asked for, so
+ * the driver changed what it read, and "no row" would be a wrong conclusion (S43a): `MFA_MISCONFIGURED`.
+ */
+export function rowsOf(userId: string, records: readonly Row[]): Row[] {
+  return records.filter(({ user_id }) => {
+    if (user_id === userId) return true;
+    if (typeof user_id === 'string' && folded(user_id) === folded(userId)) return false;
+    throw misunderstood('a user id that is not the one that was asked for');
+  });
+}
+
+const folded = (id: string): string => id.replace(/ +$/, '').toLowerCase();
+
 export function toAccount(row: Row): MfaAccount {
+  if (typeof row.active_ids !== 'string') throw misunderstood('a list of authenticators that is not a string');
   const budgets = ATTEMPT_FACTORS.map((factor) => [factor, toBudget(row, factor)]);
   return {
     userId: row.user_id as string,
     epoch: Number(row.epoch),
     version: Number(row.version),
-    activeIds: row.active_ids === '' ? [] : (row.active_ids as string).split(','),
+    activeIds: row.active_ids === '' ? [] : row.active_ids.split(','),
     pendingId: row.pending_id as string | null,
     backupSetId: row.backup_set_id as string | null,
     budgets: Object.fromEntries(budgets) as Record<AttemptFactor, AttemptBudget>,

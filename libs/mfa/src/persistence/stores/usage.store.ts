@@ -5,6 +5,7 @@ import { isUniqueViolation } from '../database-errors.js';
 import { MfaAccountEntity, MfaUsageEntity } from '../entities/index.js';
 import { raw, type Sql, sql } from '../sql.js';
 import { StatementRunner, type TypeOrmStoreOptions } from '../statement-runner.js';
+import { rowsOf } from './rows.js';
 import { inOrder, usageRows } from './usage-sql.js';
 
 /** The account stays as it was found until the spending is committed: an erasure waits for it, or comes before it. */
@@ -45,15 +46,12 @@ export class TypeOrmUsageStore extends MfaUsageStore {
     const { records } = await this.statements.run(sql`
       SELECT user_id, kind, item, spent_at, expires_at FROM ${MfaUsageEntity}
       WHERE user_id = ${userId} ORDER BY spent_at, kind, item`);
-    // MariaDB pads with spaces even in a binary collation: '42' = '42 ' (S42).
-    return records
-      .filter(({ user_id }) => user_id === userId)
-      .map((row) => ({
-        kind: row.kind as UsageKind,
-        item: row.item as string,
-        spentAtMs: Number(row.spent_at),
-        expiresAtMs: row.expires_at === null ? null : Number(row.expires_at),
-      }));
+    return rowsOf(userId, records).map((row) => ({
+      kind: row.kind as UsageKind,
+      item: row.item as string,
+      spentAtMs: Number(row.spent_at),
+      expiresAtMs: row.expires_at === null ? null : Number(row.expires_at),
+    }));
   }
 
   override async removeAll(userId: string): Promise<void> {
