@@ -44,7 +44,7 @@ export async function createLibraryApp({ adapter, databaseUrl, poolSize, key, mf
         issuer: 'Bench',
         keys: [{ id: 'bench', secret: key }],
         host: BenchHost,
-        enrollment: 'session-only',
+        enrollment: { proof: 'session-only' },
         challenge: { lifetimeSeconds: 3_600 },
         cleanup: false,
         ...mfa,

@@ -44,6 +44,7 @@ async function moduleOf(key) {
 
     completeLogin() {}
   }
-  const options = { issuer: 'Bench', keys: [{ id: 'bench', secret: key }], host: Host, enrollment: 'session-only' };
+  const enrollment = { proof: 'session-only' };
+  const options = { issuer: 'Bench', keys: [{ id: 'bench', secret: key }], host: Host, enrollment };
   return { entities: MFA_ENTITIES, imports: [MfaModule.forRoot(options)] };
 }

@@ -14,7 +14,7 @@ describeServers('a row that somebody keeps locked on', (kind) => {
     host = await startHostApp({
       database: kind,
       dataSource: pool,
-      options: { statementTimeoutSeconds: 1, acquireTimeoutSeconds: 1 },
+      options: { timeouts: { statementSeconds: 1, connectionSeconds: 1 } },
     });
   });
   afterAll(async () => {

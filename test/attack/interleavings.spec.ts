@@ -53,7 +53,7 @@ describe('interleavings', () => {
   });
 
   it('S12 maxAuthenticators a password adds no second authenticator to an account that was enrolled meanwhile', async () => {
-    const options = { maxAuthenticators: 1 };
+    const options = { enrollment: { maxAuthenticators: 1 } };
     const one = await startHostApp({ on: host.database, host: SlowPasswordHost, options });
     const two = await startHostApp({ on: host.database, host: SlowPasswordHost, options });
     try {

@@ -21,7 +21,7 @@ const planOf = (table: string) => ({
 describeServers('statements later than their deadline on', (kind) => {
   let host: HostApp;
   beforeAll(async () => {
-    host = await startHostApp({ database: kind, options: { ...FEW_CODES, statementTimeoutSeconds: 1 } });
+    host = await startHostApp({ database: kind, options: { ...FEW_CODES, timeouts: { statementSeconds: 1 } } });
   });
   afterEach(() => vi.restoreAllMocks());
   afterAll(() => host.close());

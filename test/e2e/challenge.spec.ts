@@ -425,9 +425,9 @@ describe('the verification route behind a global guard of the host', () => {
   it.each([
     [[Public()], 200],
     [[], 403],
-  ])('with publicRoute %j answers %i', async (publicRoute, status) => {
+  ])('with http.publicDecorators %j it returns %i', async (publicDecorators, status) => {
     const host = await startHostApp({
-      options: { ...FEW_CODES, publicRoute },
+      options: { ...FEW_CODES, http: { publicDecorators } },
       providers: [{ provide: APP_GUARD, useClass: SessionGuard }],
     });
     const user = new Client(host, 'public');

@@ -141,7 +141,7 @@ describe('disabling by password, where the option allows it', () => {
   let host: HostApp;
 
   beforeAll(async () => {
-    host = await startHostApp({ options: { ...FEW_CODES, disableWithPassword: true } });
+    host = await startHostApp({ options: { ...FEW_CODES, enrollment: { disableWithPassword: true } } });
   });
   afterAll(() => host.close());
 

@@ -12,7 +12,7 @@ describe.each(ADAPTERS)('enrollment over %s', (adapter) => {
   const appFor = (otpauthUri: string) => new VirtualAuthenticator(otpauthUri, host.clock);
 
   beforeAll(async () => {
-    host = await startHostApp({ adapter, options: { ...FEW_CODES, maxAuthenticators: 2 } });
+    host = await startHostApp({ adapter, options: { ...FEW_CODES, enrollment: { maxAuthenticators: 2 } } });
   });
   afterAll(() => host.close());
 

@@ -339,7 +339,7 @@ describe("requireMfa: 'everywhere'", () => {
   let host: HostApp;
   beforeAll(async () => {
     host = await startHostApp({
-      options: { ...FEW_CODES, requireMfa: 'everywhere', publicRoute: [Public()] },
+      options: { ...FEW_CODES, requireMfa: 'everywhere', http: { publicDecorators: [Public()] } },
       controllers: [...controllers, UnmarkedController],
       imports,
     });

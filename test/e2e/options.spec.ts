@@ -110,13 +110,17 @@ describe('an option that makes no sense ends the boot, and is named', () => {
     [{ issuer: ' Acme' }, /`issuer`/],
     [{ issuer: 'x'.repeat(65) }, /`issuer`.*1 to 64/],
     [{ issuer: 42 }, /`issuer`/],
-    [{ enrollment: 'sometimes' }, /`enrollment`.*'password', 'recent-sign-in', 'session-only'/],
-    [{ enrollment: '' }, /`enrollment`.*'password', 'recent-sign-in', 'session-only'/],
-    [{ setupLifetimeSeconds: 59 }, /`setupLifetimeSeconds`.*60 to 3600/],
-    [{ maxAuthenticators: 0 }, /`maxAuthenticators`.*1 to 10/],
-    [{ maxAuthenticators: '5' }, /`maxAuthenticators`/],
-    [{ acquireTimeoutSeconds: 0 }, /`acquireTimeoutSeconds`.*1 to 60/],
-    [{ statementTimeoutSeconds: 0 }, /`statementTimeoutSeconds`.*1 to 300/],
+    [{ enrollment: { proof: 'sometimes' } }, /`enrollment\.proof`.*'password', 'recent-sign-in', 'session-only'/],
+    [{ enrollment: { proof: '' } }, /`enrollment\.proof`.*'password', 'recent-sign-in', 'session-only'/],
+    [{ enrollment: { setupLifetimeSeconds: 59 } }, /`enrollment\.setupLifetimeSeconds`.*60 to 3600/],
+    [{ enrollment: { maxAuthenticators: 0 } }, /`enrollment\.maxAuthenticators`.*1 to 10/],
+    [{ enrollment: { maxAuthenticators: '5' } }, /`enrollment\.maxAuthenticators`/],
+    [{ enrollment: { disableWithPassword: 'false' } }, /`enrollment\.disableWithPassword` must be true or false/],
+    [{ enrollment: [] }, /`enrollment` must be an object/],
+    [{ timeouts: { connectionSeconds: 0 } }, /`timeouts\.connectionSeconds`.*1 to 60/],
+    [{ timeouts: { statementSeconds: 0 } }, /`timeouts\.statementSeconds`.*1 to 300/],
+    [{ timeouts: 5 }, /`timeouts` must be an object/],
+    [{ totp: 'SHA1' }, /`totp` must be an object/],
     [{ totp: { algorithm: 'MD5' } }, /`totp\.algorithm`.*'SHA1'/],
     [{ totp: { digits: 5 } }, /`totp\.digits`.*6 to 8/],
     [{ totp: { digits: 9 } }, /`totp\.digits`/],
@@ -125,9 +129,18 @@ describe('an option that makes no sense ends the boot, and is named', () => {
     [{ totp: { window: 1.5 } }, /`totp\.window`/],
     [{ totp: { window: Number.NaN } }, /`totp\.window`/],
     [{ challenge: { lifetimeSeconds: 29 } }, /`challenge\.lifetimeSeconds`.*30 to 3600/],
-    [{ challenge: { cookieName: 'mfa token' } }, /`challenge\.cookieName`/],
-    [{ challenge: { cookiePath: 'mfa' } }, /`challenge\.cookiePath`.*slash/],
-    [{ challenge: { cookiePath: '/; Domain=evil' } }, /`challenge\.cookiePath`/],
+    [{ challenge: { cookie: 'mfa_token' } }, /`challenge\.cookie` must be an object/],
+    [{ challenge: { cookie: { name: 'mfa token' } } }, /`challenge\.cookie\.name`/],
+    [{ challenge: { cookie: { path: 'mfa' } } }, /`challenge\.cookie\.path`.*slash/],
+    [{ challenge: { cookie: { path: '/; Domain=evil' } } }, /`challenge\.cookie\.path`/],
+    [{ challenge: { cookie: { path: '/mfä' } } }, /`challenge\.cookie\.path`/],
+    [{ challenge: { cookie: { domain: 'acme.example; Path=/' } } }, /`challenge\.cookie\.domain`/],
+    [{ challenge: { cookie: { secure: 'no' } } }, /`challenge\.cookie\.secure` must be true or false/],
+    [{ challenge: { cookie: { sameSite: 'Lax' } } }, /`challenge\.cookie\.sameSite`.*'lax', 'strict', 'none'/],
+    [{ challenge: { cookie: { sameSite: 'none', secure: false } } }, /sameSite.*`challenge\.cookie\.secure: true`/],
+    [{ challenge: { cookie: { name: '__Secure-mfa', secure: false } } }, /__Secure-mfa.*secure: true/],
+    [{ challenge: { cookie: { name: '__Host-mfa' } } }, /__Host-mfa.*path: '\/'/],
+    [{ challenge: { cookie: { name: '__Host-mfa', path: '/', domain: 'a.example' } } }, /__Host-mfa.*domain/],
     [{ challenge: { extractToken: 'body' } }, /`challenge\.extractToken`.*function/],
     [{ backupCodes: { count: 3 } }, /`backupCodes\.count`.*4 to 20/],
     [{ backupCodes: { count: 4, lowAt: 5 } }, /`backupCodes\.lowAt`.*0 to 4/],
@@ -151,6 +164,13 @@ describe('an option that makes no sense ends the boot, and is named', () => {
     [{ cleanup: { tables: [{ entity: HostState, expiresAt: 'x' }] } }, /HostState is not an entity.*`cleanup\.tables`/],
     [{ host: undefined }, /`host` is missing/],
     [{ host: {} }, /`host` is missing/],
+    [{ http: true }, /`http` must be an object/],
+    [{ http: { prefix: ['mfa'] } }, /`http\.prefix` must be a path/],
+    [{ http: { decorators: () => undefined } }, /`http\.decorators` must be a list/],
+    [{ http: { publicDecorators: [undefined] } }, /`http\.publicDecorators\[0\]` must be a decorator/],
+    [{ isGlobal: 'no' }, /`isGlobal` must be true or false/],
+    [{ cleanup: true }, /`cleanup` must be an object/],
+    [{ cleanup: { tables: {} } }, /`cleanup\.tables` must be a list/],
     [{ requireMfa: 'everwhere' }, /`requireMfa`.*'marked', 'everywhere'/],
   ];
 
@@ -211,18 +231,21 @@ describe('S12 what the first enrollment demands', () => {
 
   it('must be said by a host that cannot check a password', async () => {
     await expect(boot({ host: BareHost })).rejects.toThrow(
-      /verifyPassword.*`enrollment`.*'recent-sign-in'.*'session-only'/,
+      /verifyPassword.*`enrollment\.proof`.*'recent-sign-in'.*'session-only'/,
     );
-    const password = { host: BareHost, options: { enrollment: 'password' as const } };
-    await expect(boot(password)).rejects.toThrow(/`enrollment` is 'password'.*no `verifyPassword`/);
-    const disabling = { enrollment: 'session-only' as const, disableWithPassword: true };
+    const password = { host: BareHost, options: { enrollment: { proof: 'password' as const } } };
+    await expect(boot(password)).rejects.toThrow(/`enrollment\.proof` is 'password'.*no `verifyPassword`/);
+    const disabling = { enrollment: { proof: 'session-only' as const, disableWithPassword: true } };
     await expect(boot({ host: BareHost, options: disabling })).rejects.toThrow(
-      /`disableWithPassword` needs `verifyPassword`/,
+      /`enrollment\.disableWithPassword` needs `verifyPassword`/,
     );
   });
 
   it('recent-sign-in: a sign-in at most five minutes old', async () => {
-    const host = await startHostApp({ host: DatedHost, options: { ...FEW_CODES, enrollment: 'recent-sign-in' } });
+    const host = await startHostApp({
+      host: DatedHost,
+      options: { ...FEW_CODES, enrollment: { proof: 'recent-sign-in' } },
+    });
     const user = new Client(host, 'recent');
     const ago = (seconds: number) => new Date(host.clock.nowMs() - seconds * 1000);
     const stale = [undefined, null, ago(301), ago(-61), new Date(Number.NaN), ago(0).toISOString(), ago(0).getTime()];
@@ -241,7 +264,10 @@ describe('S12 what the first enrollment demands', () => {
   });
 
   it('session-only: the session, and a code as soon as there is an authenticator', async () => {
-    const host = await startHostApp({ host: BareHost, options: { ...FEW_CODES, enrollment: 'session-only' } });
+    const host = await startHostApp({
+      host: BareHost,
+      options: { ...FEW_CODES, enrollment: { proof: 'session-only' } },
+    });
     const user = new Client(host, 'session-only');
     await new Client(host, 'session-only', 'none').post('/mfa/totp/setup').expect(401, /MFA_NOT_AUTHENTICATED/);
     await user.post('/mfa/totp/setup').expect(200);
@@ -302,7 +328,7 @@ describe('forRootAsync', () => {
     await expect(boot({ mfa: returning({ ...OPTIONS, keys: [] }) })).rejects.toThrow(/keys must be a list/);
   });
 
-  it.each(['host', 'requireMfa', 'http', 'dataSource', 'publicRoute', 'isGlobal', 'imports'])(
+  it.each(['host', 'requireMfa', 'http', 'dataSource', 'isGlobal', 'imports'])(
     'does not let `%s` in the result of the factory go unheard',
     async (name) => {
       const mfa = MfaModule.forRootAsync({ ...extras, useFactory: () => ({ ...OPTIONS, [name]: 'everywhere' }) });

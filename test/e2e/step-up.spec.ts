@@ -90,18 +90,22 @@ describe.each(ADAPTERS)('step-up over %s', (adapter) => {
 });
 
 describe('a host without completeStepUp', () => {
-  it('has no step-up route, and is told so at boot', async () => {
+  it('returns 404 for a step-up, as for an unknown route, and logs that at boot', async () => {
     const warnings: unknown[] = [];
     const quiet = () => undefined;
     const logger = { log: quiet, error: quiet, warn: (message: unknown) => warnings.push(message) };
     const host = await startHostApp({
       host: BareHost,
       logger,
-      options: { ...FEW_CODES, enrollment: 'session-only' },
+      options: { ...FEW_CODES, enrollment: { proof: 'session-only' } },
     });
     const user = new Client(host, 'bare');
-    await user.post('/mfa/step-up', { code: '123456' }).expect(404);
-    expect(warnings).toContainEqual(expect.stringMatching(/completeStepUp.*not mounted/));
+    const unknown = (path: string) => ({ statusCode: 404, message: `Cannot POST ${path}`, error: 'Not Found' });
+    for (const each of [user, new Client(host, 'bare', 'none')]) {
+      await each.post('/mfa/step-up', { code: '123456' }).expect(404, unknown('/mfa/step-up'));
+      await each.post('/mfa/step-off', { code: '123456' }).expect(404, unknown('/mfa/step-off'));
+    }
+    expect(warnings).toContainEqual(expect.stringMatching(/completeStepUp.*returns 404/));
     const { authenticator } = await user.enroll();
     const session = await user.signIn(authenticator.code());
     await session.get('/transfers').expect(200);

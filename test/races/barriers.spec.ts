@@ -35,7 +35,7 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
     const pool =
       kind === 'postgres' ? { extra: { max: 20 } } : kind === 'mariadb' ? { extra: { connectionLimit: 20 } } : {};
     // Without a password's turns, so that setups overlap as well.
-    host = await startHostApp({ database: kind, dataSource: pool, options: { enrollment: 'session-only' } });
+    host = await startHostApp({ database: kind, dataSource: pool, options: { enrollment: { proof: 'session-only' } } });
   });
   afterEach(() => restore.splice(0).forEach((undo) => undo()));
   afterAll(() => host.close());

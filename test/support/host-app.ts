@@ -212,7 +212,7 @@ export async function startHostApp(setup: HostAppSetup = {}): Promise<HostApp> {
     clock,
     state: app.get(HostState, { strict: false }),
     database,
-    dataSource: app.get<DataSource>(getDataSourceToken(setup.options?.dataSource), { strict: false }),
+    dataSource: app.get<DataSource>(getDataSourceToken(setup.options?.dataSource ?? undefined), { strict: false }),
     close: async () => {
       await running.close();
       await drop();

@@ -33,7 +33,7 @@ export interface FakeHost extends Partial<MfaHost> {
 
 /** What the flow rooms stand on, over in-memory stores and without a Nest application. */
 export function inMemoryMfa(given: Partial<MfaOptions> = {}) {
-  const options = resolveOptions({ issuer: 'Acme', keys: [KEY], enrollment: 'session-only', ...given });
+  const options = resolveOptions({ issuer: 'Acme', keys: [KEY], enrollment: { proof: 'session-only' }, ...given });
   const clock = new FixedClock();
   const random = new SystemRandom();
   const box = new SecretBox(options.keyRing, random);

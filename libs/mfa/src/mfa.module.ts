@@ -4,7 +4,6 @@ import {
   type DynamicModule,
   type OnModuleInit,
   type Provider,
-  type Type,
 } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
@@ -41,7 +40,9 @@ import { ResealOnUse } from './keys/reseal-on-use.js';
 import { loadedBuilds } from './loaded-build.js';
 import { ConfigurableModuleClass, MFA_OPTIONS } from './options/mfa.module-definition.js';
 import type { MfaModuleExtras, MfaOptions } from './options/mfa-options.js';
-import { MFA_RESOLVED_OPTIONS, oneOf, resolveOptions, type ResolvedMfaOptions } from './options/resolve-options.js';
+import { flag, list, misconfigured, oneOf } from './options/option-checks.js';
+import { resolveHttp } from './options/resolve-http.js';
+import { MFA_RESOLVED_OPTIONS, resolveOptions, type ResolvedMfaOptions } from './options/resolve-options.js';
 import { MFA_ENTITIES } from './persistence/entities/index.js';
 import { PersistenceCheck, persistenceProviders } from './persistence/providers.js';
 import { MfaStatusService } from './status/status.service.js';
@@ -133,38 +134,26 @@ function throwingAtBoot(provider: Provider): Provider {
 }
 
 function assemble(definition: DynamicModule, extras: MfaModuleExtras): DynamicModule {
-  const {
-    host,
-    imports = [],
-    isGlobal = true,
-    dataSource,
-    http = {},
-    publicRoute = [],
-    requireMfa = 'marked',
-  } = extras;
+  const { host, dataSource } = extras;
   if (typeof host !== 'function') {
-    throw new MfaException('MFA_MISCONFIGURED', {
-      message: 'MfaModule: option `host` is missing; give a class that extends MfaHost and tells who is signed in',
-    });
+    throw misconfigured('option `host` is missing; give a class that extends MfaHost and tells who is signed in');
   }
-  oneOf('requireMfa', requireMfa, ['marked', 'everywhere']);
-  const prefix = http === false ? '' : (http.prefix ?? 'mfa');
-  const stepUp = typeof (host.prototype as MfaHost).completeStepUp === 'function';
-  const controllers: Type[] = http === false ? [] : createMfaControllers({ prefix, publicRoute, stepUp });
+  const requireMfa = oneOf('requireMfa', extras.requireMfa ?? 'marked', ['marked', 'everywhere']);
+  const http = resolveHttp(extras.http);
   return {
     ...definition,
     module: MfaModule,
-    global: isGlobal,
+    global: flag('isGlobal', extras.isGlobal, true),
     imports: [
-      ...new Set([...(definition.imports ?? []), ...imports]),
-      TypeOrmModule.forFeature(MFA_ENTITIES, dataSource),
+      ...new Set([...(definition.imports ?? []), ...list('imports', extras.imports)]),
+      TypeOrmModule.forFeature(MFA_ENTITIES, dataSource ?? undefined),
     ],
-    controllers,
+    controllers: http ? createMfaControllers(http) : [],
     providers: [
       ...(definition.providers ?? []),
       { provide: MfaHost, useClass: host },
-      { provide: MFA_VERIFY_PATH, useValue: `${prefix}/verify` },
-      ...[...persistenceProviders(getDataSourceToken(dataSource)), ...PARTS].map(throwingAtBoot),
+      { provide: MFA_VERIFY_PATH, useValue: `${http?.prefix ?? ''}/verify` },
+      ...[...persistenceProviders(getDataSourceToken(dataSource ?? undefined)), ...PARTS].map(throwingAtBoot),
       ...SERVICES,
       ...(requireMfa === 'everywhere' ? [{ provide: APP_GUARD, useClass: MfaGuard }] : []),
     ],

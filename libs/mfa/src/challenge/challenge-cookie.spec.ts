@@ -46,10 +46,15 @@ describe('ChallengeCookie', () => {
   });
 
   it.each<[MfaChallengeOptions, string]>([
-    [{ cookieName: 'second' }, COOKIE.replace('mfa_token', 'second')],
+    [{ cookie: { name: 'second' } }, COOKIE.replace('mfa_token', 'second')],
     [{ lifetimeSeconds: 60 }, COOKIE.replace('300', '60')],
-    [{ cookieSecure: false }, COOKIE.replace('; Secure', '')],
-    [{ cookiePath: '/auth' }, COOKIE.replace('/mfa/verify', '/auth')],
+    [{ cookie: { secure: false } }, COOKIE.replace('; Secure', '')],
+    [{ cookie: { path: '/auth' } }, COOKIE.replace('/mfa/verify', '/auth')],
+    [{ cookie: { sameSite: 'strict' } }, COOKIE.replace('Lax', 'Strict')],
+    [{ cookie: { sameSite: 'none' } }, COOKIE.replace('Lax', 'None')],
+    [{ cookie: { domain: 'acme.example' } }, COOKIE.replace('; HttpOnly', '; Domain=acme.example; HttpOnly')],
+    [{ cookie: { name: null, path: null, secure: null, sameSite: null, domain: null } }, COOKIE],
+    [{ cookie: null }, COOKIE],
   ])('heeds the options %j', (challenge, cookie) => {
     expect(written(challenge)).toEqual([cookie]);
   });

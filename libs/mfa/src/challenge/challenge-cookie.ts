@@ -14,6 +14,8 @@ export interface CookieResponse {
 /** Injection token of the verify route's path within the application, without the global prefix. */
 export const MFA_VERIFY_PATH = Symbol.for('nestjs-mfa:verify-path');
 
+const SAME_SITE = { lax: 'Lax', strict: 'Strict', none: 'None' } as const;
+
 /** The mfa_token as a cookie, for logins that redirect (OAuth, magic link) and so cannot answer with JSON. */
 @Injectable()
 export class ChallengeCookie {
@@ -34,17 +36,25 @@ export class ChallengeCookie {
   /** The token in a `Cookie` header, or `null`. */
   read(header: unknown): string | null {
     if (typeof header !== 'string') return null;
-    const prefix = `${this.options.challenge.cookieName}=`;
+    const prefix = `${this.options.challenge.cookie.name}=`;
     const pair = header.split(';').find((each) => each.trim().startsWith(prefix));
     return pair?.trim().slice(prefix.length) || null;
   }
 
   private append(response: CookieResponse, value: string, maxAgeSeconds: number): void {
-    const { cookieName, cookiePath, cookieSecure } = this.options.challenge;
+    const { name, path: ownPath, secure, sameSite, domain } = this.options.challenge.cookie;
     const prefix = this.application.getGlobalPrefix();
-    const path = cookiePath ?? ['', prefix, this.verifyPath].join('/').replaceAll(/\/+/g, '/');
+    const path = ownPath ?? ['', prefix, this.verifyPath].join('/').replaceAll(/\/+/g, '/');
     // RFC 6265 §4.1; a JWT and the empty string need no encoding.
-    const cookie = `${cookieName}=${value}; Max-Age=${maxAgeSeconds}; Path=${path}; HttpOnly; SameSite=Lax${cookieSecure ? '; Secure' : ''}`;
+    const cookie = [
+      `${name}=${value}`,
+      `Max-Age=${maxAgeSeconds}`,
+      `Path=${path}`,
+      ...(domain === undefined ? [] : [`Domain=${domain}`]),
+      'HttpOnly',
+      `SameSite=${SAME_SITE[sameSite]}`,
+      ...(secure ? ['Secure'] : []),
+    ].join('; ');
     if (response.setHeader) {
       response.setHeader('Cache-Control', 'no-store');
       response.setHeader('Set-Cookie', [response.getHeader('Set-Cookie') ?? [], cookie].flat().map(String));

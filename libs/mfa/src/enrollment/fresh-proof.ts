@@ -39,7 +39,7 @@ export class FreshProof {
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
-  /** For setup: a code where an authenticator is active, else what the option `enrollment` demands. */
+  /** For setup: a code where an authenticator is active, else what the option `enrollment.proof` requires. */
   async forSetup(snapshot: AccountSnapshot, principal: KnownPrincipal, offered: ProofOffered): Promise<void> {
     if (snapshot.account.activeIds.length > 0) return this.byCode(snapshot, offered);
     switch (this.host.enrollmentProof) {

@@ -47,7 +47,7 @@ export class MfaHostAccess implements OnModuleInit {
     this.checkProof(host);
     if (!host.completeStepUp) {
       this.logger.warn(
-        'MfaHost has no `completeStepUp`, so POST step-up is not mounted and @RequireMfa({ maxAgeSeconds }) can only be satisfied by a new login',
+        'MfaHost has no `completeStepUp`, so POST step-up returns 404 and @RequireMfa({ maxAgeSeconds }) can only be satisfied by a new login',
       );
     }
   }
@@ -56,14 +56,14 @@ export class MfaHostAccess implements OnModuleInit {
     const hasPassword = typeof host.verifyPassword === 'function';
     if (!hasPassword && this.options.enrollment === undefined) {
       throw misconfigured(
-        "the first enrollment needs a proof besides the session: implement `verifyPassword` on the MfaHost, or set option `enrollment` to 'recent-sign-in' (and give `authenticatedAt` in `principal`) or to 'session-only'",
+        "the first enrollment needs a proof besides the session: implement `verifyPassword` on the MfaHost, or set option `enrollment.proof` to 'recent-sign-in' (and give `authenticatedAt` in `principal`) or to 'session-only'",
       );
     }
     if (!hasPassword && this.options.enrollment === 'password') {
-      throw misconfigured("option `enrollment` is 'password', but the MfaHost has no `verifyPassword`");
+      throw misconfigured("option `enrollment.proof` is 'password', but the MfaHost has no `verifyPassword`");
     }
     if (!hasPassword && this.options.disableWithPassword) {
-      throw misconfigured('option `disableWithPassword` needs `verifyPassword` on the MfaHost');
+      throw misconfigured('option `enrollment.disableWithPassword` needs `verifyPassword` on the MfaHost');
     }
   }
 

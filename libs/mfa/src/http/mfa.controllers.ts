@@ -22,26 +22,20 @@ import { MfaGuard } from '../guard/mfa.guard.js';
 import { MfaHostAccess } from '../host/host-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
 import type { CompletedStepUp } from '../host/mfa-host.js';
+import type { ResolvedHttpOptions } from '../options/resolve-http.js';
 import { MfaStatusService } from '../status/status.service.js';
 import { MfaVerificationService } from '../verification/verification.service.js';
 import { MfaBody } from './body.decorator.js';
 import type { CodeBody, ProofBody, RenameBody, SetupBody } from './dto/bodies.js';
+import { decorateRoutes } from './decorate-routes.js';
 import { JsonOnlyGuard } from './json-only.guard.js';
 import { BadRequestFilter, MfaExceptionFilter } from './mfa-exception.filter.js';
 import { PrincipalPipe } from './principal.pipe.js';
 import { RequestContext } from './request-context.decorator.js';
+import { StepUpEnabledGuard } from './step-up-enabled.guard.js';
 
-export interface ControllerOptions {
-  /** Route prefix of all built-in controllers. */
-  prefix: string;
-  /** The host's decorators for the verification route. */
-  publicRoute: readonly MethodDecorator[];
-  /** Whether the host can complete a step-up. */
-  stepUp: boolean;
-}
-
-/** The built-in controllers: thin, and made anew for every `forRoot`, since prefix and decorators differ. */
-export function createMfaControllers({ prefix, publicRoute, stepUp }: ControllerOptions): Type[] {
+/** Makes the built-in controllers. Each `forRoot` needs classes of its own, because prefix and decorators differ. */
+export function createMfaControllers({ prefix, publicDecorators, decorators }: ResolvedHttpOptions): Type[] {
   // No MfaGuard here: @VerificationRoute() brings it.
   @Controller({ path: prefix, version: VERSION_NEUTRAL })
   @UseGuards(JsonOnlyGuard)
@@ -69,7 +63,6 @@ export function createMfaControllers({ prefix, publicRoute, stepUp }: Controller
       return this.host.call((host) => host.completeLogin(login, context));
     }
   }
-  decorateMethod(MfaVerificationController, 'verify', publicRoute);
 
   @Controller({ path: prefix, version: VERSION_NEUTRAL })
   @UseGuards(JsonOnlyGuard, MfaGuard)
@@ -169,7 +162,7 @@ export function createMfaControllers({ prefix, publicRoute, stepUp }: Controller
   }
 
   @Controller({ path: prefix, version: VERSION_NEUTRAL })
-  @UseGuards(JsonOnlyGuard, MfaGuard)
+  @UseGuards(StepUpEnabledGuard, JsonOnlyGuard, MfaGuard)
   @UseFilters(MfaExceptionFilter, BadRequestFilter)
   @PrincipalRoute()
   class MfaStepUpController {
@@ -191,7 +184,11 @@ export function createMfaControllers({ prefix, publicRoute, stepUp }: Controller
     }
   }
 
-  return [MfaVerificationController, MfaController, ...(stepUp ? [MfaStepUpController] : [])];
+  // The routes of this controller also work without a session.
+  decorateRoutes(MfaVerificationController, publicDecorators);
+  const controllers = [MfaVerificationController, MfaController, MfaStepUpController];
+  for (const controller of controllers) decorateRoutes(controller, decorators);
+  return controllers;
 }
 
 /** Tells the host of the factor that this session passed; `amr` gains what was proved (S49; RFC 8176). */
@@ -204,10 +201,4 @@ async function completeStepUp(
   const amr = [...new Set([...(principal.amr ?? []), ...proved.amr])];
   const session: unknown = await host.call((each) => each.completeStepUp?.({ ...proved, amr }, context));
   return { amr, session };
-}
-
-function decorateMethod(controller: Type, method: string, decorators: readonly MethodDecorator[]): void {
-  const prototype = controller.prototype as object;
-  const descriptor = Object.getOwnPropertyDescriptor(prototype, method)!;
-  for (const decorate of decorators) decorate(prototype, method, descriptor);
 }

@@ -7,53 +7,89 @@ import type { MfaHost } from '../host/mfa-host.js';
 /** How codes are made and accepted. Stored with each authenticator, so a change concerns new ones only (but for `window`). */
 export interface MfaTotpOptions {
   /** Hash of new authenticators. Some apps know only SHA1. @default 'SHA1' */
-  algorithm?: TotpAlgorithm;
+  algorithm?: TotpAlgorithm | null | undefined;
   /** Length of new authenticators' codes, 6 to 8. @default 6 */
-  digits?: number;
+  digits?: number | null | undefined;
   /** Seconds that a code of a new authenticator lives, 10 to 300. @default 30 */
-  periodSeconds?: number;
+  periodSeconds?: number | null | undefined;
   /** Steps accepted before and after the current one, 0 to 10; each widens what a guess can hit (RFC 6238 §5.2). @default 1 */
-  window?: number;
+  window?: number | null | undefined;
+}
+
+/** What the first enrollment of a user needs, besides a signed-in session. */
+export type MfaEnrollmentProof = 'password' | 'recent-sign-in' | 'session-only';
+
+/** How a user gets, and gives up, an authenticator. */
+export interface MfaEnrollmentOptions {
+  /**
+   * What the first enrollment requires besides a session: the host's `verifyPassword`, a sign-in at most 5 minutes
+   * old (`principal.authenticatedAt`), or nothing more. @default 'password' where the host has `verifyPassword`;
+   * without it this option is required
+   */
+  proof?: MfaEnrollmentProof | null | undefined;
+  /** Seconds that a pending secret waits for its first code, 60 to 3600. @default 600 */
+  setupLifetimeSeconds?: number | null | undefined;
+  /** Authenticators that a user may have, 1 to 10. Each one raises the chance of a guess. @default 5 */
+  maxAuthenticators?: number | null | undefined;
+  /** Whether `POST /mfa/disable` accepts a password instead of a code. It needs `verifyPassword`. @default false */
+  disableWithPassword?: boolean | null | undefined;
+}
+
+/** The cookie that `issue()` sets for logins that redirect. */
+export interface MfaChallengeCookieOptions {
+  /** Name of the cookie. `__Host-` and `__Secure-` names must meet the rules of their prefix. @default 'mfa_token' */
+  name?: string | null | undefined;
+  /** Path of the cookie. @default the path of the built-in routes, global prefix included */
+  path?: string | null | undefined;
+  /** Whether browsers send the cookie over HTTPS (and to localhost) only. @default true */
+  secure?: boolean | null | undefined;
+  /** The `SameSite` attribute. `'none'` needs `secure`. @default 'lax' */
+  sameSite?: 'lax' | 'strict' | 'none' | null | undefined;
+  /** The `Domain` attribute, for a login on another subdomain. @default the host of the response only */
+  domain?: string | null | undefined;
 }
 
 /** The state between the first and the second factor. */
 export interface MfaChallengeOptions {
   /** Seconds that an mfa_token lives, 30 to 3600. @default 300 */
-  lifetimeSeconds?: number;
+  lifetimeSeconds?: number | null | undefined;
   /**
    * Where the mfa_token is read from; `null` or `undefined` = the request carries none.
    * @default body field `mfa_token`, then `Authorization: Bearer`, then `x-mfa-token`, then the cookie
    */
-  extractToken?: (context: ExecutionContext) => string | null | undefined;
-  /** Name of the cookie that `issue(userId, { response })` sets. @default 'mfa_token' */
-  cookieName?: string;
-  /** Path of that cookie. @default the path of the verify route, global prefix included */
-  cookiePath?: string;
-  /** Whether that cookie travels over HTTPS (and localhost) only. @default true */
-  cookieSecure?: boolean;
+  extractToken?: ((context: ExecutionContext) => string | null | undefined) | null | undefined;
+  cookie?: MfaChallengeCookieOptions | null | undefined;
+}
+
+/** How long a request waits for the database. */
+export interface MfaTimeoutOptions {
+  /** Seconds to wait for a database connection before 503, 1 to 60. @default 5 */
+  connectionSeconds?: number | null | undefined;
+  /** Seconds to wait for a statement before 503, 1 to 300. The statement continues until the database ends it. @default 10 */
+  statementSeconds?: number | null | undefined;
 }
 
 export interface MfaBackupCodeOptions {
   /** Codes in a set, 4 to 20. @default 10 */
-  count?: number;
+  count?: number | null | undefined;
   /** With so many or fewer left, status says `low`. @default 3 */
-  lowAt?: number;
+  lowAt?: number | null | undefined;
 }
 
 /** Guesses that each factor of a user stands (S54). One policy, counted separately per factor. */
 export interface MfaAttemptOptions {
   /** Consecutive failures before a lock, at least 1. @default 5 */
-  maxFailures?: number;
+  maxFailures?: number | null | undefined;
   /** Seconds of the first lock; each further `maxFailures` failures double it. @default 900 */
-  lockSeconds?: number;
+  lockSeconds?: number | null | undefined;
   /** Seconds of the longest lock. @default 86400 */
-  maxLockSeconds?: number;
+  maxLockSeconds?: number | null | undefined;
   /** Failures that may come at once within a day. @default 10 */
-  dailyBurst?: number;
+  dailyBurst?: number | null | undefined;
   /** Failures that flow back per day; any 24 hours see at most `dailyBurst + dailyRefill`, whatever succeeds meanwhile. @default 10 */
-  dailyRefill?: number;
+  dailyRefill?: number | null | undefined;
   /** Consecutive failures after which the factor is disabled until re-enrolled or unlocked; it still gates. @default 100 */
-  disableAfter?: number;
+  disableAfter?: number | null | undefined;
 }
 
 /** A table of the host whose rows expire, to be cleaned along. */
@@ -63,16 +99,16 @@ export interface MfaExpiringTable {
   /** The property that holds the expiry: a `Date`, or epoch milliseconds as number or bigint. Give its column an index. */
   expiresAt: string;
   /** Seconds that a row stays after its expiry. @default 0 */
-  graceSeconds?: number;
+  graceSeconds?: number | null | undefined;
 }
 
 export interface MfaCleanupOptions {
   /** Seconds between two runs, at least 1. @default 300 */
-  intervalSeconds?: number;
+  intervalSeconds?: number | null | undefined;
   /** Rows removed by one statement, 1 to 10000; on SQLite at most 250, since the process stands still. @default 1000 */
-  batchSize?: number;
+  batchSize?: number | null | undefined;
   /** Tables of the host to be cleaned along. @default [] */
-  tables?: readonly MfaExpiringTable[];
+  tables?: readonly MfaExpiringTable[] | null | undefined;
 }
 
 /** Reading TOTP secrets that another service stored as Fernet tokens; each is sealed anew when it is first used. */
@@ -89,30 +125,26 @@ export interface MfaOptions {
   issuer: string;
   /** Key ring: the first key writes, all can read. Each secret has at least 32 random bytes (or characters). */
   keys: readonly MfaKey[];
-  /**
-   * What the first enrollment demands besides a session (S12): the host's `verifyPassword`, a sign-in at most
-   * 5 minutes old (`principal.authenticatedAt`), or nothing more. @default 'password' where the host has
-   * `verifyPassword`; otherwise it must be said
-   */
-  enrollment?: 'password' | 'recent-sign-in' | 'session-only';
-  /** Seconds that a pending secret waits for its first code, 60 to 3600. @default 600 */
-  setupLifetimeSeconds?: number;
-  /** Authenticators a user may have, 1 to 10; each one adds to what a guess can hit. @default 5 */
-  maxAuthenticators?: number;
-  /** Whether `POST /mfa/disable` takes a password instead of a code; needs `verifyPassword`. @default false */
-  disableWithPassword?: boolean;
-  /** Seconds to wait for a database connection before 503, 1 to 60. @default 5 */
-  acquireTimeoutSeconds?: number;
-  /** Seconds to wait for a statement before 503, 1 to 300; the statement itself goes on until the database ends it. @default 10 */
-  statementTimeoutSeconds?: number;
-  totp?: MfaTotpOptions;
-  challenge?: MfaChallengeOptions;
-  backupCodes?: MfaBackupCodeOptions;
-  attempts?: MfaAttemptOptions;
+  enrollment?: MfaEnrollmentOptions | null | undefined;
+  totp?: MfaTotpOptions | null | undefined;
+  challenge?: MfaChallengeOptions | null | undefined;
+  backupCodes?: MfaBackupCodeOptions | null | undefined;
+  timeouts?: MfaTimeoutOptions | null | undefined;
+  attempts?: MfaAttemptOptions | null | undefined;
   /** Reads Fernet tokens in the secrets' column until a date. @default not at all */
-  fernet?: MfaFernetOptions;
+  fernet?: MfaFernetOptions | null | undefined;
   /** `false` switches the schedule off; `MfaCleanupService.purge()` stays callable. @default {} */
-  cleanup?: false | MfaCleanupOptions;
+  cleanup?: false | MfaCleanupOptions | null | undefined;
+}
+
+/** The built-in routes. Decorators are those of methods, such as Nest's `SetMetadata(…)`, `UseInterceptors(…)` or `Throttle(…)`. */
+export interface MfaHttpOptions {
+  /** Path of the routes, below the application's global prefix. @default 'mfa' */
+  prefix?: string | null | undefined;
+  /** Decorators for every route that also works without a session, such as `Public()` where a global guard protects all routes. @default [] */
+  publicDecorators?: readonly MethodDecorator[] | null | undefined;
+  /** Decorators for every route, such as those for throttling or CSRF. @default [] */
+  decorators?: readonly MethodDecorator[] | null | undefined;
 }
 
 /** What changes the module graph, and so must be known before any factory runs. */
@@ -120,15 +152,13 @@ export interface MfaModuleExtras {
   /** The host's one adapter class. */
   host: Type<MfaHost>;
   /** Modules that export what the host class injects. @default [] */
-  imports?: ModuleMetadata['imports'];
+  imports?: ModuleMetadata['imports'] | null | undefined;
   /** Whether every module of the application sees the services. @default true */
-  isGlobal?: boolean;
+  isGlobal?: boolean | null | undefined;
   /** Name of the TypeORM DataSource to use. @default the unnamed one */
-  dataSource?: string;
-  /** Where the built-in controllers live; `false` leaves them out. @default { prefix: 'mfa' } */
-  http?: false | { prefix?: string };
-  /** Decorators of the host for the verification route, as `Public()`, where a global guard would block it. @default [] */
-  publicRoute?: readonly MethodDecorator[];
+  dataSource?: string | null | undefined;
+  /** The built-in routes. `false` leaves them out. @default {} */
+  http?: false | MfaHttpOptions | null | undefined;
   /** `'everywhere'` demands a second factor on every route but those of `@SkipMfa()` and the module's own. @default 'marked' */
-  requireMfa?: 'marked' | 'everywhere';
+  requireMfa?: 'marked' | 'everywhere' | null | undefined;
 }
