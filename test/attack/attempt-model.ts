@@ -28,16 +28,9 @@ export class AttemptModel {
     this.refilledAt = Math.max(this.refilledAt, now);
   }
 
-  /** A right code that was spent before: a failure, but not one of the day's. */
-  failAgain(now: number): void {
-    this.fail(now);
-    this.refilledAt -= REFILL_SECONDS;
-  }
-
-  /** New secrets or codes: the run of failures ends, and one attempt comes back. */
-  forgive(): void {
+  /** New secrets or codes: the run of failures ends, and the day's attempts stay as they are. */
+  startOver(): void {
     this.consecutive = this.lockedUntil = 0;
-    this.refilledAt = Math.max(0, this.refilledAt - REFILL_SECONDS);
   }
 
   clear(): void {

@@ -98,9 +98,9 @@ abstract class Step implements Command {
   protected expectAttempt(model: Model, factor: Factor, right: boolean | 'spent', now: number): string {
     const budget = model.budgets[factor];
     if (!budget.isOpen(now)) return 'MFA_LOCKED';
-    if (right === 'spent') budget.failAgain(now);
-    else if (right) budget.succeed(now);
-    else budget.fail(now);
+    // A right code that was spent before is no guess, and changes nothing (S70).
+    if (right === true) budget.succeed(now);
+    else if (right === false) budget.fail(now);
     return right === true ? 'OK' : 'MFA_CODE_REJECTED';
   }
 }
@@ -138,10 +138,10 @@ class Confirm extends Step {
     model.pending = null;
     // Made once, with the first authenticator (S19).
     expect(fresh === undefined).toBe(model.apps.length > 1);
-    if (model.apps.length === 1) model.budgets.totp.forgive();
+    if (model.apps.length === 1) model.budgets.totp.startOver();
     if (!fresh) return;
     model.codes = new Map(fresh.map((each) => [each, 'unused']));
-    model.budgets.backup_code.forgive();
+    model.budgets.backup_code.startOver();
   }
 }
 
@@ -265,7 +265,7 @@ class Regenerate extends Change {
       (fresh = await real.get(MfaBackupCodeService).regenerate(real.userId, { code }));
     if (!(await this.attempt(model, real, work))) return;
     model.codes = new Map(fresh.map((each) => [each, 'unused']));
-    model.budgets.backup_code.forgive();
+    model.budgets.backup_code.startOver();
   }
 }
 

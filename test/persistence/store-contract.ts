@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account.store.js';
 import { DEFAULT_ATTEMPT_POLICY, EMPTY_BUDGET } from '../../libs/mfa/src/domain/attempts/attempt-budget.js';
 import {
-  refundBudget,
+  endFailures,
   releaseBudget,
   reserveBudget,
   settleBudget,
@@ -215,7 +215,7 @@ function budgetContract(stores: () => Stores, userId: () => string): void {
     const random = seeded(42);
     const after = [
       ['settle', settleBudget],
-      ['refund', refundBudget],
+      ['endFailures', endFailures],
       ['release', releaseBudget],
     ] as const;
     let expected = { ...EMPTY_BUDGET };

@@ -64,8 +64,11 @@ export class AuthenticatorConfirmation {
     const { window } = this.options.totp;
     const expiresAtMs = spentUntilMs({ step, periodSeconds: pending.periodSeconds, window });
     const entries = [{ kind: 'totp', item: `${pending.id}:${step}`, expiresAtMs } as const];
-    if ((await this.usage.spend({ userId, epoch, entries, nowMs })) !== true)
+    if ((await this.usage.spend({ userId, epoch, entries, nowMs })) !== true) {
+      // The code was right, so it was no guess (S70).
+      await this.gate.release(userId, 'confirmation');
       throw this.reject(userId, 'already_spent');
+    }
   }
 
   /** The commit point: from here on the authenticator gates, and its backup codes count. */
@@ -74,10 +77,12 @@ export class AuthenticatorConfirmation {
     pending: Authenticator,
     issued: IssuedBackupCodes | null,
   ): Promise<AccountSnapshot> {
-    const { after } = await changeAccount(this.accounts, seen.account.userId, ({ account }) => {
-      // Confirmed by a parallel request, or disabled meanwhile: a lost race (S17).
-      if (account.pendingId !== pending.id || account.epoch !== seen.account.epoch)
+    const { after } = await changeAccount(this.accounts, seen.account.userId, async ({ account }) => {
+      // Confirmed by a parallel request, or disabled meanwhile: a lost race (S17), and its code was no guess (S70).
+      if (account.pendingId !== pending.id || account.epoch !== seen.account.epoch) {
+        await this.gate.release(account.userId, 'confirmation');
         throw new MfaError('MFA_CODE_REJECTED');
+      }
       return {
         pendingId: null,
         activeIds: [...account.activeIds, pending.id],
@@ -105,8 +110,8 @@ export class AuthenticatorConfirmation {
     // Guesses at earlier secrets say nothing about the only one that now counts; and re-enrolling is the way out of
     // a factor that too many failures disabled (S54). The daily cap stays (S51).
     const disabled = account.budgets.totp.failures >= this.options.attempts.disableAfter;
-    if (account.activeIds.length === 1 || disabled) await this.gate.settle(account.userId, 'totp');
-    if (newCodes) await this.gate.settle(account.userId, 'backup_code');
+    if (account.activeIds.length === 1 || disabled) await this.gate.endFailures(account.userId, 'totp');
+    if (newCodes) await this.gate.endFailures(account.userId, 'backup_code');
   }
 
   private reject(userId: string, reason: MfaFailureReason): MfaError {

@@ -43,7 +43,7 @@ export class MfaBackupCodeService {
     });
     await this.issuing.keep(id, issued.setId);
     // Guesses at the old codes say nothing about the new ones, nor may they keep them disabled (S54).
-    await this.gate.settle(id, 'backup_code');
+    await this.gate.endFailures(id, 'backup_code');
     await this.issuing.discard(id, before.account.backupSetId);
     await this.events.changed('backup_codes.regenerated', id, offered.context);
     return issued.codes;

@@ -2,7 +2,7 @@ import type { AccountSnapshot, MfaAccount } from '../domain/accounts/account.js'
 import { type AccountChange, type AttemptReservation, MfaAccountStore } from '../domain/accounts/account.store.js';
 import {
   EMPTY_BUDGET,
-  refundBudget,
+  endFailures,
   releaseBudget,
   reserveBudget,
   settleBudget,
@@ -74,14 +74,14 @@ export class InMemoryAccountStore extends MfaAccountStore {
     if (account) this.setBudget(account, factor, settleBudget(account.budgets[factor], policy));
   }
 
-  override async refund(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void> {
-    const account = this.state.accounts.get(userId);
-    if (account) this.setBudget(account, factor, refundBudget(account.budgets[factor], policy));
-  }
-
   override async release(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void> {
     const account = this.state.accounts.get(userId);
     if (account) this.setBudget(account, factor, releaseBudget(account.budgets[factor], policy));
+  }
+
+  override async endFailures(userId: string, factor: AttemptFactor): Promise<void> {
+    const account = this.state.accounts.get(userId);
+    if (account) this.setBudget(account, factor, endFailures(account.budgets[factor]));
   }
 
   override async endLocks(userId: string): Promise<void> {

@@ -42,19 +42,19 @@ export class AttemptGate {
       : new MfaError('MFA_LOCKED', { retryAfterSeconds: retryAfter });
   }
 
-  /** Gives back what a right code that was already spent took of the day's attempts; it stays a failure. */
-  async refund(userId: string, factor: AttemptFactor): Promise<void> {
-    await this.accounts.refund(userId, factor, this.options.attempts);
-  }
-
-  /** Takes a reservation back that nothing was evaluated for. */
+  /** Takes a reservation back: the code was not evaluated, or it was right and already spent (S70). */
   async release(userId: string, factor: AttemptFactor): Promise<void> {
     await this.accounts.release(userId, factor, this.options.attempts);
   }
 
-  /** Gives the reservation of a success back, and ends the run of failures. */
+  /** Gives the reservation of a success back, and ends the run of failures. Call it only after {@link reserve}. */
   async settle(userId: string, factor: AttemptFactor): Promise<void> {
     await this.accounts.settle(userId, factor, this.options.attempts);
+  }
+
+  /** Ends failures and lock of a factor whose secret or codes were replaced, without a reservation (S54). */
+  async endFailures(userId: string, factor: AttemptFactor): Promise<void> {
+    await this.accounts.endFailures(userId, factor);
   }
 
   private async retryAfterNow(userId: string, factor: AttemptFactor): Promise<number | null> {

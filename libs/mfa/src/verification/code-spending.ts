@@ -64,8 +64,8 @@ export class CodeSpending {
     if (!match) throw this.reject(claim, factor, 'wrong_code');
 
     if ((await this.complete(claim, snapshot, factor, match)) !== true) {
-      // A right code sent twice: the second one must not use up the day's attempts of its owner (S34a).
-      await this.gate.refund(claim.userId, factor.method);
+      // The code was right, so it was no guess: a lost race or a right code that is sent again costs nothing (S34a, S70).
+      await this.gate.release(claim.userId, factor.method);
       throw this.reject(claim, factor, 'already_spent');
     }
     await this.resealing.reseal(match.sealed);

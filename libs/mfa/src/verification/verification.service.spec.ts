@@ -129,13 +129,27 @@ describe('what was used', () => {
     await expect(mfa.login('ann', phone.code(1))).resolves.toMatchObject({ userId: 'ann' });
   });
 
-  it('S34a a right code sent twice takes nothing of the attempts of the day, and stays a failure', async () => {
+  it('S70 a right code that is sent again leaves the budget as it was', async () => {
     const code = phone.code();
     await mfa.login('ann', code);
-    const { tatMs } = mfa.budgetOf('ann', 'totp');
+    const before = mfa.budgetOf('ann', 'totp');
     await expect(mfa.login('ann', code)).rejects.toMatchObject(REJECTED);
-    expect(mfa.budgetOf('ann', 'totp')).toEqual({ failures: 1, lockedUntilMs: 0, tatMs });
+    expect(mfa.budgetOf('ann', 'totp')).toEqual(before);
     expect(mfa.failures()).toEqual([{ factor: 'totp', reason: 'already_spent' }]);
+  });
+
+  it('S70 a right code that is sent again takes no earlier failure and no earned lock away', async () => {
+    const spent = phone.code();
+    await mfa.login('ann', spent);
+    for (let tries = 0; tries < 4; tries += 1) await expect(mfa.login('ann', wrongCode())).rejects.toThrow();
+    const four = mfa.budgetOf('ann', 'totp');
+    for (let tries = 0; tries < 7; tries += 1) await expect(mfa.login('ann', spent)).rejects.toMatchObject(REJECTED);
+    expect(mfa.budgetOf('ann', 'totp')).toEqual(four);
+    await expect(mfa.login('ann', wrongCode())).rejects.toMatchObject(REJECTED);
+    const five = mfa.budgetOf('ann', 'totp');
+    expect(five).toMatchObject({ failures: 5 });
+    await expect(mfa.login('ann', spent)).rejects.toMatchObject({ code: 'MFA_LOCKED' });
+    expect(mfa.budgetOf('ann', 'totp')).toEqual(five);
   });
 });
 

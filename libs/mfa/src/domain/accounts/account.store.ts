@@ -38,14 +38,20 @@ export abstract class MfaAccountStore {
    */
   abstract reserve(reservation: AttemptReservation): Promise<boolean>;
 
-  /** After a success: consecutive failures and lock end, and the daily cap gets this one attempt back. */
+  /**
+   * After a success: consecutive failures and lock end, and the daily cap gets this one attempt back. Call it once for
+   * an attempt that `reserve` counted; without one it refills the daily cap (S54).
+   */
   abstract settle(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void>;
 
-  /** Gives the daily cap one attempt back, and leaves failures and lock: for the loser of a race with itself (S34a). */
-  abstract refund(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void>;
-
-  /** Takes a reservation back that nothing was evaluated for, with the lock that it brought. */
+  /**
+   * Takes one open reservation back, with the lock that it brought: the code was not evaluated, or it was right and
+   * already spent (S70). Call it once for an attempt that `reserve` counted.
+   */
   abstract release(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void>;
+
+  /** Ends consecutive failures and lock of a factor whose secret or codes were replaced; the daily cap stays (S51). */
+  abstract endFailures(userId: string, factor: AttemptFactor): Promise<void>;
 
   /** Ends the locks of every factor; failures and daily caps stay, so that it refills no budget (S51). */
   abstract endLocks(userId: string): Promise<void>;

@@ -5,11 +5,11 @@ import {
   dailyTolerance,
   DEFAULT_ATTEMPT_POLICY,
   EMPTY_BUDGET,
+  endFailures,
   latestLock,
   latestTat,
   lockLadder,
   lockMsAt,
-  refundBudget,
   releaseBudget,
   reserveBudget,
   retryAfterSeconds,
@@ -244,12 +244,45 @@ describe('the daily cap', () => {
     expect(retryAfterSeconds({ failures: 1, lockedUntilMs: 0, tatMs: tatMs + 1 }, POLICY, NOW_MS)).toBeNull();
   });
 
-  it('S34a a refund gives the daily cap one attempt back, and leaves failures and lock', () => {
-    const reserved = reserveBudget({ failures: 4, lockedUntilMs: 0, tatMs: 0 }, POLICY, NOW_MS)!;
-    expect(refundBudget(reserved, POLICY)).toEqual({ ...reserved, tatMs: NOW_MS });
+  it('S54 S51 replaced codes end failures and lock, and give the daily cap nothing back', () => {
+    const locked = reserveBudget({ failures: 4, lockedUntilMs: 0, tatMs: 0 }, POLICY, NOW_MS)!;
+    expect(endFailures(locked)).toEqual({ failures: 0, lockedUntilMs: 0, tatMs: locked.tatMs });
   });
 
-  it('S58 a release takes the reservation back with the lock that it brought, and no other lock', () => {
+  it('S70 S54 however right but spent codes and wrong ones overlap, failures and lock are those of the wrong ones', () => {
+    const steps = fc.array(fc.constantFrom('wrong', 'spent', 'release'), { maxLength: 60 });
+    fc.assert(
+      fc.property(steps, (script) => {
+        const policy = { ...POLICY, dailyBurst: 1_000_000 };
+        let budget: AttemptBudget = EMPTY_BUDGET;
+        let [nowMs, open, wrong] = [NOW_MS, 0, 0];
+        for (const step of script) {
+          if (step === 'release') {
+            if (open > 0) budget = releaseBudget(budget, policy);
+            open = Math.max(0, open - 1);
+            continue;
+          }
+          const next = reserveBudget(budget, policy, nowMs);
+          // Where nothing is open, an earned lock is waited for; locks outlast every open reservation.
+          if (next === null && open === 0) nowMs = budget.lockedUntilMs;
+          if (next === null) continue;
+          if (step === 'spent') open += 1;
+          else wrong += 1;
+          budget = next;
+        }
+        for (; open > 0; open -= 1) budget = releaseBudget(budget, policy);
+        let expected: AttemptBudget = EMPTY_BUDGET;
+        let atMs = NOW_MS;
+        for (let failure = 0; failure < wrong; failure += 1) {
+          atMs = Math.max(atMs, expected.lockedUntilMs);
+          expected = reserveBudget(expected, policy, atMs)!;
+        }
+        expect({ ...budget, tatMs: 0 }).toEqual({ ...expected, tatMs: 0 });
+      }),
+    );
+  });
+
+  it('S58 S70 a release takes the reservation back with the lock that it brought, and no other lock', () => {
     const before = { failures: 4, lockedUntilMs: 0, tatMs: NOW_MS };
     expect(releaseBudget(reserveBudget(before, POLICY, NOW_MS)!, POLICY)).toEqual(before);
     const earlier = { failures: 7, lockedUntilMs: NOW_MS + 1, tatMs: NOW_MS };

@@ -80,9 +80,9 @@ export function latestTat(policy: AttemptPolicy, nowMs: number): number {
   return nowMs + policy.dailyBurst * dailyInterval(policy) + policy.maxLockMs;
 }
 
-/** The budget after a success: failures and lock end, and the daily cap gets this one attempt back (S54). */
+/** The budget after a success that was reserved: failures and lock end, and the daily cap gets its attempt back (S54). */
 export function settleBudget(budget: AttemptBudget, policy: AttemptPolicy): AttemptBudget {
-  return { failures: 0, lockedUntilMs: 0, tatMs: Math.max(0, budget.tatMs - dailyInterval(policy)) };
+  return { failures: 0, lockedUntilMs: 0, tatMs: refundedTat(budget, policy) };
 }
 
 /**
@@ -97,19 +97,28 @@ export function retryAfterSeconds(budget: AttemptBudget, policy: AttemptPolicy, 
   return openAtMs > nowMs ? wholeSeconds(openAtMs - nowMs) : null;
 }
 
-/** The budget with the daily cap given one attempt back; failures and lock stay (S34a). */
-export function refundBudget(budget: AttemptBudget, policy: AttemptPolicy): AttemptBudget {
-  return { ...budget, tatMs: Math.max(0, budget.tatMs - dailyInterval(policy)) };
-}
-
-/** The budget without a reservation that nothing was evaluated for; a lock that the reservation brought ends. */
+/**
+ * The budget without one open reservation: the code was not evaluated, or it was right and already spent (S70).
+ * A lock that began because this reservation was counted ends. It cannot be one that wrong codes earned: a lock begins
+ * at a multiple of `maxFailures` and admits no further reservation, so an open one is among those that it counted.
+ */
 export function releaseBudget(budget: AttemptBudget, policy: AttemptPolicy): AttemptBudget {
-  const broughtLock = budget.failures % policy.maxFailures === 0;
+  const countedByLock = budget.failures % policy.maxFailures === 0;
   return {
     failures: Math.max(0, budget.failures - 1),
-    lockedUntilMs: broughtLock ? 0 : budget.lockedUntilMs,
-    tatMs: refundBudget(budget, policy).tatMs,
+    lockedUntilMs: countedByLock ? 0 : budget.lockedUntilMs,
+    tatMs: refundedTat(budget, policy),
   };
+}
+
+/** The budget after its secret or codes were replaced: failures and lock end, the daily cap gets nothing back (S51). */
+export function endFailures(budget: AttemptBudget): AttemptBudget {
+  return { failures: 0, lockedUntilMs: 0, tatMs: budget.tatMs };
+}
+
+/** `tatMs` with one attempt given back. Call it for an attempt that was reserved, and once only. */
+function refundedTat({ tatMs }: AttemptBudget, policy: AttemptPolicy): number {
+  return Math.max(0, tatMs - dailyInterval(policy));
 }
 
 function wholeSeconds(ms: number): number {

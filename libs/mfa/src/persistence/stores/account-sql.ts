@@ -53,18 +53,23 @@ function after(nowMs: BudgetTerms['nowMs'], ms: number, { integer }: SqlDialect)
 
 /** Assignments after a success: failures and lock end, and the daily cap gets this one attempt back. */
 export function settling(factor: AttemptFactor, policy: AttemptPolicy): Sql {
+  return sql`${endingFailures(factor)}, ${refunding(factor, policy)}`;
+}
+
+/** Assignments that end failures and lock, and leave the daily cap. */
+export function endingFailures(factor: AttemptFactor): Sql {
   const { failures, lockedUntil } = budgetColumns(factor);
-  return sql`${failures} = 0, ${lockedUntil} = 0, ${refunding(factor, policy)}`;
+  return sql`${failures} = 0, ${lockedUntil} = 0`;
 }
 
 /** The assignment that gives the daily cap one attempt back. */
-export function refunding(factor: AttemptFactor, policy: AttemptPolicy): Sql {
+function refunding(factor: AttemptFactor, policy: AttemptPolicy): Sql {
   const { tat } = budgetColumns(factor);
   const interval = literal(dailyInterval(policy));
   return sql`${tat} = CASE WHEN ${tat} > ${interval} THEN ${tat} - ${interval} ELSE 0 END`;
 }
 
-/** Takes a reservation back that nothing was evaluated for, with the lock that it brought. */
+/** Assignments that take one open reservation back, with the lock that it brought. */
 export function releasing(factor: AttemptFactor, policy: AttemptPolicy): Sql {
   const { failures, lockedUntil } = budgetColumns(factor);
   // `failures` comes last, as in `reserving`.

@@ -12,7 +12,7 @@ import {
   BUDGET_COLUMNS,
   budgetColumns,
   budgetOpen,
-  refunding,
+  endingFailures,
   releasing,
   reserving,
   settling,
@@ -79,14 +79,14 @@ export class TypeOrmAccountStore extends MfaAccountStore {
       UPDATE ${MfaAccountEntity} SET ${settling(factor, policy)} WHERE user_id = ${userId}`);
   }
 
-  override async refund(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void> {
-    await this.statements.run(sql`
-      UPDATE ${MfaAccountEntity} SET ${refunding(factor, policy)} WHERE user_id = ${userId}`);
-  }
-
   override async release(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void> {
     await this.statements.run(sql`
       UPDATE ${MfaAccountEntity} SET ${releasing(factor, policy)} WHERE user_id = ${userId}`);
+  }
+
+  override async endFailures(userId: string, factor: AttemptFactor): Promise<void> {
+    await this.statements.run(sql`
+      UPDATE ${MfaAccountEntity} SET ${endingFailures(factor)} WHERE user_id = ${userId}`);
   }
 
   override async endLocks(userId: string): Promise<void> {
