@@ -107,7 +107,6 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
       Array(3).fill('MFA_CODE_REJECTED'),
     );
     const losers = backupCodes.slice(0, 4).filter((_, index) => answers[index]!.status === 401);
-    // A wrong guess in between would count: three reservations stay, and a success ends them.
     for (const code of losers) await user.verify(await user.login(), code).expect(200);
   });
 
