@@ -35,6 +35,7 @@ import { MfaHostAccess } from './host/host-access.js';
 import { MfaHost } from './host/mfa-host.js';
 import { createMfaControllers } from './http/mfa.controllers.js';
 import { MfaExceptionFilter } from './http/mfa-exception.filter.js';
+import { RequestReader } from './http/request-reader.js';
 import { MfaKeyService } from './keys/key.service.js';
 import { ResealOnUse } from './keys/reseal-on-use.js';
 import { loadedBuilds } from './loaded-build.js';
@@ -94,6 +95,7 @@ const PARTS: Provider[] = [
   ...[FreshProof, AuthenticatorSetup, AuthenticatorConfirmation, AuthenticatorRemoval, BackupCodeIssuing],
   { provide: APP_FILTER, useExisting: MfaExceptionFilter },
   MfaExceptionFilter,
+  RequestReader,
   PersistenceCheck,
 ];
 

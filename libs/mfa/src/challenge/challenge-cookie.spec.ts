@@ -98,19 +98,25 @@ describe('ChallengeCookie', () => {
   });
 
   it.each([
-    ['mfa_token=abc', 'abc'],
-    ['first=1; mfa_token=abc; last=2', 'abc'],
-    ['first=1;mfa_token=abc', 'abc'],
-    ['mfa_token=a=b', 'a=b'],
-    ['mfa_token=abc ; last=2', 'abc'],
-    ['mfa_token=', null],
-    ['not_mfa_token=abc', null],
-    ['mfa_tokens=abc', null],
-    ['first=mfa_token=abc', null],
-    ['', null],
-    [undefined, null],
-    [['mfa_token=abc'], null],
-  ])('reads the header %j as %j', (header, token) => {
-    expect(cookieOf().read(header)).toBe(token);
+    ['mfa_token=abc', ['abc']],
+    ['first=1; mfa_token=abc; last=2', ['abc']],
+    ['first=1;mfa_token=abc', ['abc']],
+    ['mfa_token=a=b', ['a=b']],
+    ['mfa_token=abc ; last=2', ['abc']],
+    ['mfa_token=one; first=1; mfa_token=; mfa_token=two', ['one', 'two']],
+    ['mfa_token=', []],
+    ['not_mfa_token=abc', []],
+    ['mfa_tokens=abc', []],
+    ['first=mfa_token=abc', []],
+    ['', []],
+    [undefined, []],
+    [['mfa_token=abc'], []],
+  ])('reads the header %j as %j', (header, tokens) => {
+    expect(cookieOf().readAll(header)).toEqual(tokens);
+  });
+
+  it('S73 reads at most eight cookies of the name', () => {
+    const header = Array.from({ length: 9 }, (_, index) => `mfa_token=${index}`).join('; ');
+    expect(cookieOf().readAll(header)).toEqual(['0', '1', '2', '3', '4', '5', '6', '7']);
   });
 });

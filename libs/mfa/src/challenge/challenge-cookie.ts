@@ -11,6 +11,9 @@ export interface CookieResponse {
   header?(name: string, value: string): unknown;
 }
 
+/** Cookies of the name that are read from one request. */
+const MOST_COOKIES = 8;
+
 /** Injection token of the verify route's path within the application, without the global prefix. */
 export const MFA_VERIFY_PATH = Symbol.for('nestjs-mfa:verify-path');
 
@@ -33,12 +36,16 @@ export class ChallengeCookie {
     this.append(response, '', 0);
   }
 
-  /** The token in a `Cookie` header, or `null`. */
-  read(header: unknown): string | null {
-    if (typeof header !== 'string') return null;
+  /**
+   * Every non-empty value of the cookie in a `Cookie` header, in the order sent, at most 8. A sibling subdomain can set
+   * a cookie of the same name, so the first one need not be ours (S73).
+   */
+  readAll(header: unknown): string[] {
+    if (typeof header !== 'string') return [];
     const prefix = `${this.options.challenge.cookie.name}=`;
-    const pair = header.split(';').find((each) => each.trim().startsWith(prefix));
-    return pair?.trim().slice(prefix.length) || null;
+    const pairs = header.split(';').map((pair) => pair.trim());
+    const values = pairs.filter((pair) => pair.startsWith(prefix)).map((pair) => pair.slice(prefix.length));
+    return values.filter((value) => value !== '').slice(0, MOST_COOKIES);
   }
 
   private append(response: CookieResponse, value: string, maxAgeSeconds: number): void {

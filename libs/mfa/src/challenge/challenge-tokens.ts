@@ -30,6 +30,11 @@ export class ChallengeTokens {
     return new MfaChallenge(claims);
   }
 
+  /** Whether `token` has a valid signature and lifetime. It may be spent or revoked. */
+  isReadable(token: string): boolean {
+    return readMfaToken(token, this.terms()) !== null;
+  }
+
   private terms(): TokenTerms {
     const { keyRing, issuer, challenge } = this.options;
     return { keyRing, issuer, lifetimeSeconds: challenge.lifetimeSeconds, nowMs: this.clock.nowMs() };

@@ -3,6 +3,7 @@ import { MfaException } from '../errors/mfa.exception.js';
 import { challengeOf } from './current-challenge.js';
 import { MfaGuard } from './mfa.guard.js';
 import { MFA_ROUTE, type MfaRoute } from './mfa-route.js';
+import { unseenByPipes } from './unseen-by-pipes.js';
 
 const demands = (route: MfaRoute) => SetMetadata(MFA_ROUTE, route);
 
@@ -38,5 +39,7 @@ export const SkipMfa = (): ClassDecorator & MethodDecorator => demands({ kind: '
 /** Marks the module's own routes, which demand a signed-in user only. */
 export const PrincipalRoute = (): ClassDecorator & MethodDecorator => demands({ kind: 'principal' });
 
+const challengeParameter = createParamDecorator((_: unknown, context: ExecutionContext) => challengeOf(context));
+
 /** The checked challenge, on a `@ChallengeRoute()`. */
-export const CurrentChallenge = createParamDecorator((_: unknown, context: ExecutionContext) => challengeOf(context));
+export const CurrentChallenge = (): ParameterDecorator => unseenByPipes(challengeParameter());

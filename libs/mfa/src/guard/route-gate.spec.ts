@@ -29,7 +29,7 @@ function gateOf(adapterHost: object): RouteGate {
     hostAccess,
     challenges,
     tokens,
-    new TokenExtractor(cookie, options),
+    new TokenExtractor(cookie, tokens, options),
     clock,
     adapterHost as never,
   );

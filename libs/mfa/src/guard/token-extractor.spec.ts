@@ -12,8 +12,8 @@ function contextOf(request: object, type = 'http'): ExecutionContext {
 }
 
 function extract(request: object, challenge?: MfaChallengeOptions, type?: string): string | null {
-  const { cookie, options } = inMemoryMfa({ challenge });
-  return new TokenExtractor(cookie, options).extract(contextOf(request, type));
+  const { cookie, tokens, options } = inMemoryMfa({ challenge });
+  return new TokenExtractor(cookie, tokens, options).extract(contextOf(request, type));
 }
 
 const EVERYWHERE = {
@@ -29,7 +29,7 @@ describe('TokenExtractor', () => {
     ['the own header before the cookie', { headers: { 'x-mfa-token': ownHeader, cookie } }, 'of-header'],
     ['the cookie at last', { headers: { cookie } }, 'of-cookie'],
     ['an empty field of the body, and so nothing', { ...EVERYWHERE, body: { mfa_token: '' } }, null],
-    ['a null of the body, and so nothing', { ...EVERYWHERE, body: { mfa_token: null } }, null],
+    ['Bearer where the field of the body is null', { ...EVERYWHERE, body: { mfa_token: null } }, 'of-bearer'],
     ['the headers where the body is null', { ...EVERYWHERE, body: null }, 'of-bearer'],
     ['the headers where the body is text', { ...EVERYWHERE, body: 'mfa_token' }, 'of-bearer'],
     ['nothing where there is nothing', { headers: {} }, null],
@@ -54,6 +54,31 @@ describe('TokenExtractor', () => {
     [undefined, null],
   ])('reads the Authorization header %j as %j', (value, token) => {
     expect(extract({ headers: { authorization: value } })).toBe(token);
+  });
+
+  describe('where a cookie of the name is sent several times', () => {
+    const mfa = inMemoryMfa();
+    const foreign = inMemoryMfa({ issuer: 'Other' }).tokens.sign('ann', 1);
+    const own = mfa.tokens.sign('ann', 1);
+    const found = (...values: string[]) => {
+      const cookie = values.map((value) => `mfa_token=${value}`).join('; ');
+      return new TokenExtractor(mfa.cookie, mfa.tokens, mfa.options).extract(contextOf({ headers: { cookie } }));
+    };
+
+    it('S73 takes the first with a valid signature and lifetime, among the first eight', () => {
+      const later = mfa.tokens.sign('bob', 1);
+      expect(found('rubbish', '', foreign, own, later)).toBe(own);
+      expect(found(...Array<string>(7).fill('rubbish'), own)).toBe(own);
+      expect(found(...Array<string>(8).fill('rubbish'), own)).toBe('rubbish');
+    });
+
+    it('S73 passes over one that has expired', () => {
+      const expired = mfa.tokens.sign('ann', 1);
+      mfa.clock.advance(301);
+      const fresh = mfa.tokens.sign('ann', 1);
+      expect(found(expired, fresh)).toBe(fresh);
+      expect(found(expired, 'rubbish')).toBe(expired);
+    });
   });
 
   it.each([[['a', 'b']], [{}], [7], [true], ['x'.repeat(4097)]])(

@@ -1,5 +1,6 @@
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
 import { ChallengeCookie } from '../challenge/challenge-cookie.js';
+import { ChallengeTokens } from '../challenge/challenge-tokens.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 
@@ -15,6 +16,7 @@ interface TokenRequest {
 export class TokenExtractor {
   constructor(
     private readonly cookie: ChallengeCookie,
+    private readonly tokens: ChallengeTokens,
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
@@ -39,11 +41,19 @@ export class TokenExtractor {
 
   private search({ body, headers = {} }: TokenRequest): unknown {
     if (typeof body === 'object' && body !== null && Object.hasOwn(body, 'mfa_token')) {
-      return (body as { mfa_token: unknown }).mfa_token;
+      const { mfa_token: given } = body as { mfa_token: unknown };
+      // A field that is null counts as left out.
+      if (given !== null) return given;
     }
     const { authorization } = headers;
     // RFC 6750 §2.1; the scheme is case-insensitive (RFC 9110 §11.1).
     const bearer = typeof authorization === 'string' ? /^bearer +(\S+)$/i.exec(authorization)?.[1] : undefined;
-    return bearer ?? headers['x-mfa-token'] ?? this.cookie.read(headers.cookie);
+    return bearer ?? headers['x-mfa-token'] ?? this.ofCookies(headers.cookie);
+  }
+
+  /** A sibling subdomain can set a cookie of the same name: the first one that is a token of ours decides (S73). */
+  private ofCookies(header: unknown): string | undefined {
+    const values = this.cookie.readAll(header);
+    return values.find((value) => this.tokens.isReadable(value)) ?? values[0];
   }
 }

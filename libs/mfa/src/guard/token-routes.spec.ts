@@ -18,7 +18,7 @@ const setHeader = vi.fn<(response: unknown, name: string, value: string) => void
 beforeEach(() => {
   mfa = inMemoryMfa();
   const { hostAccess, challenges, tokens, cookie, options, clock } = mfa;
-  const extractor = new TokenExtractor(cookie, options);
+  const extractor = new TokenExtractor(cookie, tokens, options);
   const adapterHost = { httpAdapter: { setHeader } } as never;
   gate = new RouteGate(hostAccess, challenges, tokens, extractor, clock, adapterHost);
 });

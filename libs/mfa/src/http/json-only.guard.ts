@@ -1,23 +1,41 @@
 import { Injectable, UnsupportedMediaTypeException, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
+import { rememberContext } from './route-request.js';
+
+type Headers = Record<string, string | undefined>;
 
 /**
- * Bodies are JSON or refused with 415, so that no cross-site form reaches a route (S44b). A request without any body
- * passes; what a route needs of it is refused as missing. It also keeps every answer out of caches (S21).
+ * Refuses bodies that are not JSON with 415, so that no cross-site form or fetch without a preflight reaches a route
+ * (S44b). It also keeps every response out of caches (S21).
  */
 @Injectable()
 export class JsonOnlyGuard implements CanActivate {
   constructor(private readonly adapterHost: HttpAdapterHost) {}
 
   canActivate(context: ExecutionContext): boolean {
+    rememberContext(context);
     const http = context.switchToHttp();
     this.adapterHost.httpAdapter.setHeader(http.getResponse(), 'Cache-Control', 'no-store');
-    const { headers } = http.getRequest<{ headers: Record<string, string | undefined> }>();
-    const type = headers['content-type'];
-    // RFC 9112 §6.3: a request has a body exactly if one of these headers says so.
-    const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
-    const isJson = type !== undefined && /^\s*application\/json\s*(;|$)/i.test(type);
-    if (isJson || (type === undefined && !hasBody)) return true;
+    const { method, headers } = http.getRequest<{ method: string; headers: Headers }>();
+    if (isJson(headers)) return true;
+    const isEmpty = headers['content-type'] === undefined && !hasBody(headers);
+    if (isEmpty && (isRead(method) || isSameOrigin(headers))) return true;
     throw new UnsupportedMediaTypeException('The body must be application/json');
   }
+}
+
+const isRead = (method: string) => method === 'GET' || method === 'HEAD';
+
+const isJson = ({ 'content-type': type }: Headers) => type !== undefined && /^\s*application\/json\s*(;|$)/i.test(type);
+
+/** RFC 9112 §6.3: a request has a body exactly if one of these headers announces it. */
+const hasBody = (headers: Headers) =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+
+/**
+ * Whether a request that needed no preflight comes from the application's own page, from the user's own action, or from
+ * a client that is not a browser. Without `Sec-Fetch-Site` (W3C Fetch Metadata) a cookie may be a browser's.
+ */
+function isSameOrigin({ 'sec-fetch-site': site, cookie }: Headers): boolean {
+  return site === undefined ? cookie === undefined : site === 'same-origin' || site === 'none';
 }

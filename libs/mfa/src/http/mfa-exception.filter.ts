@@ -1,6 +1,5 @@
-import { BadRequestException, Catch, Injectable, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
+import { Catch, Injectable, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { MfaHostAccess } from '../host/host-access.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { MfaException, toMfaException } from '../errors/mfa.exception.js';
 
@@ -19,27 +18,5 @@ export class MfaExceptionFilter implements ExceptionFilter<MfaException | MfaErr
     for (const [name, value] of Object.entries(exception.headers)) httpAdapter.setHeader(response, name, value);
     httpAdapter.reply(response, exception.getResponse(), exception.getStatus());
     return undefined;
-  }
-}
-
-/** On the module's own routes: what a global pipe of the host refused before is answered in the contract's shape. */
-@Catch(BadRequestException)
-@Injectable()
-export class BadRequestFilter implements ExceptionFilter<BadRequestException> {
-  constructor(
-    private readonly filter: MfaExceptionFilter,
-    private readonly mfaHost: MfaHostAccess,
-    private readonly adapterHost: HttpAdapterHost,
-  ) {}
-
-  catch(exception: BadRequestException, host: ArgumentsHost): unknown {
-    if (this.mfaHost.threw(exception)) {
-      const response: unknown = host.switchToHttp().getResponse();
-      this.adapterHost.httpAdapter.reply(response, exception.getResponse(), exception.getStatus());
-      return undefined;
-    }
-    const body = exception.getResponse();
-    const message = typeof body === 'object' ? (body as { message?: string | string[] }).message : body;
-    return this.filter.catch(new MfaException('MFA_BAD_REQUEST', { message, cause: exception }), host);
   }
 }

@@ -3,9 +3,9 @@ import {
   Get,
   HttpCode,
   Logger,
-  Param,
   Patch,
   Post,
+  Req,
   UseFilters,
   UseGuards,
   VERSION_NEUTRAL,
@@ -13,11 +13,11 @@ import {
   type Type,
 } from '@nestjs/common';
 import { ChallengeCookie, type CookieResponse } from '../challenge/challenge-cookie.js';
-import type { MfaChallenge } from '../challenge/mfa-challenge.js';
 import { MfaBackupCodeService } from '../enrollment/backup-code.service.js';
 import { MfaEnrollmentService } from '../enrollment/enrollment.service.js';
 import { MfaException } from '../errors/mfa.exception.js';
-import { CurrentChallenge, PrincipalRoute, VerificationRoute } from '../guard/decorators.js';
+import { challengeOf } from '../guard/current-challenge.js';
+import { PrincipalRoute, VerificationRoute } from '../guard/decorators.js';
 import { MfaGuard } from '../guard/mfa.guard.js';
 import { MfaHostAccess } from '../host/host-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
@@ -25,13 +25,10 @@ import type { CompletedStepUp } from '../host/mfa-host.js';
 import type { ResolvedHttpOptions } from '../options/resolve-http.js';
 import { MfaStatusService } from '../status/status.service.js';
 import { MfaVerificationService } from '../verification/verification.service.js';
-import { MfaBody } from './body.decorator.js';
-import type { CodeBody, ProofBody, RenameBody, SetupBody } from './dto/bodies.js';
 import { decorateRoutes } from './decorate-routes.js';
 import { JsonOnlyGuard } from './json-only.guard.js';
-import { BadRequestFilter, MfaExceptionFilter } from './mfa-exception.filter.js';
-import { PrincipalPipe } from './principal.pipe.js';
-import { RequestContext } from './request-context.decorator.js';
+import { MfaExceptionFilter } from './mfa-exception.filter.js';
+import { idOf, RequestReader, type RouteRequest } from './request-reader.js';
 import { StepUpEnabledGuard } from './step-up-enabled.guard.js';
 
 /** Makes the built-in controllers. Each `forRoot` needs classes of its own, because prefix and decorators differ. */
@@ -39,25 +36,22 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
   // No MfaGuard here: @VerificationRoute() brings it.
   @Controller({ path: prefix, version: VERSION_NEUTRAL })
   @UseGuards(JsonOnlyGuard)
-  @UseFilters(MfaExceptionFilter, BadRequestFilter)
+  @UseFilters(MfaExceptionFilter)
   class MfaVerificationController {
     constructor(
       private readonly verification: MfaVerificationService,
       private readonly host: MfaHostAccess,
       private readonly cookie: ChallengeCookie,
+      private readonly requests: RequestReader,
     ) {}
 
     @Post('verify')
     @HttpCode(200)
     @VerificationRoute()
-    async verify(
-      @CurrentChallenge() challenge: MfaChallenge,
-      @MfaBody('CodeBody') { code }: CodeBody,
-      @RequestContext() context: ExecutionContext,
-    ): Promise<unknown> {
-      const login = await this.verification.verify(challenge, code);
-      const { headers } = context.switchToHttp().getRequest<{ headers: Record<string, unknown> }>();
-      if (this.cookie.read(headers.cookie) !== null)
+    async verify(@Req() request: RouteRequest): Promise<unknown> {
+      const { context, body } = await this.requests.read(request, 'CodeBody');
+      const login = await this.verification.verify(challengeOf(context), body.code);
+      if (this.cookie.readAll(request.headers.cookie).length > 0)
         this.cookie.clear(context.switchToHttp().getResponse<CookieResponse>());
       // The token is spent by now, whatever the host does next (S44).
       return this.host.call((host) => host.completeLogin(login, context));
@@ -66,7 +60,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
 
   @Controller({ path: prefix, version: VERSION_NEUTRAL })
   @UseGuards(JsonOnlyGuard, MfaGuard)
-  @UseFilters(MfaExceptionFilter, BadRequestFilter)
+  @UseFilters(MfaExceptionFilter)
   @PrincipalRoute()
   class MfaController {
     private readonly logger = new Logger('nestjs-mfa');
@@ -76,31 +70,28 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
       private readonly backupCodes: MfaBackupCodeService,
       private readonly statuses: MfaStatusService,
       private readonly host: MfaHostAccess,
+      private readonly requests: RequestReader,
     ) {}
 
     @Get('status')
-    status(@RequestContext(PrincipalPipe) { userId }: KnownPrincipal) {
+    async status(@Req() request: RouteRequest) {
+      const { userId } = await this.requests.principal(request);
       return this.statuses.status(userId);
     }
 
     @Post('totp/setup')
     @HttpCode(200)
-    setup(
-      @RequestContext(PrincipalPipe) principal: KnownPrincipal,
-      @MfaBody('SetupBody') { name, password, code }: SetupBody,
-      @RequestContext() context: ExecutionContext,
-    ) {
+    async setup(@Req() request: RouteRequest) {
+      const { principal, context, body } = await this.requests.readAsPrincipal(request, 'SetupBody');
+      const { name, password, code } = body;
       return this.enrollment.setup(principal, { name, password, code, context });
     }
 
     @Post('totp/confirm')
     @HttpCode(200)
-    async confirm(
-      @RequestContext(PrincipalPipe) principal: KnownPrincipal,
-      @MfaBody('CodeBody') { code }: CodeBody,
-      @RequestContext() context: ExecutionContext,
-    ) {
-      const { stepUp: completed, ...answer } = await this.enrollment.confirm(principal, code, context);
+    async confirm(@Req() request: RouteRequest) {
+      const { principal, context, body } = await this.requests.readAsPrincipal(request, 'CodeBody');
+      const { stepUp: completed, ...answer } = await this.enrollment.confirm(principal, body.code, context);
       const session = await this.sessionAfter(principal, completed, context);
       return { ...answer, ...(session === undefined ? {} : { session }) };
     }
@@ -117,21 +108,16 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
 
     @Post('backup-codes/regenerate')
     @HttpCode(200)
-    async regenerate(
-      @RequestContext(PrincipalPipe) { userId }: KnownPrincipal,
-      @MfaBody('ProofBody') { code }: ProofBody,
-      @RequestContext() context: ExecutionContext,
-    ) {
-      return { backupCodes: await this.backupCodes.regenerate(userId, { code, context }) };
+    async regenerate(@Req() request: RouteRequest) {
+      const { principal, context, body } = await this.requests.readAsPrincipal(request, 'ProofBody');
+      return { backupCodes: await this.backupCodes.regenerate(principal.userId, { code: body.code, context }) };
     }
 
     @Patch('authenticators/:id')
-    async rename(
-      @RequestContext(PrincipalPipe) principal: KnownPrincipal,
-      @Param('id') id: string,
-      @MfaBody('RenameBody') { name }: RenameBody,
-    ) {
-      await this.enrollment.rename(principal, id, name);
+    async rename(@Req() request: RouteRequest) {
+      const { principal, body } = await this.requests.readAsPrincipal(request, 'RenameBody');
+      const id = idOf(request);
+      await this.enrollment.rename(principal, id, body.name);
       const { authenticators } = await this.statuses.status(principal.userId);
       const renamed = authenticators.find((each) => each.id === id);
       if (!renamed) throw new MfaException('MFA_AUTHENTICATOR_NOT_FOUND');
@@ -140,45 +126,36 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
 
     @Post('authenticators/:id/remove')
     @HttpCode(200)
-    async remove(
-      @RequestContext(PrincipalPipe) principal: KnownPrincipal,
-      @Param('id') id: string,
-      @MfaBody('ProofBody') { code }: ProofBody,
-      @RequestContext() context: ExecutionContext,
-    ) {
-      await this.enrollment.remove(principal, id, { code, context });
+    async remove(@Req() request: RouteRequest) {
+      const { principal, context, body } = await this.requests.readAsPrincipal(request, 'ProofBody');
+      await this.enrollment.remove(principal, idOf(request), { code: body.code, context });
       return this.statuses.status(principal.userId);
     }
 
     @Post('disable')
     @HttpCode(200)
-    disable(
-      @RequestContext(PrincipalPipe) principal: KnownPrincipal,
-      @MfaBody('ProofBody') { code, password }: ProofBody,
-      @RequestContext() context: ExecutionContext,
-    ) {
-      return this.enrollment.disable(principal, { code, password, context });
+    async disable(@Req() request: RouteRequest) {
+      const { principal, context, body } = await this.requests.readAsPrincipal(request, 'ProofBody');
+      return this.enrollment.disable(principal, { code: body.code, password: body.password, context });
     }
   }
 
   @Controller({ path: prefix, version: VERSION_NEUTRAL })
   @UseGuards(StepUpEnabledGuard, JsonOnlyGuard, MfaGuard)
-  @UseFilters(MfaExceptionFilter, BadRequestFilter)
+  @UseFilters(MfaExceptionFilter)
   @PrincipalRoute()
   class MfaStepUpController {
     constructor(
       private readonly verification: MfaVerificationService,
       private readonly host: MfaHostAccess,
+      private readonly requests: RequestReader,
     ) {}
 
     @Post('step-up')
     @HttpCode(200)
-    async stepUp(
-      @RequestContext(PrincipalPipe) principal: KnownPrincipal,
-      @MfaBody('CodeBody') { code }: CodeBody,
-      @RequestContext() context: ExecutionContext,
-    ) {
-      const proved = await this.verification.stepUp(principal.userId, code);
+    async stepUp(@Req() request: RouteRequest) {
+      const { principal, context, body } = await this.requests.readAsPrincipal(request, 'CodeBody');
+      const proved = await this.verification.stepUp(principal.userId, body.code);
       const { amr, session } = await completeStepUp(this.host, principal, proved, context);
       return { amr, mfaAt: proved.mfaAt, ...(session === undefined ? {} : { session }) };
     }

@@ -1,54 +1,55 @@
-import { IsOptional, IsString, Length, Matches, MaxLength, MinLength } from 'class-validator';
+import { IsOptional, IsString, Length, Matches, MaxLength } from 'class-validator';
 
 /** NUL ends strings in C libraries and is refused by PostgreSQL. */
 const WITHOUT_NUL = /^[^\0]*$/;
 const NUL_MESSAGE = { message: '$property must not contain NUL' };
 
+// The lowest decorator is checked first, and the first one that fails is the field's message: a number "must be a string".
+
 /** A TOTP or backup code. */
 export class CodeBody {
-  @IsString()
-  @Length(1, 64)
   @Matches(WITHOUT_NUL, NUL_MESSAGE)
+  @Length(1, 64)
+  @IsString()
   code!: string;
 }
 
 export class SetupBody {
   @IsOptional()
-  @IsString()
-  @Length(1, 64)
   @Matches(WITHOUT_NUL, NUL_MESSAGE)
+  @Length(1, 64)
+  @IsString()
   name?: string;
 
   @IsOptional()
-  @IsString()
   @MaxLength(1024)
+  @IsString()
   password?: string;
 
   @IsOptional()
-  @IsString()
-  @Length(1, 64)
   @Matches(WITHOUT_NUL, NUL_MESSAGE)
+  @Length(1, 64)
+  @IsString()
   code?: string;
 }
 
-/** Proof for a change; what it must hold is the service's to say. */
+/** Proof for a change. The service decides which of them it requires. */
 export class ProofBody {
   @IsOptional()
-  @IsString()
-  @Length(1, 64)
   @Matches(WITHOUT_NUL, NUL_MESSAGE)
+  @Length(1, 64)
+  @IsString()
   code?: string;
 
   @IsOptional()
-  @IsString()
   @MaxLength(1024)
+  @IsString()
   password?: string;
 }
 
 export class RenameBody {
-  @IsString()
-  @MinLength(1)
-  @MaxLength(64)
   @Matches(WITHOUT_NUL, NUL_MESSAGE)
+  @Length(1, 64)
+  @IsString()
   name!: string;
 }

@@ -4,7 +4,7 @@ it('cannot be loaded where class-validator is missing, so that the application d
   vi.doMock('class-validator/cjs/container.js', () => {
     throw new Error("Cannot find package 'class-validator'");
   });
-  await expect(import('./body.decorator.js')).rejects.toMatchObject({
+  await expect(import('./request-reader.js')).rejects.toMatchObject({
     cause: { message: "Cannot find package 'class-validator'" },
   });
 });

@@ -1,0 +1,17 @@
+import 'reflect-metadata';
+
+const PARAMETER_TYPES = 'design:paramtypes';
+
+/**
+ * A parameter decorator whose value `ValidationPipe` leaves alone whatever its options are (S69): with
+ * `validateCustomDecorators` it would replace the value by a copy of the parameter's class. It skips the type `Object`.
+ */
+export function unseenByPipes(decorator: ParameterDecorator): ParameterDecorator {
+  return (target, method, index) => {
+    decorator(target, method, index);
+    if (method === undefined) return;
+    const types = Reflect.getOwnMetadata(PARAMETER_TYPES, target, method) as unknown[] | undefined;
+    if (!types) return;
+    Reflect.defineMetadata(PARAMETER_TYPES, types.with(index, Object), target, method);
+  };
+}
