@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type DataSource, QueryFailedError } from 'typeorm';
+import { type DataSource, QueryFailedError, QueryRunnerAlreadyReleasedError, TypeORMError } from 'typeorm';
 import { MfaAccountEntity } from '../../libs/mfa/src/persistence/entities/index.js';
 import { flatten, render, raw, sql, type SqlDialect } from '../../libs/mfa/src/persistence/sql.js';
 import { StatementRunner } from '../../libs/mfa/src/persistence/statement-runner.js';
@@ -105,23 +105,87 @@ describe('S29 what a statement answers', () => {
     await expect(new TypeOrmAccountStore(dataSource).commit('anna', 1, {})).rejects.toMatchObject(misconfigured);
   });
 
-  it.each([{ code: '23514' }, { code: 'ECONNRESET' }, { code: 'SQLITE_CONSTRAINT_NOTNULL' }, {}])(
-    'lets every other error through, once: %j',
-    async (error) => {
-      const { dataSource, query, release } = scripted('postgres', [failure(error)]);
-      await expect(new TypeOrmUsageStore(dataSource).spend(spending)).rejects.toThrow('driver says no');
-      expect([query.mock.calls.length, release.mock.calls.length]).toEqual([1, 1]);
-    },
-  );
-
   it.each([
+    { code: '23514' },
+    { code: 'XX000' },
+    { code: 'SQLITE_CONSTRAINT_NOTNULL' },
+    { code: 'SQLITE_CORRUPT' },
+    {},
+  ])('lets every other error through, once: %j', async (error) => {
+    const { dataSource, query, release } = scripted('postgres', [failure(error)]);
+    await expect(new TypeOrmUsageStore(dataSource).spend(spending)).rejects.toThrow('driver says no');
+    expect([query.mock.calls.length, release.mock.calls.length]).toEqual([1, 1]);
+  });
+
+  it.each<[string, object]>([
     ['a full server', { code: '53300' }],
     ["the pool's own deadline", { message: 'timeout exceeded when trying to connect' }],
-  ])('answers MFA_BUSY for %s', async (_, error) => {
+    ['a refused connection', { code: 'ECONNREFUSED', syscall: 'connect' }],
+    ['a name that is not resolved', { code: 'ENOTFOUND', syscall: 'getaddrinfo' }],
+    ['rejected credentials', { code: '28P01' }],
+    ['anything else', {}],
+  ])('S79 throws MFA_BUSY when a connection fails with %s', async (_, error) => {
     const { dataSource } = scripted('postgres', [WON]);
     const runner = dataSource.createQueryRunner();
     runner.connect = () => Promise.reject(Object.assign(new Error('no'), error));
     await expect(new StatementRunner(dataSource).run(sql`SELECT 1`)).rejects.toMatchObject({ code: 'MFA_BUSY' });
+  });
+
+  it('S79 throws MFA_BUSY when the DataSource was destroyed', async () => {
+    const { dataSource } = scripted('postgres', [WON]);
+    dataSource.createQueryRunner = () => {
+      throw new TypeORMError('Driver not Connected');
+    };
+    await expect(new StatementRunner(dataSource).run(sql`SELECT 1`)).rejects.toMatchObject({ code: 'MFA_BUSY' });
+  });
+
+  it('S79 returns what a statement did even when its connection cannot be given back', async () => {
+    const { dataSource, release } = scripted('postgres', [WON]);
+    release.mockRejectedValue(new Error('Connection terminated'));
+    expect(await new TypeOrmUsageStore(dataSource).spend(spending)).toBe(true);
+  });
+
+  it.each<[string, object]>([
+    ...['08000', '08003', '08006', '08P01', '25006', '53100', '53300', '57P01', '57P02', '57P03', '57P05', '58030'].map(
+      (code): [string, object] => ['postgres', { code }],
+    ),
+    ...[
+      'Connection terminated unexpectedly',
+      'Client has encountered a connection error and is not queryable',
+      'Client was closed and is not queryable',
+      'Query read timeout',
+      'Cannot use a pool after calling end on the pool',
+    ].map((message): [string, object] => ['postgres', { message }]),
+    ...['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH'].flatMap((code): [string, object][] => [
+      ['postgres', { code, syscall: 'read' }],
+      ['mysql', { code, errno: -104, syscall: 'read', fatal: true }],
+    ]),
+    ['postgres', { code: 'ERR_STREAM_DESTROYED' }],
+    ['mysql', { code: 'PROTOCOL_CONNECTION_LOST', fatal: true }],
+    ['mysql', { message: "Can't add new command when connection is in closed state", fatal: true }],
+    ['mysql', { message: 'Pool is closed.' }],
+    ['mysql', { message: 'Queue limit reached.' }],
+    ['mysql', { sqlState: '08S01', errno: 1160 }],
+    ...[1040, 1053, 1290, 1792, 1836, 1927, 2006, 2013, 3169, 4031].map((errno): [string, object] => [
+      'mariadb',
+      { errno },
+    ]),
+    ['mariadb', { errno: 1047, message: 'WSREP has not yet prepared node for application use' }],
+    ...['CANTOPEN', 'IOERR', 'IOERR_WRITE', 'READONLY', 'READONLY_DBMOVED', 'FULL', 'NOMEM'].map(
+      (name): [string, object] => ['better-sqlite3', { code: `SQLITE_${name}` }],
+    ),
+    ['better-sqlite3', { message: 'The database connection is not open' }],
+    ['sqlite', { code: 'SQLITE_MISUSE', message: 'SQLITE_MISUSE: Database is closed' }],
+  ])('S79 S30 throws MFA_BUSY, and tries no more, when %s fails with %j', async (type, error) => {
+    const { dataSource, query, release } = scripted(type, [failure(error)]);
+    const busy = { code: 'MFA_BUSY', details: { retryAfterSeconds: 1 } };
+    await expect(new TypeOrmUsageStore(dataSource).spend(spending)).rejects.toMatchObject(busy);
+    expect([query.mock.calls.length, release.mock.calls.length]).toEqual([1, 1]);
+  });
+
+  it('S79 throws MFA_BUSY when TypeORM released the query runner of a lost connection', async () => {
+    const { dataSource } = scripted('postgres', [new QueryRunnerAlreadyReleasedError()]);
+    await expect(new TypeOrmUsageStore(dataSource).spend(spending)).rejects.toMatchObject({ code: 'MFA_BUSY' });
   });
 
   it.each([

@@ -43,6 +43,11 @@ function isMisuse(error: unknown): boolean {
 
 /** Errors of the library and of the caller are told in a sentence; anything else is a defect, or the database's, and shows where. */
 function describe(error: unknown): string {
+  if (isMfaError(error) && error.code === 'MFA_BUSY') return `The database cannot be used: ${messageOf(error.cause)}`;
   if (error instanceof UsageError || isMfaError(error)) return error.message;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : 'it did not respond in time';
 }

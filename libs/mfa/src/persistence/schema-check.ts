@@ -1,5 +1,6 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 import { MfaError } from '../domain/mfa-error.js';
+import { isUnavailable } from './database-errors.js';
 import { dialectOf, escapePath } from './dialect.js';
 import { MFA_ENTITIES, MfaAccountEntity } from './entities/index.js';
 import { MFA_MIGRATIONS } from './migrations/index.js';
@@ -75,6 +76,7 @@ async function failureToRead(entities: MfaEntities, dataSource: DataSource, runn
     await runner.query(`SELECT ${columns.join(', ')} FROM ${tables.join(', ')} WHERE 1 = 0`);
     return null;
   } catch (error) {
+    if (isUnavailable(error)) throw error;
     return error;
   }
 }

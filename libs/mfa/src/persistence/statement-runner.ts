@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, QueryRunner } from 'typeorm';
-import { MfaError } from '../domain/mfa-error.js';
-import { isCutOff, isPoolExhausted, isRetriable } from './database-errors.js';
+import { isMfaError, MfaError } from '../domain/mfa-error.js';
+import { isCutOff, isRetriable, isUnavailable } from './database-errors.js';
 import { dialectOf } from './dialect.js';
 import { NamedStatements } from './named-statements.js';
 import { render, type RenderedSql, Sql, type SqlDialect } from './sql.js';
+import { logUnavailable } from './outage-log.js';
 import { requireResult, type StatementResult } from './statement-result.js';
 
 export interface TypeOrmStoreOptions {
@@ -61,7 +62,8 @@ export class StatementRunner {
   /**
    * Does one statement's `work` on a connection outside every ambient transaction. What failed for a
    * moment only (deadlock, serialization, busy) wrote nothing and is tried again a few times; then it
-   * is `MFA_BUSY` (S30).
+   * is `MFA_BUSY` (S30). A database that cannot be used is `MFA_BUSY` at once, since the statement may have been
+   * committed before the connection was lost.
    */
   async retried<T>(work: (runner: QueryRunner) => Promise<T>, deadline?: StatementDeadline<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
@@ -69,6 +71,7 @@ export class StatementRunner {
         return await this.withConnection(work, deadline);
       } catch (error) {
         if (isCutOff(error)) throw busy(error);
+        if (isUnavailable(error)) throw unavailable(error);
         if (!isRetriable(error)) throw error;
         if (attempt === ATTEMPTS) throw busy(error);
       }
@@ -85,8 +88,7 @@ export class StatementRunner {
     work: (runner: QueryRunner) => Promise<T>,
     { patient = false, whenLate }: StatementDeadline<T> = {},
   ): Promise<T> {
-    const runner = this.dataSource.createQueryRunner();
-    await this.connect(runner);
+    const runner = await this.connect();
     const done = workThenRelease(runner, work);
     if (patient) return done;
     try {
@@ -105,25 +107,34 @@ export class StatementRunner {
     return requireResult(result, statement.text);
   }
 
-  private async connect(runner: QueryRunner): Promise<void> {
-    const connecting: Promise<unknown> = runner.connect();
+  /** A connected query runner. Whatever prevents a connection, the database cannot be used now: `MFA_BUSY`. */
+  private async connect(): Promise<QueryRunner> {
+    let runner: QueryRunner | undefined;
+    const connecting = (async () => {
+      runner = this.dataSource.createQueryRunner();
+      await runner.connect();
+      return runner;
+    })();
     try {
-      await within(this.acquireTimeoutMs, connecting);
+      return await within(this.acquireTimeoutMs, connecting);
     } catch (error) {
       // A connection that arrives too late must go back, or the pool loses it for ever.
-      const release = () => runner.release();
+      const release = () => runner?.release();
       connecting.then(release, release).catch(() => undefined);
-      throw isPoolExhausted(error) ? busy(error) : error;
+      throw isMfaError(error) ? error : unavailable(error);
     }
   }
 }
 
-/** The connection goes back when its work is over, however late that is: nobody else is given one that is in use. */
+/**
+ * The connection goes back when its work is over, however late that is: nobody else is given one that is in use. What
+ * the work returned counts even where the connection cannot be given back, because it may have been committed.
+ */
 async function workThenRelease<T>(runner: QueryRunner, work: (runner: QueryRunner) => Promise<T>): Promise<T> {
   try {
     return await work(runner);
   } finally {
-    await runner.release();
+    await runner.release().catch(logUnavailable);
   }
 }
 
@@ -133,6 +144,11 @@ function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
     const timer = setTimeout(() => reject(busy()), timeoutMs);
     promise.then(resolve, reject).finally(() => clearTimeout(timer));
   });
+}
+
+function unavailable(cause: unknown): MfaError {
+  logUnavailable(cause);
+  return busy(cause);
 }
 
 function busy(cause?: unknown): MfaError {
