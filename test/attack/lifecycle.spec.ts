@@ -8,7 +8,7 @@ import { PASSWORD, startHostApp, TestHost, type HostApp } from '../support/host-
 class Account implements MfaPrincipal {
   constructor(
     readonly userId: string,
-    private readonly session: { mfaAt?: Date; amr?: string[] },
+    private readonly session: { mfaAt?: Date | null; amr?: string[] },
   ) {}
   get accountName() {
     return `${this.userId}@example.test`;

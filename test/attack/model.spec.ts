@@ -262,7 +262,7 @@ class Regenerate extends Change {
   async run(model: Model, real: Real): Promise<void> {
     let fresh: string[] = [];
     const work = async (code: string) =>
-      (fresh = await real.get(MfaBackupCodeService).regenerate(real.userId, { code }));
+      ({ backupCodes: fresh } = await real.get(MfaBackupCodeService).regenerate(real.userId, { code }));
     if (!(await this.attempt(model, real, work))) return;
     model.codes = new Map(fresh.map((each) => [each, 'unused']));
     model.budgets.backup_code.startOver();

@@ -149,7 +149,7 @@ describe.each(testDatabases)('right codes that are sent again, on %s', (kind) =>
       const tokens = await Promise.all(codes.map(() => user.login()));
       host.state.events.length = 0;
       await Promise.all(tokens.map((token, i) => user.verify(token, codes[i])));
-      wrong += host.state.events.filter(({ reason }) => reason === 'wrong_code').length;
+      wrong += host.state.events.filter((event) => 'failure' in event && event.failure === 'wrong_code').length;
       expect((await budgets(user))[0]![0]).toBe(wrong);
     }
     expect(wrong).toBe(5);

@@ -143,7 +143,7 @@ describe('backup codes', () => {
         `SELECT DISTINCT set_id FROM mfa_backup_code WHERE user_id = '${user.userId}'`,
       );
       expect(sets).toHaveLength(1);
-      expect(host.state.revocations).toContain(`backup_codes.regenerated ${user.userId}`);
+      expect(host.state.revocations).toContain(`mfa.backup_codes.regenerated ${user.userId}`);
     });
 
     it('takes a backup code of the old set for proof', async () => {

@@ -93,10 +93,10 @@ describe('disabling', () => {
     host.clock.advance(60);
     await user.post('/mfa/disable', { code: authenticator.code() }).expect(200);
     const changes = [
-      'authenticator.confirmed',
-      'authenticator.confirmed',
-      'authenticator.removed',
-      'backup_codes.regenerated',
+      'mfa.authenticator.confirmed',
+      'mfa.authenticator.confirmed',
+      'mfa.authenticator.removed',
+      'mfa.backup_codes.regenerated',
       'mfa.disabled',
     ];
     const revocations = host.state.revocations.filter((each) => each.endsWith(` ${user.userId}`));
@@ -110,7 +110,7 @@ describe('disabling', () => {
     await user.enroll();
     await host.app.get(MfaAdminService, { strict: false }).reset(user.userId);
     expect(await rowsOf(user)).toMatchObject({ mfa_authenticator: 0, mfa_backup_code: 0 });
-    expect(host.state.revocations).toContain(`mfa.disabled ${user.userId}`);
+    expect(host.state.revocations).toContain(`mfa.reset ${user.userId}`);
     await user.enroll();
   });
 

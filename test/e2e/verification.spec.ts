@@ -36,10 +36,17 @@ describe('verification', () => {
     await user.signIn(authenticator.code());
     const { userId } = user;
     const mfaAt = new Date(host.clock.nowMs());
-    const totp = { userId, amr: ['otp', 'mfa'], mfaAt, factor: 'totp', backupCodesRemaining: 4 };
+    const totp = { userId, amr: ['otp', 'mfa'], mfaAt, factor: 'totp', backupCodesRemaining: 4, enrollmentDueAt: null };
     expect(host.state.completedLogins.at(-1)).toEqual(totp);
     await user.signIn(backupCodes[0]!);
-    const backup = { userId, amr: ['mfa'], mfaAt, factor: 'backup_code', backupCodesRemaining: 3 };
+    const backup = {
+      userId,
+      amr: ['mfa'],
+      mfaAt,
+      factor: 'backup_code',
+      backupCodesRemaining: 3,
+      enrollmentDueAt: null,
+    };
     expect(host.state.completedLogins.at(-1)).toEqual(backup);
   });
 

@@ -26,12 +26,13 @@ import {
   MfaModule,
   RequireMfa,
   SkipMfa,
-  type CompletedMfaLogin,
-  type CompletedStepUp,
+  type MfaChange,
   type MfaEvent,
+  type MfaLogin,
   type MfaModuleExtras,
   type MfaOptions,
   type MfaPrincipal,
+  type MfaStepUp,
 } from 'nestjs-mfa';
 import { MFA_MIGRATIONS } from 'nestjs-mfa/migrations';
 import { FixedClock } from 'nestjs-mfa/testing';
@@ -46,7 +47,7 @@ export const TEST_KEY = { id: 'k1', secret: 'q7Gx0hXGJ2rT5bUe9LwPzN1vYcKd4mSfA8o
 
 interface Session {
   userId: string;
-  mfaAt?: Date;
+  mfaAt?: Date | null;
   amr?: string[];
   authenticatedAt: Date;
 }
@@ -57,7 +58,7 @@ export class HostState {
   readonly sessions = new Map<string, Session>();
   readonly events: MfaEvent[] = [];
   readonly revocations: string[] = [];
-  readonly completedLogins: CompletedMfaLogin[] = [];
+  readonly completedLogins: MfaLogin[] = [];
   private next = 1;
 
   constructor(readonly clock: MfaClock) {}
@@ -66,6 +67,16 @@ export class HostState {
     const token = `session-${this.next++}-${userId}`;
     this.sessions.set(token, { userId, authenticatedAt: new Date(this.clock.nowMs()), ...factor });
     return token;
+  }
+
+  signOut(userId: string): void {
+    for (const [token, session] of this.sessions) if (session.userId === userId) this.sessions.delete(token);
+  }
+
+  forgetSecondFactors(userId: string): void {
+    for (const session of this.sessions.values()) {
+      if (session.userId === userId) Object.assign(session, { mfaAt: undefined, amr: undefined });
+    }
   }
 }
 
@@ -97,7 +108,7 @@ export class BareHost extends MfaHost {
     return session ? { ...session, accountName: `${session.userId}@example.test` } : null;
   }
 
-  completeLogin(login: CompletedMfaLogin, _context: ExecutionContext): unknown {
+  completeLogin(login: MfaLogin, _context: ExecutionContext): unknown {
     const { userId, mfaAt, amr } = login;
     this.auth.state.completedLogins.push(login);
     return { accessToken: this.auth.state.signIn(userId, { mfaAt, amr: ['pwd', ...amr] }) };
@@ -111,7 +122,7 @@ export class BareHost extends MfaHost {
 
 @Injectable()
 export class TestHost extends BareHost {
-  override completeStepUp({ mfaAt, amr }: CompletedStepUp, context: ExecutionContext): unknown {
+  override completeStepUp({ mfaAt, amr }: MfaStepUp, context: ExecutionContext): unknown {
     Object.assign(this.session(context)!, { mfaAt, amr });
     return { renewed: true };
   }
@@ -120,8 +131,12 @@ export class TestHost extends BareHost {
     return password === PASSWORD;
   }
 
-  override revokeSessions(userId: string, _context: ExecutionContext | undefined, change: string): void {
-    this.auth.state.revocations.push(`${change} ${userId}`);
+  /** Other sessions stay, so that tests can look at them; without MFA none of them keeps its second factor (S72). */
+  override revokeSessions({ type, userId, enabled }: MfaChange, _context: ExecutionContext | undefined): unknown {
+    this.auth.state.revocations.push(`${type} ${userId}`);
+    if (type === 'mfa.login.superseded') this.auth.state.signOut(userId);
+    if (!enabled) this.auth.state.forgetSecondFactors(userId);
+    return undefined;
   }
 
   override notify(event: MfaEvent): void {

@@ -57,7 +57,9 @@ export function inMemoryVerification(given: Partial<MfaOptions> = {}) {
 
   /** Why verifications failed, in order. */
   const failures = () =>
-    mfa.told.filter(({ type }) => type === 'verification.failed').map(({ factor, reason }) => ({ factor, reason }));
+    mfa.told.flatMap((each) =>
+      each.type === 'mfa.verification.failed' ? [{ factor: each.factor, failure: each.failure }] : [],
+    );
 
   const built = { queue, hasher, store, gate, spending, verification };
   return { ...mfa, ...built, firstFactor, login, giveBackupCodes, budgetOf, failures };

@@ -1,5 +1,5 @@
 import { Injectable, type ExecutionContext } from '@nestjs/common';
-import { MfaHost, type CompletedMfaLogin, type CompletedStepUp, type MfaChange, type MfaPrincipal } from 'nestjs-mfa';
+import { MfaHost, type MfaChange, type MfaLogin, type MfaPrincipal, type MfaStepUp } from 'nestjs-mfa';
 import { AuthService } from './accounts/auth.service.js';
 import { SessionCookie, type CookieRequest } from './accounts/session-cookie.js';
 import { readSessionToken } from './accounts/session-token.js';
@@ -30,7 +30,7 @@ export class DemoMfaHost extends MfaHost {
     };
   }
 
-  async completeLogin({ userId, amr, mfaAt }: CompletedMfaLogin, context: ExecutionContext) {
+  async completeLogin({ userId, amr, mfaAt }: MfaLogin, context: ExecutionContext) {
     const accessToken = await this.auth.completeLogin(userId, { amr, mfaAt });
     const http = context.switchToHttp();
     this.cookie.set(http.getRequest<CookieRequest>(), http.getResponse(), accessToken);
@@ -38,7 +38,7 @@ export class DemoMfaHost extends MfaHost {
   }
 
   /** The session stays the same one; it only remembers the second factor. */
-  override async completeStepUp({ amr, mfaAt }: CompletedStepUp, context: ExecutionContext): Promise<void> {
+  override async completeStepUp({ amr, mfaAt }: MfaStepUp, context: ExecutionContext): Promise<void> {
     const token = readSessionToken(context);
     if (token !== undefined) await this.sessions.recordSecondFactor(token, { amr, mfaAt });
   }
@@ -52,12 +52,11 @@ export class DemoMfaHost extends MfaHost {
    * session from before has no second factor, and is asked for one where that matters.
    */
   override async revokeSessions(
-    userId: string,
+    { type, userId, enabled }: MfaChange,
     context: ExecutionContext | undefined,
-    change: MfaChange,
   ): Promise<void> {
-    if (change === 'authenticator.confirmed') return;
+    if (type === 'mfa.authenticator.confirmed') return;
     await this.sessions.closeOthers(userId, context && readSessionToken(context));
-    if (change === 'mfa.disabled') await this.sessions.forgetSecondFactors(userId);
+    if (!enabled) await this.sessions.forgetSecondFactors(userId);
   }
 }

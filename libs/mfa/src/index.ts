@@ -15,8 +15,23 @@ export type { MfaKey } from './domain/secrets/key-ring.js';
 export type { TotpAlgorithm, TotpParameters } from './domain/authenticators/authenticator.js';
 
 export { MfaHost } from './host/mfa-host.js';
-export type { CompletedMfaLogin, CompletedStepUp, MfaMethod, MfaPrincipal } from './host/mfa-host.js';
-export type { MfaChange, MfaEvent, MfaEventType, MfaFailureReason } from './events/mfa-event.js';
+export type {
+  MfaEnrollmentProof,
+  MfaLogin,
+  MfaMethod,
+  MfaPrincipal,
+  MfaRequestInfo,
+  MfaStepUp,
+} from './host/mfa-host.js';
+export type {
+  MfaActor,
+  MfaChange,
+  MfaChangeType,
+  MfaEvent,
+  MfaEventAuthenticator,
+  MfaEventType,
+  MfaFailureReason,
+} from './events/mfa-event.js';
 
 export { TotpService, type SecretOwner } from './totp/totp.service.js';
 export { MfaEnrollmentService, type MfaConfirmation, type MfaSetup } from './enrollment/enrollment.service.js';

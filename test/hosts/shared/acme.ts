@@ -10,20 +10,13 @@ import {
   UnauthorizedException,
   type ExecutionContext,
 } from '@nestjs/common';
-import {
-  MfaChallengeService,
-  MfaHost,
-  RequireMfa,
-  type CompletedMfaLogin,
-  type CompletedStepUp,
-  type MfaPrincipal,
-} from 'nestjs-mfa';
+import { MfaChallengeService, MfaHost, RequireMfa, type MfaLogin, type MfaPrincipal, type MfaStepUp } from 'nestjs-mfa';
 
 /** What a small application has before it takes in a second factor; users and sessions in memory. */
 interface Session {
   userId: number;
   amr?: string[];
-  mfaAt?: Date;
+  mfaAt?: Date | null;
 }
 
 @Injectable()
@@ -68,11 +61,11 @@ export class AcmeMfaHost extends MfaHost {
     return session ? { ...session, accountName: this.auth.user(session.userId).email } : null;
   }
 
-  completeLogin({ userId, amr, mfaAt }: CompletedMfaLogin) {
+  completeLogin({ userId, amr, mfaAt }: MfaLogin) {
     return { accessToken: this.auth.open({ userId: Number(userId), amr, mfaAt }) };
   }
 
-  override completeStepUp({ amr, mfaAt }: CompletedStepUp, context: ExecutionContext) {
+  override completeStepUp({ amr, mfaAt }: MfaStepUp, context: ExecutionContext) {
     Object.assign(this.auth.find(context)!, { amr, mfaAt });
   }
 

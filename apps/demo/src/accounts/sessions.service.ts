@@ -10,7 +10,8 @@ export const SESSION_SECONDS = 12 * 60 * 60;
 /** A second factor that this session has passed. */
 export interface SecondFactor {
   amr: string[];
-  mfaAt: Date;
+  /** `null` = none was passed. */
+  mfaAt: Date | null;
 }
 
 /** Server-side sessions. The client's token is random; the table holds only its hash. */
@@ -30,7 +31,7 @@ export class SessionsService {
       userId,
       amr: amrOf(secondFactor),
       authenticatedAtMs: nowMs,
-      mfaAtMs: secondFactor?.mfaAt.getTime() ?? null,
+      mfaAtMs: secondFactor?.mfaAt?.getTime() ?? null,
       expiresAtMs: nowMs + SESSION_SECONDS * 1_000,
     });
     return token;
@@ -46,7 +47,10 @@ export class SessionsService {
 
   async recordSecondFactor(token: string, secondFactor: SecondFactor): Promise<void> {
     const { mfaAt } = secondFactor;
-    await this.sessions.update({ tokenHash: hashOf(token) }, { amr: amrOf(secondFactor), mfaAtMs: mfaAt.getTime() });
+    await this.sessions.update(
+      { tokenHash: hashOf(token) },
+      { amr: amrOf(secondFactor), mfaAtMs: mfaAt?.getTime() ?? null },
+    );
   }
 
   /** A user without authenticators has no second factor that a session could have passed. */

@@ -29,14 +29,14 @@ export class MfaAdminService {
   async unlock(userId: string | number): Promise<void> {
     const id = stored(userId);
     await this.accounts.clearBudgets(id);
-    this.events.emit({ type: 'mfa.unlocked', userId: id });
+    this.events.emit({ type: 'mfa.unlocked', userId: id, actor: ADMIN });
   }
 
   /** Kills the user's outstanding mfa_tokens (S43). */
   async revokeTokens(userId: string | number): Promise<void> {
     const id = stored(userId);
     await this.accounts.revokeTokens(id);
-    this.events.emit({ type: 'mfa.tokens_revoked', userId: id });
+    this.events.emit({ type: 'mfa.invalidated', userId: id, actor: ADMIN });
   }
 
   /**
@@ -47,8 +47,8 @@ export class MfaAdminService {
     const id = stored(userId);
     await this.accounts.revokeTokens(id);
     await this.accounts.endLocks(id);
-    this.events.emit({ type: 'mfa.tokens_revoked', userId: id });
-    this.events.emit({ type: 'mfa.unlocked', userId: id });
+    this.events.emit({ type: 'mfa.invalidated', userId: id, actor: ADMIN });
+    this.events.emit({ type: 'mfa.unlocked', userId: id, actor: ADMIN });
   }
 
   /** Takes every factor of the user away, as after a lost phone: the next login has no second step. */
@@ -57,7 +57,7 @@ export class MfaAdminService {
     if (!(await this.accounts.load(id))) return;
     await this.removal.all(id);
     await this.accounts.clearBudgets(id);
-    await this.events.changed('mfa.disabled', id);
+    await this.events.changed({ type: 'mfa.reset', userId: id, actor: ADMIN }, { enabled: false });
   }
 
   /** What is stored about the user, without secrets, hashes and tokens: for a data-protection request. Three statements. */
@@ -78,8 +78,13 @@ export class MfaAdminService {
     await this.authenticators.removeAll(id);
     await this.codes.removeAll(id);
     await this.usage.removeAll(id);
-    if (account && account.activeIds.length > 0) await this.events.changed('mfa.disabled', id);
+    this.events.emit({ type: 'mfa.user.purged', userId: id, actor: ADMIN });
+    if (account && account.activeIds.length > 0) {
+      await this.events.changed({ type: 'mfa.disabled', userId: id, actor: ADMIN }, { enabled: false });
+    }
   }
 }
+
+const ADMIN = { type: 'admin' } as const;
 
 const stored = (userId: string | number): string => requireUserId(userId, 'MfaAdminService');

@@ -51,7 +51,14 @@ describe('issue', () => {
       expiresIn: 300,
     });
     await Promise.resolve();
-    expect(mfa.told).toEqual([{ type: 'challenge.issued', userId: 'ann', at: new Date(mfa.clock.nowMs()) }]);
+    expect(mfa.told).toEqual([
+      {
+        type: 'mfa.challenge.issued',
+        userId: 'ann',
+        actor: { type: 'user', id: 'ann' },
+        at: new Date(mfa.clock.nowMs()),
+      },
+    ]);
   });
 
   it('never gives the same token twice', async () => {

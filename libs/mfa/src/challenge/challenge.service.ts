@@ -46,7 +46,7 @@ export class MfaChallengeService {
     if (!snapshot || snapshot.account.activeIds.length === 0) return { mfaRequired: false };
     const token = this.tokens.sign(id, snapshot.account.epoch);
     if (response) this.cookie.set(response, token);
-    this.events.emit({ type: 'challenge.issued', userId: id });
+    this.events.emit({ type: 'mfa.challenge.issued', userId: id });
     return {
       mfaRequired: true,
       mfa_token: token,

@@ -36,7 +36,10 @@ export class AuthenticatorConfirmation {
    * Spends the code (S16), makes backup codes where there are none, and switches the account over.
    * @returns the new backup codes, or `null` when a set existed
    */
-  async confirm(userId: string, code: string): Promise<{ codes: string[] | null; remaining: number }> {
+  async confirm(
+    userId: string,
+    code: string,
+  ): Promise<{ codes: string[] | null; remaining: number; authenticator: Authenticator }> {
     const snapshot = await this.accounts.load(userId);
     const pending = snapshot && pendingAuthenticator(snapshot, this.clock.nowMs());
     if (!snapshot || !pending) throw new MfaError('MFA_SETUP_NOT_FOUND');
@@ -47,9 +50,9 @@ export class AuthenticatorConfirmation {
     await this.authenticators.confirm(pending, this.clock.nowMs());
     const codes = await this.settleBackupCodes(after, issued);
     await this.settleBudgets(after, codes !== null);
-    this.events.emit({ type: 'verification.succeeded', userId, factor: 'confirmation' });
+    this.events.emit({ type: 'mfa.verification.succeeded', userId, factor: 'confirmation' });
 
-    return { codes, remaining: codes?.length ?? after.backupCodesRemaining };
+    return { codes, remaining: codes?.length ?? after.backupCodesRemaining, authenticator: pending };
   }
 
   private async spendFirstCode({ account }: AccountSnapshot, pending: Authenticator, code: string): Promise<void> {
@@ -114,8 +117,8 @@ export class AuthenticatorConfirmation {
     if (newCodes) await this.gate.endFailures(account.userId, 'backup_code');
   }
 
-  private reject(userId: string, reason: MfaFailureReason): MfaError {
-    this.events.emit({ type: 'verification.failed', userId, factor: 'confirmation', reason });
+  private reject(userId: string, failure: MfaFailureReason): MfaError {
+    this.events.emit({ type: 'mfa.verification.failed', userId, factor: 'confirmation', failure });
     return new MfaError('MFA_CODE_REJECTED');
   }
 }

@@ -26,10 +26,13 @@ export class MfaBackupCodeService {
 
   /**
    * Replaces the set; the old one dies at once, also under parallel uses (S33).
-   * @returns the new codes, to be shown once (S39)
+   * @returns `backupCodes`: the new codes, to be shown once (S39); `session`: what `MfaHost.revokeSessions` returned
    * @throws MfaException `MFA_NOT_ENABLED`, `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`
    */
-  async regenerate(userId: string | number, offered: { code?: string; context?: ExecutionContext }): Promise<string[]> {
+  async regenerate(
+    userId: string | number,
+    offered: { code?: string; sessionId?: string; context?: ExecutionContext },
+  ): Promise<{ backupCodes: string[]; session?: unknown }> {
     const snapshot = await loadEnabled(this.accounts, toUserId(userId));
     const { userId: id, epoch } = snapshot.account;
     await this.proof.byCode(snapshot, offered);
@@ -45,8 +48,11 @@ export class MfaBackupCodeService {
     // Guesses at the old codes say nothing about the new ones, nor may they keep them disabled (S54).
     await this.gate.endFailures(id, 'backup_code');
     await this.issuing.discard(id, before.account.backupSetId);
-    await this.events.changed('backup_codes.regenerated', id, offered.context);
-    return issued.codes;
+    const session = await this.events.changed(
+      { type: 'mfa.backup_codes.regenerated', userId: id },
+      { enabled: true, sessionId: offered.sessionId, context: offered.context },
+    );
+    return { backupCodes: issued.codes, ...(session === undefined ? {} : { session }) };
   }
 
   /** How many unused codes are left, and whether that is few. */

@@ -8,9 +8,9 @@ import { MfaError } from '../domain/mfa-error.js';
 import { manualKey } from '../domain/totp/otpauth-uri.js';
 import { toBase32 } from '../domain/totp/totp.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
-import { MfaEvents } from '../events/mfa-events.js';
-import { knownPrincipal, type KnownPrincipal } from '../host/known-principal.js';
-import type { CompletedStepUp, MfaPrincipal } from '../host/mfa-host.js';
+import { eventAuthenticator, MfaEvents } from '../events/mfa-events.js';
+import { accountNameOf, knownPrincipal, type KnownPrincipal } from '../host/known-principal.js';
+import type { MfaPrincipal, MfaStepUp } from '../host/mfa-host.js';
 import { toUserId } from '../host/user-id.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { TotpService } from '../totp/totp.service.js';
@@ -40,7 +40,7 @@ export interface MfaConfirmation {
   enabled: true;
   /** Only when a set was newly made; shown once. */
   backupCodes?: string[];
-  stepUp: CompletedStepUp;
+  stepUp: MfaStepUp;
 }
 
 /** Setup → confirm → remove and disable. Call it outside a database transaction. */
@@ -69,15 +69,19 @@ export class MfaEnrollmentService {
     const owner = known(principal);
     const name = readName(request.name);
     // An account name that fits no QR code is refused before anything is counted or written (S20).
-    this.totp.otpauthUri(this.totp.generateSecret(), owner.accountName);
+    const accountName = await accountNameOf(owner);
+    this.totp.otpauthUri(this.totp.generateSecret(), accountName);
     const snapshot = await this.setups.open(owner.userId);
     if (snapshot.account.activeIds.length >= this.options.maxAuthenticators)
       throw new MfaError('MFA_TOO_MANY_AUTHENTICATORS');
     await this.proof.forSetup(snapshot, owner, request);
     const { authenticator, secret } = await this.setups.pend(snapshot, name);
     const base32 = toBase32(secret);
-    const otpauthUri = this.totp.otpauthUri(base32, owner.accountName, authenticator);
-    this.events.emit({ type: 'setup.started', userId: owner.userId });
+    const otpauthUri = this.totp.otpauthUri(base32, accountName, authenticator);
+    this.events.emit(
+      { type: 'mfa.setup.started', userId: owner.userId, authenticator: eventAuthenticator(authenticator) },
+      request.context,
+    );
     return {
       authenticatorId: authenticator.id,
       secret: base32,
@@ -94,13 +98,16 @@ export class MfaEnrollmentService {
    * @throws MfaException `MFA_SETUP_NOT_FOUND`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BAD_REQUEST`, `MFA_BUSY`
    */
   async confirm(
-    principal: Pick<MfaPrincipal, 'userId'>,
+    principal: Pick<MfaPrincipal, 'userId' | 'sessionId'>,
     code: string,
     context?: ExecutionContext,
   ): Promise<MfaConfirmation> {
     const userId = stored(principal);
-    const { codes, remaining } = await this.confirmation.confirm(userId, code);
-    await this.events.changed('authenticator.confirmed', userId, context);
+    const { codes, remaining, authenticator } = await this.confirmation.confirm(userId, code);
+    await this.events.changed(
+      { type: 'mfa.authenticator.confirmed', userId, authenticator: eventAuthenticator(authenticator) },
+      { enabled: true, sessionId: principal.sessionId ?? undefined, context },
+    );
     const mfaAt = new Date(this.clock.nowMs());
     return {
       enabled: true,
@@ -111,41 +118,69 @@ export class MfaEnrollmentService {
 
   /**
    * Removes every authenticator, backup code and outstanding mfa_token of the user (S59).
+   * @returns `session`: what `MfaHost.revokeSessions` returned
    * @throws MfaException `MFA_NOT_ENABLED`, `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`
    */
-  async disable(principal: MfaPrincipal, offered: ProofOffered): Promise<{ enabled: false }> {
+  async disable(principal: MfaPrincipal, offered: ProofOffered): Promise<{ enabled: false; session?: unknown }> {
     const owner = known(principal);
     const snapshot = await loadEnabled(this.accounts, owner.userId);
     await this.proof.forDisabling(snapshot, owner, offered);
     await this.removal.all(owner.userId, snapshot.account.epoch);
-    await this.events.changed('mfa.disabled', owner.userId, offered.context);
-    return { enabled: false };
+    const session = await this.events.changed(
+      { type: 'mfa.disabled', userId: owner.userId },
+      { enabled: false, sessionId: owner.sessionId, context: offered.context },
+    );
+    return { enabled: false, ...(session === undefined ? {} : { session }) };
   }
 
   /**
    * Removes one authenticator; removing the last one is disabling. Outstanding mfa_tokens die.
+   * @returns `session`: what `MfaHost.revokeSessions` returned
    * @throws MfaException `MFA_AUTHENTICATOR_NOT_FOUND`, and as {@link disable}
    */
-  async remove(principal: MfaPrincipal, id: string, offered: ProofOffered): Promise<void> {
-    const userId = stored(principal);
+  async remove(principal: MfaPrincipal, id: string, offered: ProofOffered): Promise<{ session?: unknown }> {
+    const { userId, sessionId } = known(principal);
     const snapshot = await loadEnabled(this.accounts, userId);
     if (!snapshot.account.activeIds.includes(id)) throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
     await this.proof.byCode(snapshot, offered);
     const anyLeft = await this.removal.one(userId, id);
-    await this.events.changed(anyLeft ? 'authenticator.removed' : 'mfa.disabled', userId, offered.context);
+    const removed = activeAuthenticators(snapshot).find((each) => each.id === id);
+    const session = await this.events.changed(
+      {
+        type: anyLeft ? 'mfa.authenticator.removed' : 'mfa.disabled',
+        userId,
+        ...(removed ? { authenticator: eventAuthenticator(removed) } : {}),
+      },
+      { enabled: anyLeft, sessionId, context: offered.context },
+    );
+    return session === undefined ? {} : { session };
   }
 
   /**
    * Gives an active authenticator another name.
    * @throws MfaException `MFA_AUTHENTICATOR_NOT_FOUND`, `MFA_BAD_REQUEST`
    */
-  async rename(principal: Pick<MfaPrincipal, 'userId'>, id: string, name: string): Promise<void> {
+  async rename(
+    principal: Pick<MfaPrincipal, 'userId'>,
+    id: string,
+    name: string,
+    context?: ExecutionContext,
+  ): Promise<void> {
     const userId = stored(principal);
     const snapshot = await this.accounts.load(userId);
-    const found = snapshot && activeAuthenticators(snapshot).some((each) => each.id === id);
+    const found = snapshot && activeAuthenticators(snapshot).find((each) => each.id === id);
     if (!found) throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
-    await this.authenticators.rename(userId, id, readName(name));
-    this.events.emit({ type: 'authenticator.renamed', userId });
+    const renamed = { ...found, name: readName(name) };
+    await this.authenticators.rename(userId, id, renamed.name);
+    this.events.emit(
+      {
+        type: 'mfa.authenticator.renamed',
+        userId,
+        authenticator: eventAuthenticator(renamed),
+        previousName: found.name,
+      },
+      context,
+    );
   }
 }
 

@@ -42,7 +42,7 @@ export class FreshProof {
   /** For setup: a code where an authenticator is active, else what the option `enrollment.proof` requires. */
   async forSetup(snapshot: AccountSnapshot, principal: KnownPrincipal, offered: ProofOffered): Promise<void> {
     if (snapshot.account.activeIds.length > 0) return this.byCode(snapshot, offered);
-    switch (this.host.enrollmentProof) {
+    switch (await this.host.enrollmentProof(principal)) {
       case 'session-only':
         return;
       case 'recent-sign-in':
@@ -65,7 +65,7 @@ export class FreshProof {
   }
 
   private byRecentSignIn({ authenticatedAt }: KnownPrincipal): void {
-    const age = authenticatedAt instanceof Date ? this.clock.nowMs() - authenticatedAt.getTime() : NaN;
+    const age = authenticatedAt ? this.clock.nowMs() - authenticatedAt.getTime() : NaN;
     // A sign-in in the future is no sign-in; a minute for the clocks of several instances.
     if (!(age <= RECENT_SIGN_IN_MS && age > -60_000)) throw new MfaError('MFA_PROOF_REQUIRED');
   }
@@ -90,14 +90,14 @@ export class FreshProof {
     await this.gate.reserve(snapshot.account, 'password');
     if ((await this.host.call((host) => host.verifyPassword?.(principal, password, context))) !== true) {
       this.events.emit({
-        type: 'verification.failed',
+        type: 'mfa.verification.failed',
         userId: principal.userId,
         factor: 'password',
-        reason: 'wrong_code',
+        failure: 'wrong_code',
       });
       throw new MfaError('MFA_PROOF_REQUIRED', { message: 'The password was not accepted.' });
     }
     await this.gate.settle(principal.userId, 'password');
-    this.events.emit({ type: 'verification.succeeded', userId: principal.userId, factor: 'password' });
+    this.events.emit({ type: 'mfa.verification.succeeded', userId: principal.userId, factor: 'password' });
   }
 }

@@ -1,9 +1,12 @@
 import { Injectable, Logger, type ExecutionContext } from '@nestjs/common';
+import type { Authenticator } from '../domain/authenticators/authenticator.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaHostAccess } from '../host/host-access.js';
-import type { MfaChange, MfaEvent } from './mfa-event.js';
+import type { MfaChange, MfaChangeDraft, MfaEvent, MfaEventAuthenticator, MfaEventDraft } from './mfa-event.js';
 
-/** Tells the host what happened (S65), without letting the host's listener delay or break the flow. */
+const INFO = ['requestId', 'ip', 'userAgent'] as const;
+
+/** Delivers outcomes to the host (S65). No listener delays or breaks the flow. */
 @Injectable()
 export class MfaEvents {
   private readonly logger = new Logger('nestjs-mfa');
@@ -14,29 +17,53 @@ export class MfaEvents {
   ) {}
 
   /**
-   * Tells of a change and lets the host end the sessions that must not outlive it (S60). The change is made by now and
-   * its answer may hold backup codes that are shown once (S39): a hook that fails is logged, and loses nothing.
+   * Delivers a change, and calls `MfaHost.revokeSessions` (S60). The change is made by now, and its response may hold
+   * backup codes that are shown once (S39): a hook that throws is logged, and nothing else happens.
+   * @returns what the hook returned: the caller's new session, or `undefined` for none
    */
-  async changed(change: MfaChange, userId: string, context?: ExecutionContext): Promise<void> {
-    this.emit({ type: change, userId });
+  async changed(
+    draft: MfaChangeDraft,
+    { enabled, sessionId, context }: Pick<MfaChange, 'enabled' | 'sessionId'> & { context?: ExecutionContext },
+  ): Promise<unknown> {
+    this.emit(draft, context);
+    const { type, userId } = draft;
+    const change: MfaChange = { type, userId, enabled, ...(sessionId === undefined ? {} : { sessionId }) };
     try {
-      await this.host.instance.revokeSessions?.(userId, context, change);
+      const session: unknown = await this.host.instance.revokeSessions?.(change, context);
+      return session ?? undefined;
     } catch (error) {
-      this.logger.error(
-        `MfaHost.revokeSessions failed after ${change}; sessions may have outlived it: ${nameOf(error)}`,
-      );
+      this.logger.error(`MfaHost.revokeSessions failed after ${type}; sessions may have outlived it: ${nameOf(error)}`);
+      return undefined;
     }
   }
 
-  emit(event: Omit<MfaEvent, 'at'>): void {
-    const told = { ...event, at: new Date(this.clock.nowMs()) };
+  /** Delivers an outcome. `context` is the request that it belongs to. */
+  emit(draft: MfaEventDraft, context?: ExecutionContext): void {
+    const { userId, actor = { type: 'user', id: userId } } = draft;
+    const event: MfaEvent = { ...draft, actor, at: new Date(this.clock.nowMs()), ...this.requestInfo(context) };
     void Promise.resolve()
-      .then(() => this.host.instance.notify?.(told))
-      .catch((error: unknown) => {
-        this.logger.error(`MfaHost.notify failed for ${told.type}: ${nameOf(error)}`);
-      });
+      .then(() => this.host.instance.notify?.(event))
+      .catch((error: unknown) => this.logger.error(`MfaHost.notify failed for ${event.type}: ${nameOf(error)}`));
+  }
+
+  private requestInfo(context: ExecutionContext | undefined): Partial<Record<(typeof INFO)[number], string>> {
+    if (!context) return {};
+    try {
+      const info = this.host.instance.requestInfo?.(context) ?? {};
+      return Object.fromEntries(
+        INFO.filter((name) => typeof info[name] === 'string').map((name) => [name, info[name]]),
+      );
+    } catch (error) {
+      this.logger.error(`MfaHost.requestInfo failed: ${nameOf(error)}`);
+      return {};
+    }
   }
 }
 
-/** Its message might quote anything (S64). */
+/** An authenticator as events name it. */
+export function eventAuthenticator({ id, name, createdAtMs }: Authenticator): MfaEventAuthenticator {
+  return { id, type: 'totp', name, createdAt: new Date(createdAtMs) };
+}
+
+/** The message of an error could quote a secret (S64). */
 const nameOf = (error: unknown) => (error instanceof Error ? error.name : typeof error);

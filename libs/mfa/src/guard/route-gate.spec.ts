@@ -95,21 +95,22 @@ describe('a route that demands a second factor', () => {
     ['now', 0, ['pwd', 'mfa']],
     ['years ago', -(10 ** 11), ['mfa']],
     ['where the host keeps no amr', 0, undefined],
+    ['where the amr of the host is null', 0, null],
     ['by a clock a minute ahead', 60_000, ['mfa']],
   ])('admits a factor passed %s', async (_, ms, amr) => {
     signIn({ mfaAt: at(ms), amr });
+    await expect(admit(SECOND_FACTOR)).resolves.toBe(true);
+    signIn({ mfaAt: at(ms).toISOString(), amr });
     await expect(admit(SECOND_FACTOR)).resolves.toBe(true);
   });
 
   it.each<[string, () => object]>([
     ['is missing', () => ({ amr: ['mfa'] })],
     ['is null', () => ({ mfaAt: null, amr: ['mfa'] })],
-    ['is an invalid Date', () => ({ mfaAt: at(Number.NaN), amr: ['mfa'] })],
     ['lies over a minute ahead', () => ({ mfaAt: at(60_001), amr: ['mfa'] })],
     ['stands beside an amr without mfa', () => ({ mfaAt: at(0), amr: ['pwd', 'otp'] })],
     ['stands beside an empty amr', () => ({ mfaAt: at(0), amr: [] })],
     ['stands beside an amr that is text', () => ({ mfaAt: at(0), amr: 'mfa' })],
-    ['stands beside an amr that is null', () => ({ mfaAt: at(0), amr: null })],
   ])('S45 refuses when its time %s', async (_, session) => {
     const warn = vi.spyOn(Logger.prototype, 'warn').mockReturnValue();
     signIn(session());
@@ -119,13 +120,17 @@ describe('a route that demands a second factor', () => {
 
   it.each<[string, () => unknown]>([
     ['milliseconds', () => mfa.clock.nowMs()],
-    ['text', () => at(0).toISOString()],
+    ['seconds', () => Math.floor(mfa.clock.nowMs() / 1000)],
+    ['text without a time zone', () => at(0).toISOString().replace('Z', '')],
+    ['an invalid Date', () => at(Number.NaN)],
     ['something like a Date', () => ({ getTime: () => mfa.clock.nowMs() })],
-  ])('S45 refuses a time that is %s, and tells the operator', async (_, mfaAt) => {
+  ])('S45 refuses a time that is %s, and warns the operator once', async (_, mfaAt) => {
     const warn = vi.spyOn(Logger.prototype, 'warn').mockReturnValue();
     signIn({ mfaAt: mfaAt(), amr: ['mfa'] });
-    await expect(admit(SECOND_FACTOR)).rejects.toMatchObject({ code: 'MFA_STEP_UP_REQUIRED' });
-    expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/principal.*`mfaAt`.*no Date/));
+    for (let request = 0; request < 2; request += 1) {
+      await expect(admit(SECOND_FACTOR)).rejects.toMatchObject({ code: 'MFA_STEP_UP_REQUIRED' });
+    }
+    expect(warn).toHaveBeenCalledExactlyOnceWith(expect.stringMatching(/principal.*`mfaAt`.*ISO 8601/));
   });
 
   it('S49 admits up to the demanded age, and refuses a millisecond later', async () => {

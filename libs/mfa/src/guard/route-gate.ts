@@ -1,4 +1,4 @@
-import { Injectable, Logger, type ExecutionContext } from '@nestjs/common';
+import { Injectable, type ExecutionContext } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { ChallengeTokens } from '../challenge/challenge-tokens.js';
 import { MfaChallengeService } from '../challenge/challenge.service.js';
@@ -16,8 +16,6 @@ const SKEW_MS = 60_000;
 /** Decides whether a request may pass. It admits or throws; nothing that fails on the way admits (S45). */
 @Injectable()
 export class RouteGate {
-  private readonly logger = new Logger('nestjs-mfa');
-
   constructor(
     private readonly host: MfaHostAccess,
     private readonly challenges: MfaChallengeService,
@@ -67,10 +65,7 @@ export class RouteGate {
   }
 
   private admitSecondFactor({ mfaAt, amr }: KnownPrincipal, maxAgeSeconds: number | undefined): true {
-    if (mfaAt !== undefined && mfaAt !== null && !(mfaAt instanceof Date)) {
-      this.logger.warn('MfaHost.principal gave an `mfaAt` that is no Date; it counts as no second factor');
-    }
-    const ageMs = mfaAt instanceof Date ? this.clock.nowMs() - mfaAt.getTime() : NaN;
+    const ageMs = mfaAt ? this.clock.nowMs() - mfaAt.getTime() : NaN;
     const passed = ageMs >= -SKEW_MS && (amr === undefined || (Array.isArray(amr) && amr.includes('mfa')));
     const fresh = maxAgeSeconds === undefined || ageMs <= maxAgeSeconds * 1000;
     if (passed && fresh) return true;

@@ -4,13 +4,21 @@ import { MfaError } from '../domain/mfa-error.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { knownPrincipal, type KnownPrincipal } from './known-principal.js';
-import { MfaHost } from './mfa-host.js';
+import { MfaHost, type MfaEnrollmentProof, type MfaPrincipal } from './mfa-host.js';
 
 const misconfigured = (message: string) => new MfaError('MFA_MISCONFIGURED', { message: `MfaModule: ${message}` });
 
+const ENROLLMENT_PROOFS: readonly unknown[] = ['password', 'recent-sign-in', 'session-only'];
+
+const UNUSABLE = {
+  mfaAt: 'Give a Date, or ISO 8601 text with a time zone. It counts as no second factor',
+  authenticatedAt: 'Give a Date, or ISO 8601 text with a time zone. It counts as left out',
+  sessionId: 'Give a non-empty string. It counts as left out',
+};
+
 /**
- * The way to the host's adapter. Looked up when used and injected nowhere, so that the natural circle
- * (the host's login calls the challenge service, the host adapter calls the login) boots.
+ * Calls the host's adapter. It looks the adapter up at each use, so that the natural circle boots: the host's login
+ * calls the challenge service, and the host's adapter calls the login.
  */
 @Injectable()
 @ThrowsMfaException()
@@ -18,6 +26,7 @@ export class MfaHostAccess implements OnModuleInit {
   private readonly logger = new Logger('nestjs-mfa');
   private readonly thrown = new WeakSet<object>();
   private readonly principals = new WeakMap<object, Promise<KnownPrincipal | null>>();
+  private readonly warned = new Set<string>();
 
   constructor(
     private readonly moduleRef: ModuleRef,
@@ -28,9 +37,20 @@ export class MfaHostAccess implements OnModuleInit {
     return this.moduleRef.get(MfaHost);
   }
 
-  /** What the first enrollment demands. */
-  get enrollmentProof(): 'password' | 'recent-sign-in' | 'session-only' {
-    return this.options.enrollment ?? 'password';
+  /**
+   * What the first enrollment of this principal needs (S12).
+   * @throws MfaError `MFA_MISCONFIGURED` where the host returns anything else than a proof, `null` or `undefined`
+   */
+  async enrollmentProof(principal: MfaPrincipal): Promise<MfaEnrollmentProof> {
+    const chosen = await this.call((host) => host.enrollmentProof?.(principal));
+    const proof = chosen ?? this.options.enrollment ?? 'password';
+    if (!ENROLLMENT_PROOFS.includes(proof)) {
+      throw misconfigured("MfaHost.enrollmentProof must return 'password', 'recent-sign-in', 'session-only' or null");
+    }
+    if (proof === 'password' && typeof this.instance.verifyPassword !== 'function') {
+      throw misconfigured("the first enrollment needs 'password', but the MfaHost has no `verifyPassword`");
+    }
+    return proof;
   }
 
   onModuleInit(): void {
@@ -45,6 +65,11 @@ export class MfaHostAccess implements OnModuleInit {
         throw misconfigured(`option \`host\`: the class has no method \`${method}\``);
     }
     this.checkProof(host);
+    if (!host.revokeSessions) {
+      this.logger.warn(
+        'MfaHost has no `revokeSessions`, so a change of factors ends no session, and a session keeps its `mfaAt` after MFA is disabled',
+      );
+    }
     if (!host.completeStepUp) {
       this.logger.warn(
         'MfaHost has no `completeStepUp`, so POST step-up returns 404 and @RequireMfa({ maxAgeSeconds }) can only be satisfied by a new login',
@@ -54,9 +79,10 @@ export class MfaHostAccess implements OnModuleInit {
 
   private checkProof(host: MfaHost): void {
     const hasPassword = typeof host.verifyPassword === 'function';
-    if (!hasPassword && this.options.enrollment === undefined) {
+    const chooses = typeof host.enrollmentProof === 'function';
+    if (!hasPassword && !chooses && this.options.enrollment === undefined) {
       throw misconfigured(
-        "the first enrollment needs a proof besides the session: implement `verifyPassword` on the MfaHost, or set option `enrollment.proof` to 'recent-sign-in' (and give `authenticatedAt` in `principal`) or to 'session-only'",
+        "the first enrollment needs a proof besides the session: implement `verifyPassword` or `enrollmentProof` on the MfaHost, or set option `enrollment.proof` to 'recent-sign-in' (and give `authenticatedAt` in `principal`) or to 'session-only'",
       );
     }
     if (!hasPassword && this.options.enrollment === 'password') {
@@ -67,16 +93,16 @@ export class MfaHostAccess implements OnModuleInit {
     }
   }
 
-  /** Who is signed in on this request, or `null`; asked once a request. */
+  /** The signed-in user of this request, or `null`. The host is called once per request. */
   principal(context: ExecutionContext): Promise<KnownPrincipal | null> {
-    const request: unknown = context.getType() === 'http' ? context.switchToHttp().getRequest() : undefined;
-    if (typeof request !== 'object' || request === null) return this.ask(context);
-    const known = this.principals.get(request) ?? this.ask(context);
-    this.principals.set(request, known);
+    const key = requestOf(context);
+    if (!key) return this.ask(context);
+    const known = this.principals.get(key) ?? this.ask(context);
+    this.principals.set(key, known);
     return known;
   }
 
-  /** Calls the host; what it throws is remembered as its own answer. */
+  /** Calls the host; what it throws is remembered as the host's own response. */
   async call<T>(work: (host: MfaHost) => T): Promise<Awaited<T>> {
     try {
       return await work(this.instance);
@@ -86,7 +112,7 @@ export class MfaHostAccess implements OnModuleInit {
     }
   }
 
-  /** Whether the host itself threw this: then it is the answer as it stands. */
+  /** Whether the host itself threw this: then it is the response as it stands. */
   threw(error: object): boolean {
     return this.thrown.has(error);
   }
@@ -94,7 +120,7 @@ export class MfaHostAccess implements OnModuleInit {
   private async ask(context: ExecutionContext): Promise<KnownPrincipal | null> {
     const principal = await this.call((host) => host.principal(context));
     if (principal === null || principal === undefined) return null;
-    const known = knownPrincipal(principal);
+    const known = knownPrincipal(principal, (property) => this.warnOf(property));
     if (known === null) {
       this.logger.error(
         'MfaHost.principal gave a user id that is empty, longer than 255 characters, or has outer white space; the request counts as not signed in',
@@ -102,4 +128,19 @@ export class MfaHostAccess implements OnModuleInit {
     }
     return known;
   }
+
+  /** Once per property: the same mistake comes with every request. */
+  private warnOf(property: keyof typeof UNUSABLE): void {
+    if (this.warned.has(property)) return;
+    this.warned.add(property);
+    this.logger.warn(`MfaHost.principal returned an unusable \`${property}\`. ${UNUSABLE[property]}`);
+  }
+}
+
+/** What stands for one request: the HTTP request, or the GraphQL context, which all resolvers of an operation share. */
+function requestOf(context: ExecutionContext): object | undefined {
+  const type = context.getType<string>();
+  const key: unknown =
+    type === 'http' ? context.switchToHttp().getRequest() : type === 'graphql' ? context.getArgByIndex(2) : undefined;
+  return typeof key === 'object' && key !== null ? key : undefined;
 }

@@ -1,14 +1,52 @@
 import type { MfaPrincipal } from './mfa-host.js';
+import { readPrincipalDate } from './principal-date.js';
 import { toUserId } from './user-id.js';
 
-/** A principal whose user id has become the stored string. */
-export type KnownPrincipal = MfaPrincipal & { userId: string };
+/** A principal as the module uses it: the id is the stored string, dates are `Date`s, and nothing is `null`. */
+export interface KnownPrincipal extends MfaPrincipal {
+  userId: string;
+  sessionId: string | undefined;
+  amr: readonly string[] | undefined;
+  issuer: string | undefined;
+  mfaAt: Date | undefined;
+  authenticatedAt: Date | undefined;
+}
 
-/** The principal with its id as it is stored, or `null` when that is none. */
-export function knownPrincipal(principal: MfaPrincipal): KnownPrincipal | null {
+type Warn = (property: 'mfaAt' | 'authenticatedAt' | 'sessionId') => void;
+
+/**
+ * The principal in its normal form, or `null` for an unusable user id.
+ * @param warn called for a property that is unusable and so counts as left out
+ */
+export function knownPrincipal(principal: MfaPrincipal, warn: Warn = () => {}): KnownPrincipal | null {
   const userId = toUserId(principal.userId);
   if (userId === null) return null;
-  // Read one by one, for a host's principal may be an instance whose accessors a spread would lose.
-  const { accountName, mfaAt, amr, authenticatedAt } = principal;
-  return { ...principal, userId, accountName, mfaAt, amr, authenticatedAt };
+  const date = (property: 'mfaAt' | 'authenticatedAt') => {
+    const read = readPrincipalDate(principal[property]);
+    if (read === null) warn(property);
+    return read ?? undefined;
+  };
+  // Each is read by its name, because a host's principal may be an instance with accessors, which a spread loses.
+  return {
+    ...principal,
+    userId,
+    accountName: principal.accountName,
+    sessionId: sessionIdOf(principal.sessionId, warn),
+    amr: principal.amr ?? undefined,
+    issuer: principal.issuer ?? undefined,
+    mfaAt: date('mfaAt'),
+    authenticatedAt: date('authenticatedAt'),
+  };
+}
+
+function sessionIdOf(sessionId: unknown, warn: Warn): string | undefined {
+  if (sessionId === undefined || sessionId === null) return undefined;
+  if (typeof sessionId === 'string' && sessionId !== '') return sessionId;
+  warn('sessionId');
+  return undefined;
+}
+
+/** The account name for authenticator apps: the text, or what the function returns. */
+export async function accountNameOf({ accountName }: Pick<MfaPrincipal, 'accountName'>): Promise<string> {
+  return typeof accountName === 'function' ? accountName() : accountName;
 }

@@ -21,7 +21,7 @@ import { PrincipalRoute, VerificationRoute } from '../guard/decorators.js';
 import { MfaGuard } from '../guard/mfa.guard.js';
 import { MfaHostAccess } from '../host/host-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
-import type { CompletedStepUp } from '../host/mfa-host.js';
+import type { MfaStepUp } from '../host/mfa-host.js';
 import type { ResolvedHttpOptions } from '../options/resolve-http.js';
 import { MfaStatusService } from '../status/status.service.js';
 import { MfaVerificationService } from '../verification/verification.service.js';
@@ -54,7 +54,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
       if (this.cookie.readAll(request.headers.cookie).length > 0)
         this.cookie.clear(context.switchToHttp().getResponse<CookieResponse>());
       // The token is spent by now, whatever the host does next (S44).
-      return this.host.call((host) => host.completeLogin(login, context));
+      return this.host.call((host) => host.completeLogin({ ...login, enrollmentDueAt: null }, context));
     }
   }
 
@@ -97,7 +97,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     }
 
     /** The backup codes are shown this once (S39): a host that fails here costs a step-up later, not the codes. */
-    private async sessionAfter(principal: KnownPrincipal, completed: CompletedStepUp, context: ExecutionContext) {
+    private async sessionAfter(principal: KnownPrincipal, completed: MfaStepUp, context: ExecutionContext) {
       try {
         return (await completeStepUp(this.host, principal, completed, context)).session;
       } catch {
@@ -110,14 +110,15 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     @HttpCode(200)
     async regenerate(@Req() request: RouteRequest) {
       const { principal, context, body } = await this.requests.readAsPrincipal(request, 'ProofBody');
-      return { backupCodes: await this.backupCodes.regenerate(principal.userId, { code: body.code, context }) };
+      const { userId, sessionId } = principal;
+      return this.backupCodes.regenerate(userId, { code: body.code, sessionId, context });
     }
 
     @Patch('authenticators/:id')
     async rename(@Req() request: RouteRequest) {
-      const { principal, body } = await this.requests.readAsPrincipal(request, 'RenameBody');
+      const { principal, context, body } = await this.requests.readAsPrincipal(request, 'RenameBody');
       const id = idOf(request);
-      await this.enrollment.rename(principal, id, body.name);
+      await this.enrollment.rename(principal, id, body.name, context);
       const { authenticators } = await this.statuses.status(principal.userId);
       const renamed = authenticators.find((each) => each.id === id);
       if (!renamed) throw new MfaException('MFA_AUTHENTICATOR_NOT_FOUND');
@@ -128,8 +129,8 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     @HttpCode(200)
     async remove(@Req() request: RouteRequest) {
       const { principal, context, body } = await this.requests.readAsPrincipal(request, 'ProofBody');
-      await this.enrollment.remove(principal, idOf(request), { code: body.code, context });
-      return this.statuses.status(principal.userId);
+      const after = await this.enrollment.remove(principal, idOf(request), { code: body.code, context });
+      return { ...(await this.statuses.status(principal.userId)), ...after };
     }
 
     @Post('disable')
@@ -172,10 +173,12 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
 async function completeStepUp(
   host: MfaHostAccess,
   principal: KnownPrincipal,
-  proved: CompletedStepUp,
+  proved: MfaStepUp,
   context: ExecutionContext,
 ) {
+  const { sessionId } = principal;
   const amr = [...new Set([...(principal.amr ?? []), ...proved.amr])];
-  const session: unknown = await host.call((each) => each.completeStepUp?.({ ...proved, amr }, context));
-  return { amr, session };
+  const stepUp = { ...proved, amr, ...(sessionId === undefined ? {} : { sessionId }) };
+  const session: unknown = await host.call((each) => each.completeStepUp?.(stepUp, context));
+  return { amr, session: session ?? undefined };
 }

@@ -25,7 +25,7 @@ describe('AttemptGate', () => {
     for (let tries = 0; tries < 5; tries += 1) await reserve();
     mfa.clock.advance(100);
     await expect(reserve()).rejects.toMatchObject({ code: 'MFA_LOCKED', details: { retryAfterSeconds: 800 } });
-    expect(mfa.failures()).toEqual([{ factor: 'password', reason: 'locked' }]);
+    expect(mfa.failures()).toEqual([{ factor: 'password', failure: 'locked' }]);
     mfa.clock.advance(800);
     await expect(reserve()).resolves.toBeUndefined();
   });
@@ -36,7 +36,7 @@ describe('AttemptGate', () => {
   ])('S43 counts nothing where there is %s, and answers as to a wrong code', async (_, change) => {
     await change();
     await expect(reserve()).rejects.toMatchObject({ code: 'MFA_CODE_REJECTED' });
-    expect(mfa.failures()).toEqual([{ factor: 'password', reason: 'state_changed' }]);
+    expect(mfa.failures()).toEqual([{ factor: 'password', failure: 'state_changed' }]);
     expect(mfa.state.accounts.get('ann')?.budgets.password ?? untouched).toEqual(untouched);
   });
 

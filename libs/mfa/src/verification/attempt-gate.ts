@@ -35,8 +35,8 @@ export class AttemptGate {
    */
   async refusal(userId: string, factor: AttemptFactor, seen?: MfaAccount): Promise<MfaError> {
     const retryAfter = (seen && this.retryAfter(seen, factor)) ?? (await this.retryAfterNow(userId, factor));
-    const reason = retryAfter === null ? 'state_changed' : 'locked';
-    this.events.emit({ type: 'verification.failed', userId, factor, reason });
+    const failure = retryAfter === null ? 'state_changed' : 'locked';
+    this.events.emit({ type: 'mfa.verification.failed', userId, factor, failure });
     return retryAfter === null
       ? new MfaError('MFA_CODE_REJECTED')
       : new MfaError('MFA_LOCKED', { retryAfterSeconds: retryAfter });

@@ -21,7 +21,7 @@ describe('attempts', () => {
   it('S50 a wrong code counts', async () => {
     await expect(mfa.login('ann', wrongCode())).rejects.toMatchObject(REJECTED);
     expect(mfa.budgetOf('ann', 'totp')).toMatchObject({ failures: 1, lockedUntilMs: 0 });
-    expect(mfa.failures()).toEqual([{ factor: 'totp', reason: 'wrong_code' }]);
+    expect(mfa.failures()).toEqual([{ factor: 'totp', failure: 'wrong_code' }]);
   });
 
   it('S66 one answer is for codes that are wrong, used, too old, or of no shape', async () => {
@@ -46,7 +46,7 @@ describe('attempts', () => {
     mfa.clock.advance(30);
     const locked = { code: 'MFA_LOCKED', status: 429, details: { retryAfterSeconds: 870 } };
     await expect(mfa.login('ann', phone.code())).rejects.toMatchObject(locked);
-    expect(mfa.failures().at(-1)).toEqual({ factor: 'totp', reason: 'locked' });
+    expect(mfa.failures().at(-1)).toEqual({ factor: 'totp', failure: 'locked' });
     mfa.clock.advance(870);
     await expect(mfa.login('ann', phone.code())).resolves.toMatchObject({ userId: 'ann' });
   });
@@ -75,7 +75,7 @@ describe('attempts', () => {
     await expect(mfa.login('ann', code)).rejects.toMatchObject(REJECTED);
     expect(mfa.budgetOf('ann', 'totp')).toEqual(NOT_COUNTED);
     expect(mfa.budgetOf('ann', 'backup_code')).toEqual(NOT_COUNTED);
-    expect(mfa.failures()).toEqual([{ factor: undefined, reason: 'malformed' }]);
+    expect(mfa.failures()).toEqual([{ factor: undefined, failure: 'malformed' }]);
   });
 
   it.each([undefined, null, 7, {}, ['123456'], '', '1'.repeat(65), '123456\0'])(
@@ -120,13 +120,13 @@ describe('a claim that does not hold', () => {
     const claim = { userId: 'ann', epoch: mfa.state.accounts.get('ann')!.epoch };
     await mfa.accounts.revokeTokens('ann');
     await expect(mfa.spending.spend(claim, codeOf(kind))).rejects.toMatchObject({ code: 'MFA_CODE_REJECTED' });
-    expect(mfa.failures()).toEqual([{ factor: kind === 'right' ? 'totp' : undefined, reason: 'state_changed' }]);
+    expect(mfa.failures()).toEqual([{ factor: kind === 'right' ? 'totp' : undefined, failure: 'state_changed' }]);
     expect(mfa.state.usage.size).toBe(0);
   });
 
   it('costs no attempt in a step-up with a malformed code', async () => {
     await expect(mfa.verification.stepUp('ann', 'hello')).rejects.toMatchObject(REJECTED);
-    expect(mfa.failures()).toEqual([{ factor: undefined, reason: 'malformed' }]);
+    expect(mfa.failures()).toEqual([{ factor: undefined, failure: 'malformed' }]);
   });
 });
 
@@ -155,6 +155,6 @@ describe('S29 S45 a store that answers something else than it should', () => {
   it.each([undefined, 1, 'true', {}])('opens nothing by completing with %j', async (answer) => {
     vi.spyOn(mfa.store, 'complete').mockResolvedValue(answer as never);
     await expect(mfa.login('ann', phone.code())).rejects.toMatchObject(REJECTED);
-    expect(mfa.failures()).toEqual([{ factor: 'totp', reason: 'already_spent' }]);
+    expect(mfa.failures()).toEqual([{ factor: 'totp', failure: 'already_spent' }]);
   });
 });

@@ -12,7 +12,7 @@ import {
 } from '../domain/verification/verification.store.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import type { MfaFailureReason } from '../events/mfa-event.js';
-import type { CompletedStepUp } from '../host/mfa-host.js';
+import type { MfaStepUp } from '../host/mfa-host.js';
 import { ResealOnUse } from '../keys/reseal-on-use.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { AttemptGate } from './attempt-gate.js';
@@ -52,7 +52,7 @@ export class CodeSpending {
    * @throws MfaError `MFA_BAD_REQUEST` for what is no code at all; `MFA_TOKEN_INVALID` for a token that is spent or
    * revoked; `MFA_NOT_ENABLED`; `MFA_CODE_REJECTED` for wrong, used, replayed and lost races alike; `MFA_LOCKED`; `MFA_BUSY`
    */
-  async spend(claim: CodeClaim, code: string): Promise<CompletedStepUp> {
+  async spend(claim: CodeClaim, code: string): Promise<MfaStepUp> {
     const normalised = readCode(code);
     const recognised = this.recognise(normalised);
     if (!recognised) throw await this.refuseShape(claim);
@@ -69,7 +69,7 @@ export class CodeSpending {
       throw this.reject(claim, factor, 'already_spent');
     }
     await this.resealing.reseal(match.sealed);
-    this.events.emit({ type: 'verification.succeeded', userId: claim.userId, factor: factor.method });
+    this.events.emit({ type: 'mfa.verification.succeeded', userId: claim.userId, factor: factor.method });
     const spentBackupCode = factor.method === 'backup_code' ? 1 : 0;
     return {
       userId: claim.userId,
@@ -158,8 +158,8 @@ export class CodeSpending {
     return new MfaError('MFA_NOT_ENABLED');
   }
 
-  private reject({ userId }: { userId: string }, factor: MfaFactor | undefined, reason: MfaFailureReason): MfaError {
-    this.events.emit({ type: 'verification.failed', userId, factor: factor?.method, reason });
+  private reject({ userId }: { userId: string }, factor: MfaFactor | undefined, failure: MfaFailureReason): MfaError {
+    this.events.emit({ type: 'mfa.verification.failed', userId, factor: factor?.method, failure });
     return new MfaError('MFA_CODE_REJECTED');
   }
 }

@@ -1,7 +1,10 @@
 import type { SealedValue } from '../domain/secrets/sealed-value.store.js';
 import type { UsageEntry } from '../domain/usage/usage.js';
-import type { VerificationAttempt, VerificationSnapshot } from '../domain/verification/verification.store.js';
-import type { MfaMethod } from '../host/mfa-host.js';
+import type {
+  VerificationAttempt,
+  VerificationFactor,
+  VerificationSnapshot,
+} from '../domain/verification/verification.store.js';
 
 /** What a code's shape demands of the account, before it costs an attempt. */
 export type CodeShape = Pick<VerificationAttempt, 'digits'>;
@@ -21,7 +24,7 @@ export interface FactorMatch {
 /** One kind of second factor. A new one is a class beside these, and no edit of the flow. */
 export abstract class MfaFactor {
   /** Names the factor in answers, and its attempt budget. */
-  abstract readonly method: MfaMethod;
+  abstract readonly method: VerificationFactor;
   /** What `amr` gains (RFC 8176 §2). */
   abstract readonly amr: readonly string[];
 

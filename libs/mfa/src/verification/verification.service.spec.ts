@@ -31,7 +31,15 @@ describe('a login by TOTP', () => {
 
   it('S65 is told of, and noted with the authenticator', async () => {
     await mfa.login('ann', phone.code());
-    expect(mfa.told.slice(1)).toEqual([{ type: 'verification.succeeded', userId: 'ann', factor: 'totp', at: now() }]);
+    expect(mfa.told.slice(1)).toEqual([
+      {
+        type: 'mfa.verification.succeeded',
+        userId: 'ann',
+        actor: { type: 'user', id: 'ann' },
+        factor: 'totp',
+        at: now(),
+      },
+    ]);
     expect(mfa.state.authenticators.get(phoneId)!.lastUsedAtMs).toBe(mfa.clock.nowMs());
   });
 
@@ -81,7 +89,7 @@ describe('a login by TOTP', () => {
     mfa.state.authenticators.set(phoneId, { ...row, secret: `${row.secret}x` });
     await expect(mfa.login('ann', phone.code())).rejects.toMatchObject(REJECTED);
     expect(error).toHaveBeenCalledExactlyOnceWith(expect.stringContaining(phoneId));
-    expect(mfa.failures()).toEqual([{ factor: 'totp', reason: 'wrong_code' }]);
+    expect(mfa.failures()).toEqual([{ factor: 'totp', failure: 'wrong_code' }]);
   });
 });
 
@@ -135,7 +143,7 @@ describe('what was used', () => {
     const before = mfa.budgetOf('ann', 'totp');
     await expect(mfa.login('ann', code)).rejects.toMatchObject(REJECTED);
     expect(mfa.budgetOf('ann', 'totp')).toEqual(before);
-    expect(mfa.failures()).toEqual([{ factor: 'totp', reason: 'already_spent' }]);
+    expect(mfa.failures()).toEqual([{ factor: 'totp', failure: 'already_spent' }]);
   });
 
   it('S70 a right code that is sent again takes no earlier failure and no earned lock away', async () => {

@@ -44,7 +44,7 @@ describe('a backup code', () => {
 
   it('S38 is taken in any spelling, and S65 told of by its name', async () => {
     await mfa.login('ann', ' abcd efgh ');
-    expect(mfa.told.at(-1)).toMatchObject({ type: 'verification.succeeded', factor: 'backup_code' });
+    expect(mfa.told.at(-1)).toMatchObject({ type: 'mfa.verification.succeeded', factor: 'backup_code' });
   });
 
   it('S32 is accepted once of 20 uses at once', async () => {
@@ -97,7 +97,7 @@ describe('a backup code', () => {
   it('is refused where the account names no set', async () => {
     await dropSet();
     await expect(mfa.login('ann', CODES[0]!)).rejects.toMatchObject(REJECTED);
-    expect(mfa.failures()).toEqual([{ factor: 'backup_code', reason: 'wrong_code' }]);
+    expect(mfa.failures()).toEqual([{ factor: 'backup_code', failure: 'wrong_code' }]);
   });
 
   it('S56 has a budget of its own', async () => {
@@ -128,7 +128,7 @@ describe('a backup code', () => {
     vi.spyOn(mfa.hasher, 'match').mockImplementation(() => busyHasher().match('', []));
     await expect(mfa.login('ann', CODES[0]!)).rejects.toMatchObject({ code: 'MFA_BUSY', status: 503 });
     expect(mfa.budgetOf('ann', 'backup_code')).toMatchObject({ failures: 0, lockedUntilMs: 0 });
-    expect(mfa.failures()).toEqual([{ factor: 'backup_code', reason: 'busy' }]);
+    expect(mfa.failures()).toEqual([{ factor: 'backup_code', failure: 'busy' }]);
     vi.restoreAllMocks();
     await expect(mfa.login('ann', CODES[0]!)).resolves.toMatchObject({ userId: 'ann' });
   });
