@@ -15,7 +15,7 @@ const REASONS: Record<MfaImportSkip['reason'], string> = {
   'changed-since': 'an earlier run imported another secret than the source has now, which stays as it is',
   'changed-meanwhile': 'the account was changing all the time: run it again',
   'not-argon2id': 'the hash is no Argon2id of version 19, or beyond its bounds',
-  'too-costly': 'a guess at all of the codes would cost too much',
+  'too-costly': 'there are too many codes, or a guess at all of them would cost too much',
   'used-unclear': 'the column `usedAt` says neither yes nor no',
   'without-user': 'the row belongs to none of the users',
 };

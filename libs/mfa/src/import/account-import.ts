@@ -101,7 +101,9 @@ export class AccountImport {
   /** One at a time: a run that stopped half-way has spent some of them already. */
   private async spendSteps({ account }: AccountSnapshot, { userId, steps }: UserToImport): Promise<void> {
     const { authenticatorId } = idsOf(userId);
-    for (const { step, expiresAtMs } of steps.live) {
+    // A table without a unique key may hold an accepted code many times.
+    const distinct = new Map(steps.live.map(({ step, expiresAtMs }) => [step, expiresAtMs]));
+    for (const [step, expiresAtMs] of distinct) {
       const entry = { kind: 'totp', item: `${authenticatorId}:${step}`, expiresAtMs } as const;
       await this.tools.usage.spend({ userId, epoch: account.epoch, entries: [entry], nowMs: this.tools.clock.nowMs() });
     }
@@ -151,7 +153,8 @@ export class AccountImport {
     const { setId } = idsOf(userId);
     const live = await backupCodes.list(userId, setId);
     if (live.some(({ expiresAtMs }) => expiresAtMs !== null)) await backupCodes.expire(userId, setId, null);
-    for (const { id } of live.filter((each) => codes.usedIds.includes(each.id) && each.usedAtMs === null)) {
+    const used = new Set(codes.usedIds);
+    for (const { id } of live.filter((each) => used.has(each.id) && each.usedAtMs === null)) {
       const entries = [{ kind: 'backup_code', item: id, expiresAtMs: null } as const];
       const nowMs = clock.nowMs();
       await usage.spend({ userId, epoch: account.epoch, backupSetId: setId, entries, nowMs });

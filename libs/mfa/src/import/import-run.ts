@@ -114,7 +114,9 @@ async function rowsByUser(
   const byUser = new Map<string, SourceRow[]>();
   for (const row of rows) {
     const key = String(row.userId);
-    byUser.set(key, [...(byUser.get(key) ?? []), row]);
+    const known = byUser.get(key);
+    if (known) known.push(row);
+    else byUser.set(key, [row]);
   }
   return byUser;
 }

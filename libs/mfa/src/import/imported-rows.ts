@@ -102,8 +102,9 @@ export class ImportedRows {
 
   /** As {@link holds}, of a set of codes. */
   private holdCodes(rows: readonly BackupCode[], codes: readonly HashedCode[]): boolean {
+    const byId = new Map(rows.map((row) => [row.id, row]));
     const opened = (id: string) => {
-      const row = rows.find((each) => each.id === id);
+      const row = byId.get(id);
       if (!row) return null;
       const context = { purpose: 'backup-code', userId: row.userId, credentialId: id } as const;
       return this.tools.box.open(row.hash, context).toString('utf8');

@@ -45,6 +45,9 @@ export interface UserToImport {
 export type ReadUser =
   { user: UserToImport } | { skipped: BadReason | Extract<BenignReason, 'not-enabled'>; userId: string | null };
 
+/** Codes of one user that are kept, far more than anybody prints. They are written by one statement. */
+const MOST_CODES = 100;
+
 /** The widest window that an application can be configured to accept, in steps. */
 const WIDEST_WINDOW = 10;
 
@@ -99,13 +102,20 @@ function readCodes(userId: string, rows: readonly SourceRow[], { backupCodes }: 
     else if (typeof hash !== 'string' || parsePhc(hash) === null) read.skipped.push('not-argon2id');
     else unused.push({ id, phc });
   }
-  // The same row twice is one code, and used if one of them says so.
-  const open = unused.filter(({ id }) => !read.usedIds.includes(id));
-  const within = new Set(recipesOf(open).flatMap(({ targets }) => targets.map(({ id }) => id)));
-  const distinct = new Map(open.map((code) => [code.id, code]));
-  read.usable = [...distinct.values()].filter(({ id }) => within.has(id));
-  read.skipped.push(...[...distinct.keys()].filter((id) => !within.has(id)).map(() => 'too-costly' as const));
-  return read;
+  return { ...read, ...withinBounds(unused, new Set(read.usedIds), read.skipped) };
+}
+
+/** The same row twice is one code, and used if one of them says so. */
+function withinBounds(
+  unused: readonly HashedCode[],
+  used: ReadonlySet<string>,
+  skipped: readonly CodeReason[],
+): Pick<ReadCodes, 'usable' | 'skipped'> {
+  const distinct = new Map(unused.filter(({ id }) => !used.has(id)).map((code) => [code.id, code]));
+  const comparable = recipesOf([...distinct.values()]).flatMap(({ targets }) => targets.map(({ id }) => id));
+  const kept = new Set(comparable.slice(0, MOST_CODES));
+  const tooCostly = Array.from({ length: distinct.size - kept.size }, () => 'too-costly' as const);
+  return { usable: [...distinct.values()].filter(({ id }) => kept.has(id)), skipped: [...skipped, ...tooCostly] };
 }
 
 /** `null` when a window is no time step at all: then the column counts something else, and codes could be replayed. */
