@@ -1,9 +1,17 @@
 #!/usr/bin/env node
+import { whereItFailed } from './cli/module-file.js';
 import { run } from './cli/run.js';
 
 const stop = new AbortController();
 // Once: a second Ctrl-C ends the process at once, which is safe too.
 process.once('SIGINT', () => stop.abort());
+
+// What a file of the host started on the side, and nobody awaits, is not the command's failure.
+process.on('unhandledRejection', (reason) => {
+  process.stderr.write(`Warning: a promise that nothing waited for was rejected: ${whereItFailed(reason)}\n`);
+});
+
+const flushed = (stream: NodeJS.WriteStream) => new Promise<void>((resolve) => stream.write('', () => resolve()));
 
 void run(process.argv.slice(2), {
   out: (text) => void process.stdout.write(text),
@@ -12,6 +20,8 @@ void run(process.argv.slice(2), {
   env: process.env,
   cwd: process.cwd(),
   interrupted: stop.signal,
-}).then((code) => {
-  process.exitCode = code;
+}).then(async (code) => {
+  await Promise.all([flushed(process.stdout), flushed(process.stderr)]);
+  // Connections and timers of the host's files would keep the process alive.
+  process.exit(code);
 });

@@ -19,9 +19,9 @@ export async function importFile(path: string, option: string, { cwd }: Terminal
   }
 }
 
-/** Never the message: of a secret whose quotes were forgotten, it quotes the secret (S64). */
-function whereItFailed(cause: unknown): string {
-  if (!(cause instanceof Error)) return 'it threw what is no Error';
+/** The name and the line of an error. Its message may quote a secret whose quotes were forgotten (S64). */
+export function whereItFailed(cause: unknown): string {
+  if (!(cause instanceof Error)) return 'it threw a value that is not an Error';
   const [, line] = /\.(?:[cm]?[jt]s|json):(\d+)/.exec(cause.stack?.replace(cause.message, '') ?? '') ?? [];
   return line === undefined ? cause.name : `${cause.name} in line ${line}`;
 }
