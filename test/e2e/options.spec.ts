@@ -329,10 +329,10 @@ describe('forRootAsync', () => {
   });
 
   it.each(['host', 'requireMfa', 'http', 'dataSource', 'isGlobal', 'imports'])(
-    'does not let `%s` in the result of the factory go unheard',
+    'S75 refuses `%s` in the result of the factory, which comes too late for it',
     async (name) => {
       const mfa = MfaModule.forRootAsync({ ...extras, useFactory: () => ({ ...OPTIONS, [name]: 'everywhere' }) });
-      await expect(boot({ mfa })).rejects.toThrow(new RegExp(`\`${name}\` must stand beside the factory`));
+      await expect(boot({ mfa })).rejects.toThrow(new RegExp(`\`${name}\` must be beside the factory`));
     },
   );
 

@@ -1,15 +1,50 @@
-/** Which of the two builds this file belongs to: only a CommonJS module has a `module` of its own. */
+import { MfaException } from './errors/mfa.exception.js';
+
+/** Only a CommonJS module has a `module` of its own. */
 const format = typeof module === 'object' ? 'CommonJS' : 'ESM';
 
-const key = Symbol.for('nestjs-mfa:loaded-builds');
-const registry = globalThis as { [key]?: Set<string> };
-const loaded = (registry[key] ??= new Set());
-loaded.add(format);
+const key = Symbol.for('nestjs-mfa:loaded-copies');
+const registry = globalThis as { [key]?: Map<string, LoadedCopy> };
+const loaded = (registry[key] ??= new Map<string, LoadedCopy>());
+
+/** One build of one copy of this package. */
+interface LoadedCopy {
+  format: string;
+  /** The folder of the package; empty where the runtime does not tell. */
+  folder: string;
+}
+
+// By place and not by evaluation: test runners evaluate one file many times in one process. `import.meta.url` cannot
+// be written in a source that is also compiled to CommonJS.
+const place = placeOf(new Error().stack);
+loaded.set(`${format} ${place}`, { format, folder: folderOf(place) });
+
+/** The file, line and column of the first frame of a stack. */
+function placeOf(stack: unknown): string {
+  const frame = typeof stack === 'string' ? (stack.split('\n')[1] ?? '') : '';
+  return frame
+    .replace(/^\s*at (?:.*? \()?/, '')
+    .replace(/\)$/, '')
+    .replace(/\?[^:]*/, '');
+}
+
+function folderOf(file: string): string {
+  const path = file.startsWith('file://') ? decodeURI(file.slice('file://'.length)) : file;
+  return path.replace(/[\\/](?:dist[\\/](?:cjs|esm)|src)[\\/][^\\/]*$/, '');
+}
 
 /**
- * The builds of this package that the process has loaded. With both, classes exist twice and dependency
- * injection splits silently, so the module refuses to boot then (S44b).
+ * Refuses to start with two builds or two copies of this package in one process: its classes then exist twice, and
+ * dependency injection finds one of the two (S44b, S75).
+ * @throws MfaException `MFA_MISCONFIGURED`
  */
-export function loadedBuilds(): readonly string[] {
-  return [...loaded];
+export function requireOneCopy(copies: readonly LoadedCopy[] = [...loaded.values()]): void {
+  if (copies.length === 1) return;
+  const formats = new Set(copies.map((copy) => copy.format));
+  const folders = new Set(copies.map(({ folder }) => folder));
+  const message =
+    folders.size > 1
+      ? `MfaModule: ${folders.size} copies of nestjs-mfa are loaded (${[...folders].join(' and ')}), so its classes exist more than once. Keep one: \`npm ls nestjs-mfa\` lists who brings them, and \`npm dedupe\` or one common version removes the others`
+      : `MfaModule: both builds of nestjs-mfa are loaded (${[...formats].join(' and ')}), so its classes exist twice. Load it by \`import\` everywhere, or by \`require\` everywhere`;
+  throw new MfaException('MFA_MISCONFIGURED', { message });
 }

@@ -1,10 +1,4 @@
-import {
-  Module,
-  type ConfigurableModuleAsyncOptions,
-  type DynamicModule,
-  type OnModuleInit,
-  type Provider,
-} from '@nestjs/common';
+import { Module, type ConfigurableModuleAsyncOptions, type DynamicModule, type Provider } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD } from '@nestjs/core';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import { MfaAdminService } from './admin/admin.service.js';
@@ -25,7 +19,6 @@ import { BackupCodeIssuing } from './enrollment/backup-code-issuing.js';
 import { MfaBackupCodeService } from './enrollment/backup-code.service.js';
 import { MfaEnrollmentService } from './enrollment/enrollment.service.js';
 import { FreshProof } from './enrollment/fresh-proof.js';
-import { MfaException } from './errors/mfa.exception.js';
 import { ThrowsMfaException, throwingMfaException } from './errors/throws-mfa-exception.js';
 import { MfaEvents } from './events/mfa-events.js';
 import { MfaGuard } from './guard/mfa.guard.js';
@@ -38,14 +31,16 @@ import { MfaExceptionFilter } from './http/mfa-exception.filter.js';
 import { RequestReader } from './http/request-reader.js';
 import { MfaKeyService } from './keys/key.service.js';
 import { ResealOnUse } from './keys/reseal-on-use.js';
-import { loadedBuilds } from './loaded-build.js';
+import { requireOneCopy } from './loaded-build.js';
 import { ConfigurableModuleClass, MFA_OPTIONS } from './options/mfa.module-definition.js';
 import type { MfaModuleExtras, MfaOptions } from './options/mfa-options.js';
 import { flag, list, misconfigured, oneOf } from './options/option-checks.js';
 import { resolveHttp } from './options/resolve-http.js';
 import { MFA_RESOLVED_OPTIONS, resolveOptions, type ResolvedMfaOptions } from './options/resolve-options.js';
+import { plainOptions, requireKnownAsyncOptions, requireKnownOptions } from './options/unknown-options.js';
 import { MFA_ENTITIES } from './persistence/entities/index.js';
 import { PersistenceCheck, persistenceProviders } from './persistence/providers.js';
+import { BARE_IMPORT, ONE_IMPORT } from './registration.js';
 import { MfaStatusService } from './status/status.service.js';
 import { SecretReader } from './totp/secret-reader.js';
 import { TotpService } from './totp/totp.service.js';
@@ -104,28 +99,33 @@ export interface MfaOptionsFactory {
   createMfaOptions(): MfaOptions | Promise<MfaOptions>;
 }
 
-export type MfaAsyncOptions = ConfigurableModuleAsyncOptions<MfaOptions, 'createMfaOptions'>;
+type NestAsyncOptions = ConfigurableModuleAsyncOptions<MfaOptions, 'createMfaOptions'>;
+
+/** `useFactory` (with `inject`), `useClass` or `useExisting`. */
+export type MfaAsyncOptions = {
+  [Name in Exclude<keyof NestAsyncOptions, 'imports'>]?: NestAsyncOptions[Name] | undefined;
+};
 
 /** Multi-factor authentication for an application that keeps its own login. */
-@Module({})
+@Module({ providers: [BARE_IMPORT] })
 @ThrowsMfaException()
-export class MfaModule implements OnModuleInit {
+export class MfaModule {
+  constructor() {
+    requireOneCopy();
+  }
+
   static forRoot(options: MfaOptions & MfaModuleExtras): DynamicModule {
-    return assemble(ConfigurableModuleClass.forRoot(options), options);
+    requireKnownOptions(options);
+    return assemble(ConfigurableModuleClass.forRoot(plainOptions(options)), options);
   }
 
   /** With `useFactory`, `useClass` or `useExisting` (a class with `createMfaOptions()`); the extras stand beside it. */
   static forRootAsync(options: MfaAsyncOptions & MfaModuleExtras): DynamicModule {
-    return assemble(ConfigurableModuleClass.forRootAsync(options), options);
-  }
-
-  onModuleInit(): void {
-    const builds = loadedBuilds();
-    if (builds.length > 1) {
-      throw new MfaException('MFA_MISCONFIGURED', {
-        message: `MfaModule: both builds of nestjs-mfa are loaded (${builds.join(' and ')}), so its classes exist twice. Load it by \`import\` everywhere, or by \`require\` everywhere`,
-      });
+    requireKnownAsyncOptions(options);
+    if (!options.useFactory && !options.useClass && !options.useExisting) {
+      throw misconfigured('forRootAsync needs `useFactory`, `useClass` or `useExisting`');
     }
+    return assemble(ConfigurableModuleClass.forRootAsync(options as NestAsyncOptions), options);
   }
 }
 
@@ -153,6 +153,7 @@ function assemble(definition: DynamicModule, extras: MfaModuleExtras): DynamicMo
     controllers: http ? createMfaControllers(http) : [],
     providers: [
       ...(definition.providers ?? []),
+      ONE_IMPORT,
       { provide: MfaHost, useClass: host },
       { provide: MFA_VERIFY_PATH, useValue: `${http?.prefix ?? ''}/verify` },
       ...[...persistenceProviders(getDataSourceToken(dataSource ?? undefined)), ...PARTS].map(throwingAtBoot),

@@ -11,13 +11,13 @@ const EXTRAS: { [K in keyof Required<MfaModuleExtras>]: MfaModuleExtras[K] } = {
   requireMfa: 'marked',
 };
 
-export const EXTRA_NAMES = Object.keys(EXTRAS);
-
 /** Injection token of the options as the host gave them. */
 export const MFA_OPTIONS = Symbol.for('nestjs-mfa:options');
 
 export const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<MfaOptions>({
   optionsInjectionToken: MFA_OPTIONS,
+  // Nest 10 merges dynamic modules that are alike, and a second forRoot would go unnoticed.
+  alwaysTransient: true,
 })
   .setClassMethodName('forRoot')
   .setFactoryMethodName('createMfaOptions')

@@ -4,9 +4,9 @@ import { fernetKeyPair } from '../domain/secrets/fernet.js';
 import type { FernetReading } from '../domain/secrets/fernet-format.js';
 import { KeyRing } from '../domain/secrets/key-ring.js';
 import type { MfaEnrollmentProof, MfaExpiringTable, MfaFernetOptions, MfaOptions } from './mfa-options.js';
-import { EXTRA_NAMES } from './mfa.module-definition.js';
 import { flag, group, list, misconfigured, oneOf, whole } from './option-checks.js';
 import { resolveAttempts } from './resolve-attempts.js';
+import { requireKnownResult } from './unknown-options.js';
 import { resolveChallenge, type ResolvedChallengeOptions } from './resolve-challenge.js';
 
 type ResolvedExpiringTable = MfaExpiringTable & { graceSeconds: number };
@@ -62,6 +62,9 @@ function resolveCleanup(cleanup: MfaOptions['cleanup']): ResolvedMfaOptions['cle
 }
 
 function resolveEnrollment(enrollment: MfaOptions['enrollment']) {
+  const proof = ENROLLMENT_PROOFS.find((each) => each === (enrollment as unknown));
+  if (proof)
+    throw misconfigured(`option \`enrollment\` must be an object: write \`enrollment: { proof: '${proof}' }\``);
   const options = group('enrollment', enrollment);
   return {
     // Not by truthiness: an empty setting must not come to mean that no proof is required (S12).
@@ -103,14 +106,7 @@ export function resolveFernet(fernet: MfaFernetOptions | null | undefined): Fern
  * @throws MfaError `MFA_MISCONFIGURED`
  */
 export function resolveOptions(options: MfaOptions): ResolvedMfaOptions {
-  if (typeof options !== 'object' || options === null) {
-    throw misconfigured(
-      'no options were given; call forRoot({ issuer, keys, host }) or let the forRootAsync factory return { issuer, keys }',
-    );
-  }
-  // Only a forRootAsync factory can bring them here, too late to be heeded: `requireMfa` would guard nothing.
-  const misplaced = EXTRA_NAMES.find((name) => name in options);
-  if (misplaced) throw misconfigured(`option \`${misplaced}\` must stand beside the factory, not in what it returns`);
+  requireKnownResult(options);
   const totp = group('totp', options.totp);
   const backupCodes = group('backupCodes', options.backupCodes);
   const count = whole('backupCodes.count', backupCodes.count, 10, 4, 20);

@@ -1,0 +1,77 @@
+import type {
+  MfaAttemptOptions,
+  MfaBackupCodeOptions,
+  MfaChallengeCookieOptions,
+  MfaChallengeOptions,
+  MfaCleanupOptions,
+  MfaEnrollmentOptions,
+  MfaExpiringTable,
+  MfaFernetOptions,
+  MfaHttpOptions,
+  MfaModuleExtras,
+  MfaOptions,
+  MfaTimeoutOptions,
+  MfaTotpOptions,
+} from './mfa-options.js';
+
+/** Names of options: `null` = a value, an object = a group, a list of one object = a list of groups. */
+export interface OptionNames {
+  readonly [name: string]: null | OptionNames | readonly [OptionNames];
+}
+
+/** The compiler refuses a name that is missing, and one that does not exist. */
+const namesOf = <T>(names: Record<keyof Required<T>, OptionNames[string]>): OptionNames => names;
+
+/** What `forRoot` takes besides the extras, and a `forRootAsync` factory returns. */
+export const OPTION_NAMES = namesOf<MfaOptions>({
+  issuer: null,
+  keys: [{ id: null, secret: null }],
+  enrollment: namesOf<MfaEnrollmentOptions>({
+    proof: null,
+    setupLifetimeSeconds: null,
+    maxAuthenticators: null,
+    disableWithPassword: null,
+  }),
+  totp: namesOf<MfaTotpOptions>({ algorithm: null, digits: null, periodSeconds: null, window: null }),
+  challenge: namesOf<MfaChallengeOptions>({
+    lifetimeSeconds: null,
+    extractToken: null,
+    cookie: namesOf<MfaChallengeCookieOptions>({ name: null, path: null, secure: null, sameSite: null, domain: null }),
+  }),
+  backupCodes: namesOf<MfaBackupCodeOptions>({ count: null, lowAt: null }),
+  timeouts: namesOf<MfaTimeoutOptions>({ connectionSeconds: null, statementSeconds: null }),
+  attempts: namesOf<MfaAttemptOptions>({
+    maxFailures: null,
+    lockSeconds: null,
+    maxLockSeconds: null,
+    dailyBurst: null,
+    dailyRefill: null,
+    disableAfter: null,
+  }),
+  fernet: namesOf<MfaFernetOptions>({ keys: [{ key: null, secretKey: null }], until: null }),
+  cleanup: namesOf<MfaCleanupOptions>({
+    intervalSeconds: null,
+    batchSize: null,
+    tables: [namesOf<MfaExpiringTable>({ entity: null, expiresAt: null, graceSeconds: null })],
+  }),
+});
+
+/** What changes the module graph. */
+export const EXTRA_NAMES = namesOf<MfaModuleExtras>({
+  host: null,
+  imports: null,
+  isGlobal: null,
+  dataSource: null,
+  http: namesOf<MfaHttpOptions>({ prefix: null, publicDecorators: null, decorators: null }),
+  requireMfa: null,
+});
+
+/** What Nest's asynchronous modules take. */
+export const ASYNC_NAMES: OptionNames = {
+  imports: null,
+  inject: null,
+  provideInjectionTokensFrom: null,
+  useClass: null,
+  useExisting: null,
+  useFactory: null,
+};
