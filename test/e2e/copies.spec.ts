@@ -1,0 +1,39 @@
+import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { startHostApp } from '../support/host-app.js';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+
+describe('S75 two copies of the package', () => {
+  let folder: string;
+  beforeAll(async () => {
+    await mkdir(join(root, '.data'), { recursive: true });
+    folder = await mkdtemp(join(root, '.data/copy-'));
+    // The compiler of the tests looks for the setting of decorators here.
+    const tsconfig = { extends: '../../tsconfig.json', include: ['nestjs-mfa'] };
+    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(tsconfig));
+    const sources = join(root, 'libs/mfa/src');
+    await cp(sources, join(folder, 'nestjs-mfa/src'), {
+      recursive: true,
+      filter: (path) => !path.endsWith('.spec.ts'),
+    });
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  it('one copy boots, however often a test runner evaluates it', async () => {
+    vi.resetModules();
+    await import('nestjs-mfa');
+    await (await startHostApp()).close();
+  });
+
+  it('in one process end the boot, which names their places and the remedy', async () => {
+    await import(join(folder, 'nestjs-mfa/src/index.ts'));
+    const refusal = await startHostApp().catch((error: unknown) => error);
+    expect(refusal).toMatchObject({ code: 'MFA_MISCONFIGURED' });
+    const { message } = refusal as Error;
+    expect(message).toContain(`2 copies of nestjs-mfa are loaded (${join(root, 'libs/mfa')} and ${folder}/nestjs-mfa)`);
+    expect(message).toMatch(/npm ls nestjs-mfa.*npm dedupe/);
+  });
+});
