@@ -104,6 +104,7 @@ describe.each(testDatabases)('nestjs-mfa import on %s', (kind) => {
       what: 'user',
       userId: 'dan',
       reason: 'secret-undecryptable',
+      bad: true,
     });
     expect(await secretOf('ada')).toBe(hexOf(pythonUser('ada').secret));
     expect(await run(about('verify')[0]!)).toMatchObject({
@@ -112,7 +113,7 @@ describe.each(testDatabases)('nestjs-mfa import on %s', (kind) => {
     });
 
     const again = await run(apply!);
-    expect(again.out).toContain('3 left out: already-imported');
+    expect(again.out).toContain('3 left alone: already-imported');
     for (const statement of blocks('sql').join('').split('\n').filter(Boolean)) await dataSource.query(statement);
     expect(await activeUsers()).toEqual([]);
     expect(await run(apply!)).toMatchObject({ out: expect.stringContaining('3 of 7') });
@@ -185,7 +186,7 @@ describe.each(testDatabases)('nestjs-mfa import on %s', (kind) => {
     expect(done).toBeGreaterThan(0);
     expect(done).toBeLessThan(800);
     const second = await run(words);
-    expect(second).toMatchObject({ code: 0, out: expect.stringContaining(`${done} left out: already-imported`) });
+    expect(second).toMatchObject({ code: 0, out: expect.stringContaining(`${done} left alone: already-imported`) });
     expect(await activeUsers()).toHaveLength(800);
   });
 });

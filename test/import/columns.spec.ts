@@ -215,7 +215,9 @@ describe.each(testDatabases)('import of columns on %s', (kind) => {
     const { table, users } = await tableOf(String(store().column).slice(0, -8), column);
     const report = await importInto(host, planOf(table, secret));
     expect(report).toMatchObject({ ok: false, users: { read: 2, imported: 1 } });
-    expect(report.skipped).toEqual([{ what: 'user', userId: users[0]!.userId, reason: 'secret-undecryptable' }]);
+    expect(report.skipped).toEqual([
+      { what: 'user', userId: users[0]!.userId, reason: 'secret-undecryptable', bad: true },
+    ]);
     expect((await users[0]!.loginAnswer().expect(201)).body).not.toHaveProperty('mfa_token');
     await users[1]!.verify(await users[1]!.login(), code(host.clock.nowMs())).expect(200);
   });

@@ -191,7 +191,7 @@ describe.each(testDatabases)('an import that stops half-way on %s', (kind) => {
     for (const apply of [false, true]) {
       expect(await importInto(host, PLAN, { apply })).toMatchObject({
         ok: false,
-        skipped: [{ what: 'user', userId: user.userId, reason: 'changed-since' }],
+        skipped: [{ what: 'user', userId: user.userId, reason: 'changed-since', bad: true }],
       });
     }
     expect(await attempt(user, codeAt(host.clock.nowMs(), 1))).toBe(200);

@@ -27,10 +27,10 @@ describe.each(testDatabases)('import of the Python service on %s', (kind) => {
   afterAll(() => host.close());
 
   const SKIPPED = [
-    { what: 'user', userId: 'carol', reason: 'not-enabled' },
-    { what: 'user', userId: 'dan', reason: 'secret-undecryptable' },
-    { what: 'user', userId: 'eve', reason: 'secret-undecryptable' },
-    { what: 'user', userId: 'frank', reason: 'secret-malformed' },
+    { what: 'user', userId: 'dan', reason: 'secret-undecryptable', bad: true },
+    { what: 'user', userId: 'eve', reason: 'secret-undecryptable', bad: true },
+    { what: 'user', userId: 'frank', reason: 'secret-malformed', bad: true },
+    { what: 'user', userId: 'carol', reason: 'not-enabled', bad: false },
   ];
 
   it('tells first what it would do, and writes nothing', async () => {
@@ -46,6 +46,7 @@ describe.each(testDatabases)('import of the Python service on %s', (kind) => {
       backupCodes: { read: 20, imported: 17, used: 3, skipped: {} },
       usage: { read: 3, spent: 2, expired: 1, withoutUser: 0 },
       skipped: SKIPPED,
+      finished: true,
       interrupted: false,
       failure: null,
       ok: false,

@@ -50,7 +50,10 @@ export class HostFolder {
     {
       env = {},
       onProgress,
-    }: { env?: Record<string, string>; onProgress?: (err: string, interrupt: () => void) => void } = {},
+    }: {
+      env?: Record<string, string>;
+      onProgress?: (err: string, interrupt: () => void, kill: () => void) => void;
+    } = {},
   ): Promise<CommandResult> {
     const inherited = { ...process.env, MFA_KEYS: '' };
     const child = spawn(process.execPath, [CLI, ...given], { cwd: this.path, env: { ...inherited, ...env } });
@@ -59,7 +62,11 @@ export class HostFolder {
     child.stdout.on('data', (text: Buffer) => (out += text.toString()));
     child.stderr.on('data', (text: Buffer) => {
       err += text.toString();
-      onProgress?.(err, () => child.kill('SIGINT'));
+      onProgress?.(
+        err,
+        () => child.kill('SIGINT'),
+        () => child.kill('SIGKILL'),
+      );
     });
     const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
     return { code, out, err };

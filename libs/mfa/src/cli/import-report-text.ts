@@ -1,4 +1,4 @@
-import type { MfaImportReport, MfaImportSkip } from '../import/import-report.js';
+import { isBad, type MfaImportReport, type MfaImportSkip } from '../import/import-report.js';
 
 const REASONS: Record<MfaImportSkip['reason'], string> = {
   'already-imported': 'an earlier run imported them',
@@ -22,7 +22,8 @@ const REASONS: Record<MfaImportSkip['reason'], string> = {
 
 /** The report for people: numbers and reasons, and no user ids. */
 export function describeImport(report: MfaImportReport): string {
-  const { applied, users, backupCodes, usage, interrupted, failure } = report;
+  const { applied, users, backupCodes, usage, interrupted, failure, skipped } = report;
+  const bad = skipped.filter((each) => each.bad).length;
   return [
     applied ? 'Imported:' : 'Dry run, nothing was written. With --apply it would be imported:',
     `  users         ${users.imported} of ${users.read}`,
@@ -31,6 +32,7 @@ export function describeImport(report: MfaImportReport): string {
     ...reasons(backupCodes.skipped),
     `  accepted codes  ${usage.spent} of ${usage.read} are refused from now on; ${usage.expired} had expired`,
     ...reasons(usage.withoutUser > 0 ? { 'without-user': usage.withoutUser } : {}),
+    ...(bad > 0 ? [`${bad} of the rows left out are bad. The report lists them first, with "bad": true.`] : []),
     ...(users.weak > 0 ? [`${users.weak} secrets have fewer than 16 bytes: status shows them as weak.`] : []),
     ...(failure === null ? [] : [`It ended early: ${failure}. Nothing is half-written; run it again.`]),
     ...(interrupted ? ['Interrupted. Nothing is half-written; run it again to go on.'] : []),
@@ -40,6 +42,7 @@ export function describeImport(report: MfaImportReport): string {
 
 function reasons(skipped: Partial<Record<MfaImportSkip['reason'], number>>): string[] {
   return Object.entries(skipped).map(([reason, count]) => {
-    return `    ${count} left out: ${reason} (${REASONS[reason as MfaImportSkip['reason']]})`;
+    const verdict = isBad(reason as MfaImportSkip['reason']) ? 'bad' : 'left alone';
+    return `    ${count} ${verdict}: ${reason} (${REASONS[reason as MfaImportSkip['reason']]})`;
   });
 }

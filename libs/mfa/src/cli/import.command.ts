@@ -1,5 +1,3 @@
-import { writeFile } from 'node:fs/promises';
-import { isAbsolute, join } from 'node:path';
 import { SystemClock } from '../domain/clock.js';
 import { KeyRotation } from '../domain/secrets/key-rotation.js';
 import { rowsOf } from '../domain/secrets/key-report.js';
@@ -20,6 +18,7 @@ import { describeImport } from './import-report-text.js';
 import { type Keys, readKeys } from './keys-source.js';
 import { importFile } from './module-file.js';
 import { progressBar } from './progress-bar.js';
+import { ReportFile } from './report-file.js';
 import { EXIT, type Terminal, UsageError } from './terminal.js';
 
 export const IMPORT_USAGE = `nestjs-mfa import <plan file> -d <data source file> [--keys <file>] [--apply]
@@ -31,7 +30,8 @@ export const IMPORT_USAGE = `nestjs-mfa import <plan file> -d <data source file>
   -s, --source <file>       the DataSource file of the tables that the plan names, where it is another
   -k, --keys <file>         the application's keys, as for \`nestjs-mfa keys\`
       --apply               writes
-      --report <file>       each row that was left out, with its reason, as JSON (user ids, and no secrets)
+      --report <file>       each row that was left out, with its reason, as JSON (user ids, and no secrets). It is
+                            written while the import runs, so that a killed run leaves one too
 
 Exit code: 0 everything was imported, or left out for a good reason; 1 rows were left out for bad data, or it ended
 early; 2 wrong arguments, keys, plan or database: nothing was written; 130 interrupted, go on by running it again.`;
@@ -55,18 +55,18 @@ export async function importCommand(given: readonly string[], terminal: Terminal
   const mapping = readPlan(exported.default ?? exported);
   const keys = await readKeys(values.keys, terminal);
   const { 'data-source': path, source: sourcePath, apply = false } = values;
+  const reportFile = new ReportFile(values.report, terminal);
   const report = await withDatabase(path, terminal, async (own) => {
     await requireSameKeys(own, keys, terminal);
-    // Before anything is read, so that a report that cannot be written ends no import that is done. Appends nothing:
-    // a run that cannot begin leaves the report of an earlier one as it is.
-    await writeReport(values.report, '', terminal, 'a');
-    const work = (from: DataSource) => runHere({ own, from, mapping, keys, apply }, terminal);
+    // A report that cannot be written is found before anything is imported.
+    await reportFile.check();
+    const work = (from: DataSource) => runHere({ own, from, mapping, keys, apply, reportFile }, terminal);
     return sourcePath === undefined ? work(own) : withSourceDatabase(sourcePath, terminal, work);
   });
-  await writeReport(values.report, `${JSON.stringify(report, null, 2)}\n`, terminal);
+  const kept = await reportFile.finish(report);
   terminal.out(describeImport(report));
   if (report.interrupted) return EXIT.interrupted;
-  return report.ok ? EXIT.done : EXIT.incomplete;
+  return report.ok && kept ? EXIT.done : EXIT.incomplete;
 }
 
 interface Here {
@@ -75,9 +75,10 @@ interface Here {
   mapping: ImportMapping;
   keys: Keys;
   apply: boolean;
+  reportFile: ReportFile;
 }
 
-function runHere({ own, from, mapping, keys, apply }: Here, terminal: Terminal): Promise<MfaImportReport> {
+function runHere({ own, from, mapping, keys, apply, reportFile }: Here, terminal: Terminal): Promise<MfaImportReport> {
   return runImport({
     mapping,
     apply,
@@ -91,6 +92,7 @@ function runHere({ own, from, mapping, keys, apply }: Here, terminal: Terminal):
       clock: new SystemClock(),
     },
     onProgress: progressBar(terminal, apply ? 'import' : 'dry run'),
+    onReport: (soFar) => reportFile.keep(soFar),
     signal: terminal.interrupted,
   });
 }
@@ -110,19 +112,5 @@ async function requireSameKeys(own: DataSource, { box, ring }: Keys, terminal: T
       `Note: nothing is sealed under the key "${ring.newest.id}" yet. Make sure that the application has the same id ` +
         'and secret: what is imported under another one locks its owners out.\n',
     );
-  }
-}
-
-async function writeReport(
-  path: string | undefined,
-  text: string,
-  { cwd }: Terminal,
-  flag: 'a' | 'w' = 'w',
-): Promise<void> {
-  if (path === undefined) return;
-  try {
-    await writeFile(isAbsolute(path) ? path : join(cwd, path), text, { mode: 0o600, flag });
-  } catch (cause) {
-    throw new UsageError(`--report: ${path} cannot be written`, { cause });
   }
 }

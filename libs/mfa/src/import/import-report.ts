@@ -27,6 +27,8 @@ export interface MfaImportSkip {
   /** As the source spells it; `null` where the row names nobody. */
   userId: string | null;
   reason: BenignReason | BadReason | CodeReason;
+  /** `true` = the row has to be looked into. `false` = it was left alone for a good reason, as after an earlier run. */
+  bad: boolean;
 }
 
 /** What an import did, or would do. */
@@ -40,13 +42,21 @@ export interface MfaImportReport {
    * to none of the users, whose codes are perhaps accepted once more.
    */
   usage: { read: number; spent: number; expired: number; withoutUser: number };
+  /** The bad rows come first. */
   skipped: MfaImportSkip[];
+  /** `false` in a report file whose run is under way or was killed. The numbers are those of the last write. */
+  finished: boolean;
   /** Stopped by its signal: the numbers are those until then, and the next run goes on. */
   interrupted: boolean;
   /** The message of the error that ended it early, as of a database that went away; `null` = it went to the end. */
   failure: string | null;
   /** Whether every row was seen, and imported or left out for a good reason. */
   ok: boolean;
+}
+
+/** Whether a row with this reason has to be looked into. */
+export function isBad(reason: MfaImportSkip['reason']): boolean {
+  return !(BENIGN_REASONS as readonly string[]).includes(reason);
 }
 
 /** What became of one user. */
@@ -61,7 +71,9 @@ export interface UserOutcome {
 
 /** Adds outcomes up. */
 export class ImportTally {
-  private readonly report: MfaImportReport;
+  private readonly report: Omit<MfaImportReport, 'skipped'>;
+  private readonly bad: MfaImportSkip[] = [];
+  private readonly leftAlone: MfaImportSkip[] = [];
 
   constructor(applied: boolean) {
     this.report = {
@@ -69,7 +81,7 @@ export class ImportTally {
       users: { read: 0, imported: 0, weak: 0, skipped: {} },
       backupCodes: { read: 0, imported: 0, used: 0, skipped: {} },
       usage: { read: 0, spent: 0, expired: 0, withoutUser: 0 },
-      skipped: [],
+      finished: false,
       interrupted: false,
       failure: null,
       ok: true,
@@ -114,21 +126,29 @@ export class ImportTally {
     this.report.ok = false;
   }
 
+  /** The report as far as the run has come. */
+  soFar(): MfaImportReport {
+    return { ...this.report, ok: false, skipped: [...this.bad, ...this.leftAlone] };
+  }
+
   finish(): MfaImportReport {
-    return this.report;
+    return { ...this.soFar(), ok: this.report.ok, finished: true };
   }
 
   private skipUser(userId: string | null, reason: BenignReason | BadReason): void {
-    const { users, skipped } = this.report;
+    const { users } = this.report;
     users.skipped[reason] = (users.skipped[reason] ?? 0) + 1;
-    skipped.push({ what: 'user', userId, reason });
-    if ((BAD_REASONS as readonly string[]).includes(reason)) this.report.ok = false;
+    if (!isBad(reason)) this.leftAlone.push({ what: 'user', userId, reason, bad: false });
+    else {
+      this.bad.push({ what: 'user', userId, reason, bad: true });
+      this.report.ok = false;
+    }
   }
 
   private skipCode(userId: string | null, reason: CodeReason): void {
-    const { backupCodes, skipped } = this.report;
+    const { backupCodes } = this.report;
     backupCodes.skipped[reason] = (backupCodes.skipped[reason] ?? 0) + 1;
-    skipped.push({ what: 'backup-code', userId, reason });
+    this.bad.push({ what: 'backup-code', userId, reason, bad: true });
     this.report.ok = false;
   }
 }

@@ -22,6 +22,8 @@ export interface ImportRun {
   apply: boolean;
   /** Told after each page. */
   onProgress?: (done: number, total: number) => void;
+  /** Called often, with what returns the report as far as it has come. Awaited. */
+  onReport?: (soFar: () => MfaImportReport) => Promise<void>;
   /** Ends it after the users that are being written. */
   signal?: AbortSignal;
 }
@@ -66,6 +68,8 @@ interface Seen {
 /** `false`: it was interrupted. */
 async function importPages(run: ImportRun, tally: ImportTally, seen: Seen, total: number): Promise<boolean> {
   let done = 0;
+  const keepReport = () => run.onReport?.(() => tally.soFar());
+  await keepReport();
   for await (const users of pages(run)) {
     seen.users += users.length;
     for (let start = 0; start < users.length; start += AT_ONCE) {
@@ -78,6 +82,7 @@ async function importPages(run: ImportRun, tally: ImportTally, seen: Seen, total
       }
       const failed = ended.find((each) => each.status === 'rejected');
       if (failed) throw failed.reason;
+      await keepReport();
       // SQLite works synchronously: without a turn of the event loop no Ctrl-C would be heard.
       await setImmediate();
     }
