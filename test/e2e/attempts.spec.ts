@@ -174,7 +174,7 @@ describe('attempt budgets', () => {
     expect(await dumpTables(host)).toEqual(before);
   });
 
-  it.each(['hello', '12345', '123456789', 'ABCD-EFG', '  -  ', 'ÄÖÜ-ÄÖÜÄ', '٠١٢٣٤٥'])(
+  it.each(['hello', '12345', '123456789', 'ABCD-EFG', '  -  ', 'ÄÖÜ-ÄÖÜÄ'])(
     'S24 refuses %j, of neither shape, without counting an attempt',
     async (code) => {
       const user = newUser();

@@ -110,6 +110,7 @@ describe('an option that makes no sense ends the boot, and is named', () => {
     [{ issuer: ' Acme' }, /`issuer`/],
     [{ issuer: 'x'.repeat(65) }, /`issuer`.*1 to 64/],
     [{ issuer: 42 }, /`issuer`/],
+    [{ issuer: '李'.repeat(64) }, /`issuer` is too long for a QR code/],
     [{ enrollment: { proof: 'sometimes' } }, /`enrollment\.proof`.*'password', 'recent-sign-in', 'session-only'/],
     [{ enrollment: { proof: '' } }, /`enrollment\.proof`.*'password', 'recent-sign-in', 'session-only'/],
     [{ enrollment: { setupLifetimeSeconds: 59 } }, /`enrollment\.setupLifetimeSeconds`.*60 to 3600/],

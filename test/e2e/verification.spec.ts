@@ -7,14 +7,19 @@ import { FEW_CODES, PASSWORD, providerNamed, startHostApp, type HostApp } from '
 /** Guesses are not what these specs are about. */
 const PATIENT = { ...FEW_CODES, attempts: { maxFailures: 1000, dailyBurst: 1000, disableAfter: 1000 } };
 
-const fullWidth = (code: string) =>
-  code.replace(/[0-9]/g, (digit) => String.fromCharCode(digit.charCodeAt(0) + 0xfee0));
+/** The code in digits of a script whose zero this is. */
+const inDigitsFrom = (zero: number) => (code: string) =>
+  code.replace(/[0-9]/g, (digit) => String.fromCodePoint(zero + Number(digit)));
 
 const SPELLINGS: [string, (code: string) => string][] = [
   ['spaces', (code) => ` ${code.slice(0, 3)} ${code.slice(3)} `],
   ['hyphens', (code) => [...code].join('-')],
   ['a no-break space and a dash', (code) => `${code.slice(0, 2)}\u00a0${code.slice(2, 4)}\u2013${code.slice(4)}`],
-  ['full-width digits', fullWidth],
+  ['full-width digits', inDigitsFrom(0xff10)],
+  ['Arabic-Indic digits after a right-to-left mark', (code) => `\u200f${inDigitsFrom(0x660)(code)}`],
+  ['Devanagari digits', inDigitsFrom(0x966)],
+  ['Adlam digits, which are outside the basic plane', inDigitsFrom(0x1e950)],
+  ['zero-width joiners and soft hyphens', (code) => [...code].join('\u200d\u00ad')],
 ];
 
 let users = 0;
@@ -90,7 +95,7 @@ describe('verification', () => {
     await other.close();
   });
 
-  describe('S24 S25 one code in several spellings', () => {
+  describe('S24 S25 S77 one code in several spellings', () => {
     it.each(SPELLINGS)('is accepted with %s', async (_, spell) => {
       const user = newUser();
       const { authenticator } = await user.enroll();
@@ -109,15 +114,15 @@ describe('verification', () => {
       },
     );
 
-    it("takes no other script's digits", async () => {
+    it('S77 counts foreign digits of a wrong code, and refuses numbers that are no decimal digits without counting', async () => {
       const user = newUser();
-      const { authenticator } = await user.enroll();
-      const arabic = authenticator.code().replace(/[0-9]/g, (digit) => String.fromCharCode(0x660 + Number(digit)));
-      await user.verify(await user.login(), arabic).expect(401, /MFA_CODE_REJECTED/);
-      expect(await failuresOf(user)).toMatchObject({ totp_failures: 0, backup_code_failures: 0 });
+      await user.enroll();
+      await user.verify(await user.login(), inDigitsFrom(0x660)('000000')).expect(401, /MFA_CODE_REJECTED/);
+      await user.verify(await user.login(), '一二三四五六').expect(401, /MFA_CODE_REJECTED/);
+      expect(await failuresOf(user)).toMatchObject({ totp_failures: 1, backup_code_failures: 0 });
     });
 
-    it('is counted against one budget', async () => {
+    it('S25 S77 is counted against one budget in every spelling', async () => {
       const user = newUser();
       await user.enroll();
       const token = await user.login();

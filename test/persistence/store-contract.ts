@@ -85,6 +85,26 @@ function accountContract(stores: () => Stores, userId: () => string): void {
     expect((await load()).account.epoch).toBe(NOW);
   });
 
+  it('S78 finds at a login the account of the same id in lower case, and never takes it for the one of the user', async () => {
+    const typed = userId().toUpperCase();
+    const before = await stores().accounts.loadForLogin(typed);
+    expect(before).toEqual({ snapshot: null, otherCase: true });
+    await stores().authenticators.add(authenticator(userId()));
+    await stores().accounts.open(typed, NOW + 1);
+    const both = await stores().accounts.loadForLogin(typed);
+    expect(both).toEqual({ snapshot: await stores().accounts.load(typed), otherCase: true });
+    expect(both.snapshot?.authenticators).toEqual([]);
+  });
+
+  it('S78 finds at a login no other case where there is none', async () => {
+    expect(await stores().accounts.loadForLogin(userId())).toEqual({ snapshot: await load(), otherCase: false });
+    expect(await stores().accounts.loadForLogin(`X${userId()}`)).toEqual({ snapshot: null, otherCase: false });
+    const other = `Of${userId()}`;
+    await stores().accounts.open(other, NOW + 1);
+    const { snapshot, otherCase } = await stores().accounts.loadForLogin(other);
+    expect([snapshot?.account.userId, otherCase]).toEqual([other, false]);
+  });
+
   it('keeps ids that look like SQL', async () => {
     const odd = `x'; DROP TABLE mfa_usage; -- \\ "${randomUUID()}" ✓`;
     await stores().accounts.open(odd, NOW);

@@ -52,7 +52,7 @@ export function inMemoryMfa(given: Partial<MfaOptions> = {}) {
 
   /** A user whose only confirmed authenticators are those enrolled here. */
   async function enroll(userId: string, changes: Partial<Authenticator> = {}) {
-    const secret = generateSecret(random);
+    const secret = generateSecret(random, options.totp.algorithm);
     const id = random.id();
     const sealed = box.seal(secret, { purpose: 'totp-secret', userId, credentialId: id });
     const row: Authenticator = {

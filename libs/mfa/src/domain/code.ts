@@ -1,5 +1,8 @@
-/** White space, dashes, and the two characters that look like neither but are pasted along with them. */
-const SEPARATORS = /[\s\p{White_Space}\p{Dash}\u00AD\u200B]/gu;
+/** White space, dashes, and what is invisible: joiners, direction marks, soft hyphens, variation selectors (S77). */
+const SEPARATORS = /[\s\p{White_Space}\p{Dash}\p{Cf}\p{Default_Ignorable_Code_Point}]/gu;
+
+/** A decimal digit of another script. */
+const FOREIGN_DIGIT = /[^\P{Nd}0-9]/gu;
 
 const DIGITS = /^[0-9]+$/;
 
@@ -8,14 +11,22 @@ const BACKUP_CODE = /^(?=.*[A-Z])[A-Z0-9]{8}$/;
 
 /**
  * What a person typed, reduced to the one spelling that is compared, counted and spent: NFKC, no
- * white space, no dashes, upper case (S24, S38). Idempotent for every accepted code, so variants of
- * one code share one identity (S25). Anything may come out; check its shape next.
+ * white space, no dashes, nothing invisible, ASCII digits, upper case (S24, S38, S77). Idempotent for every accepted
+ * code, so variants of one code share one identity (S25). Anything may come out; check its shape next.
  */
 export function normaliseCode(input: string): string {
-  return input.normalize('NFKC').replace(SEPARATORS, '').toUpperCase();
+  return input.normalize('NFKC').replace(SEPARATORS, '').replace(FOREIGN_DIGIT, asciiDigit).toUpperCase();
 }
 
-/** Whether a normalised code is `digits` ASCII digits; other scripts' digits are none (S24). */
+/** Unicode encodes the decimal digits of a script as ten consecutive characters, from zero to nine. */
+function asciiDigit(digit: string): string {
+  const codePoint = digit.codePointAt(0)!;
+  let first = codePoint;
+  while (/\p{Nd}/u.test(String.fromCodePoint(first - 1))) first -= 1;
+  return String((codePoint - first) % 10);
+}
+
+/** Whether a normalised code is `digits` ASCII digits (S24). */
 export function isTotpShape(normalised: string, digits: number): boolean {
   return normalised.length === digits && DIGITS.test(normalised);
 }

@@ -87,7 +87,7 @@ export class AuthenticatorSetup {
   private make(userId: string, name: string): PendingSetup {
     const id = this.random.id();
     const nowMs = this.clock.nowMs();
-    const secret = generateSecret(this.random);
+    const secret = generateSecret(this.random, this.options.totp.algorithm);
     const { algorithm, digits, periodSeconds } = this.options.totp;
     const authenticator: Authenticator = {
       id,

@@ -23,7 +23,7 @@ import { FreshProof, type ProofOffered } from './fresh-proof.js';
 /** What a person needs to enroll an authenticator app. Show it once, with `Cache-Control: no-store`. */
 export interface MfaSetup {
   authenticatorId: string;
-  /** Base32, 32 characters for 160 bits. */
+  /** Base32, 32 characters for the 20 bytes of SHA1; 52 for SHA256 and 103 for SHA512. */
   secret: string;
   /** The same in groups of four, for typing. */
   manualKey: string;

@@ -1,6 +1,7 @@
 import type { AttemptPolicy } from '../domain/attempts/attempt-policy.js';
 import { TOTP_ALGORITHMS, type TotpParameters } from '../domain/authenticators/authenticator.js';
 import { fernetKeyPair } from '../domain/secrets/fernet.js';
+import { issuerFits } from '../domain/totp/app-compatibility.js';
 import type { FernetReading } from '../domain/secrets/fernet-format.js';
 import { KeyRing } from '../domain/secrets/key-ring.js';
 import type { MfaEnrollmentProof, MfaExpiringTable, MfaFernetOptions, MfaOptions } from './mfa-options.js';
@@ -35,12 +36,27 @@ export const MFA_RESOLVED_OPTIONS = Symbol.for('nestjs-mfa:resolved-options');
 
 const ENROLLMENT_PROOFS: readonly MfaEnrollmentProof[] = ['password', 'recent-sign-in', 'session-only'];
 
-function resolveIssuer(issuer: unknown): string {
+function resolveIssuer(issuer: unknown, totp: TotpParameters): string {
   // A colon would end the issuer in the label of the Key URI (S20).
-  if (typeof issuer === 'string' && /^[^\p{Cc}\p{Cs}:]{1,64}$/u.test(issuer) && issuer.trim() === issuer) return issuer;
+  if (typeof issuer !== 'string' || !/^[^\p{Cc}\p{Cs}:]{1,64}$/u.test(issuer) || issuer.trim() !== issuer) {
+    throw misconfigured(
+      'option `issuer` is missing or unusable; give the name that authenticator apps shall show: 1 to 64 characters, no colon, no control characters, no outer spaces',
+    );
+  }
+  if (issuerFits(issuer, totp)) return issuer;
   throw misconfigured(
-    'option `issuer` is missing or unusable; give the name that authenticator apps shall show: 1 to 64 characters, no colon, no control characters, no outer spaces',
+    'option `issuer` is too long for a QR code, in which a character outside of ASCII takes 6 to 12; give a shorter name',
   );
+}
+
+function resolveTotp(totp: MfaOptions['totp']): ResolvedMfaOptions['totp'] {
+  const options = group('totp', totp);
+  return {
+    algorithm: oneOf('totp.algorithm', options.algorithm ?? 'SHA1', TOTP_ALGORITHMS),
+    digits: whole('totp.digits', options.digits, 6, 6, 8),
+    periodSeconds: whole('totp.periodSeconds', options.periodSeconds, 30, 10, 300),
+    window: whole('totp.window', options.window, 1, 0, 10),
+  };
 }
 
 /** Ten years. */
@@ -107,20 +123,15 @@ export function resolveFernet(fernet: MfaFernetOptions | null | undefined): Fern
  */
 export function resolveOptions(options: MfaOptions): ResolvedMfaOptions {
   requireKnownResult(options);
-  const totp = group('totp', options.totp);
+  const totp = resolveTotp(options.totp);
   const backupCodes = group('backupCodes', options.backupCodes);
   const count = whole('backupCodes.count', backupCodes.count, 10, 4, 20);
   return {
-    issuer: resolveIssuer(options.issuer),
+    issuer: resolveIssuer(options.issuer, totp),
     keyRing: new KeyRing(options.keys),
     ...resolveEnrollment(options.enrollment),
     ...resolveTimeouts(options.timeouts),
-    totp: {
-      algorithm: oneOf('totp.algorithm', totp.algorithm ?? 'SHA1', TOTP_ALGORITHMS),
-      digits: whole('totp.digits', totp.digits, 6, 6, 8),
-      periodSeconds: whole('totp.periodSeconds', totp.periodSeconds, 30, 10, 300),
-      window: whole('totp.window', totp.window, 1, 0, 10),
-    },
+    totp,
     challenge: resolveChallenge(options.challenge),
     backupCodes: { count, lowAt: whole('backupCodes.lowAt', backupCodes.lowAt, 3, 0, count) },
     attempts: resolveAttempts(options.attempts),

@@ -1,5 +1,10 @@
 import type { AccountSnapshot, MfaAccount } from '../domain/accounts/account.js';
-import { type AccountChange, type AttemptReservation, MfaAccountStore } from '../domain/accounts/account.store.js';
+import {
+  type AccountChange,
+  type AttemptReservation,
+  type LoginSnapshot,
+  MfaAccountStore,
+} from '../domain/accounts/account.store.js';
 import {
   EMPTY_BUDGET,
   endFailures,
@@ -37,6 +42,12 @@ export class InMemoryAccountStore extends MfaAccountStore {
       }).length,
       tokenSpent: tokenId !== undefined && this.state.usage.has(usageKey(userId, { kind: 'token', item: tokenId })),
     };
+  }
+
+  override async loadForLogin(userId: string): Promise<LoginSnapshot> {
+    const lowerCaseId = userId.toLowerCase();
+    const otherCase = lowerCaseId !== userId && this.state.accounts.has(lowerCaseId);
+    return { snapshot: await this.load(userId), otherCase };
   }
 
   override async loadWithBackupCodes(userId: string, tokenId?: string): Promise<VerificationSnapshot | null> {

@@ -1,10 +1,11 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import type { TotpParameters } from '../domain/authenticators/authenticator.js';
 import { generateBackupCodes } from '../domain/backup-codes/generate.js';
 import { MfaClock } from '../domain/clock.js';
 import { normaliseCode } from '../domain/code.js';
 import { MfaRandom } from '../domain/random.js';
 import { SecretBox } from '../domain/secrets/secret-box.js';
+import { appWarnings } from '../domain/totp/app-compatibility.js';
 import { otpauthUri } from '../domain/totp/otpauth-uri.js';
 import { qrPng, qrSvg } from '../domain/totp/qr.js';
 import { currentStep, fromBase32, generateSecret, matchStep, toBase32 } from '../domain/totp/totp.js';
@@ -20,7 +21,7 @@ export interface SecretOwner {
 /** TOTP by itself (RFC 6238), with the module's options as defaults. Keeps no state and does not prevent replay. */
 @Injectable()
 @ThrowsMfaException()
-export class TotpService {
+export class TotpService implements OnModuleInit {
   constructor(
     private readonly box: SecretBox,
     private readonly random: MfaRandom,
@@ -28,9 +29,19 @@ export class TotpService {
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
-  /** A fresh secret of 160 bits, in base32 (32 characters). RFC 4226 R6. */
-  generateSecret(): string {
-    return toBase32(generateSecret(this.random));
+  /** Warns once at start of what some authenticator apps cannot do. */
+  onModuleInit(): void {
+    const { issuer, totp } = this.options;
+    const logger = new Logger('nestjs-mfa');
+    appWarnings({ issuer, digits: totp.digits }).forEach((message) => logger.warn(message));
+  }
+
+  /**
+   * A new secret in base32, as long as the hash: 20, 32 or 64 bytes (32, 52 or 103 characters) for SHA1, SHA256 and
+   * SHA512. RFC 4226 R6, RFC 6238 §5.1.
+   */
+  generateSecret(parameters?: Pick<Partial<TotpParameters>, 'algorithm'>): string {
+    return toBase32(generateSecret(this.random, this.parameters(parameters).algorithm));
   }
 
   /** The base32 secret sealed under the newest key, bound to its owner. AES-256-GCM. */

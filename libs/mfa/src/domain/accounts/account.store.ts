@@ -5,6 +5,13 @@ import type { AccountSnapshot, MfaAccount } from './account.js';
 /** The fields of the account row that `commit` may switch over; those left out stay. */
 export type AccountChange = Partial<Pick<MfaAccount, 'epoch' | 'activeIds' | 'pendingId' | 'backupSetId'>>;
 
+export interface LoginSnapshot {
+  /** `null` when the user never touched MFA. */
+  snapshot: AccountSnapshot | null;
+  /** Whether there is an account of the same id in lower case, which is another user to this module. */
+  otherCase: boolean;
+}
+
 export interface AttemptReservation {
   userId: string;
   /** Must still be the account's epoch. */
@@ -23,7 +30,13 @@ export abstract class MfaAccountStore {
    */
   abstract load(userId: string, tokenId?: string): Promise<AccountSnapshot | null>;
 
-  /** The same with the codes of the account's live set in place of the authenticators. */
+  /**
+   * As {@link load}, for the user whose first factor was right. One statement, which also finds an account whose id is
+   * this one in lower case (S78).
+   */
+  abstract loadForLogin(userId: string): Promise<LoginSnapshot>;
+
+  /** As {@link load}, with the codes of the account's live set in place of the authenticators. */
   abstract loadWithBackupCodes(userId: string, tokenId?: string): Promise<VerificationSnapshot | null>;
 
   /** Makes the empty row where there is none; epoch and version start at `nowMs`. Safe in parallel. */

@@ -1,7 +1,7 @@
 import { URI } from 'otpauth';
 import { describe, expect, it } from 'vitest';
 import type { TotpParameters } from '../authenticators/authenticator.js';
-import { manualKey, otpauthUri } from './otpauth-uri.js';
+import { accountLabel, manualKey, otpauthUri } from './otpauth-uri.js';
 
 const secret = Buffer.from('12345678901234567890');
 const BASE32 = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
@@ -85,6 +85,38 @@ describe('otpauthUri', () => {
     for (const long of ['a'.repeat(room + 1), '李'.repeat(120)]) {
       expect(() => uriOf(long)).toThrow(badRequest('issuer and accountName are too long for a QR code'));
     }
+  });
+});
+
+describe('accountLabel', () => {
+  const phone = { id: '3f2a0000-0000-4000-8000-000000000000', name: 'Phone' };
+  const tablet = { id: '9b1c0000-0000-4000-8000-000000000000', name: 'Tablet' };
+
+  it('is the account name for the first authenticator', () => {
+    expect(accountLabel('ann@example.org', phone, [])).toBe('ann@example.org');
+  });
+
+  it('S76 carries the name of a further authenticator', () => {
+    expect(accountLabel('ann@example.org', tablet, [phone])).toBe('ann@example.org (Tablet)');
+  });
+
+  it('S76 differs for authenticators of one name', () => {
+    const [second, third] = [tablet, phone].map(({ id }) => ({ id, name: 'Authenticator app' }));
+    const labels = [
+      accountLabel('ann', { ...phone, name: 'Authenticator app' }, []),
+      accountLabel('ann', second!, [third!]),
+      accountLabel('ann', third!, [second!]),
+    ];
+    expect(labels).toEqual(['ann', 'ann (Authenticator app 9b1c)', 'ann (Authenticator app 3f2a)']);
+  });
+
+  it('S76 S20 keeps whatever is a name short and free of what a label must not contain', () => {
+    const name = `a\u2028b:c${'李'.repeat(59)}`;
+    const label = accountLabel('ann', { ...tablet, name }, [phone]);
+    expect(label).toBe(`ann (a b:c${'李'.repeat(19)})`);
+    const uri = uriOf(label);
+    expect(URI.parse(uri).label).toBe(label.replace(':', '-'));
+    expect(uri.length).toBeLessThan(400);
   });
 });
 

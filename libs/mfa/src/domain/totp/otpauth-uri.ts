@@ -9,6 +9,9 @@ const MAX_URI_LENGTH = 1000;
 /** Control characters and line separators. */
 const FORBIDDEN = /[\p{Cc}\p{Zl}\p{Zp}]/u;
 
+/** Longest name in a label, in characters, so that a name never takes the room of issuer and account. */
+const LABEL_NAME_LENGTH = 24;
+
 /** What an authenticator app is told. */
 export interface OtpauthUriRequest {
   issuer: string;
@@ -34,6 +37,34 @@ export function otpauthUri({ issuer, accountName, secret, parameters }: OtpauthU
   }).toString();
   if (uri.length > MAX_URI_LENGTH) throw badRequest('issuer and accountName are too long for a QR code');
   return uri;
+}
+
+/** An authenticator as far as a label names it. */
+export interface LabelledAuthenticator {
+  /** Lower-case UUID. */
+  id: string;
+  name: string;
+}
+
+/**
+ * The account name as the app shows it. Some apps overwrite an entry that has the same label, so the label of a further
+ * authenticator carries its name in brackets, and a part of its id where another one has that name (S76).
+ * @param others the user's active authenticators
+ */
+export function accountLabel(
+  accountName: string,
+  { id, name }: LabelledAuthenticator,
+  others: readonly LabelledAuthenticator[],
+): string {
+  if (others.length === 0) return accountName;
+  const shown = labelName(name);
+  const taken = others.some((other) => labelName(other.name) === shown);
+  return `${accountName} (${taken ? `${shown} ${id.slice(0, 4)}` : shown})`;
+}
+
+function labelName(name: string): string {
+  const plain = name.replace(new RegExp(FORBIDDEN, 'gu'), ' ').toWellFormed();
+  return [...plain].slice(0, LABEL_NAME_LENGTH).join('').trim();
 }
 
 /** A base32 secret in groups of four, for typing it in by hand. Throws `MFA_BAD_REQUEST` if it is not base32. */

@@ -121,9 +121,14 @@ describe('matchStep', () => {
 });
 
 describe('secrets', () => {
-  it('S6 S11 are 20 bytes from the random source', () => {
-    expect(generateSecret(new SystemRandom())).toHaveLength(20);
-    expect(generateSecret({ bytes: (length) => Buffer.alloc(length, 7), id: () => '' })).toEqual(Buffer.alloc(20, 7));
+  it.each([
+    ['SHA1', 20],
+    ['SHA256', 32],
+    ['SHA512', 64],
+  ] as const)('S6 S11 are for %s the %i bytes of the hash, from the random source', (algorithm, length) => {
+    expect(generateSecret(new SystemRandom(), algorithm)).toHaveLength(length);
+    const sevens = { bytes: (size: number) => Buffer.alloc(size, 7), id: () => '' };
+    expect(generateSecret(sevens, algorithm)).toEqual(Buffer.alloc(length, 7));
   });
 
   // RFC 4648 §10

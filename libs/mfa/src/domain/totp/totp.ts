@@ -1,12 +1,15 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { HOTP, Secret } from 'otpauth';
-import type { TotpParameters } from '../authenticators/authenticator.js';
+import type { TotpAlgorithm, TotpParameters } from '../authenticators/authenticator.js';
 import { isAnyTotpShape, isTotpShape } from '../code.js';
 import { MfaError } from '../mfa-error.js';
 import type { MfaRandom } from '../random.js';
 
-/** 160 bits, as RFC 4226 §4 R6 recommends (S11). */
-const SECRET_BYTES = 20;
+/**
+ * As many as the hash has, as RFC 6238 §5.1 and its test vectors use them, and at least the 160 bits of RFC 4226 §4 R6
+ * (S11). Some apps stretch a shorter secret to this length and then show other codes.
+ */
+const SECRET_BYTES: Readonly<Record<TotpAlgorithm, number>> = { SHA1: 20, SHA256: 32, SHA512: 64 };
 
 /** Below this a secret is damaged or guessable, and otpauth would compute codes even for an empty one (S6). */
 const MIN_SECRET_BYTES = 10;
@@ -66,9 +69,9 @@ export function isWeakSecret(secret: Uint8Array): boolean {
   return secret.length < STRONG_SECRET_BYTES;
 }
 
-/** A new secret: 160 bits from the CSPRNG (S11; RFC 4226 §4 R6). */
-export function generateSecret(random: MfaRandom): Buffer {
-  return random.bytes(SECRET_BYTES);
+/** A new secret from the CSPRNG, as long as the hash: 20, 32 or 64 bytes (S11; RFC 4226 §4 R6). */
+export function generateSecret(random: MfaRandom, algorithm: TotpAlgorithm): Buffer {
+  return random.bytes(SECRET_BYTES[algorithm]);
 }
 
 /** The secret in base32, upper case and unpadded, as authenticator apps take it (RFC 4648 §6). */

@@ -87,6 +87,8 @@ export function tokenIsSpent(tokenId: string | Slot): Sql {
 
 export interface SnapshotTerms {
   userId: string | Slot;
+  /** Where given, the rows of this user are read too (S78). */
+  lowerCaseId?: string | Slot;
   tokenId?: string | Slot;
   /** What is read with the account, a row for each. */
   rows: 'authenticators' | 'backup codes';
@@ -95,15 +97,17 @@ export interface SnapshotTerms {
 }
 
 /** The account `a` with its authenticators or with the codes of its live set. */
-export function snapshotQuery({ userId, tokenId, rows, further }: SnapshotTerms): Sql {
+export function snapshotQuery({ userId, lowerCaseId, tokenId, rows, further }: SnapshotTerms): Sql {
   const tokenSpent = tokenId === undefined ? raw('0') : sql`CASE WHEN ${tokenIsSpent(tokenId)} THEN 1 ELSE 0 END`;
+  const theUser =
+    lowerCaseId === undefined ? sql`a.user_id = ${userId}` : sql`a.user_id IN (${userId}, ${lowerCaseId})`;
   return sql`
     SELECT a.user_id, a.epoch, a.version, a.active_ids, a.pending_id, a.backup_set_id,
       ${join(BUDGET_COLUMNS)}, ${tokenSpent} AS token_spent, ${further ? sql`${further},` : sql``}
       (SELECT COUNT(*) FROM ${MfaBackupCodeEntity} b WHERE b.user_id = a.user_id
         AND b.set_id = a.backup_set_id AND NOT EXISTS (SELECT 1 FROM ${MfaUsageEntity} s
           WHERE s.user_id = b.user_id AND s.kind = 'backup_code' AND s.item = b.id)) AS backup_codes_remaining,
-      ${rows === 'authenticators' ? AUTHENTICATORS : BACKUP_CODES} WHERE a.user_id = ${userId} ORDER BY t.id`;
+      ${rows === 'authenticators' ? AUTHENTICATORS : BACKUP_CODES} WHERE ${theUser} ORDER BY t.id`;
 }
 
 const AUTHENTICATORS = sql`t.id, t.name, t.secret, t.algorithm, t.digits, t.period_seconds,

@@ -1,6 +1,11 @@
 import type { DataSource } from 'typeorm';
 import type { AccountSnapshot } from '../../domain/accounts/account.js';
-import { type AccountChange, type AttemptReservation, MfaAccountStore } from '../../domain/accounts/account.store.js';
+import {
+  type AccountChange,
+  type AttemptReservation,
+  type LoginSnapshot,
+  MfaAccountStore,
+} from '../../domain/accounts/account.store.js';
 import { ATTEMPT_FACTORS, type AttemptFactor, type AttemptPolicy } from '../../domain/attempts/attempt-policy.js';
 import type { VerificationSnapshot } from '../../domain/verification/verification.store.js';
 import { isUniqueViolation } from '../database-errors.js';
@@ -18,7 +23,7 @@ import {
   settling,
   snapshotQuery,
 } from './account-sql.js';
-import { type SnapshotClaim, toSnapshot } from './rows.js';
+import { type Row, type SnapshotClaim, toSnapshot } from './rows.js';
 
 /** {@link MfaAccountStore} on TypeORM. */
 export class TypeOrmAccountStore extends MfaAccountStore {
@@ -33,9 +38,15 @@ export class TypeOrmAccountStore extends MfaAccountStore {
 
   override async load(userId: string, tokenId?: string): Promise<AccountSnapshot | null> {
     const snapshot = await this.read({ userId, tokenId, rows: 'authenticators' });
-    if (!snapshot) return null;
-    const { account, authenticators, backupCodesRemaining, tokenSpent } = snapshot;
-    return { account, authenticators, backupCodesRemaining, tokenSpent };
+    return snapshot && accountOf(snapshot);
+  }
+
+  override async loadForLogin(userId: string): Promise<LoginSnapshot> {
+    const lowerCaseId = userId.toLowerCase();
+    if (lowerCaseId === userId) return { snapshot: await this.load(userId), otherCase: false };
+    const records = await this.query({ userId, lowerCaseId, rows: 'authenticators' });
+    const snapshot = toSnapshot(records, { userId, rows: 'authenticators' });
+    return { snapshot: snapshot && accountOf(snapshot), otherCase: records.some((row) => row.user_id === lowerCaseId) };
   }
 
   override async loadWithBackupCodes(userId: string, tokenId?: string): Promise<VerificationSnapshot | null> {
@@ -110,13 +121,20 @@ export class TypeOrmAccountStore extends MfaAccountStore {
     await this.statements.run(sql`DELETE FROM ${MfaAccountEntity} WHERE user_id = ${userId}`);
   }
 
-  private async read({ rows, ...claim }: SnapshotClaim): Promise<VerificationSnapshot | null> {
+  private async read(claim: SnapshotClaim): Promise<VerificationSnapshot | null> {
+    return toSnapshot(await this.query(claim), claim);
+  }
+
+  private async query({ rows, ...claim }: SnapshotClaim & { lowerCaseId?: string }): Promise<Row[]> {
     const statement = this.prepared.bind({ scope: this, kind: rows }, claim, (slots) =>
       snapshotQuery({ ...slots, rows }),
     );
-    const { records } = await this.statements.run(statement);
-    return toSnapshot(records, { ...claim, rows });
+    return (await this.statements.run(statement)).records;
   }
+}
+
+function accountOf({ account, authenticators, backupCodesRemaining, tokenSpent }: VerificationSnapshot) {
+  return { account, authenticators, backupCodesRemaining, tokenSpent };
 }
 
 function assignments({ epoch, activeIds, pendingId, backupSetId }: AccountChange): Sql[] {
