@@ -23,10 +23,10 @@ describeServers('a day of floods from four instances on', (kind) => {
 
   function countWrong({ app }: HostApp, type: new () => MfaFactor): void {
     const factor = app.get<MfaFactor>(type, { strict: false });
-    const match = factor.match.bind(factor);
-    factor.match = async (...args) => {
-      const found = await match(...args);
-      if (found === null) wrong[factor.method as 'totp' | 'backup_code'] += 1;
+    const evaluate = factor.evaluate.bind(factor);
+    factor.evaluate = async (...args) => {
+      const found = await evaluate(...args);
+      if (found.match === null) wrong[factor.method as 'totp' | 'backup_code'] += 1;
       return found;
     };
   }

@@ -58,7 +58,9 @@ export function inMemoryVerification(given: Partial<MfaOptions> = {}) {
   /** Why verifications failed, in order. */
   const failures = () =>
     mfa.told.flatMap((each) =>
-      each.type === 'mfa.verification.failed' ? [{ factor: each.factor, failure: each.failure }] : [],
+      each.type === 'mfa.verification.failed'
+        ? [{ factor: each.factor, failure: each.failure, ...('skewSteps' in each && { skewSteps: each.skewSteps }) }]
+        : [],
     );
 
   const built = { queue, hasher, store, gate, spending, verification };

@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { Logger } from '@nestjs/common';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { inMemoryMfa, type InMemoryMfa } from '../../../../test/support/in-memory-mfa.js';
 import { methodsOf } from './challenge.service.js';
 import { MfaChallenge } from './mfa-challenge.js';
@@ -8,6 +9,7 @@ let mfa: InMemoryMfa;
 beforeEach(() => {
   mfa = inMemoryMfa();
 });
+afterEach(() => vi.restoreAllMocks());
 
 /** The mfa_token of a first factor. */
 async function tokenOf(userId = 'ann'): Promise<string> {
@@ -59,6 +61,24 @@ describe('issue', () => {
         at: new Date(mfa.clock.nowMs()),
       },
     ]);
+  });
+
+  it('S78 warns of an account of the same id in lower case, without naming it, and takes it for another user', async () => {
+    const warn = vi.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+    await mfa.enroll('ann');
+    await expect(mfa.challenges.issue('Ann')).resolves.toEqual({ mfaRequired: false });
+    expect(warn.mock.calls).toEqual([[expect.stringMatching(/exists in another case.*pass the id from the row/)]]);
+    expect(JSON.stringify(warn.mock.calls)).not.toMatch(/\bann\b/i);
+    await mfa.enroll('Ann');
+    await expect(mfa.challenges.issue('Ann')).resolves.toMatchObject({ mfaRequired: true });
+    expect(warn).toHaveBeenCalledTimes(2);
+  });
+
+  it('S78 warns of nothing where ids differ in more than case', async () => {
+    const warn = vi.spyOn(Logger.prototype, 'warn').mockImplementation(() => undefined);
+    await mfa.enroll('ann');
+    for (const id of ['ann', 'Anne', 'ANNA', 'Än']) await mfa.challenges.issue(id);
+    expect(warn).not.toHaveBeenCalled();
   });
 
   it('never gives the same token twice', async () => {

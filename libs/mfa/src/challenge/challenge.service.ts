@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { AccountSnapshot } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaError } from '../domain/mfa-error.js';
@@ -11,6 +11,10 @@ import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolv
 import { ChallengeCookie, type CookieResponse } from './challenge-cookie.js';
 import { ChallengeTokens } from './challenge-tokens.js';
 import { MfaChallenge, type MfaChallengeResult } from './mfa-challenge.js';
+
+const OTHER_CASE =
+  'MfaChallengeService.issue got a user id of which an MFA account exists in another case. To nestjs-mfa these are two users: ' +
+  'pass the id from the row of your user, never what was typed at the login';
 
 /** What the user can answer a challenge with. */
 export function methodsOf({ account, backupCodesRemaining }: AccountSnapshot): MfaMethod[] {
@@ -27,6 +31,8 @@ export interface IssueOptions {
 @Injectable()
 @ThrowsMfaException()
 export class MfaChallengeService {
+  private readonly logger = new Logger('nestjs-mfa');
+
   constructor(
     private readonly accounts: MfaAccountStore,
     private readonly tokens: ChallengeTokens,
@@ -37,12 +43,14 @@ export class MfaChallengeService {
 
   /**
    * Call it on every login path once the first factor is right. It needs no second step only when the user has no
-   * confirmed authenticator at all; a locked, disabled or unreadable one still gates (S43a). One statement, no write.
+   * confirmed authenticator at all; with a locked, disabled or unreadable one it does (S43a). One statement, no write.
+   * Pass the id from the row of the user, never what was typed: ids are compared by `===`.
    * @throws MfaException `MFA_BUSY`; TypeError for what is no user id
    */
   async issue(userId: string | number, { response }: IssueOptions = {}): Promise<MfaChallengeResult> {
     const id = requireUserId(userId, 'MfaChallengeService.issue');
-    const snapshot = await this.accounts.load(id);
+    const { snapshot, otherCase } = await this.accounts.loadForLogin(id);
+    if (otherCase) this.logger.warn(OTHER_CASE);
     if (!snapshot || snapshot.account.activeIds.length === 0) return { mfaRequired: false };
     const token = this.tokens.sign(id, snapshot.account.epoch);
     if (response) this.cookie.set(response, token);

@@ -61,8 +61,8 @@ export class AuthenticatorConfirmation {
     if (!isTotpShape(normalised, pending.digits)) throw this.reject(userId, 'malformed');
     await this.gate.reserve(account, 'confirmation');
     const nowMs = this.clock.nowMs();
-    const step = this.reader.matchStep(pending, normalised, nowMs);
-    if (step === null) throw this.reject(userId, 'wrong_code');
+    const { step, skewSteps } = this.reader.evaluate(pending, normalised, nowMs);
+    if (step === null) throw this.reject(userId, skewSteps === null ? 'wrong_code' : 'clock_skew', skewSteps);
 
     const { window } = this.options.totp;
     const expiresAtMs = spentUntilMs({ step, periodSeconds: pending.periodSeconds, window });
@@ -117,8 +117,9 @@ export class AuthenticatorConfirmation {
     if (newCodes) await this.gate.endFailures(account.userId, 'backup_code');
   }
 
-  private reject(userId: string, failure: MfaFailureReason): MfaError {
-    this.events.emit({ type: 'mfa.verification.failed', userId, factor: 'confirmation', failure });
+  private reject(userId: string, failure: MfaFailureReason, skewSteps: number | null = null): MfaError {
+    const skew = skewSteps === null ? {} : { skewSteps };
+    this.events.emit({ type: 'mfa.verification.failed', userId, factor: 'confirmation', failure, ...skew });
     return new MfaError('MFA_CODE_REJECTED');
   }
 }

@@ -4,8 +4,16 @@ import type { BackupCode } from '../domain/backup-codes/backup-code.js';
 import type { HashedCode } from '../domain/backup-codes/recipes.js';
 import { isMfaError } from '../domain/mfa-error.js';
 import { SecretBox, type SealContext } from '../domain/secrets/secret-box.js';
-import { matchStep } from '../domain/totp/totp.js';
+import { clockSkewSteps, matchStep } from '../domain/totp/totp.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+
+/** What a code is to an authenticator. */
+export interface TotpEvaluation {
+  /** The step within the window whose code this is; `null` for a wrong code. */
+  step: number | null;
+  /** For a wrong code that is right by another clock: how many steps that clock is ahead (negative: behind). */
+  skewSteps: number | null;
+}
 
 /** Opens what is stored sealed. What cannot be opened denies like a wrong code, and is logged for the operator (S3). */
 @Injectable()
@@ -39,10 +47,12 @@ export class SecretReader {
     return phc ? [{ id, phc: phc.toString('utf8') }] : [];
   }
 
-  /** The step within the window whose code this is, or `null`. */
-  matchStep(authenticator: Authenticator, code: string, nowMs: number): number | null {
+  /** Compares a code with those of the authenticator. Every wrong code takes the same time. */
+  evaluate(authenticator: Authenticator, code: string, nowMs: number): TotpEvaluation {
     const secret = this.secretOf(authenticator);
-    if (!secret) return null;
-    return matchStep({ secret, code, parameters: authenticator, window: this.options.totp.window, nowMs });
+    if (!secret) return { step: null, skewSteps: null };
+    const request = { secret, code, parameters: authenticator, window: this.options.totp.window, nowMs };
+    const step = matchStep(request);
+    return { step, skewSteps: step === null ? clockSkewSteps(request) : null };
   }
 }

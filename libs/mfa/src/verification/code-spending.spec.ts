@@ -33,6 +33,25 @@ describe('attempts', () => {
     expect(new Set((await Promise.all(answers)).map((answer) => JSON.stringify(answer))).size).toBe(1);
   });
 
+  it('S65 S23 a code of a step outside the window is refused and counted as a wrong one, and its event has the skew', async () => {
+    const skewed = [-10, -2, 2, 10];
+    for (const steps of skewed) await expect(mfa.login('ann', phone.code(steps))).rejects.toMatchObject(REJECTED);
+    await expect(mfa.login('ann', phone.code(11))).rejects.toMatchObject(REJECTED);
+    expect(mfa.failures()).toEqual([
+      ...skewed.map((skewSteps) => ({ factor: 'totp', failure: 'clock_skew', skewSteps })),
+      { factor: 'totp', failure: 'wrong_code' },
+    ]);
+    expect(mfa.budgetOf('ann', 'totp')).toMatchObject({ failures: 5 });
+    expect(mfa.state.usage.size).toBe(0);
+    await expect(mfa.login('ann', phone.code())).rejects.toMatchObject({ code: 'MFA_LOCKED' });
+  });
+
+  it('S65 the skew is that of the nearest step of all authenticators', async () => {
+    const { authenticator: tablet } = await mfa.enroll('ann');
+    await expect(mfa.login('ann', tablet.code(-4))).rejects.toMatchObject(REJECTED);
+    expect(mfa.failures()).toEqual([{ factor: 'totp', failure: 'clock_skew', skewSteps: -4 }]);
+  });
+
   it('S54 a success ends the run of failures', async () => {
     for (let tries = 0; tries < 4; tries += 1) await expect(mfa.login('ann', wrongCode())).rejects.toThrow();
     const { tatMs } = mfa.budgetOf('ann', 'totp');

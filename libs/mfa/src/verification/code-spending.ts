@@ -16,7 +16,7 @@ import type { MfaStepUp } from '../host/mfa-host.js';
 import { ResealOnUse } from '../keys/reseal-on-use.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { AttemptGate } from './attempt-gate.js';
-import { MFA_FACTORS, type CodeShape, type FactorMatch, type MfaFactor } from './mfa-factor.js';
+import { MFA_FACTORS, type CodeShape, type FactorEvaluation, type FactorMatch, type MfaFactor } from './mfa-factor.js';
 
 /** Longest code that is looked at, in characters. */
 const LONGEST_CODE = 64;
@@ -60,8 +60,8 @@ export class CodeSpending {
     const { factor, shape } = recognised;
     const snapshot = await this.begin(claim, factor, shape);
     const nowMs = this.clock.nowMs();
-    const match = await this.match(factor, normalised, snapshot, nowMs);
-    if (!match) throw this.reject(claim, factor, 'wrong_code');
+    const { match, skewSteps } = await this.evaluate(factor, normalised, snapshot, nowMs);
+    if (!match) throw this.reject(claim, factor, skewSteps === undefined ? 'wrong_code' : 'clock_skew', skewSteps);
 
     if ((await this.complete(claim, snapshot, factor, match)) !== true) {
       // The code was right, so it was no guess: a lost race or a right code that is sent again costs nothing (S34a, S70).
@@ -108,14 +108,14 @@ export class CodeSpending {
   }
 
   /** A guess that the hashing queue turned away was not evaluated, and costs no attempt (S58). */
-  private async match(
+  private async evaluate(
     factor: MfaFactor,
     code: string,
     snapshot: VerificationSnapshot,
     nowMs: number,
-  ): Promise<FactorMatch | null> {
+  ): Promise<FactorEvaluation> {
     try {
-      return await factor.match(code, snapshot, nowMs);
+      return await factor.evaluate(code, snapshot, nowMs);
     } catch (error) {
       if (isMfaError(error) && error.code === 'MFA_BUSY') {
         await this.gate.release(snapshot.account.userId, factor.method);
@@ -158,8 +158,14 @@ export class CodeSpending {
     return new MfaError('MFA_NOT_ENABLED');
   }
 
-  private reject({ userId }: { userId: string }, factor: MfaFactor | undefined, failure: MfaFailureReason): MfaError {
-    this.events.emit({ type: 'mfa.verification.failed', userId, factor: factor?.method, failure });
+  private reject(
+    { userId }: { userId: string },
+    factor: MfaFactor | undefined,
+    failure: MfaFailureReason,
+    skewSteps?: number,
+  ): MfaError {
+    const skew = skewSteps === undefined ? {} : { skewSteps };
+    this.events.emit({ type: 'mfa.verification.failed', userId, factor: factor?.method, failure, ...skew });
     return new MfaError('MFA_CODE_REJECTED');
   }
 }

@@ -21,6 +21,14 @@ export interface FactorMatch {
   sealed: readonly SealedValue[];
 }
 
+/** What evaluating a code found. */
+export interface FactorEvaluation {
+  /** `null` for a wrong code. */
+  match: FactorMatch | null;
+  /** For a wrong TOTP code that is right by another clock: how many steps that clock is ahead (negative: behind). */
+  skewSteps?: number;
+}
+
 /** One kind of second factor. A new one is a class beside these, and no edit of the flow. */
 export abstract class MfaFactor {
   /** Names the factor in answers, and its attempt budget. */
@@ -31,8 +39,8 @@ export abstract class MfaFactor {
   /** The normalised code's shape, or `null` when it is none of this factor's; what no factor recognises costs no attempt. */
   abstract recognises(code: string): CodeShape | null;
 
-  /** The match, or `null` for a wrong code. Neither counts nor spends. */
-  abstract match(code: string, snapshot: VerificationSnapshot, nowMs: number): Promise<FactorMatch | null>;
+  /** Compares the code with the user's. Neither counts nor spends. */
+  abstract evaluate(code: string, snapshot: VerificationSnapshot, nowMs: number): Promise<FactorEvaluation>;
 }
 
 /** Injection token of the factors, in the order in which they are asked. */

@@ -2,7 +2,7 @@ import { HOTP, Secret } from 'otpauth';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { TOTP_ALGORITHMS, type TotpParameters } from '../authenticators/authenticator.js';
 import { SystemRandom } from '../random.js';
-import { currentStep, fromBase32, generateSecret, matchStep, toBase32 } from './totp.js';
+import { clockSkewSteps, currentStep, fromBase32, generateSecret, matchStep, toBase32 } from './totp.js';
 
 const SEED = Buffer.from('1234567890'.repeat(7));
 const SECRETS = { SHA1: SEED.subarray(0, 20), SHA256: SEED.subarray(0, 32), SHA512: SEED.subarray(0, 64) };
@@ -73,6 +73,32 @@ describe('matchStep', () => {
     const generate = vi.spyOn(HOTP, 'generate');
     expect(match(code, { window: 2 })).toBe(distance === null ? null : NOW_STEP + distance);
     expect(generate).toHaveBeenCalledTimes(5);
+  });
+
+  it.each([
+    [1, -2, -2],
+    [1, 2, 2],
+    [1, -10, -10],
+    [1, 10, 10],
+    [0, 1, 1],
+    [9, 10, 10],
+    [1, 1, null],
+    [1, 0, null],
+    [1, -11, null],
+    [1, 11, null],
+    [10, 10, null],
+  ])('finds with window %i the skew of a code of the step %i from now: %j', (window, distance, skew) => {
+    const request = { secret: SECRETS.SHA1, parameters: SIX, window, nowMs: NOW_MS };
+    expect(clockSkewSteps({ ...request, code: codeAt(NOW_STEP + distance) })).toBe(skew);
+  });
+
+  it('computes every step outside the window, whichever has the code', () => {
+    const generate = vi.spyOn(HOTP, 'generate');
+    for (const code of ['000000', codeAt(NOW_STEP - 10), codeAt(NOW_STEP + 2)]) {
+      generate.mockClear();
+      clockSkewSteps({ secret: SECRETS.SHA1, code, parameters: SIX, window: 1, nowMs: NOW_MS });
+      expect(generate).toHaveBeenCalledTimes(18);
+    }
   });
 
   it('answers with the step nearest to now when several have the same code', () => {

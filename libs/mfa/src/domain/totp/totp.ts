@@ -42,7 +42,25 @@ export function currentStep(nowMs: number, periodSeconds: number): number {
  * there is none, when the secret has under 10 bytes (S6), or when the code has another shape. Does
  * not prevent replay: spend the step. RFC 6238 §5.2 (S23).
  */
-export function matchStep({ secret, code, parameters, window, nowMs }: TotpMatchRequest): number | null {
+export function matchStep(request: TotpMatchRequest): number | null {
+  return firstMatch(request, { from: 0, to: request.window });
+}
+
+/**
+ * How many steps the device's clock is ahead of `nowMs` (negative: behind), when the code is one of the ±10 steps
+ * outside the window; `null` when it is not. Such a code is wrong. For the operator only: call it after
+ * {@link matchStep} returned `null`, so that every wrong code takes the same time.
+ */
+export function clockSkewSteps(request: TotpMatchRequest): number | null {
+  const step = firstMatch(request, { from: request.window + 1, to: MAX_WINDOW });
+  return step === null ? null : step - currentStep(request.nowMs, request.parameters.periodSeconds);
+}
+
+/** The first of the steps at these distances whose code was given. */
+function firstMatch(
+  { secret, code, parameters, nowMs }: TotpMatchRequest,
+  distances: { from: number; to: number },
+): number | null {
   const { algorithm, digits, periodSeconds } = parameters;
   // The row's `digits` is not authenticated like its secret: 6 to 8 whatever it says.
   if (!isPossibleSecret(secret) || !isAnyTotpShape(code) || !isTotpShape(code, digits)) return null;
@@ -51,8 +69,8 @@ export function matchStep({ secret, code, parameters, window, nowMs }: TotpMatch
   const key = { bytes: secret } as Secret;
   const given = Buffer.from(code);
   let matched: number | null = null;
-  // Every step is computed and compared, so that the time taken does not tell which one matched.
-  for (const counter of stepsAround(currentStep(nowMs, periodSeconds), window)) {
+  // Every step is computed and compared, so that the time taken does not depend on which one matched.
+  for (const counter of stepsAround(currentStep(nowMs, periodSeconds), distances)) {
     const expected = HOTP.generate({ secret: key, algorithm, digits, counter, hmac });
     if (timingSafeEqual(Buffer.from(expected), given)) matched ??= counter;
   }
@@ -98,9 +116,9 @@ function hmac(algorithm: string, key: Uint8Array, message: Uint8Array): Buffer {
 }
 
 /** Nearest first, never negative: uint64 counters begin at 0, and otpauth would wrap or ignore the sign. */
-function stepsAround(current: number, window: number): number[] {
-  const steps = [current];
-  for (let distance = 1; distance <= Math.min(window, MAX_WINDOW); distance++) {
+function stepsAround(current: number, { from, to }: { from: number; to: number }): number[] {
+  const steps = from === 0 ? [current] : [];
+  for (let distance = Math.max(from, 1); distance <= Math.min(to, MAX_WINDOW); distance++) {
     steps.push(current - distance, current + distance);
   }
   return steps.filter((step) => Number.isSafeInteger(step) && step >= 0);

@@ -5,7 +5,7 @@ import { isBackupCodeShape } from '../../domain/code.js';
 import type { SealedValue } from '../../domain/secrets/sealed-value.store.js';
 import type { VerificationSnapshot } from '../../domain/verification/verification.store.js';
 import { SecretReader } from '../../totp/secret-reader.js';
-import { MfaFactor, type CodeShape, type FactorMatch } from '../mfa-factor.js';
+import { MfaFactor, type CodeShape, type FactorEvaluation, type FactorMatch } from '../mfa-factor.js';
 
 /** One of the user's backup codes. */
 @Injectable()
@@ -25,20 +25,21 @@ export class BackupCodeFactor extends MfaFactor {
     return isBackupCodeShape(code) ? {} : null;
   }
 
-  async match(code: string, { account, backupCodes }: VerificationSnapshot): Promise<FactorMatch | null> {
+  async evaluate(code: string, { account, backupCodes }: VerificationSnapshot): Promise<FactorEvaluation> {
     const { backupSetId } = account;
     // Used codes are compared too, so that every guess costs the same (S37); spending refuses them.
     const id = await this.hasher.match(
       code,
       backupCodes.flatMap((each) => this.reader.hashOf(each)),
     );
-    if (id === null || backupSetId === null) return null;
-    return {
+    if (id === null || backupSetId === null) return { match: null };
+    const match: FactorMatch = {
       entry: { kind: 'backup_code', item: id, expiresAtMs: null },
       backupSetId,
       credentialId: id,
       sealed: backupCodes.map(sealedValue),
     };
+    return { match };
   }
 }
 

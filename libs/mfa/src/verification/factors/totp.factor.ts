@@ -6,7 +6,7 @@ import { spentUntilMs } from '../../domain/totp/replay.js';
 import type { VerificationSnapshot } from '../../domain/verification/verification.store.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
 import { SecretReader } from '../../totp/secret-reader.js';
-import { MfaFactor, type CodeShape, type FactorMatch } from '../mfa-factor.js';
+import { MfaFactor, type CodeShape, type FactorEvaluation, type FactorMatch } from '../mfa-factor.js';
 
 /** A code of one of the user's confirmed authenticators (RFC 6238). */
 @Injectable()
@@ -25,16 +25,18 @@ export class TotpFactor extends MfaFactor {
     return isAnyTotpShape(code) ? { digits: code.length } : null;
   }
 
-  async match(code: string, snapshot: VerificationSnapshot, nowMs: number): Promise<FactorMatch | null> {
+  async evaluate(code: string, snapshot: VerificationSnapshot, nowMs: number): Promise<FactorEvaluation> {
     // Every authenticator is evaluated, whichever matches first.
-    const matches = activeAuthenticators(snapshot).map((each) => this.matchOne(code, each, nowMs));
-    return matches.find((match) => match !== null) ?? null;
+    const found = activeAuthenticators(snapshot).map((authenticator) => {
+      const { step, skewSteps } = this.reader.evaluate(authenticator, code, nowMs);
+      return { match: step === null ? null : this.matchOf(authenticator, step), skewSteps };
+    });
+    const match = found.find((each) => each.match !== null)?.match ?? null;
+    const [skewSteps] = found.flatMap((each) => each.skewSteps ?? []).sort((a, b) => Math.abs(a) - Math.abs(b));
+    return match || skewSteps === undefined ? { match } : { match, skewSteps };
   }
 
-  private matchOne(code: string, authenticator: Authenticator, nowMs: number): FactorMatch | null {
-    const step = this.reader.matchStep(authenticator, code, nowMs);
-    if (step === null) return null;
-    const { id, userId, secret, periodSeconds } = authenticator;
+  private matchOf({ id, userId, secret, periodSeconds }: Authenticator, step: number): FactorMatch {
     return {
       entry: {
         kind: 'totp',

@@ -1,0 +1,89 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Secret } from 'otpauth';
+import { TotpService } from 'nestjs-mfa';
+import { VirtualAuthenticator } from 'nestjs-mfa/testing';
+import { Client } from '../support/client.js';
+import { FEW_CODES, PASSWORD, startHostApp, type HostApp } from '../support/host-app.js';
+
+describe('what authenticator apps receive', () => {
+  const hosts: HostApp[] = [];
+  afterEach(async () => {
+    for (const host of hosts.splice(0).reverse()) await host.close();
+  });
+
+  async function start(setup: Parameters<typeof startHostApp>[0]): Promise<HostApp> {
+    const host = await startHostApp(setup);
+    hosts.push(host);
+    return host;
+  }
+
+  it.each([
+    ['SHA1', 20],
+    ['SHA256', 32],
+    ['SHA512', 64],
+  ] as const)('S11 gives a secret for %s the %i bytes of the hash, and it verifies', async (algorithm, bytes) => {
+    const host = await start({ options: { ...FEW_CODES, totp: { algorithm } } });
+    const user = new Client(host, 'new');
+    const { body } = await user.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
+    expect(Secret.fromBase32(body.secret).bytes).toHaveLength(bytes);
+    expect(body.manualKey.replaceAll(' ', '')).toBe(body.secret);
+    expect(body.otpauthUri).toContain(`secret=${body.secret}&algorithm=${algorithm}`);
+    expect(body.qrCode).toMatch(/^data:image\/png;base64,/);
+    const authenticator = new VirtualAuthenticator(body.otpauthUri, host.clock);
+    await user.post('/mfa/totp/confirm', { code: authenticator.code() }).expect(200);
+    await user.verify(await user.login(), authenticator.code(1)).expect(200);
+    expect(Secret.fromBase32(host.app.get(TotpService).generateSecret()).bytes).toHaveLength(bytes);
+  });
+
+  it('S11 keeps verifying an authenticator of 20 bytes for SHA512 that was made before', async () => {
+    const host = await start({ options: { ...FEW_CODES, totp: { algorithm: 'SHA512' } } });
+    const user = new Client(host, 'elder');
+    const { id } = await user.enroll();
+    const totp = host.app.get(TotpService);
+    const secret = totp.generateSecret({ algorithm: 'SHA1' });
+    const sealed = totp.encryptSecret(secret, { userId: user.userId, authenticatorId: id });
+    await host.dataSource.query(`UPDATE mfa_authenticator SET secret = '${sealed}' WHERE id = '${id}'`);
+    const authenticator = new VirtualAuthenticator(totp.otpauthUri(secret, 'elder'), host.clock);
+    await user.verify(await user.login(), authenticator.code()).expect(200);
+  });
+
+  it('S75 warns at start of seven digits and of an issuer that some apps show wrongly, and boots', async () => {
+    const warn = vi.fn();
+    const logger = { log: vi.fn(), error: vi.fn(), warn };
+    await start({ options: { issuer: 'Q&A + more', totp: { digits: 7 } }, logger });
+    const warnings = warn.mock.calls.map(([message]) => String(message));
+    expect(warnings.filter((each) => each.includes('`totp.digits` is 7'))).toHaveLength(1);
+    expect(warnings.filter((each) => each.includes('`issuer` contains "&", "+"'))).toHaveLength(1);
+  });
+
+  it('S65 S66 S23 answers a code of a wrong clock as any wrong one, and tells the operator the skew', async () => {
+    const host = await start({ options: FEW_CODES });
+    const user = new Client(host, 'late');
+    const { authenticator } = await user.enroll();
+    const answers = new Set<string>();
+    for (const code of [authenticator.code(-7), authenticator.code(7), '000000']) {
+      const { status, body, headers } = await user.verify(await user.login(), code);
+      const { date: _, ...rest } = headers as Record<string, string>;
+      answers.add(JSON.stringify({ status, body, rest }));
+    }
+    expect([...answers]).toEqual([expect.stringContaining('"MFA_CODE_REJECTED"')]);
+    const failed = host.state.events.filter((event) => event.type === 'mfa.verification.failed');
+    expect(failed).toEqual([
+      expect.objectContaining({ factor: 'totp', failure: 'clock_skew', skewSteps: -7 }),
+      expect.objectContaining({ factor: 'totp', failure: 'clock_skew', skewSteps: 7 }),
+      expect.objectContaining({ factor: 'totp', failure: 'wrong_code' }),
+    ]);
+    const [row] = await host.dataSource.query('SELECT totp_failures FROM mfa_account');
+    expect(Number(row.totp_failures)).toBe(3);
+  });
+
+  it('S65 tells the operator the skew of a first code at the confirmation too', async () => {
+    const host = await start({ options: FEW_CODES });
+    const user = new Client(host, 'ahead');
+    const { body } = await user.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
+    const authenticator = new VirtualAuthenticator(body.otpauthUri, host.clock);
+    await user.post('/mfa/totp/confirm', { code: authenticator.code(5) }).expect(401, /MFA_CODE_REJECTED/);
+    const failed = host.state.events.filter((event) => event.type === 'mfa.verification.failed');
+    expect(failed).toMatchObject([{ factor: 'confirmation', failure: 'clock_skew', skewSteps: 5 }]);
+  });
+});
