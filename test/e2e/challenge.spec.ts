@@ -178,14 +178,14 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
   });
 
   describe('as a cookie, for logins that redirect', () => {
-    it('is httpOnly, SameSite=Lax, Secure, as long-lived as the token, and for the verify route alone', async () => {
+    it('is httpOnly, SameSite=Lax, Secure, as long-lived as the token, and for the built-in routes alone', async () => {
       const user = newUser();
       await user.enroll();
       const answer = await request(host.app.getHttpServer()).get(`/oauth/callback/${user.userId}`).expect(200);
       expect(answer.body).toEqual({ mfaRequired: true });
       expect(answer.get('Set-Cookie')).toEqual([
         expect.stringMatching(
-          /^mfa_token=[\w.-]+; Max-Age=300; Path=\/api\/mfa\/verify; HttpOnly; SameSite=Lax; Secure$/,
+          /^mfa_token=[\w.-]+; Max-Age=300; Path=\/api\/mfa; HttpOnly; SameSite=Lax; Secure$/,
         ),
       ]);
     });
@@ -199,7 +199,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
       expect(wrong.get('Set-Cookie')).toBeUndefined();
       const right = await postTo('/mfa/verify').set('Cookie', cookie).send({ code: authenticator.code() }).expect(200);
       expect(right.get('Set-Cookie')).toEqual([
-        expect.stringMatching(/^mfa_token=; Max-Age=0; Path=\/api\/mfa\/verify;/),
+        expect.stringMatching(/^mfa_token=; Max-Age=0; Path=\/api\/mfa;/),
       ]);
     });
 

@@ -46,7 +46,7 @@ export function inMemoryMfa(given: Partial<MfaOptions> = {}) {
   const host: FakeHost = { principal: () => null, notify: (event) => void told.push(event) };
   const hostAccess = new MfaHostAccess({ get: () => host } as unknown as ModuleRef, options);
   const events = new MfaEvents(hostAccess, clock);
-  const cookie = new ChallengeCookie({ getGlobalPrefix: () => '' } as never, 'mfa/verify', options);
+  const cookie = new ChallengeCookie(() => '/mfa', options);
   const tokens = new ChallengeTokens(clock, random, options);
   const challenges = new MfaChallengeService(accounts, tokens, events, cookie, options);
 

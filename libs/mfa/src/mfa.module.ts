@@ -1,8 +1,8 @@
 import { Module, type ConfigurableModuleAsyncOptions, type DynamicModule, type Provider } from '@nestjs/common';
-import { APP_FILTER, APP_GUARD } from '@nestjs/core';
+import { APP_FILTER, APP_GUARD, ApplicationConfig, ModulesContainer } from '@nestjs/core';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import { MfaAdminService } from './admin/admin.service.js';
-import { ChallengeCookie, MFA_VERIFY_PATH } from './challenge/challenge-cookie.js';
+import { ChallengeCookie, MFA_ROUTES_PATH } from './challenge/challenge-cookie.js';
 import { ChallengeTokens } from './challenge/challenge-tokens.js';
 import { MfaChallengeService } from './challenge/challenge.service.js';
 import { MfaCleanupService } from './cleanup/cleanup.service.js';
@@ -27,6 +27,7 @@ import { TokenExtractor } from './guard/token-extractor.js';
 import { MfaHostAccess } from './host/host-access.js';
 import { MfaHost } from './host/mfa-host.js';
 import { createMfaControllers } from './http/mfa.controllers.js';
+import { commonPathOnce } from './http/mounted-routes.js';
 import { MfaExceptionFilter } from './http/mfa-exception.filter.js';
 import { RequestReader } from './http/request-reader.js';
 import { MfaKeyService } from './keys/key.service.js';
@@ -85,6 +86,7 @@ const PARTS: Provider[] = [
     inject: [TotpFactor, BackupCodeFactor],
   },
   ...[MfaHostAccess, MfaEvents, SecretReader, ResealOnUse],
+  { provide: MFA_ROUTES_PATH, useFactory: commonPathOnce, inject: [ApplicationConfig, ModulesContainer] },
   ...[ChallengeCookie, ChallengeTokens, TokenExtractor, RouteGate],
   ...[AttemptGate, CodeSpending, TotpFactor, BackupCodeFactor],
   ...[FreshProof, AuthenticatorSetup, AuthenticatorConfirmation, AuthenticatorRemoval, BackupCodeIssuing],
@@ -155,7 +157,6 @@ function assemble(definition: DynamicModule, extras: MfaModuleExtras): DynamicMo
       ...(definition.providers ?? []),
       ONE_IMPORT,
       { provide: MfaHost, useClass: host },
-      { provide: MFA_VERIFY_PATH, useValue: `${http?.prefix ?? ''}/verify` },
       ...[...persistenceProviders(getDataSourceToken(dataSource ?? undefined)), ...PARTS].map(throwingAtBoot),
       ...SERVICES,
       ...(requireMfa === 'everywhere' ? [{ provide: APP_GUARD, useClass: MfaGuard }] : []),

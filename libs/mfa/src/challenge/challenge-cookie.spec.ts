@@ -1,13 +1,10 @@
-import { ApplicationConfig } from '@nestjs/core';
 import { describe, expect, it } from 'vitest';
 import { inMemoryMfa } from '../../../../test/support/in-memory-mfa.js';
 import type { MfaChallengeOptions } from '../options/mfa-options.js';
 import { ChallengeCookie } from './challenge-cookie.js';
 
-function cookieOf(challenge: MfaChallengeOptions = {}, globalPrefix = ''): ChallengeCookie {
-  const application = new ApplicationConfig();
-  application.setGlobalPrefix(globalPrefix);
-  return new ChallengeCookie(application, 'mfa/verify', inMemoryMfa({ challenge }).options);
+function cookieOf(challenge: MfaChallengeOptions = {}): ChallengeCookie {
+  return new ChallengeCookie(() => '/api/mfa', inMemoryMfa({ challenge }).options);
 }
 
 /** As Express and Node have it: a header is replaced. */
@@ -32,11 +29,11 @@ class Reply {
   }
 }
 
-const COOKIE = 'mfa_token=abc; Max-Age=300; Path=/mfa/verify; HttpOnly; SameSite=Lax; Secure';
+const COOKIE = 'mfa_token=abc; Max-Age=300; Path=/api/mfa; HttpOnly; SameSite=Lax; Secure';
 
-function written(challenge?: MfaChallengeOptions, globalPrefix?: string): unknown {
+function written(challenge?: MfaChallengeOptions): unknown {
   const response = new NodeResponse();
-  cookieOf(challenge, globalPrefix).set(response, 'abc');
+  cookieOf(challenge).set(response, 'abc');
   return response.headers['Set-Cookie'];
 }
 
@@ -49,7 +46,7 @@ describe('ChallengeCookie', () => {
     [{ cookie: { name: 'second' } }, COOKIE.replace('mfa_token', 'second')],
     [{ lifetimeSeconds: 60 }, COOKIE.replace('300', '60')],
     [{ cookie: { secure: false } }, COOKIE.replace('; Secure', '')],
-    [{ cookie: { path: '/auth' } }, COOKIE.replace('/mfa/verify', '/auth')],
+    [{ cookie: { path: '/auth' } }, COOKIE.replace('/api/mfa', '/auth')],
     [{ cookie: { sameSite: 'strict' } }, COOKIE.replace('Lax', 'Strict')],
     [{ cookie: { sameSite: 'none' } }, COOKIE.replace('Lax', 'None')],
     [{ cookie: { domain: 'acme.example' } }, COOKIE.replace('; HttpOnly', '; Domain=acme.example; HttpOnly')],
@@ -57,10 +54,6 @@ describe('ChallengeCookie', () => {
     [{ cookie: null }, COOKIE],
   ])('heeds the options %j', (challenge, cookie) => {
     expect(written(challenge)).toEqual([cookie]);
-  });
-
-  it.each(['api', '/api', 'api/', '/api/'])('stands below the global prefix %j', (prefix) => {
-    expect(written({}, prefix)).toEqual([COOKIE.replace('/mfa', '/api/mfa')]);
   });
 
   it('is cleared by an empty one that has ended', () => {

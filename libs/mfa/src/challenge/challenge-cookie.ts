@@ -1,5 +1,4 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { ApplicationConfig } from '@nestjs/core';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 
 /** The part of an Express response or Fastify reply that setting a cookie needs. */
@@ -14,8 +13,8 @@ export interface CookieResponse {
 /** Cookies of the name that are read from one request. */
 const MOST_COOKIES = 8;
 
-/** Injection token of the verify route's path within the application, without the global prefix. */
-export const MFA_VERIFY_PATH = Symbol.for('nestjs-mfa:verify-path');
+/** Injection token of a function that returns the common path of the built-in routes, global prefix included. */
+export const MFA_ROUTES_PATH = Symbol.for('nestjs-mfa:routes-path');
 
 const SAME_SITE = { lax: 'Lax', strict: 'Strict', none: 'None' } as const;
 
@@ -23,8 +22,7 @@ const SAME_SITE = { lax: 'Lax', strict: 'Strict', none: 'None' } as const;
 @Injectable()
 export class ChallengeCookie {
   constructor(
-    private readonly application: ApplicationConfig,
-    @Inject(MFA_VERIFY_PATH) private readonly verifyPath: string,
+    @Inject(MFA_ROUTES_PATH) private readonly routesPath: () => string,
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
@@ -49,14 +47,12 @@ export class ChallengeCookie {
   }
 
   private append(response: CookieResponse, value: string, maxAgeSeconds: number): void {
-    const { name, path: ownPath, secure, sameSite, domain } = this.options.challenge.cookie;
-    const prefix = this.application.getGlobalPrefix();
-    const path = ownPath ?? ['', prefix, this.verifyPath].join('/').replaceAll(/\/+/g, '/');
+    const { name, path, secure, sameSite, domain } = this.options.challenge.cookie;
     // RFC 6265 §4.1; a JWT and the empty string need no encoding.
     const cookie = [
       `${name}=${value}`,
       `Max-Age=${maxAgeSeconds}`,
-      `Path=${path}`,
+      `Path=${path ?? this.routesPath()}`,
       ...(domain === undefined ? [] : [`Domain=${domain}`]),
       'HttpOnly',
       `SameSite=${SAME_SITE[sameSite]}`,

@@ -25,6 +25,7 @@ import type { MfaStepUp } from '../host/mfa-host.js';
 import type { ResolvedHttpOptions } from '../options/resolve-http.js';
 import { MfaStatusService } from '../status/status.service.js';
 import { MfaVerificationService } from '../verification/verification.service.js';
+import { BuiltInRoutes } from './built-in-routes.js';
 import { decorateRoutes } from './decorate-routes.js';
 import { JsonOnlyGuard } from './json-only.guard.js';
 import { MfaExceptionFilter } from './mfa-exception.filter.js';
@@ -34,6 +35,7 @@ import { StepUpEnabledGuard } from './step-up-enabled.guard.js';
 /** Makes the built-in controllers. Each `forRoot` needs classes of its own, because prefix and decorators differ. */
 export function createMfaControllers({ prefix, publicDecorators, decorators }: ResolvedHttpOptions): Type[] {
   // No MfaGuard here: @VerificationRoute() brings it.
+  @BuiltInRoutes()
   @Controller({ path: prefix, version: VERSION_NEUTRAL })
   @UseGuards(JsonOnlyGuard)
   @UseFilters(MfaExceptionFilter)
@@ -58,6 +60,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     }
   }
 
+  @BuiltInRoutes()
   @Controller({ path: prefix, version: VERSION_NEUTRAL })
   @UseGuards(JsonOnlyGuard, MfaGuard)
   @UseFilters(MfaExceptionFilter)
@@ -141,6 +144,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     }
   }
 
+  @BuiltInRoutes()
   @Controller({ path: prefix, version: VERSION_NEUTRAL })
   @UseGuards(StepUpEnabledGuard, JsonOnlyGuard, MfaGuard)
   @UseFilters(MfaExceptionFilter)
