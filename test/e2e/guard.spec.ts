@@ -9,6 +9,7 @@ import {
   type CanActivate,
   type ExecutionContext,
 } from '@nestjs/common';
+import { APP_GUARD } from '@nestjs/core';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import request from 'supertest';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -315,11 +316,13 @@ describe('S46 other transports', () => {
     const mfa_token = await user.login();
     const carrier = { body: { mfa_token }, mfa_token, headers: { 'x-mfa-token': mfa_token } };
     const context = contextOf(type, [carrier, carrier, { req: carrier }], 'challenge');
-    await expect(decide(context)).rejects.toMatchObject({ code: 'MFA_TOKEN_INVALID' });
+    const refusal = { code: 'MFA_TOKEN_INVALID' };
+    const shape = type === 'graphql' ? { extensions: refusal } : { error: refusal };
+    await expect(decide(context)).rejects.toMatchObject(shape);
   });
 });
 
-describe("requireMfa: 'everywhere'", () => {
+describe('MfaGuard as APP_GUARD', () => {
   const Public = () => SetMetadata('isPublic', true) as MethodDecorator;
 
   @Controller('unmarked')
@@ -339,7 +342,8 @@ describe("requireMfa: 'everywhere'", () => {
   let host: HostApp;
   beforeAll(async () => {
     host = await startHostApp({
-      options: { ...FEW_CODES, requireMfa: 'everywhere', http: { publicDecorators: [Public()] } },
+      options: { ...FEW_CODES, http: { publicDecorators: [Public()] } },
+      providers: [{ provide: APP_GUARD, useExisting: MfaGuard }],
       controllers: [...controllers, UnmarkedController],
       imports,
     });

@@ -20,6 +20,8 @@ import {
   CurrentChallenge,
   MfaEnrollmentService,
   MfaException,
+  MfaExceptionFilter,
+  TotpService,
   MfaVerificationService,
   SkipMfa,
   type MfaChallenge,
@@ -193,6 +195,7 @@ describe('the mounting of the routes', () => {
 
 describe.each(ADAPTERS)("a host's own controllers on the services, over %s", (adapter) => {
   @Controller('own')
+  @UseFilters(MfaExceptionFilter)
   class OwnController {
     constructor(
       private readonly enrollment: MfaEnrollmentService,
@@ -218,15 +221,26 @@ describe.each(ADAPTERS)("a host's own controllers on the services, over %s", (ad
     }
   }
 
+  @Controller('unfiltered')
+  class UnfilteredController {
+    constructor(private readonly totp: TotpService) {}
+
+    @Get()
+    get() {
+      return this.totp.otpauthUri('A'.repeat(32), '');
+    }
+  }
+
   let host: HostApp;
   beforeAll(async () => {
-    host = await startHostApp({ adapter, options: { ...FEW_CODES, http: false }, controllers: [OwnController] });
+    const controllers = [OwnController, UnfilteredController];
+    host = await startHostApp({ adapter, options: { ...FEW_CODES, http: false }, controllers });
   });
   afterAll(() => host.close());
 
   const own = (path: string, body: object) => request(host.app.getHttpServer()).post(`/own/${path}`).send(body);
 
-  it('do the whole flow, and answer refusals with body, Retry-After and no-store', async () => {
+  it('do the whole flow, and with MfaExceptionFilter refuse with body, Retry-After and no-store', async () => {
     const userId = 'own';
     await own('setup', { userId }).expect(401, /MFA_PROOF_REQUIRED/);
     const setup = await own('setup', { userId, password: PASSWORD }).expect(201);
@@ -247,6 +261,17 @@ describe.each(ADAPTERS)("a host's own controllers on the services, over %s", (ad
     const fresh = await new Client(host, userId).login();
     const { body } = await own('verify', { mfa_token: fresh, code: authenticator.code() }).expect(201);
     expect(body).toMatchObject({ userId, amr: ['otp', 'mfa'], factor: 'totp' });
+  });
+
+  it('S68 refuse by a plain HttpException where no filter of the module is bound', async () => {
+    const { body, headers } = await request(host.app.getHttpServer()).get('/unfiltered').expect(400);
+    expect(body).toEqual({
+      statusCode: 400,
+      code: 'MFA_BAD_REQUEST',
+      message: ['accountName must be a string that is not empty'],
+      error: 'Bad Request',
+    });
+    expect(headers['cache-control']).toBeUndefined();
   });
 });
 

@@ -172,7 +172,6 @@ describe('an option that makes no sense ends the boot, and is named', () => {
     [{ isGlobal: 'no' }, /`isGlobal` must be true or false/],
     [{ cleanup: true }, /`cleanup` must be an object/],
     [{ cleanup: { tables: {} } }, /`cleanup\.tables` must be a list/],
-    [{ requireMfa: 'everwhere' }, /`requireMfa`.*'marked', 'everywhere'/],
   ];
 
   it.each(bad)('%j', async (options, message) => {
@@ -331,7 +330,7 @@ describe('forRootAsync', () => {
     await expect(boot({ mfa: returning({ ...OPTIONS, keys: [] }) })).rejects.toThrow(/keys must be a list/);
   });
 
-  it.each(['host', 'requireMfa', 'http', 'dataSource', 'isGlobal', 'imports'])(
+  it.each(['host', 'http', 'dataSource', 'isGlobal', 'imports'])(
     'S75 refuses `%s` in the result of the factory, which comes too late for it',
     async (name) => {
       const mfa = MfaModule.forRootAsync({ ...extras, useFactory: () => ({ ...OPTIONS, [name]: 'everywhere' }) });

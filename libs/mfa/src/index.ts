@@ -55,6 +55,7 @@ export { ChallengeRoute, CurrentChallenge, RequireMfa, SkipMfa, type RequireMfaO
 
 export type { MfaErrorCode, MfaErrorDetails, MfaRequiredProof } from './domain/mfa-error.js';
 export { MfaException } from './errors/mfa.exception.js';
+export { MfaExceptionFilter } from './http/mfa-exception.filter.js';
 export { MfaClock } from './domain/clock.js';
 
 export {

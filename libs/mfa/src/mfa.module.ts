@@ -1,5 +1,5 @@
 import { Module, type ConfigurableModuleAsyncOptions, type DynamicModule, type Provider } from '@nestjs/common';
-import { APP_FILTER, APP_GUARD, ApplicationConfig, ModulesContainer } from '@nestjs/core';
+import { ApplicationConfig, ModulesContainer } from '@nestjs/core';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import { MfaAdminService } from './admin/admin.service.js';
 import { ChallengeCookie, MFA_ROUTES_PATH } from './challenge/challenge-cookie.js';
@@ -35,7 +35,7 @@ import { ResealOnUse } from './keys/reseal-on-use.js';
 import { requireOneCopy } from './loaded-build.js';
 import { ConfigurableModuleClass, MFA_OPTIONS } from './options/mfa.module-definition.js';
 import type { MfaModuleExtras, MfaOptions } from './options/mfa-options.js';
-import { flag, list, misconfigured, oneOf } from './options/option-checks.js';
+import { flag, list, misconfigured } from './options/option-checks.js';
 import { resolveHttp } from './options/resolve-http.js';
 import { MFA_RESOLVED_OPTIONS, resolveOptions, type ResolvedMfaOptions } from './options/resolve-options.js';
 import { plainOptions, requireKnownAsyncOptions, requireKnownOptions } from './options/unknown-options.js';
@@ -90,7 +90,7 @@ const PARTS: Provider[] = [
   ...[ChallengeCookie, ChallengeTokens, TokenExtractor, RouteGate],
   ...[AttemptGate, CodeSpending, TotpFactor, BackupCodeFactor],
   ...[FreshProof, AuthenticatorSetup, AuthenticatorConfirmation, AuthenticatorRemoval, BackupCodeIssuing],
-  { provide: APP_FILTER, useExisting: MfaExceptionFilter },
+  MfaGuard,
   MfaExceptionFilter,
   RequestReader,
   PersistenceCheck,
@@ -142,7 +142,6 @@ function assemble(definition: DynamicModule, extras: MfaModuleExtras): DynamicMo
   if (typeof host !== 'function') {
     throw misconfigured('option `host` is missing; give a class that extends MfaHost and tells who is signed in');
   }
-  const requireMfa = oneOf('requireMfa', extras.requireMfa ?? 'marked', ['marked', 'everywhere']);
   const http = resolveHttp(extras.http);
   return {
     ...definition,
@@ -159,8 +158,7 @@ function assemble(definition: DynamicModule, extras: MfaModuleExtras): DynamicMo
       { provide: MfaHost, useClass: host },
       ...[...persistenceProviders(getDataSourceToken(dataSource ?? undefined)), ...PARTS].map(throwingAtBoot),
       ...SERVICES,
-      ...(requireMfa === 'everywhere' ? [{ provide: APP_GUARD, useClass: MfaGuard }] : []),
     ],
-    exports: [...SERVICES, RouteGate, MfaClock],
+    exports: [...SERVICES, MfaGuard, MfaExceptionFilter, MfaClock],
   };
 }

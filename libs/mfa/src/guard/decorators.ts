@@ -33,7 +33,7 @@ export function RequireMfa({ maxAgeSeconds }: RequireMfaOptions = {}): ClassDeco
   return applyDecorators(demands({ kind: 'second-factor', maxAgeSeconds }), UseGuards(MfaGuard));
 }
 
-/** Exempts a route from `MfaGuard`, be it the application's, the controller's or `requireMfa: 'everywhere'`. */
+/** Exempts a route from `MfaGuard`, whether the application or the controller has it. */
 export const SkipMfa = (): ClassDecorator & MethodDecorator => demands({ kind: 'open' });
 
 /** Marks the module's own routes, which demand a signed-in user only. */

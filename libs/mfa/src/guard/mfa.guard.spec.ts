@@ -1,12 +1,11 @@
 import { SetMetadata, type ExecutionContext } from '@nestjs/common';
 import { GUARDS_METADATA } from '@nestjs/common/constants.js';
-import { Reflector } from '@nestjs/core';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { describe, expect, it } from 'vitest';
 import { ChallengeRoute, PrincipalRoute, RequireMfa, SkipMfa, VerificationRoute } from './decorators.js';
 import { MFA_ROUTE, type MfaRoute } from './mfa-route.js';
 import { MfaGuard } from './mfa.guard.js';
-import type { RouteGate } from './route-gate.js';
+import { RouteGate } from './route-gate.js';
 
 class Unmarked {
   plain() {}
@@ -72,11 +71,20 @@ function contextOf(controller: new () => object, name: string): ExecutionContext
   return new ExecutionContextHost([{}, {}], controller, handler);
 }
 
+/** A guard in an application that has this gate. */
+function guardOf(gate: object): MfaGuard {
+  const get = (token: unknown) => {
+    if (token === RouteGate) return gate;
+    throw new Error('unknown');
+  };
+  return new MfaGuard({ get } as never);
+}
+
 /** What the guard demands for a call. */
 async function demandOf(context: ExecutionContext): Promise<MfaRoute> {
   let asked: MfaRoute | undefined;
   const gate = { admit: async (_: ExecutionContext, route: MfaRoute) => ((asked = route), true) };
-  await expect(new MfaGuard(new Reflector(), gate as never as RouteGate).canActivate(context)).resolves.toBe(true);
+  await expect(guardOf(gate).canActivate(context)).resolves.toBe(true);
   return asked!;
 }
 
@@ -108,7 +116,7 @@ describe('MfaGuard', () => {
 
   it('S45 denies when the gate does', async () => {
     const refusal = new Error('no');
-    const guard = new MfaGuard(new Reflector(), { admit: () => Promise.reject(refusal) } as never);
+    const guard = guardOf({ admit: () => Promise.reject(refusal) });
     await expect(guard.canActivate(contextOf(Unmarked, 'open'))).rejects.toBe(refusal);
   });
 });

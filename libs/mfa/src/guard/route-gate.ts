@@ -4,6 +4,7 @@ import { ChallengeTokens } from '../challenge/challenge-tokens.js';
 import { MfaChallengeService } from '../challenge/challenge.service.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaException, isMfaException, toMfaException } from '../errors/mfa.exception.js';
+import { transportErrorOf } from '../errors/transport-error.js';
 import { MfaHostAccess } from '../host/host-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
 import { hasCheckedChallenge, setChallenge } from './current-challenge.js';
@@ -29,10 +30,17 @@ export class RouteGate {
     try {
       return await this.decide(context, route);
     } catch (error) {
-      const answer = toMfaException(error);
-      this.writeHeaders(context, answer);
-      throw answer;
+      throw await this.refusalOf(context, error);
     }
+  }
+
+  /** What is thrown: the exception of the transport (S68). What the host threw stays as it is. */
+  private async refusalOf(context: ExecutionContext, error: unknown): Promise<unknown> {
+    // Not every transport takes nothing for an error (S45).
+    const thrown = toMfaException(error) ?? new MfaException('MFA_MISCONFIGURED', { message: 'MfaHost threw nothing' });
+    if (!isMfaException(thrown)) return thrown;
+    this.writeHeaders(context, thrown);
+    return transportErrorOf(thrown, context.getType<string>());
   }
 
   private async decide(context: ExecutionContext, route: MfaRoute): Promise<true> {
@@ -72,12 +80,16 @@ export class RouteGate {
     throw new MfaException('MFA_STEP_UP_REQUIRED', { maxAgeSeconds });
   }
 
-  /** On the host's own routes no filter of ours need run, so the refusal's headers are written here. */
-  private writeHeaders(context: ExecutionContext, answer: unknown): void {
-    if (context.getType() !== 'http' || !isMfaException(answer)) return;
+  /** No filter of the library runs on the host's own routes, so the guard writes the headers. */
+  private writeHeaders(context: ExecutionContext, refusal: MfaException): void {
+    if (context.getType() !== 'http') return;
     const response: unknown = context.switchToHttp().getResponse();
-    for (const [name, value] of Object.entries(answer.headers)) {
-      this.adapterHost.httpAdapter?.setHeader(response, name, value);
+    try {
+      for (const [name, value] of Object.entries(refusal.headers)) {
+        this.adapterHost.httpAdapter?.setHeader(response, name, value);
+      }
+    } catch {
+      // Headers were sent already, or a context of ExternalContextCreator has no response. The refusal stands.
     }
   }
 }

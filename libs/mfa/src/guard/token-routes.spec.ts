@@ -103,7 +103,7 @@ describe('a challenge route', () => {
 
   it('S46 takes no token over another transport', async () => {
     const context = contextOf({ body: { mfa_token: await firstFactor() } }, 'ws');
-    await expect(admit(CHALLENGE, context)).rejects.toMatchObject({ code: 'MFA_TOKEN_INVALID' });
+    await expect(admit(CHALLENGE, context)).rejects.toMatchObject({ error: { code: 'MFA_TOKEN_INVALID' } });
   });
 
   it('S45 denies when the storage fails, with the failure as it stands', async () => {

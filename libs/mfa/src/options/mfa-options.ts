@@ -159,6 +159,4 @@ export interface MfaModuleExtras {
   dataSource?: string | null | undefined;
   /** The built-in routes. `false` leaves them out. @default {} */
   http?: false | MfaHttpOptions | null | undefined;
-  /** `'everywhere'` demands a second factor on every route but those of `@SkipMfa()` and the module's own. @default 'marked' */
-  requireMfa?: 'marked' | 'everywhere' | null | undefined;
 }

@@ -8,7 +8,6 @@ const EXTRAS: { [K in keyof Required<MfaModuleExtras>]: MfaModuleExtras[K] } = {
   isGlobal: true,
   dataSource: undefined,
   http: {},
-  requireMfa: 'marked',
 };
 
 /** Injection token of the options as the host gave them. */

@@ -63,7 +63,6 @@ export const EXTRA_NAMES = namesOf<MfaModuleExtras>({
   isGlobal: null,
   dataSource: null,
   http: namesOf<MfaHttpOptions>({ prefix: null, publicDecorators: null, decorators: null }),
-  requireMfa: null,
 });
 
 /** What Nest's asynchronous modules take. */
