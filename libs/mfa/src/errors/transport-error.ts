@@ -20,6 +20,7 @@ class MfaGraphqlException extends MfaException {
 
   constructor(exception: MfaException) {
     super(exception.code, exception.details);
+    this.name = exception.name;
     this.body = bodyOf(exception);
     Object.defineProperty(this, 'response', { value: undefined });
   }

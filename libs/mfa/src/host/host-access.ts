@@ -5,6 +5,7 @@ import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { knownPrincipal, type KnownPrincipal } from './known-principal.js';
 import { MfaHost, type MfaEnrollmentProof, type MfaPrincipal } from './mfa-host.js';
+import { requestKey } from './request-key.js';
 
 const misconfigured = (message: string) => new MfaError('MFA_MISCONFIGURED', { message: `MfaModule: ${message}` });
 
@@ -16,6 +17,11 @@ const UNUSABLE = {
   sessionId: 'Give a non-empty string. It counts as left out',
 };
 
+interface KeptPrincipal {
+  request: unknown;
+  principal: Promise<KnownPrincipal | null>;
+}
+
 /**
  * Calls the host's adapter. It looks the adapter up at each use, so that the natural circle boots: the host's login
  * calls the challenge service, and the host's adapter calls the login.
@@ -25,7 +31,7 @@ const UNUSABLE = {
 export class MfaHostAccess implements OnModuleInit {
   private readonly logger = new Logger('nestjs-mfa');
   private readonly thrown = new WeakSet<object>();
-  private readonly principals = new WeakMap<object, Promise<KnownPrincipal | null>>();
+  private readonly principals = new WeakMap<object, KeptPrincipal>();
   private readonly warned = new Set<string>();
 
   constructor(
@@ -95,11 +101,13 @@ export class MfaHostAccess implements OnModuleInit {
 
   /** The signed-in user of this request, or `null`. The host is called once per request. */
   principal(context: ExecutionContext): Promise<KnownPrincipal | null> {
-    const key = requestOf(context);
+    const key = requestKey(context);
     if (!key) return this.ask(context);
-    const known = this.principals.get(key) ?? this.ask(context);
-    this.principals.set(key, known);
-    return known;
+    const kept = this.principals.get(key.holder);
+    if (kept && kept.request === key.request) return kept.principal;
+    const principal = this.ask(context);
+    this.principals.set(key.holder, { request: key.request, principal });
+    return principal;
   }
 
   /** Calls the host; what it throws is remembered as the host's own response. */
@@ -135,12 +143,4 @@ export class MfaHostAccess implements OnModuleInit {
     this.warned.add(property);
     this.logger.warn(`MfaHost.principal returned an unusable \`${property}\`. ${UNUSABLE[property]}`);
   }
-}
-
-/** What stands for one request: the HTTP request, or the GraphQL context, which all resolvers of an operation share. */
-function requestOf(context: ExecutionContext): object | undefined {
-  const type = context.getType<string>();
-  const key: unknown =
-    type === 'http' ? context.switchToHttp().getRequest() : type === 'graphql' ? context.getArgByIndex(2) : undefined;
-  return typeof key === 'object' && key !== null ? key : undefined;
 }

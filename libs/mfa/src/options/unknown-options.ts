@@ -13,6 +13,7 @@ const RENAMED = new Map([
   ['challenge.cookiePath', 'challenge.cookie.path'],
   ['challenge.cookieSecure', 'challenge.cookie.secure'],
   ['publicRoute', 'http.publicDecorators'],
+  ['requireMfa', '{ provide: APP_GUARD, useExisting: MfaGuard }'],
 ]);
 
 const FOR_ROOT_NAMES: OptionNames = { ...OPTION_NAMES, ...EXTRA_NAMES };
