@@ -170,7 +170,7 @@ describe('options of the README', () => {
 describe('HTTP contract of the README', () => {
   const rows = new Map(tableRows(README).map(([first, ...cells]) => [code(first), cells]));
 
-  const INTERNAL = ['MFA_SECRET_UNREADABLE', 'MFA_MISCONFIGURED'];
+  const INTERNAL = ['MFA_SECRET_UNREADABLE'];
   const source = ts.createSourceFile('e.ts', read('libs/mfa/src/domain/mfa-error.ts'), ts.ScriptTarget.ES2022, true);
   const codes = source.statements
     .filter(ts.isTypeAliasDeclaration)

@@ -12,6 +12,7 @@ import {
 import { Test } from '@nestjs/testing';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import request from 'supertest';
+import { DefaultNamingStrategy } from 'typeorm';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import {
   MFA_ENTITIES,
@@ -343,6 +344,31 @@ describe('forRootAsync', () => {
   });
 });
 
+class UpperCaseTables extends DefaultNamingStrategy {
+  override tableName(className: string, given: string | undefined) {
+    return (given ?? className).toUpperCase();
+  }
+}
+
+class CamelCaseColumns extends DefaultNamingStrategy {
+  override columnName(property: string) {
+    return property;
+  }
+}
+
+/** As the usual packages: a given name stays, another becomes snake case. */
+class SnakeCase extends DefaultNamingStrategy {
+  override tableName(className: string, given: string | undefined) {
+    return given ?? className.toLowerCase();
+  }
+  override columnName(property: string, given: string | undefined) {
+    return given ?? property.toLowerCase();
+  }
+  override prefixTableName(prefix: string, name: string) {
+    return `${prefix}__${name}`;
+  }
+}
+
 describe('the DataSource', () => {
   it('may be a named one beside the unnamed one, which then gets no table of ours', async () => {
     const other = await createDatabase('sqlite');
@@ -379,6 +405,28 @@ describe('the DataSource', () => {
   it('without the entities ends the boot, naming the remedy', async () => {
     const missing = boot({ dataSource: { autoLoadEntities: false, entities: [] } });
     await expect(missing).rejects.toThrow(/MFA_ENTITIES|autoLoadEntities/);
+  });
+
+  it('S75 with `manualInitialization` ends the boot and names that setting', async () => {
+    const manual = boot({ dataSource: { manualInitialization: true } });
+    await expect(manual).rejects.toThrow(/not initialized.*`manualInitialization: true`.*`dataSourceFactory`/s);
+    await expect(manual).rejects.not.toThrow(/autoLoadEntities/);
+  });
+
+  it.each<[string, DefaultNamingStrategy, object, RegExp]>([
+    ['tables', new UpperCaseTables(), {}, /"mfa_account".*"MFA_ACCOUNT".*`tableName`/s],
+    ['tables with a prefix', new UpperCaseTables(), { entityPrefix: 'a_' }, /"a_mfa_account".*"a_MFA_ACCOUNT"/s],
+    ['columns', new CamelCaseColumns(), {}, /"user_id".*"userId".*`columnName`/s],
+  ])(
+    'S75 whose naming strategy renames given %s ends the boot and names that',
+    async (_, namingStrategy, more, message) => {
+      await expect(boot({ dataSource: { namingStrategy, ...more } })).rejects.toThrow(message);
+    },
+  );
+
+  it('S75 whose naming strategy keeps given names boots, with a prefix of its own kind too', async () => {
+    const dataSource = { namingStrategy: new SnakeCase(), entityPrefix: 'acme' };
+    await runThrough({ options: FEW_CODES, dataSource });
   });
 
   it('with tables made by `synchronize` boots with a warning', async () => {

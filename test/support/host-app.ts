@@ -192,6 +192,8 @@ export interface HostAppSetup {
   /** Extra options of the DataSource. */
   dataSource?: Record<string, unknown>;
   logger?: LoggerService;
+  /** As the option of `NestFactory.create`. */
+  bodyParser?: boolean;
 }
 
 export interface HostApp {
@@ -266,12 +268,12 @@ async function createApp(setup: HostAppSetup, database: TestDatabase, clock: Fix
     providers: setup.providers ?? [],
   };
   const builder = Test.createTestingModule(root).overrideProvider(MfaClock).useValue(clock);
-  const logger = setup.logger ?? capturingLogger;
+  const options = { logger: setup.logger ?? capturingLogger, bodyParser: setup.bodyParser ?? true };
   const module = await (setup.override ? setup.override(builder) : builder).compile();
   const app: INestApplication =
     setup.adapter === 'fastify'
-      ? module.createNestApplication<NestFastifyApplication>(new FastifyAdapter(), { logger })
-      : module.createNestApplication<NestExpressApplication>({ logger });
+      ? module.createNestApplication<NestFastifyApplication>(new FastifyAdapter(), options)
+      : module.createNestApplication<NestExpressApplication>(options);
   app.useGlobalInterceptors(new SensitiveValues());
   setup.configure?.(app);
   return app;

@@ -29,6 +29,7 @@ import { BuiltInRoutes } from './built-in-routes.js';
 import { decorateRoutes } from './decorate-routes.js';
 import { JsonOnlyGuard } from './json-only.guard.js';
 import { MfaExceptionFilter } from './mfa-exception.filter.js';
+import { ParsedBodyGuard } from './parsed-body.guard.js';
 import { idOf, RequestReader, type RouteRequest } from './request-reader.js';
 import { StepUpEnabledGuard } from './step-up-enabled.guard.js';
 
@@ -37,7 +38,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
   // No MfaGuard here: @VerificationRoute() brings it.
   @BuiltInRoutes()
   @Controller({ path: prefix, version: VERSION_NEUTRAL })
-  @UseGuards(JsonOnlyGuard)
+  @UseGuards(JsonOnlyGuard, ParsedBodyGuard)
   @UseFilters(MfaExceptionFilter)
   class MfaVerificationController {
     constructor(
@@ -62,7 +63,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
 
   @BuiltInRoutes()
   @Controller({ path: prefix, version: VERSION_NEUTRAL })
-  @UseGuards(JsonOnlyGuard, MfaGuard)
+  @UseGuards(JsonOnlyGuard, ParsedBodyGuard, MfaGuard)
   @UseFilters(MfaExceptionFilter)
   @PrincipalRoute()
   class MfaController {
@@ -146,7 +147,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
 
   @BuiltInRoutes()
   @Controller({ path: prefix, version: VERSION_NEUTRAL })
-  @UseGuards(StepUpEnabledGuard, JsonOnlyGuard, MfaGuard)
+  @UseGuards(StepUpEnabledGuard, JsonOnlyGuard, ParsedBodyGuard, MfaGuard)
   @UseFilters(MfaExceptionFilter)
   @PrincipalRoute()
   class MfaStepUpController {

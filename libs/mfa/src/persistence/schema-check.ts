@@ -24,7 +24,9 @@ const MIGRATION_REMEDY =
  * later is a warning.
  */
 export async function checkSchema(dataSource: DataSource, logger: SchemaCheckLogger): Promise<void> {
+  requireInitialized(dataSource);
   requireEntities(dataSource);
+  requireGivenNames(dataSource);
   const statements = new StatementRunner(dataSource);
   await checkResults(statements);
   const recorded = await statements.withConnection(async (runner) => {
@@ -35,12 +37,44 @@ export async function checkSchema(dataSource: DataSource, logger: SchemaCheckLog
   warnings(dataSource, recorded).forEach((message) => logger.warn(message));
 }
 
+/** Before that a DataSource knows no entity, whatever is registered. */
+function requireInitialized(dataSource: DataSource): void {
+  if (dataSource.isInitialized) return;
+  throw misconfigured(
+    'The DataSource is not initialized when the application starts. If `manualInitialization: true` is set in ' +
+      'TypeOrmModule, remove it, or initialize the DataSource in its `dataSourceFactory`.',
+  );
+}
+
 function requireEntities(dataSource: DataSource): void {
   const missing = MFA_ENTITIES.filter((entity) => !dataSource.hasMetadata(entity)).map(({ name }) => name);
   if (missing.length === 0) return;
   throw misconfigured(
     `The DataSource does not know ${missing.join(', ')}. Set \`autoLoadEntities: true\` in TypeOrmModule.forRoot, ` +
       'or list them: `entities: [...MFA_ENTITIES, ...mine]`.',
+  );
+}
+
+/** The statements and the migration use the names that the entities give, with the `entityPrefix` for tables. */
+function requireGivenNames(dataSource: DataSource): void {
+  const { entityPrefix } = dataSource.options;
+  for (const entity of MFA_ENTITIES) {
+    const { givenTableName = '', tableName, columns } = dataSource.getMetadata(entity);
+    const expected = entityPrefix
+      ? dataSource.namingStrategy.prefixTableName(entityPrefix, givenTableName)
+      : givenTableName;
+    requireName('tableName', expected, tableName);
+    for (const { givenDatabaseName, databaseName } of columns) {
+      requireName('columnName', givenDatabaseName ?? databaseName, databaseName);
+    }
+  }
+}
+
+function requireName(method: 'tableName' | 'columnName', given: string, actual: string): void {
+  if (given === actual) return;
+  throw misconfigured(
+    `The naming strategy of the DataSource renames "${given}", which is given in an entity, to "${actual}". Let its ` +
+      `\`${method}\` return a given name unchanged, as TypeORM's DefaultNamingStrategy does.`,
   );
 }
 
