@@ -10,7 +10,7 @@ export function logUnavailable(error: unknown): void {
   const nowMs = performance.now();
   if (nowMs - lastMs < QUIET_MS) return;
   lastMs = nowMs;
-  const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
+  const { code, message } = (error ?? {}) as { code?: string | number; message?: string };
   const cause = [code, message].filter((part) => part !== undefined).join(': ');
   new Logger('nestjs-mfa').error(`The database cannot be used at the moment, MFA requests get 503: ${cause}`);
 }
