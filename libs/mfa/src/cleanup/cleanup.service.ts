@@ -20,6 +20,15 @@ export const MFA_CLEANUP_INTERVAL = 'nestjs-mfa:cleanup';
 /** How long to rest, in terms of the work before: a cleanup that has much to do works a quarter of the time. */
 const REST = 3;
 
+/** Rows in one run that may wait for a lock until the deadline of statements; more mean that the whole table waits. */
+const MOST_LOCKED = 10;
+
+interface PurgedBatch {
+  removed: number;
+  /** Whether there may be more rows than the batch had room for. */
+  full: boolean;
+}
+
 /** Rows that one purge removed. */
 export interface MfaPurgeReport {
   usage: number;
@@ -91,31 +100,42 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
     const nowMs = this.clock.nowMs();
     // A row may be needed by another instance whose clock is behind (S61). Usage rows hold that margin in their expiry.
     const skewed = nowMs - CLOCK_SKEW_MS;
-    return {
-      usage: await this.inBatches((limit) => this.paced(() => this.usage.purge(nowMs, limit))),
-      authenticators: await this.inBatches((limit) => this.collectAuthenticators(skewed, limit)),
-      backupSets: await this.inBatches((limit) => this.collectBackupSets(skewed, limit)),
-      hostRows: await this.purgeHostTables(nowMs),
+    const failures: unknown[] = [];
+    // One table that cannot be cleaned at the moment keeps no other one from being cleaned.
+    const step = (work: () => Promise<number>) => work().catch((error: unknown) => (failures.push(error), 0));
+    const report = {
+      usage: await step(() => this.inBatches((limit) => this.purged(limit, () => this.usage.purge(nowMs, limit)))),
+      authenticators: await step(() => this.collectAuthenticators(skewed)),
+      backupSets: await step(() => this.collectBackupSets(skewed)),
+      hostRows: await step(() => this.purgeHostTables(nowMs)),
     };
+    if (failures.length > 0) throw failures[0];
+    return report;
   }
 
   private async purgeHostTables(nowMs: number): Promise<number> {
     let removed = 0;
     for (const table of this.options.cleanup.tables) {
-      removed += await this.inBatches((limit) => this.paced(() => this.hostTables.purge(table, nowMs, limit)));
+      removed += await this.inBatches((limit) => this.purged(limit, () => this.hostTables.purge(table, nowMs, limit)));
     }
     return removed;
   }
 
-  private async inBatches(removeUpTo: (limit: number) => Promise<number>): Promise<number> {
+  private async inBatches(removeUpTo: (limit: number) => Promise<PurgedBatch>): Promise<number> {
     const limit = Math.min(this.options.cleanup.batchSize, this.pace.largestBatch);
     let total = 0;
-    for (;;) {
-      const removed = await removeUpTo(limit);
+    // An application that closes waits for the piece of work that runs, and no longer.
+    while (!this.closing.signal.aborted) {
+      const { removed, full } = await removeUpTo(limit);
       total += removed;
-      // An application that closes waits for the batch that runs, and no longer.
-      if (removed < limit || this.closing.signal.aborted) return total;
+      if (!full || removed === 0) break;
     }
+    return total;
+  }
+
+  private async purged(limit: number, purge: () => Promise<number>): Promise<PurgedBatch> {
+    const removed = await this.paced(purge);
+    return { removed, full: removed >= limit };
   }
 
   /** One piece of work, then a rest, in which others have the database. (On SQLite nobody had a turn up to here.) */
@@ -127,11 +147,48 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
     return result;
   }
 
-  private async collectAuthenticators(beforeMs: number, limit: number): Promise<number> {
-    const expired = await this.authenticators.listExpired(beforeMs, limit);
-    let collected = 0;
-    for (const each of expired) if (await this.paced(() => this.collectAuthenticator(each, beforeMs))) collected += 1;
-    return collected;
+  private collectAuthenticators(beforeMs: number): Promise<number> {
+    return this.collectEach(
+      (limit) => this.authenticators.listExpired(beforeMs, limit),
+      ({ id }) => id,
+      (each) => this.collectAuthenticator(each, beforeMs),
+    );
+  }
+
+  private collectBackupSets(beforeMs: number): Promise<number> {
+    return this.collectEach(
+      (limit) => this.codes.listExpired(beforeMs, limit),
+      ({ setId }) => setId,
+      (each) => this.collectBackupSet(each, beforeMs),
+    );
+  }
+
+  /** Collects row by row. A row that another transaction has locked is left to the next run, and the others follow. */
+  private async collectEach<T>(
+    list: (limit: number) => Promise<T[]>,
+    keyOf: (each: T) => string,
+    collect: (each: T) => Promise<boolean>,
+  ): Promise<number> {
+    const locked = new Set<string>();
+    const collectOne = async (each: T) => {
+      if (locked.has(keyOf(each))) return false;
+      try {
+        return await this.paced(() => collect(each));
+      } catch (error) {
+        locked.add(keyOf(each));
+        if ((error as { code?: unknown }).code !== 'MFA_BUSY' || locked.size > MOST_LOCKED) throw error;
+        return false;
+      }
+    };
+    return this.inBatches(async (limit) => {
+      const expired = await list(limit);
+      let removed = 0;
+      for (const each of expired) {
+        if (this.closing.signal.aborted) break;
+        if (await collectOne(each)) removed += 1;
+      }
+      return { removed, full: expired.length >= limit };
+    });
   }
 
   /** Returns `false` when another change of this account came first; the next run collects the row. */
@@ -145,13 +202,6 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
     if (!(await this.overtakes(account, account?.pendingId === id ? { pendingId: null } : {}))) return false;
     await this.authenticators.removeExpired(userId, id, beforeMs);
     return true;
-  }
-
-  private async collectBackupSets(beforeMs: number, limit: number): Promise<number> {
-    const expired = await this.codes.listExpired(beforeMs, limit);
-    let collected = 0;
-    for (const each of expired) if (await this.paced(() => this.collectBackupSet(each, beforeMs))) collected += 1;
-    return collected;
   }
 
   private async collectBackupSet({ userId, setId }: ExpiredBackupSet, beforeMs: number): Promise<boolean> {
@@ -170,7 +220,7 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
    * to be committed, then looks for its rows again before it names them.
    */
   private async overtakes(account: MfaAccount | undefined, change: AccountChange = {}): Promise<boolean> {
-    return !account || (await this.accounts.commit(account.userId, account.version, change)) === true;
+    return !account || (await this.accounts.tryCommit(account.userId, account.version, change)) === true;
   }
 
   /** The host's, which has then loaded `@nestjs/schedule`. No other host loads that, and its cron, for a token. */

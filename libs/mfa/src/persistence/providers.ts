@@ -1,4 +1,12 @@
-import { Inject, Injectable, Logger, type InjectionToken, type OnModuleInit, type Provider } from '@nestjs/common';
+import {
+  type BeforeApplicationShutdown,
+  Inject,
+  Injectable,
+  Logger,
+  type InjectionToken,
+  type OnModuleInit,
+  type Provider,
+} from '@nestjs/common';
 import type { DataSource } from 'typeorm';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
@@ -13,6 +21,7 @@ import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { dialectOf } from './dialect.js';
 import { type ExpiringTable, purgeExpiring, requireExpiryColumn } from './expiring-table.js';
+import { endGivenUp } from './given-up-statements.js';
 import { purgePaceOf } from './purge-pace.js';
 import { checkSchema } from './schema-check.js';
 import {
@@ -47,10 +56,13 @@ class TypeOrmExpiringTables extends MfaExpiringTables<ExpiringTable> {
   }
 }
 
-/** At start: the tables must be there, and the host's own must be ones that can be cleaned. */
+/**
+ * Checks at start that the tables are there and that those of the host can be cleaned. When the application closes, it
+ * ends the statements that were given up.
+ */
 @Injectable()
 @ThrowsMfaException()
-export class PersistenceCheck implements OnModuleInit {
+export class PersistenceCheck implements OnModuleInit, BeforeApplicationShutdown {
   constructor(
     @Inject(MFA_DATA_SOURCE) private readonly dataSource: DataSource,
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
@@ -59,6 +71,10 @@ export class PersistenceCheck implements OnModuleInit {
   async onModuleInit(): Promise<void> {
     for (const table of this.options.cleanup.tables) requireExpiryColumn(this.dataSource, table);
     await checkSchema(this.dataSource, new Logger('nestjs-mfa'));
+  }
+
+  async beforeApplicationShutdown(): Promise<void> {
+    await endGivenUp(this.dataSource);
   }
 }
 

@@ -3,6 +3,7 @@ import type { DataSource, QueryRunner } from 'typeorm';
 import { isMfaError, MfaError } from '../domain/mfa-error.js';
 import { isCutOff, isRetriable, isUnavailable } from './database-errors.js';
 import { dialectOf } from './dialect.js';
+import { rememberGivenUp } from './given-up-statements.js';
 import { NamedStatements } from './named-statements.js';
 import { render, type RenderedSql, Sql, type SqlDialect } from './sql.js';
 import { logUnavailable } from './outage-log.js';
@@ -94,6 +95,7 @@ export class StatementRunner {
     try {
       return await within(this.statementTimeoutMs, done);
     } catch (error) {
+      rememberGivenUp(this.dataSource, runner, done);
       done.then(whenLate).catch(() => undefined);
       throw error;
     }

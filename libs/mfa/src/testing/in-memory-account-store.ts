@@ -72,6 +72,10 @@ export class InMemoryAccountStore extends MfaAccountStore {
     return current;
   }
 
+  override async tryCommit(userId: string, version: number, change: AccountChange): Promise<boolean> {
+    return this.commit(userId, version, change);
+  }
+
   override async reserve({ userId, epoch, factor, policy, nowMs }: AttemptReservation): Promise<boolean> {
     const account = this.state.accounts.get(userId);
     if (account?.epoch !== epoch) return false;

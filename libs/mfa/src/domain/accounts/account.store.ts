@@ -45,6 +45,9 @@ export abstract class MfaAccountStore {
   /** Switches over if `version` is still current, and raises it. `false`: somebody else was first; load again. */
   abstract commit(userId: string, version: number, change: AccountChange): Promise<boolean>;
 
+  /** As `commit`, for a change that nobody waits for: it is given up at the deadline of statements with `MFA_BUSY`. */
+  abstract tryCommit(userId: string, version: number, change: AccountChange): Promise<boolean>;
+
   /**
    * Counts an attempt as failed before it is evaluated (S50), unless the factor is locked, over its
    * daily cap or disabled, or the epoch is another: then `false`, and nothing changes.

@@ -65,11 +65,13 @@ export class TypeOrmAccountStore extends MfaAccountStore {
   }
 
   override async commit(userId: string, version: number, change: AccountChange): Promise<boolean> {
-    const statement = sql`
-      UPDATE ${MfaAccountEntity} SET ${join([...assignments(change), sql`version = version + 1`])}
-      WHERE user_id = ${userId} AND version = ${version}`;
     // Given up and committed later, a change would be told to nobody: no event, no new codes shown (S39, S60).
-    const { affected } = await this.statements.run(statement, { patient: true });
+    const { affected } = await this.statements.run(switchingOver(userId, version, change), { patient: true });
+    return affected === 1;
+  }
+
+  override async tryCommit(userId: string, version: number, change: AccountChange): Promise<boolean> {
+    const { affected } = await this.statements.run(switchingOver(userId, version, change));
     return affected === 1;
   }
 
@@ -135,6 +137,12 @@ export class TypeOrmAccountStore extends MfaAccountStore {
 
 function accountOf({ account, authenticators, backupCodesRemaining, tokenSpent }: VerificationSnapshot) {
   return { account, authenticators, backupCodesRemaining, tokenSpent };
+}
+
+function switchingOver(userId: string, version: number, change: AccountChange): Sql {
+  return sql`
+    UPDATE ${MfaAccountEntity} SET ${join([...assignments(change), sql`version = version + 1`])}
+    WHERE user_id = ${userId} AND version = ${version}`;
 }
 
 function assignments({ epoch, activeIds, pendingId, backupSetId }: AccountChange): Sql[] {
