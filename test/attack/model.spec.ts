@@ -264,6 +264,8 @@ class Regenerate extends Change {
     const work = async (code: string) =>
       ({ backupCodes: fresh } = await real.get(MfaBackupCodeService).regenerate(real.userId, { code }));
     if (!(await this.attempt(model, real, work))) return;
+    // Every change of factors or codes ends the pending setup (S79).
+    model.pending = null;
     model.codes = new Map(fresh.map((each) => [each, 'unused']));
     model.budgets.backup_code.startOver();
   }

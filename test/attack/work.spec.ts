@@ -51,6 +51,8 @@ describe('the work that a guess causes', () => {
   }
 
   const WRONG = 'ZZZZ-ZZZ2';
+  /** Ten steps on each side of now: those outside the window tell the skew of a clock. */
+  const WRONG_HMACS = 21;
 
   it('S37 a backup code guess costs one Argon2, right or wrong, however many codes are left', async () => {
     const { user, backupCodes } = await enrolled('guesser');
@@ -65,7 +67,7 @@ describe('the work that a guess causes', () => {
     expect(noneLeft.statements).toEqual(wrong.statements);
   });
 
-  it('S37 it costs the same where the user has no set of codes at all', async () => {
+  it('S37 it costs one Argon2 where the user has no set of codes at all', async () => {
     const { user, token } = await enrolled('without-set');
     const dataSource = host.app.get((await import('@nestjs/typeorm')).getDataSourceToken());
     await dataSource.query("UPDATE mfa_account SET backup_set_id = NULL WHERE user_id = 'without-set'");
@@ -73,19 +75,19 @@ describe('the work that a guess causes', () => {
     expect([status, hashes]).toEqual([401, 1]);
   });
 
-  it('S23 S66 a TOTP guess computes the whole window, whichever step matches or none', async () => {
+  it('S23 S66 a TOTP guess computes the whole window, whichever step matches, and a wrong one all steps around it too', async () => {
     const { user, authenticator } = await enrolled('window');
     // The step of the confirmation is spent.
     host.clock.advance(30);
     const works = [];
-    for (const steps of [-1, 0, 1, 5]) {
-      const code = steps === 5 ? '000000' : authenticator.code(steps);
+    for (const steps of [-1, 0, 1, 5, null]) {
+      const code = steps === null ? '000000' : authenticator.code(steps);
       works.push(await measure(async () => user.verify(await user.login(), code)));
       host.clock.advance(120);
     }
-    expect(works.map(({ status }) => status)).toEqual([200, 200, 200, 401]);
-    expect(works.map(({ hmacs }) => hmacs)).toEqual([3, 3, 3, 3]);
-    expect(works.map((each) => each.argon2)).toEqual([0, 0, 0, 0]);
+    expect(works.map(({ status }) => status)).toEqual([200, 200, 200, 401, 401]);
+    expect(works.map(({ hmacs }) => hmacs)).toEqual([3, 3, 3, WRONG_HMACS, WRONG_HMACS]);
+    expect(works.map((each) => each.argon2)).toEqual([0, 0, 0, 0, 0]);
   });
 
   it('S66 a replayed code runs the statements of a right one up to the spending, and a wrong one none beyond the reservation', async () => {
@@ -102,7 +104,7 @@ describe('the work that a guess causes', () => {
       'UPDATE mfa_account',
       'UPDATE mfa_authenticator',
     ]);
-    // One more gives the day's attempt back to the owner of a code that was sent twice (S34a).
+    // One more releases the reservation of a code that was right and sent twice (S34a, S70).
     expect(replayed.statements).toEqual([...right.statements.slice(0, 3), 'UPDATE mfa_account']);
     expect(wrong.statements).toEqual(right.statements.slice(0, 2));
   });
@@ -148,7 +150,9 @@ describe('the work that a guess causes', () => {
     const wrong = await measure(() =>
       user.post('/mfa/totp/confirm', { code: code === '000000' ? '000001' : '000000' }),
     );
-    expect(wrong).toMatchObject({ status: 401, hmacs: 3, argon2: 0 });
+    expect(wrong).toMatchObject({ status: 401, hmacs: WRONG_HMACS, argon2: 0 });
+    const [account] = await host.dataSource.query("SELECT * FROM mfa_account WHERE user_id = 'confirming'");
+    expect(account.confirmation_failures).toBe(1);
     const right = await measure(() => user.post('/mfa/totp/confirm', { code }));
     expect(right).toMatchObject({ status: 200, hmacs: 3, argon2: 10 });
   });

@@ -39,7 +39,7 @@ describe('nestjs-mfa keys rotate', () => {
     expect({ code, keyIds: await keyIds() }).toEqual({ code: 2, keyIds: ['k1', 'k1', 'k1', 'k2', 'k2'] });
   });
 
-  it('S62 exit code 2 says that nothing was written: a database that fails half-way is told otherwise', async () => {
+  it('S62 a database that fails half-way, when rows are written, is not exit code 2, which means that none is', async () => {
     for (const user of ['a', 'b', 'c', 'd']) await sealed(user, boxOf(OLD));
     await sealed('z', boxOf(RIGHT));
     await host.dataSource.query(
@@ -51,6 +51,7 @@ describe('nestjs-mfa keys rotate', () => {
       env(RIGHT, OLD),
     );
     const written = (await keyIds()).filter((id) => id === 'k2').length - 1;
-    expect({ code, written }).not.toEqual({ code: 2, written: 2 });
+    expect(written).toBeGreaterThan(0);
+    expect(code).not.toBe(2);
   });
 });

@@ -1,6 +1,7 @@
 import type { ExecutionContext } from '@nestjs/common';
 import request from 'supertest';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { VirtualAuthenticator } from 'nestjs-mfa/testing';
 import { Client } from '../support/client.js';
 import {
   ADAPTERS,
@@ -50,13 +51,13 @@ describe.each(ADAPTERS)('S67 bad input over %s', (adapter) => {
   let user: Client;
   let id: string;
   let token: string;
+  let authenticator: VirtualAuthenticator;
   let before: object;
 
   beforeAll(async () => {
     host = await startHostApp({ adapter, options: FEW_CODES });
     user = new Client(host, 'victim');
-    const { authenticator, id: enrolled } = await user.enroll();
-    id = enrolled;
+    ({ authenticator, id } = await user.enroll());
     await user.post('/mfa/totp/setup', { code: authenticator.code() }).expect(200);
     token = await user.login();
   });
@@ -238,6 +239,7 @@ describe.each(ADAPTERS)('S67 bad input over %s', (adapter) => {
     const fresh = new Client(host, 'victim');
     await fresh.verify(token, '000000').expect(401, /MFA_CODE_REJECTED/);
     expect((await fresh.get('/mfa/status')).body).toMatchObject({ enabled: true, pendingSetup: true });
+    await fresh.verify(token, authenticator.code(1)).expect(200);
   });
 });
 

@@ -127,7 +127,7 @@ describe.each(testDatabases)('S61 purging on %s', (database) => {
     await user.signIn(authenticator.code());
   });
 
-  it('shares the work with another instance', async () => {
+  it('removes each row once while another instance cleans too', async () => {
     const other = await startHostApp({ database, on: host.database, options: { cleanup: false } });
     const user = new Client(host, 'busy');
     const { backupCodes } = await user.enroll();

@@ -30,7 +30,12 @@ describe('disabling', () => {
     await user.post('/mfa/totp/setup', { code: authenticator.code() }).expect(200);
     const { body } = await user.post('/mfa/disable', { code: authenticator.code(1) }).expect(200);
     expect(body).toEqual({ enabled: false });
-    expect(await rowsOf(user)).toMatchObject({ mfa_account: 1, mfa_authenticator: 0, mfa_backup_code: 0 });
+    expect(await rowsOf(user)).toMatchObject({
+      mfa_account: 1,
+      mfa_authenticator: 0,
+      mfa_backup_code: 0,
+      mfa_usage: 5,
+    });
     const account = expect.objectContaining({
       user_id: user.userId,
       active_ids: '',

@@ -322,7 +322,7 @@ describe('S65 events', () => {
     await host.close();
   });
 
-  it('a notify() that throws or never ends neither breaks nor delays the flow', async () => {
+  it('a notify() that throws does not break the flow', async () => {
     const host = await startHostApp({ options: FEW_CODES });
     const user = new Client(host, 'deaf');
     const push = vi.spyOn(host.state.events, 'push');

@@ -85,7 +85,7 @@ function describeSealedValues(stores: () => Stores): void {
       ]);
     });
 
-    it('S62 lets one of twenty that replace the same value at once win, and loses none', async () => {
+    it('S62 leaves one of twenty values that replace the same one at once', async () => {
       const id = ids[0]!;
       await Promise.all(
         Array.from({ length: 20 }, (_, index) =>

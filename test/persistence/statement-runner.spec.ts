@@ -308,7 +308,7 @@ describe.runIf(testDatabases.includes('postgres'))('S30 on PostgreSQL with seria
   });
 });
 
-it('S30 SQLite locked by another process is waited for, then MFA_BUSY, and nothing is spent', async () => {
+it('S30 SQLite locked by another connection is waited for, then MFA_BUSY, and nothing is spent', async () => {
   const database = await createDatabase('sqlite');
   const [source, other] = [
     await openMfaDataSource(database, { timeout: 5 } as object),

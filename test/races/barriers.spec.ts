@@ -134,7 +134,7 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
     expect(status.authenticators).toHaveLength(1);
   });
 
-  it('S33 a use that holds a matching code of the old set loses to a regeneration, or wins before it', async () => {
+  it('S33 a use that holds a matching code of the old set loses to the regeneration', async () => {
     const user = newUser();
     const { authenticator, backupCodes } = await user.enroll();
     const token = await user.login();
@@ -186,9 +186,11 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
       expect(body.secret).toBeTruthy();
       host.clock.advance(3 * 3_600);
       other.clock.set(host.clock.nowMs());
+      const expired = 'SELECT COUNT(*) AS count FROM mfa_usage WHERE expires_at IS NOT NULL';
+      const [{ count }] = await host.dataSource.query(expired);
       const reports = await Promise.all([host, other].map(({ app }) => app.get(MfaCleanupService).purge()));
-      const removed = reports[0]!.usage + reports[1]!.usage;
-      expect(removed).toBeGreaterThan(0);
+      expect(Number(count)).toBeGreaterThan(0);
+      expect(reports[0]!.usage + reports[1]!.usage).toBe(Number(count));
       const again = await host.app.get(MfaCleanupService).purge();
       expect(again).toMatchObject({ usage: 0, authenticators: 0, backupSets: 0 });
       expect((await user.get('/mfa/status')).body.enabled).toBe(true);

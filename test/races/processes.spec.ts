@@ -135,6 +135,8 @@ describe.each(testDatabases)('two processes of the demo on one database, %s', (k
     expect(regenerated.status).toBe(200);
     expect([200, 401]).toContain(used.status);
     expect((await status(user.session)).backupCodes.remaining).toBe(10);
+    const code: string = regenerated.body.backupCodes[0];
+    expect((await send(1, '/mfa/verify', { mfa_token: await user.login(0), code })).status).toBe(200);
   });
 
   it('S43 S59 disabling at one racing verifications at the other leaves no token alive', async () => {

@@ -81,7 +81,7 @@ describe.each(VARIANTS)('the demo on $httpAdapter and $database', ({ httpAdapter
   });
 
   it('takes its session from an httpOnly cookie too, and forgets both at sign-out', async () => {
-    const { headers } = await post('/auth/register', { email, password: PASSWORD }).expect(200);
+    const { headers, body } = await post('/auth/register', { email, password: PASSWORD }).expect(200);
     const [cookie] = headers['set-cookie'] as unknown as string[];
     expect(cookie).toMatch(/^demo_session=[\w-]{43}; Path=\/; Max-Age=43200; HttpOnly; SameSite=Lax$/);
     const pair = cookie!.split(';')[0]!;
@@ -89,11 +89,13 @@ describe.each(VARIANTS)('the demo on $httpAdapter and $database', ({ httpAdapter
     const out = await http().post('/auth/logout').set('Cookie', pair).expect(200);
     expect(out.headers['set-cookie']![0]).toContain('demo_session=; ');
     await http().get('/auth/me').set('Cookie', pair).expect(401);
+    await get('/auth/me', body.accessToken).expect(401);
   });
 
   it('refuses a second account for the address, also when both come at once', async () => {
     const both = await Promise.all([0, 1].map(() => post('/auth/register', { email, password: PASSWORD })));
     expect(new Set(both.map(({ status }) => status))).toEqual(new Set([200, 409]));
+    await post('/auth/register', { email, password: PASSWORD }).expect(409);
   });
 
   it('answers a wrong password and an unknown address alike', async () => {

@@ -255,11 +255,19 @@ describe('check', () => {
     await expect(mfa.challenges.check(token)).rejects.toMatchObject(INVALID);
   });
 
-  it('S55 S43a is read only, whatever state the budgets are in', async () => {
+  it.each([
+    ['open', {}],
+    ['locked', { failures: 5, lockedUntilMs: Number.MAX_SAFE_INTEGER }],
+    ['over the daily cap', { failures: 6, tatMs: Number.MAX_SAFE_INTEGER }],
+    ['disabled', { failures: 100 }],
+  ])('S55 S43a reads only and gives the challenge where the budget is %s', async (_, change) => {
     await mfa.enroll('ann');
     const token = await tokenOf();
+    const account = mfa.state.accounts.get('ann')!;
+    const totp = { ...account.budgets.totp, ...change };
+    mfa.state.accounts.set('ann', { ...account, budgets: { ...account.budgets, totp } });
     const before = structuredClone(mfa.state.accounts.get('ann'));
-    await mfa.challenges.check(token);
+    await expect(mfa.challenges.check(token)).resolves.toMatchObject({ userId: 'ann' });
     expect(mfa.state.accounts.get('ann')).toEqual(before);
     expect(mfa.state.usage.size).toBe(0);
   });

@@ -58,7 +58,7 @@ describe('the verification route', () => {
     await expect(admit(CHALLENGE, context)).rejects.toMatchObject({ code: 'MFA_TOKEN_INVALID' });
   });
 
-  it('S40 refuses a missing, a foreign and an expired token', async () => {
+  it('S40 refuses a missing, a malformed and an expired token', async () => {
     const mfa_token = await firstFactor();
     mfa.clock.advance(300);
     for (const request of [{}, { body: { mfa_token: 'x' } }, { body: { mfa_token } }]) {

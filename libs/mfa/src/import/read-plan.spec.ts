@@ -75,7 +75,9 @@ describe('an import plan', () => {
     { fernet: { keys: [{ key: 'hunter2-hunter2-hunter2' }] } },
     { openssl: 'hunter2-hunter2-hunter2' },
   ])('S64 quotes no key in its errors', (decrypt) => {
-    expect(() => readPlan(withDecrypt(decrypt))).toThrow(expect.not.objectContaining({ message: /hunter2/ }));
+    expect(() => readPlan(withDecrypt(decrypt))).toThrow(
+      expect.objectContaining({ message: expect.not.stringContaining('hunter2') }),
+    );
     expect(() => readPlan(withDecrypt(decrypt))).toThrow(/Import plan/);
   });
 });

@@ -85,7 +85,7 @@ describe('match', () => {
     });
   });
 
-  it('S37 compares with every hash, wherever the match is', async () => {
+  it('returns the first of two codes that have the same hash', async () => {
     const once = await stored(['ABCDEFGH']);
     const twice = [...once, { ...once[0]!, id: 'later' }];
     await expect(hasher.match('ABCDEFGH', twice)).resolves.toBe('id0');

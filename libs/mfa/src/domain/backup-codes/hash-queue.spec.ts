@@ -80,7 +80,7 @@ describe('HashQueue', () => {
     expect(() => new HashQueue(limits)).toThrow(expect.objectContaining({ code: 'MFA_MISCONFIGURED', message }));
   });
 
-  it('is there once for the process', async () => {
+  it('runs work in the queue of the process too', async () => {
     await expect(processHashQueue.run(async () => 'done')).resolves.toBe('done');
   });
 });
