@@ -1,10 +1,11 @@
-import { ValidationPipe, type INestApplication, type LoggerService } from '@nestjs/common';
+import type { INestApplication, LoggerService } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { MfaClock } from 'nestjs-mfa';
 import { AppModule } from './app.module.js';
 import type { DemoConfig } from './config.js';
+import { FlatBodyPipe } from './flat-body.pipe.js';
 import { serveOpenApi } from './openapi.js';
 
 /** What tests put in place of the real thing. */
@@ -30,7 +31,7 @@ export async function createDemoApp(config: DemoConfig, overrides: DemoOverrides
   });
   app.useSecurityHeaders(SECURITY_HEADERS);
   app.enableCsrfProtection();
-  app.useGlobalPipes(new ValidationPipe({ whitelist: true, transform: true }));
+  app.useGlobalPipes(new FlatBodyPipe());
   serveOpenApi(app);
   await app.init();
   if (config.httpAdapter === 'fastify') await (app as NestFastifyApplication).getHttpAdapter().getInstance().ready();
