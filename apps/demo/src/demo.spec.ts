@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { INestApplication } from '@nestjs/common';
 import { MfaCleanupService } from 'nestjs-mfa';
 import { FixedClock, VirtualAuthenticator } from 'nestjs-mfa/testing';
+import { Validator } from '@seriousme/openapi-schema-validator';
 import request from 'supertest';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -253,5 +254,7 @@ describe.each(VARIANTS)('the demo on $httpAdapter and $database', ({ httpAdapter
       expect.arrayContaining(['/auth/login', '/vault/transfer', '/mfa/verify', '/mfa/status']),
     );
     expect(Object.keys(body.paths).filter((path) => /assets|docs/.test(path))).toEqual([]);
+    expect(body.paths['/mfa/status'].get.security).toEqual([{ bearer: [] }, { cookie: [] }]);
+    expect(await new Validator().validate(body)).toMatchObject({ valid: true });
   });
 });

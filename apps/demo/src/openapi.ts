@@ -18,6 +18,6 @@ function createDocument(app: INestApplication): OpenAPIObject {
     .addCookieAuth(SESSION_COOKIE)
     .build();
   const document = SwaggerModule.createDocument(app, config);
-  addMfaToOpenApi(document, { path: '/mfa' });
+  addMfaToOpenApi(document);
   return document;
 }

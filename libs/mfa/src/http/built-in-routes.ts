@@ -1,11 +1,15 @@
 import 'reflect-metadata';
-import { applyDecorators, UseGuards, type Type } from '@nestjs/common';
+import { applyDecorators, RequestMethod, UseGuards, type Type } from '@nestjs/common';
+import { OPENAPI_MARK, ROUTES } from './openapi/routes.js';
 import { OwnResponseGuard } from './own-response.guard.js';
 
 const BUILT_IN = Symbol.for('nestjs-mfa:built-in-routes');
 
-/** Metadata key of a route's method (`METHOD_METADATA` of Nest, which the package does not export). */
+/** Metadata keys of a route (of Nest, which does not export them). */
+export const ROUTE_PATH = 'path';
 export const ROUTE_METHOD = 'method';
+/** Metadata key of `@ApiExtension()` of @nestjs/swagger. */
+const API_EXTENSION = 'swagger/apiExtension';
 /** Metadata key of `@CacheTTL()` of @nestjs/cache-manager. */
 const CACHE_TTL = 'cache_module:cache_ttl';
 
@@ -23,7 +27,17 @@ export const BuiltInRoutes = (): ClassDecorator =>
 
 function markRoutes(controller: Type): void {
   Reflect.defineMetadata(BUILT_IN, true, controller);
-  for (const route of routesOf(controller)) Reflect.defineMetadata(CACHE_TTL, neverCached, route);
+  for (const route of routesOf(controller)) {
+    Reflect.defineMetadata(CACHE_TTL, neverCached, route);
+    Reflect.defineMetadata(API_EXTENSION, { [OPENAPI_MARK]: operationIdOf(route) }, route);
+  }
+}
+
+/** The id of the documented route that a handler serves. */
+function operationIdOf(route: object): string | undefined {
+  const path = (Reflect.getMetadata(ROUTE_PATH, route) as string).replaceAll(/:(\w+)/g, '{$1}');
+  const method = RequestMethod[Reflect.getMetadata(ROUTE_METHOD, route) as number]!.toLowerCase();
+  return ROUTES.find((each) => each.path === path && each.method === method)?.operationId;
 }
 
 export function isBuiltIn(controller: unknown): controller is Type {

@@ -2,10 +2,9 @@ import 'reflect-metadata';
 import type { RequestMethod } from '@nestjs/common';
 import { ApplicationConfig, ModulesContainer } from '@nestjs/core';
 import { RoutePathFactory } from '@nestjs/core/router/route-path-factory.js';
-import { isBuiltIn, ROUTE_METHOD, routesOf } from './built-in-routes.js';
+import { isBuiltIn, ROUTE_METHOD, ROUTE_PATH, routesOf } from './built-in-routes.js';
 
 /** Metadata keys of Nest, which the package does not export. */
-const ROUTE_PATH = 'path';
 const ROUTE_VERSION = '__version__';
 const MODULE_PATH = '__module_path__';
 

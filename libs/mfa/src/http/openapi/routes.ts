@@ -1,0 +1,147 @@
+import { boolean, dateTime, list, method, object, only, ref, session, string, type Schema } from './schemas.js';
+
+/** The extension by which the module's handlers are known in a document that `@nestjs/swagger` has made. */
+export const OPENAPI_MARK = 'x-nestjs-mfa';
+
+/** One built-in route as OpenAPI describes it. */
+export interface DocumentedRoute {
+  method: 'get' | 'post' | 'patch';
+  /** Below the prefix of the routes. */
+  path: string;
+  operationId: string;
+  summary: string;
+  /** Who may call it: a signed-in user, or the holder of an mfa_token. */
+  caller: 'principal' | 'token';
+  body?: Schema;
+  response: Schema;
+  /** Codes of its errors by status. */
+  errors: Record<number, string[]>;
+}
+
+const code = string('A TOTP code or a backup code; spaces, hyphens and case do not matter');
+const password = string("The host's password, where it proves the owner");
+const name: Schema = { type: 'string', minLength: 1, maxLength: 64 };
+const mfaToken = string('From the login. It may come in the header x-mfa-token, as Bearer or as cookie instead');
+
+const UNKNOWN_USER = { 401: ['MFA_NOT_AUTHENTICATED'] };
+const BAD_BODY = { 400: ['MFA_BAD_REQUEST'] };
+const LIMITS = { 429: ['MFA_LOCKED'], 503: ['MFA_BUSY'] };
+const BUSY = { 503: ['MFA_BUSY'] };
+const CHANGE = { 401: ['MFA_NOT_AUTHENTICATED', 'MFA_PROOF_REQUIRED', 'MFA_CODE_REJECTED'] };
+const OFF = { 409: ['MFA_NOT_ENABLED'] };
+
+export const ROUTES: readonly DocumentedRoute[] = [
+  {
+    method: 'get',
+    path: 'status',
+    operationId: 'mfaStatus',
+    summary: 'What is set up',
+    caller: 'principal',
+    response: ref('MfaStatus'),
+    errors: { ...UNKNOWN_USER, ...BUSY },
+  },
+  {
+    method: 'post',
+    path: 'totp/setup',
+    operationId: 'mfaTotpSetup',
+    summary: 'Start an enrollment, or repeat the one that this session has started',
+    caller: 'principal',
+    body: object({ name, password, code }, ['name', 'password', 'code']),
+    response: ref('MfaSetup'),
+    errors: { ...BAD_BODY, ...CHANGE, 409: ['MFA_TOO_MANY_AUTHENTICATORS'], ...LIMITS },
+  },
+  {
+    method: 'post',
+    path: 'totp/confirm',
+    operationId: 'mfaTotpConfirm',
+    summary: 'Confirm the enrollment by its first code',
+    caller: 'principal',
+    body: object({ code }),
+    response: object({ enabled: only(true), backupCodes: list(string()), session }, ['backupCodes', 'session']),
+    errors: {
+      ...BAD_BODY,
+      401: ['MFA_NOT_AUTHENTICATED', 'MFA_CODE_REJECTED'],
+      404: ['MFA_SETUP_NOT_FOUND'],
+      409: ['MFA_TOO_MANY_AUTHENTICATORS'],
+      ...LIMITS,
+    },
+  },
+  {
+    method: 'post',
+    path: 'setup/cancel',
+    operationId: 'mfaSetupCancel',
+    summary: 'Drop the setup that this session has started',
+    caller: 'principal',
+    response: ref('MfaStatus'),
+    errors: { ...UNKNOWN_USER, 404: ['MFA_SETUP_NOT_FOUND'], ...BUSY },
+  },
+  {
+    method: 'get',
+    path: 'challenge',
+    operationId: 'mfaChallenge',
+    summary: "What a login's second step can be passed with",
+    caller: 'token',
+    response: ref('MfaChallenge'),
+    errors: { 401: ['MFA_TOKEN_INVALID'], ...BUSY },
+  },
+  {
+    method: 'post',
+    path: 'verify',
+    operationId: 'mfaVerify',
+    summary: "A login's second step",
+    caller: 'token',
+    body: object({ mfa_token: mfaToken, code, method }, ['mfa_token', 'method']),
+    response: { description: 'What the host returns for a completed login' },
+    errors: { ...BAD_BODY, 401: ['MFA_TOKEN_INVALID', 'MFA_CODE_REJECTED'], ...LIMITS },
+  },
+  {
+    method: 'post',
+    path: 'step-up',
+    operationId: 'mfaStepUp',
+    summary: 'Prove the second factor again',
+    caller: 'principal',
+    body: object({ code, method }, ['method']),
+    response: object({ amr: list(string()), mfaAt: dateTime, session }, ['session']),
+    errors: { ...BAD_BODY, 401: ['MFA_NOT_AUTHENTICATED', 'MFA_CODE_REJECTED'], ...OFF, ...LIMITS },
+  },
+  {
+    method: 'post',
+    path: 'backup-codes/regenerate',
+    operationId: 'mfaRegenerateBackupCodes',
+    summary: 'Replace the backup codes',
+    caller: 'principal',
+    body: object({ code }),
+    response: object({ backupCodes: list(string()), session }, ['session']),
+    errors: { ...BAD_BODY, ...CHANGE, ...OFF, ...LIMITS },
+  },
+  {
+    method: 'patch',
+    path: 'authenticators/{id}',
+    operationId: 'mfaRenameAuthenticator',
+    summary: 'Rename an authenticator',
+    caller: 'principal',
+    body: object({ name }),
+    response: ref('MfaAuthenticator'),
+    errors: { ...BAD_BODY, ...UNKNOWN_USER, 404: ['MFA_AUTHENTICATOR_NOT_FOUND'], ...BUSY },
+  },
+  {
+    method: 'post',
+    path: 'authenticators/{id}/remove',
+    operationId: 'mfaRemoveAuthenticator',
+    summary: 'Remove an authenticator; removing the last one is disabling',
+    caller: 'principal',
+    body: object({ code }),
+    response: ref('MfaRemoval'),
+    errors: { ...BAD_BODY, ...CHANGE, 404: ['MFA_AUTHENTICATOR_NOT_FOUND'], ...OFF, ...LIMITS },
+  },
+  {
+    method: 'post',
+    path: 'disable',
+    operationId: 'mfaDisable',
+    summary: 'Remove every factor',
+    caller: 'principal',
+    body: object({ code, password }, ['code', 'password']),
+    response: object({ enabled: boolean, session }, ['session']),
+    errors: { ...BAD_BODY, ...CHANGE, ...OFF, ...LIMITS },
+  },
+];
