@@ -75,6 +75,59 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
     await storesWork(source);
   });
 
+  it('S74 make two copies of the tables in one schema, and take one away without the other', async () => {
+    const [first, second] = ['first_', 'second_'].map((entityPrefix) => ({
+      entityPrefix,
+      migrationsTableName: `${entityPrefix}migrations`,
+    }));
+    const plain = await openMfaDataSource(database);
+    const one = await openMfaDataSource(database, first);
+    const two = await openMfaDataSource(database, second);
+    for (const source of [plain, one, two]) {
+      expect(await drift(source)).toEqual([]);
+      await storesWork(source);
+    }
+    await one.undoLastMigration();
+    for (const source of [plain, two]) {
+      expect(await drift(source)).toEqual([]);
+      await storesWork(source, 'ben');
+    }
+    for (const source of [plain, one, two]) await source.destroy();
+  });
+
+  it('S74 name no index or key that the naming strategy of the DataSource does not name', async () => {
+    class Marked extends SnakeNamingStrategy {
+      override indexName(...of: Parameters<DefaultNamingStrategy['indexName']>): string {
+        return `marked_${super.indexName(...of)}`;
+      }
+
+      override primaryKeyName(...of: Parameters<DefaultNamingStrategy['primaryKeyName']>): string {
+        return `marked_${super.primaryKeyName(...of)}`;
+      }
+    }
+    const source = await open({ namingStrategy: new Marked() });
+    await source.runMigrations();
+    expect(await drift(source)).toEqual([]);
+    const runner = source.createQueryRunner();
+    const tables = await runner.getTables(TABLES);
+    await runner.release();
+    const names = tables.flatMap(({ indices }) => indices.map(({ name }) => name));
+    expect(names).toHaveLength(5);
+    expect(names.filter((name) => !name?.startsWith('marked_IDX_'))).toEqual([]);
+  });
+
+  it('refuse the tables of a pre-release, name the remedy, and change nothing', async () => {
+    const source = await open({});
+    await source.runMigrations();
+    await source.query('ALTER TABLE mfa_authenticator DROP COLUMN setup_binding');
+    await source.query('DELETE FROM migrations');
+    await expect(source.runMigrations()).rejects.toMatchObject({
+      code: 'MFA_MISCONFIGURED',
+      message: expect.stringMatching(/"mfa_authenticator" exists with other columns.*pre-release.*dropped.*imported/s),
+    });
+    expect(await existing(source, TABLES)).toEqual(TABLES);
+  });
+
   it.each(['all', 'each', 'none'] as const)('run with the transaction mode "%s"', async (migrationsTransactionMode) => {
     const source = await open({ migrationsTransactionMode });
     await source.runMigrations({ transaction: migrationsTransactionMode });
@@ -95,7 +148,9 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
     await runner.release();
     await expect(source.runMigrations()).rejects.toMatchObject({
       code: 'MFA_MISCONFIGURED',
-      message: expect.stringMatching(/"mfa_usage" already exists.*synchronize.*drop the four mfa_\* tables.*record/s),
+      message: expect.stringMatching(
+        /"mfa_usage" already exists.*synchronize.*migration:generate.*drop the four tables.*record/s,
+      ),
     });
     expect(await existing(source, TABLES)).toEqual(['mfa_usage']);
   });
@@ -133,13 +188,13 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
     await source.destroy();
   });
 
-  async function storesWork(source: DataSource): Promise<void> {
+  async function storesWork(source: DataSource, userId = 'anna'): Promise<void> {
     const accounts = new TypeOrmAccountStore(source);
-    await accounts.open('anna', NOW);
+    await accounts.open(userId, NOW);
     const token = { kind: 'token', item: 'token-id', expiresAtMs: NOW } as const;
-    const spent = { userId: 'anna', epoch: NOW, entries: [token], nowMs: NOW };
+    const spent = { userId, epoch: NOW, entries: [token], nowMs: NOW };
     expect(await new TypeOrmUsageStore(source).spend(spent)).toBe(true);
-    expect(await accounts.load('anna', 'token-id')).toMatchObject({ tokenSpent: true });
+    expect(await accounts.load(userId, 'token-id')).toMatchObject({ tokenSpent: true });
   }
 });
 

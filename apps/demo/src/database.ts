@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
+import { Logger } from '@nestjs/common';
 import type { TypeOrmModuleOptions } from '@nestjs/typeorm';
 import { MFA_MIGRATIONS } from 'nestjs-mfa/migrations';
 import { CreateDemoTables1764000000000 } from './migrations/1764000000000-create-demo-tables.js';
@@ -36,6 +37,7 @@ export async function databaseOptions({ databaseUrl, dataDir }: DemoConfig): Pro
 
 function sqliteOptions(dataDir: string): TypeOrmModuleOptions {
   mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  setOldFileAside(sqliteFile(dataDir));
   return {
     ...SCHEMA,
     type: 'better-sqlite3',
@@ -45,6 +47,33 @@ function sqliteOptions(dataDir: string): TypeOrmModuleOptions {
     enableWAL: true,
     retryAttempts: 0,
   };
+}
+
+/** A file of a pre-release has tables that cannot be migrated: the demo starts with a new one, and keeps the old one. */
+function setOldFileAside(file: string): void {
+  if (!existsSync(file) || hasCurrentTables(file)) return;
+  const aside = `${file}.${Date.now()}.old`;
+  for (const suffix of ['', '-wal', '-shm']) {
+    if (existsSync(file + suffix)) renameSync(file + suffix, aside + suffix);
+  }
+  new Logger('Demo').warn(`The database of an older version was moved to ${aside}; this one starts empty`);
+}
+
+/** Whether the migrations of the library that made the tables are those of this version. */
+function hasCurrentTables(file: string): boolean {
+  const Database = require('libsql') as new (path: string) => {
+    prepare(statement: string): { all(): { name: string }[] };
+    close(): void;
+  };
+  const database = new Database(file);
+  try {
+    const made = database.prepare(`SELECT name FROM migrations WHERE name LIKE 'CreateMfaTables%'`).all();
+    return made.every(({ name }) => MFA_MIGRATIONS.some((Migration) => new Migration().name === name));
+  } catch {
+    return true; // not a file of the demo, or a new one: TypeORM finds out
+  } finally {
+    database.close();
+  }
 }
 
 function sqliteFile(dataDir: string): string {

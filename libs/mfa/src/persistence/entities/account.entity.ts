@@ -11,7 +11,7 @@ import { integerColumn as transformer } from './integer-column.js';
 @Entity({ name: 'mfa_account' })
 export class MfaAccountEntity {
   /** The host's user id. */
-  @PrimaryColumn({ name: 'user_id', type: 'varchar', length: 255, primaryKeyConstraintName: 'pk_mfa_account' })
+  @PrimaryColumn({ name: 'user_id', type: 'varchar', length: 255 })
   userId!: string;
 
   /** mfa_tokens of another epoch are dead. */

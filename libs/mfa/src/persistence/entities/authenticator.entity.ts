@@ -3,10 +3,10 @@ import { integerColumn as transformer } from './integer-column.js';
 
 /** Table `mfa_authenticator`: sealed TOTP secrets. Times are epoch milliseconds. */
 @Entity({ name: 'mfa_authenticator' })
-@Index('idx_mfa_authenticator_user_id', ['userId'])
-@Index('idx_mfa_authenticator_expires_at', ['expiresAt'])
+@Index(['userId'])
+@Index(['expiresAt'])
 export class MfaAuthenticatorEntity {
-  @PrimaryColumn({ name: 'id', type: 'varchar', length: 36, primaryKeyConstraintName: 'pk_mfa_authenticator' })
+  @PrimaryColumn({ name: 'id', type: 'varchar', length: 36 })
   id!: string;
 
   @Column({ name: 'user_id', type: 'varchar', length: 255 })

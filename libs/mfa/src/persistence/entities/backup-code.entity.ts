@@ -3,10 +3,10 @@ import { integerColumn as transformer } from './integer-column.js';
 
 /** Table `mfa_backup_code`: sealed hashes of backup codes, in sets. Times are epoch milliseconds. */
 @Entity({ name: 'mfa_backup_code' })
-@Index('idx_mfa_backup_code_set', ['userId', 'setId'])
-@Index('idx_mfa_backup_code_expires_at', ['expiresAt'])
+@Index(['userId', 'setId'])
+@Index(['expiresAt'])
 export class MfaBackupCodeEntity {
-  @PrimaryColumn({ name: 'id', type: 'varchar', length: 36, primaryKeyConstraintName: 'pk_mfa_backup_code' })
+  @PrimaryColumn({ name: 'id', type: 'varchar', length: 36 })
   id!: string;
 
   @Column({ name: 'user_id', type: 'varchar', length: 255 })

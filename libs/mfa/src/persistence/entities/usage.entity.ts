@@ -1,22 +1,20 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { integerColumn as transformer } from './integer-column.js';
 
-const primaryKeyConstraintName = 'pk_mfa_usage';
-
 /**
  * Table `mfa_usage`: what has been spent. Its primary key is the replay prevention (RFC 6238 §5.2):
  * the second insert of one item fails, in whichever process. Times are epoch milliseconds.
  */
 @Entity({ name: 'mfa_usage' })
-@Index('idx_mfa_usage_expires_at', ['expiresAt'])
+@Index(['expiresAt'])
 export class MfaUsageEntity {
-  @PrimaryColumn({ name: 'user_id', type: 'varchar', length: 255, primaryKeyConstraintName })
+  @PrimaryColumn({ name: 'user_id', type: 'varchar', length: 255 })
   userId!: string;
 
-  @PrimaryColumn({ name: 'kind', type: 'varchar', length: 16, primaryKeyConstraintName })
+  @PrimaryColumn({ name: 'kind', type: 'varchar', length: 16 })
   kind!: string;
 
-  @PrimaryColumn({ name: 'item', type: 'varchar', length: 64, primaryKeyConstraintName })
+  @PrimaryColumn({ name: 'item', type: 'varchar', length: 64 })
   item!: string;
 
   @Column({ name: 'spent_at', type: 'bigint', transformer })

@@ -1,10 +1,4 @@
-import {
-  type MigrationInterface,
-  type QueryRunner,
-  Table,
-  type TableColumnOptions,
-  type TableIndexOptions,
-} from 'typeorm';
+import { type MigrationInterface, type QueryRunner, Table, type TableColumnOptions } from 'typeorm';
 import { MfaError } from '../../domain/mfa-error.js';
 
 type ColumnType = 'varchar' | 'text' | 'int' | 'bigint';
@@ -20,13 +14,13 @@ interface TableShape {
   name: string;
   primaryKey: readonly string[];
   columns: readonly Column[];
-  indices: readonly TableIndexOptions[];
+  /** The columns of each index. */
+  indices: readonly (readonly string[])[];
 }
 
 const text = (name: string, length: number): Column => ({ name, type: 'varchar', length });
 const time = (name: string): Column => ({ name, type: 'bigint' });
 const nullable = (column: Column): Column => ({ ...column, nullable: true });
-const index = (name: string, ...columnNames: string[]): TableIndexOptions => ({ name, columnNames });
 const budget = (factor: string): Column[] => [
   { name: `${factor}_failures`, type: 'int' },
   time(`${factor}_locked_until`),
@@ -66,10 +60,7 @@ const TABLES: readonly TableShape[] = [
       nullable(time('expires_at')),
       nullable(text('setup_binding', 64)),
     ],
-    indices: [
-      index('idx_mfa_authenticator_user_id', 'user_id'),
-      index('idx_mfa_authenticator_expires_at', 'expires_at'),
-    ],
+    indices: [['user_id'], ['expires_at']],
   },
   {
     name: 'mfa_backup_code',
@@ -82,16 +73,13 @@ const TABLES: readonly TableShape[] = [
       nullable(time('used_at')),
       nullable(time('expires_at')),
     ],
-    indices: [
-      index('idx_mfa_backup_code_set', 'user_id', 'set_id'),
-      index('idx_mfa_backup_code_expires_at', 'expires_at'),
-    ],
+    indices: [['user_id', 'set_id'], ['expires_at']],
   },
   {
     name: 'mfa_usage',
     primaryKey: ['user_id', 'kind', 'item'],
     columns: [text('user_id', 255), text('kind', 16), text('item', 64), time('spent_at'), nullable(time('expires_at'))],
-    indices: [index('idx_mfa_usage_expires_at', 'expires_at')],
+    indices: [['expires_at']],
   },
 ];
 
@@ -102,9 +90,7 @@ export class CreateMfaTables1795449600000 implements MigrationInterface {
 
   async up(queryRunner: QueryRunner): Promise<void> {
     const tables = TABLES.map((shape) => buildTable(queryRunner, shape));
-    for (const { name } of tables) {
-      if (await queryRunner.hasTable(name)) throw alreadyThere(name);
-    }
+    await requireNone(queryRunner, tables);
     for (const table of tables) await queryRunner.createTable(table);
   }
 
@@ -124,10 +110,16 @@ function tableName(queryRunner: QueryRunner, { name }: TableShape): string {
 }
 
 function buildTable(queryRunner: QueryRunner, shape: TableShape): Table {
+  const name = tableName(queryRunner, shape);
+  const { namingStrategy } = dataSourceOf(queryRunner);
   return new Table({
-    name: tableName(queryRunner, shape),
+    name,
     columns: shape.columns.map((column) => buildColumn(queryRunner, shape, column)),
-    indices: [...shape.indices],
+    // The names carry the prefix, as that of the primary key does: index names are unique in a whole schema (S74).
+    indices: shape.indices.map((columns) => ({
+      name: namingStrategy.indexName(name, [...columns]),
+      columnNames: [...columns],
+    })),
   });
 }
 
@@ -139,21 +131,49 @@ function buildColumn(queryRunner: QueryRunner, shape: TableShape, column: Column
     type: driver.normalizeType({ type: column.type }),
     ...(column.length && { length: String(column.length) }),
     isNullable: column.nullable ?? false,
-    ...(shape.primaryKey.includes(column.name) && {
-      isPrimary: true,
-      primaryKeyConstraintName: `pk_${shape.name}`,
-    }),
+    isPrimary: shape.primaryKey.includes(column.name),
     // User ids and spent items are compared byte by byte; MySQL's default collations take "alicé" for "Alice".
     ...(isMysql && column.type === 'varchar' && { charset: 'utf8mb4', collation: 'utf8mb4_bin' }),
   };
 }
 
+/** Throws when one of the tables exists already. Changes nothing. */
+async function requireNone(queryRunner: QueryRunner, tables: readonly Table[]): Promise<void> {
+  const existing: Table[] = [];
+  for (const { name } of tables) {
+    const found = (await queryRunner.hasTable(name)) && (await queryRunner.getTable(name));
+    if (found) existing.push(found);
+  }
+  const [first] = existing;
+  if (!first) return;
+  const columnsOf = ({ columns }: Table) =>
+    columns
+      .map(({ name }) => name)
+      .toSorted()
+      .join();
+  const other = existing.find((found) => !tables.some((table) => columnsOf(table) === columnsOf(found)));
+  throw other ? otherColumns(other.name) : alreadyThere(first.name);
+}
+
+function otherColumns(table: string): MfaError {
+  return misconfigured(
+    `The table "${table}" exists with other columns than this version of nestjs-mfa uses: a pre-release made it, or it ` +
+      'belongs to something else. Nothing was changed. Tables of a pre-release must be dropped (all four mfa_* tables; ' +
+      'users enroll again), or renamed and imported (`npx nestjs-mfa import`). For a table of your own give MFA an ' +
+      '`entityPrefix` or a DataSource of its own.',
+  );
+}
+
 function alreadyThere(table: string): MfaError {
-  return new MfaError('MFA_MISCONFIGURED', {
-    message:
-      `The table "${table}" already exists although the migration that creates it is not recorded: ` +
-      '`synchronize` made it, or an earlier run stopped half-way. Nothing was changed. Either turn `synchronize` off ' +
-      'and drop the four mfa_* tables (enrolled authenticators are lost), or keep them and record ' +
-      'CreateMfaTables1795449600000 in the migrations table as run.',
-  });
+  return misconfigured(
+    `The table "${table}" already exists although the migration that creates it is not recorded: ` +
+      '`synchronize` made it, or a migration of yours that `migration:generate` wrote before this one had run, or an ' +
+      'earlier run stopped half-way. Nothing was changed. Either turn `synchronize` off, delete the statements on the ' +
+      'mfa_* tables from your own migration and drop the four tables (enrolled authenticators are lost), or keep them ' +
+      'and record CreateMfaTables1795449600000 in the migrations table as run.',
+  );
+}
+
+function misconfigured(message: string): MfaError {
+  return new MfaError('MFA_MISCONFIGURED', { message });
 }
