@@ -114,6 +114,8 @@ describe.each(testDatabases)('nestjs-mfa import on %s', (kind) => {
 
     const again = await run(apply!);
     expect(again.out).toContain('3 left alone: already-imported');
+    const exported = await run(['export', 'mfa-import.mjs', '-d', 'dist/data-source.js']);
+    expect([exported.code, JSON.parse(exported.out)]).toEqual([0, { backupCodes: [], users: [] }]);
     for (const statement of blocks('sql').join('').split('\n').filter(Boolean)) await dataSource.query(statement);
     expect(await activeUsers()).toEqual([]);
     expect(await run(apply!)).toMatchObject({ out: expect.stringContaining('3 of 7') });

@@ -1,4 +1,5 @@
 import { isMfaError } from '../domain/mfa-error.js';
+import { EXPORT_USAGE, exportCommand } from './export.command.js';
 import { IMPORT_USAGE, importCommand } from './import.command.js';
 import { KEYS_USAGE, keysCommand } from './keys.command.js';
 import { EXIT, type Terminal, UsageError } from './terminal.js';
@@ -8,6 +9,7 @@ type Command = (given: readonly string[], terminal: Terminal) => Promise<number>
 const COMMANDS: Readonly<Record<string, { run: Command; usage: string }>> = {
   keys: { run: keysCommand, usage: KEYS_USAGE },
   import: { run: importCommand, usage: IMPORT_USAGE },
+  export: { run: exportCommand, usage: EXPORT_USAGE },
 };
 
 const usage = () =>

@@ -94,7 +94,8 @@ async function importPages(run: ImportRun, tally: ImportTally, seen: Seen, total
   return true;
 }
 
-async function* pages({ source, mapping }: ImportRun): AsyncGenerator<SourceUser[]> {
+/** The users of the source, some at a time, with their rows of the other tables. */
+export async function* pages({ source, mapping }: Pick<ImportRun, 'source' | 'mapping'>): AsyncGenerator<SourceUser[]> {
   const { from, backupCodes, usage } = mapping;
   for (let after: SourceKey | null = null; ;) {
     const rows: SourceRow[] = await source.page(from, after, PAGE);

@@ -1,0 +1,85 @@
+import type { SourceRow } from '../domain/import/import-source.js';
+import { hashedAs } from '../domain/backup-codes/recipes.js';
+import { nameBasedId } from '../domain/name-based-id.js';
+import { toUserId } from '../host/user-id.js';
+import { type ImportRun, pages } from './import-run.js';
+import type { ImportTools } from './import-tools.js';
+import { idsOf } from './imported-rows.js';
+import type { SourceUser } from './read-user.js';
+import { readFlag } from './source-values.js';
+
+/** A backup code that is unused in the old system and must not be accepted there any more. */
+export interface MfaSpentCode {
+  userId: string;
+  /** As it stands in the old table. */
+  hash: string;
+  /** `used` = it was accepted here; `replaced` = its owner made new codes here, or took MFA away. */
+  reason: 'used' | 'replaced';
+  /** ISO 8601; `null` where the time is not known any more. */
+  usedAt: string | null;
+}
+
+/** A user whose authenticator of the old system was taken away here. */
+export interface MfaChangedUser {
+  userId: string;
+  /** `disabled` = there is no authenticator now; `replaced` = there are others. */
+  reason: 'disabled' | 'replaced';
+}
+
+/** What the old system has to take over before it goes on. */
+export interface MfaGoingBack {
+  backupCodes: MfaSpentCode[];
+  users: MfaChangedUser[];
+}
+
+/** How the old tables are compared with what happened here since the import. */
+export type GoingBackRun = Pick<ImportRun, 'mapping' | 'source' | 'signal'> & {
+  tools: Pick<ImportTools, 'accounts' | 'backupCodes' | 'usage'>;
+};
+
+/**
+ * Lists what changed here since the import. Reads only. Users who were never imported are left out.
+ * @returns `null` when it was interrupted
+ * @throws MfaError `MFA_BUSY`
+ */
+export async function listChanges(run: GoingBackRun): Promise<MfaGoingBack | null> {
+  const changes: MfaGoingBack = { backupCodes: [], users: [] };
+  for await (const users of pages(run)) {
+    for (const user of users) {
+      if (run.signal?.aborted) return null;
+      const userId = toUserId(user.row.userId);
+      if (userId !== null) await addChanges(changes, userId, user, run);
+    }
+  }
+  return changes;
+}
+
+async function addChanges(changes: MfaGoingBack, userId: string, { codes }: SourceUser, run: GoingBackRun) {
+  const { authenticatorId, setId, marker } = idsOf(userId);
+  const snapshot = await run.tools.accounts.load(userId, marker);
+  if (!snapshot) return;
+  const { activeIds, backupSetId } = snapshot.account;
+  const active = activeIds.includes(authenticatorId);
+  if (!active && !snapshot.tokenSpent) return;
+  if (!active) changes.users.push({ userId, reason: activeIds.length > 0 ? 'replaced' : 'disabled' });
+  const open = codes.filter(({ hash, usedAt }) => typeof hash === 'string' && readFlag(usedAt) !== true);
+  const used = open.length > 0 ? await usesOf(userId, setId, run) : new Map<string, string | null>();
+  const spelling = run.mapping.backupCodes?.spelling ?? 'plain';
+  for (const { hash } of open as (SourceRow & { hash: string })[]) {
+    const id = nameBasedId('imported backup code', userId, hashedAs(spelling, hash));
+    const usedAt = used.get(id);
+    if (usedAt !== undefined) changes.backupCodes.push({ userId, hash, reason: 'used', usedAt });
+    else if (backupSetId !== setId) changes.backupCodes.push({ userId, hash, reason: 'replaced', usedAt: null });
+  }
+}
+
+/** When the codes of a set were used, by their ids. */
+async function usesOf(userId: string, setId: string, { tools }: GoingBackRun): Promise<Map<string, string | null>> {
+  const [rows, spent] = [await tools.backupCodes.list(userId, setId), await tools.usage.list(userId)];
+  const uses = new Map<string, string | null>();
+  for (const { kind, item, spentAtMs } of spent) {
+    if (kind === 'backup_code') uses.set(item, new Date(spentAtMs).toISOString());
+  }
+  for (const { id, usedAtMs } of rows) if (usedAtMs !== null) uses.set(id, new Date(usedAtMs).toISOString());
+  return uses;
+}
