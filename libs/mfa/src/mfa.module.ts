@@ -27,6 +27,7 @@ import { TokenExtractor } from './guard/token-extractor.js';
 import { MfaHostAccess } from './host/host-access.js';
 import { MfaHost } from './host/mfa-host.js';
 import { createMfaControllers } from './http/mfa.controllers.js';
+import { BootLog } from './http/boot-log.js';
 import { commonPathOnce } from './http/mounted-routes.js';
 import { MfaExceptionFilter } from './http/mfa-exception.filter.js';
 import { RequestReader } from './http/request-reader.js';
@@ -94,6 +95,7 @@ const PARTS: Provider[] = [
   MfaExceptionFilter,
   RequestReader,
   PersistenceCheck,
+  BootLog,
 ];
 
 /** Options of a `useClass` or `useExisting` class. */

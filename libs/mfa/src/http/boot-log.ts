@@ -1,0 +1,47 @@
+import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
+import { ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
+import { MfaHostAccess } from '../host/host-access.js';
+import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+import { MFA_FACTORS, type MfaFactor } from '../verification/mfa-factor.js';
+import { mountedPaths } from './mounted-routes.js';
+
+/** Logs one line when the application has started: what an operator wants to see of the configuration. */
+@Injectable()
+export class BootLog implements OnApplicationBootstrap {
+  private readonly logger = new Logger('nestjs-mfa');
+
+  constructor(
+    private readonly application: ApplicationConfig,
+    private readonly modules: ModulesContainer,
+    private readonly adapterHost: HttpAdapterHost,
+    private readonly host: MfaHostAccess,
+    @Inject(MFA_FACTORS) private readonly factors: readonly MfaFactor[],
+    @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
+  ) {}
+
+  onApplicationBootstrap(): void {
+    const factors = this.factors.map(({ method }) => method).join(', ');
+    const key = this.options.keyRing.newest.id;
+    this.logger.log(
+      `${this.routes()}; factors: ${factors}; encrypting key: ${key}; proof for the first enrollment: ${this.proof()}`,
+    );
+  }
+
+  private routes(): string {
+    // An application without HTTP, such as a microservice, mounts no routes.
+    const paths = this.adapterHost.httpAdapter ? mountedPaths(this.application, this.modules) : [];
+    return paths.length === 0 ? 'No built-in MFA routes' : `MFA routes below ${commonStart(paths)}`;
+  }
+
+  private proof(): string {
+    const proof = this.options.enrollment ?? 'password';
+    return this.host.instance.enrollmentProof ? `what MfaHost.enrollmentProof returns, else ${proof}` : proof;
+  }
+}
+
+/** The segments that every path begins with, parameters included. */
+function commonStart(paths: readonly string[]): string {
+  const [first = [], ...others] = paths.map((path) => path.split('/'));
+  const end = first.findIndex((segment, index) => others.some((other) => other[index] !== segment));
+  return first.slice(0, end === -1 ? first.length : end).join('/') || '/';
+}
