@@ -36,13 +36,31 @@ export async function writeExample(files: ReadonlyMap<string, string>): Promise<
   return { folder, files: paths, remove: () => rm(folder, { recursive: true, force: true }) };
 }
 
-/** What the compiler has against the example's own files, with file and line; nothing = it compiles. */
-export function compilerMessages({ folder, files }: Example, type: 'module' | 'commonjs'): string[] {
+/** The strictest settings that a project may have, with the types of the package as it is built. */
+export const STRICTEST: ts.CompilerOptions = {
+  exactOptionalPropertyTypes: true,
+  skipLibCheck: false,
+  paths: {
+    'nestjs-mfa': [join(root, 'libs/mfa/dist/esm/index.d.ts')],
+    'nestjs-mfa/*': [join(root, 'libs/mfa/dist/esm/*.d.ts')],
+  },
+};
+
+/** Declarations of the package, as far as the program reads them. */
+const isOwnDeclaration = ({ fileName }: ts.SourceFile) => fileName.includes('/libs/mfa/dist/');
+
+/** What the compiler reports of the example's own files and the package, with file and line; nothing = it compiles. */
+export function compilerMessages(
+  { folder, files }: Example,
+  type: 'module' | 'commonjs',
+  settings: ts.CompilerOptions = {},
+): string[] {
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ type }));
   const { config } = ts.readConfigFile(join(folder, 'tsconfig.json'), (path) => ts.sys.readFile(path));
   const { options } = ts.parseJsonConfigFileContent(config, ts.sys, folder);
-  const program = ts.createProgram(files, options);
-  const sources = files.map((file) => program.getSourceFile(file)!);
+  const program = ts.createProgram(files, { ...options, ...settings });
+  const declarations = program.getSourceFiles().filter(isOwnDeclaration);
+  const sources = [...files.map((file) => program.getSourceFile(file)!), ...declarations];
   const diagnostics = [
     ...program.getOptionsDiagnostics(),
     ...sources.flatMap((each) => [...program.getSyntacticDiagnostics(each), ...program.getSemanticDiagnostics(each)]),
