@@ -23,13 +23,13 @@ export type MfaRequiredProof = 'code' | 'password' | 'recent-sign-in';
 
 export interface MfaErrorDetails {
   /** Text for people; never a code, secret, token or user id (S64). Derived from the code when left out. */
-  message?: string | string[];
+  message?: string | string[] | undefined;
   /** Seconds until another try can succeed; whole, at least 1. */
-  retryAfterSeconds?: number;
+  retryAfterSeconds?: number | undefined;
   /** For `MFA_STEP_UP_REQUIRED`: the age in seconds that the route allows (RFC 9470 §3). */
-  maxAgeSeconds?: number;
+  maxAgeSeconds?: number | undefined;
   /** For `MFA_PROOF_REQUIRED`: the proofs of which one is missing. */
-  proof?: readonly MfaRequiredProof[];
+  proof?: readonly MfaRequiredProof[] | undefined;
   cause?: unknown;
 }
 

@@ -17,16 +17,16 @@ export interface MfaAesDecryption {
   /** The key's bytes, or text that {@link MfaAesDecryption.keyEncoding} turns into them. */
   key: Uint8Array | string;
   /** `'sha256'` = the key is the SHA-256 of the text. @default 'utf8' */
-  keyEncoding?: (typeof KEY_ENCODINGS)[number];
+  keyEncoding?: (typeof KEY_ENCODINGS)[number] | undefined;
   /**
    * Where `iv`, `ciphertext` and, for GCM, the `tag` stand: `'iv:ciphertext'`, `'iv.tag.ciphertext'`, or joined by
    * `+` where their bytes follow each other without a separator.
    */
   layout: string;
   /** Of each part. @default 'hex' */
-  encoding?: (typeof BYTE_ENCODINGS)[number];
+  encoding?: (typeof BYTE_ENCODINGS)[number] | undefined;
   /** Bytes of the IV where parts are joined by `+`. @default 16 for CBC, 12 for GCM */
-  ivBytes?: number;
+  ivBytes?: number | undefined;
 }
 
 /** What turns the stored value into the text of the secret. */
@@ -62,9 +62,9 @@ export interface MfaImportPlan {
     decrypt?: MfaSecretDecryption;
   };
   /** How the other system made codes. @default SHA1, 6 digits, 30 seconds */
-  totp?: Partial<TotpParameters>;
+  totp?: Partial<TotpParameters> | undefined;
   /** What the imported authenticators are called. @default 'Authenticator app' */
-  name?: string;
+  name?: string | undefined;
   /** Its backup codes, where they are Argon2id PHC strings of codes `XXXX-XXXX`, in a table with a row for each. */
   backupCodes?: {
     table: string;

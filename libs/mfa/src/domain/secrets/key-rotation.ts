@@ -8,16 +8,16 @@ import { type MfaSealedValueStore, type Resealing, SEALED_PURPOSES, type SealedV
 /** How all rows are gone through. */
 export interface MfaKeyScanOptions {
   /** Rows read, and written, by one statement, 1 to 1000. @default 200 */
-  batchSize?: number;
+  batchSize?: number | undefined;
   /** Called after every batch of a pass: rows done, of how many; a rotation passes several times. */
-  onProgress?: (done: number, total: number) => void;
+  onProgress?: ((done: number, total: number) => void) | undefined;
   /** Ends the work after the current batch: nothing is half-done, and the next run goes on. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 export interface MfaRotationOptions extends MfaKeyScanOptions {
   /** Rotates although the rows under the newest key do not prove that the application has the same secret. @default false */
-  allowUnprovenKey?: boolean;
+  allowUnprovenKey?: boolean | undefined;
 }
 
 /** What a pass does to a batch; answers how its rows stand afterwards. */
