@@ -193,16 +193,19 @@ describe.each(testDatabases)('an import that meets the unexpected on %s', (kind)
     },
   );
 
-  it.runIf(kind === 'sqlite')('S27 accepted codes in a column without a type are spent, or make the report not ok', async () => {
-    const step = Math.floor(host.clock.nowMs() / 30_000);
-    await make('numbers', { id: 'INTEGER', secret: 'TEXT', enabled: 'BOOLEAN' }, [[77, SECRET, true]]);
-    await make('number_usage', { person: '', window: 'BIGINT' }, [[77, step]]);
-    const usage = { table: 'number_usage', columns: { userId: 'person', window: 'window' } };
-    const report = await importInto(host, { ...USERS_ONLY('numbers'), usage });
-    const replayed = await attempt(new Client(host, '77'), codeAt(host.clock.nowMs()));
-    expect(report.ok).toBe(report.usage.spent === 1);
-    expect({ ok: report.ok, replayed }).not.toEqual({ ok: true, replayed: 200 });
-  });
+  it.runIf(kind === 'sqlite')(
+    'S27 accepted codes in a column without a type are spent, or make the report not ok',
+    async () => {
+      const step = Math.floor(host.clock.nowMs() / 30_000);
+      await make('numbers', { id: 'INTEGER', secret: 'TEXT', enabled: 'BOOLEAN' }, [[77, SECRET, true]]);
+      await make('number_usage', { person: '', window: 'BIGINT' }, [[77, step]]);
+      const usage = { table: 'number_usage', columns: { userId: 'person', window: 'window' } };
+      const report = await importInto(host, { ...USERS_ONLY('numbers'), usage });
+      const replayed = await attempt(new Client(host, '77'), codeAt(host.clock.nowMs()));
+      expect(report.ok).toBe(report.usage.spent === 1);
+      expect({ ok: report.ok, replayed }).not.toEqual({ ok: true, replayed: 200 });
+    },
+  );
 
   it('S32 a code that one of two equal rows calls used is not accepted after an import that died behind its commit', async () => {
     const user = await person(['AB12-CD34']);
