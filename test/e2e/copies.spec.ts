@@ -1,6 +1,7 @@
 import { cp, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { Controller, Get, Inject } from '@nestjs/common';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startHostApp } from '../support/host-app.js';
 
@@ -29,8 +30,21 @@ describe('S75 two copies of the package', () => {
   });
 
   it('in one process end the boot, which names their places and the remedy', async () => {
-    await import(join(folder, 'nestjs-mfa/src/index.ts'));
-    const refusal = await startHostApp().catch((error: unknown) => error);
+    const copy = (await import(join(folder, 'nestjs-mfa/src/index.ts'))) as typeof import('nestjs-mfa');
+
+    @Controller('of-copy')
+    class OfCopy {
+      constructor(readonly challenges: InstanceType<typeof copy.MfaChallengeService>) {}
+
+      @Get()
+      @copy.RequireMfa()
+      guarded() {
+        return {};
+      }
+    }
+    Inject(copy.MfaChallengeService)(OfCopy, undefined, 0);
+
+    const refusal = await startHostApp({ controllers: [OfCopy] }).catch((error: unknown) => error);
     expect(refusal).toMatchObject({ code: 'MFA_MISCONFIGURED' });
     const { message } = refusal as Error;
     expect(message).toContain(`2 copies of nestjs-mfa are loaded (${join(root, 'libs/mfa')} and ${folder}/nestjs-mfa)`);

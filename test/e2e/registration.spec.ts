@@ -76,6 +76,14 @@ describe('S75 a second import of the module', () => {
     expect((refusal as Error).message).toMatch(/imported 2 times in this application\. Import it once, in the root/);
   });
 
+  it('is seen on Nest 10 too, which merges dynamic modules of equal metadata: each call has metadata of its own', () => {
+    const metadataOf = ({ providers }: DynamicModule) => JSON.stringify(providers);
+    const mfa = mfaOf();
+    expect(metadataOf(mfaOf())).not.toBe(metadataOf(mfa));
+    expect(metadataOf(asyncOf())).not.toBe(metadataOf(asyncOf()));
+    expect(metadataOf(mfa)).toBe(metadataOf(mfa));
+  });
+
   it('is refused as well where a module of it is loaded lazily', async () => {
     const { app, close } = await boot([mfaOf()]);
     const loading = app.get(LazyModuleLoader).load(() => within([mfaOf()]));
