@@ -37,7 +37,7 @@ describeServers('a day of floods from four instances on', (kind) => {
     if (!issued.mfaRequired) throw new Error('no second step');
     const challenge = await challenges.check(issued.mfa_token);
     const verification = app.get(MfaVerificationService, { strict: false });
-    return verification.verify(challenge, code).then(
+    return verification.verify(challenge, { code }).then(
       () => 'OK',
       (error: unknown) => (error as { code: string }).code,
     );

@@ -29,7 +29,7 @@ class OwnController {
   @Post('verify')
   @ChallengeRoute()
   async verify(@CurrentChallenge() challenge: MfaChallenge, @Body() { code }: CodeDto) {
-    await this.verification.verify(challenge, code);
+    await this.verification.verify(challenge, { code });
     return { isChallenge: challenge instanceof MfaChallenge, userId: challenge.userId };
   }
 }

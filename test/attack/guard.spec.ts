@@ -93,7 +93,7 @@ describe.each(ADAPTERS)('guard and edge over %s', (adapter) => {
     const headers = new Map<string, unknown>();
     const setHeader = (name: string, value: unknown) => void headers.set(name.toLowerCase(), value);
     const response = { getHeader: (name: string) => headers.get(name.toLowerCase()), setHeader } as CookieResponse;
-    await host.app.get(MfaChallengeService, { strict: false }).issue('redirected', { response });
+    await host.app.get(MfaChallengeService, { strict: false }).issue('redirected', { cookie: response });
     expect(headers.get('set-cookie')).toBeDefined();
     expect(headers.get('cache-control')).toBe('no-store');
   });
@@ -112,7 +112,7 @@ describe.each(ADAPTERS)('guard and edge over %s', (adapter) => {
     await host.dataSource.query(
       `INSERT INTO mfa_account SELECT 'versioned', 1, 1, 'a', NULL, NULL, 0,0,0, 0,0,0, 0,0,0, 0,0,0`,
     );
-    await host.app.get(MfaChallengeService, { strict: false }).issue('versioned', { response });
+    await host.app.get(MfaChallengeService, { strict: false }).issue('versioned', { cookie: response });
     expect(String(headers.get('set-cookie'))).toContain('Path=/mfa;');
   });
 });

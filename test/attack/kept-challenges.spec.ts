@@ -16,7 +16,9 @@ describe.each(testDatabases)('a host with controllers of its own on %s', (kind) 
     const { authenticator } = await user.enroll();
     const challenge = await host.app.get(MfaChallengeService).check(await user.login());
     host.clock.advance(60 * 60);
-    await expect(host.app.get(MfaVerificationService).verify(challenge, authenticator.code())).rejects.toMatchObject({
+    await expect(
+      host.app.get(MfaVerificationService).verify(challenge, { code: authenticator.code() }),
+    ).rejects.toMatchObject({
       response: { code: 'MFA_TOKEN_INVALID' },
     });
   });
@@ -26,10 +28,10 @@ describe.each(testDatabases)('a host with controllers of its own on %s', (kind) 
     const { authenticator } = await user.enroll();
     const challenge = await host.app.get(MfaChallengeService).check(await user.login());
     const verification = host.app.get(MfaVerificationService);
-    await verification.verify(challenge, authenticator.code());
+    await verification.verify(challenge, { code: authenticator.code() });
     host.clock.advance(20 * 60);
     await host.app.get(MfaCleanupService).purge();
-    await expect(verification.verify(challenge, authenticator.code())).rejects.toMatchObject({
+    await expect(verification.verify(challenge, { code: authenticator.code() })).rejects.toMatchObject({
       response: { code: 'MFA_TOKEN_INVALID' },
     });
   });

@@ -166,7 +166,7 @@ abstract class Verify extends Step {
       real
         .get(MfaChallengeService)
         .check(token.text)
-        .then((challenge) => real.get(MfaVerificationService).verify(challenge, guess.code)),
+        .then((challenge) => real.get(MfaVerificationService).verify(challenge, { code: guess.code })),
     );
     const usable = !token.dead && Math.floor(real.now) < Math.floor(token.expiresAt);
     expect(result).toBe(usable ? this.expectAttempt(model, guess.factor, guess.right, real.now) : 'MFA_TOKEN_INVALID');
@@ -237,7 +237,7 @@ class Guess extends Step {
     const wrong = ['111111', '222222', '333333', '444444'].find((code) => !codes.includes(code))!;
     for (let guess = 0; guess < this.guesses; guess += 1) {
       const checked = await real.get(MfaChallengeService).check(challenge.mfa_token);
-      const result = await outcome(real.get(MfaVerificationService).verify(checked, wrong));
+      const result = await outcome(real.get(MfaVerificationService).verify(checked, { code: wrong }));
       expect(result).toBe(this.expectAttempt(model, 'totp', false, real.now));
     }
   }

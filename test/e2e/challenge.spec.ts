@@ -31,7 +31,7 @@ class RedirectingLogin {
   @Get('oauth/callback/:user')
   @SkipMfa()
   async callback(@Param('user') user: string, @Res({ passthrough: true }) response: CookieResponse) {
-    const { mfaRequired } = await this.challenges.issue(user, { response });
+    const { mfaRequired } = await this.challenges.issue(user, { cookie: response });
     return { mfaRequired };
   }
 
@@ -184,9 +184,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
       const answer = await request(host.app.getHttpServer()).get(`/oauth/callback/${user.userId}`).expect(200);
       expect(answer.body).toEqual({ mfaRequired: true });
       expect(answer.get('Set-Cookie')).toEqual([
-        expect.stringMatching(
-          /^mfa_token=[\w.-]+; Max-Age=300; Path=\/mfa; HttpOnly; SameSite=Lax; Secure$/,
-        ),
+        expect.stringMatching(/^mfa_token=[\w.-]+; Max-Age=300; Path=\/mfa; HttpOnly; SameSite=Lax; Secure$/),
       ]);
     });
 
@@ -198,9 +196,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
       const wrong = await postTo('/mfa/verify').set('Cookie', cookie).send({ code: '000000' }).expect(401);
       expect(wrong.get('Set-Cookie')).toBeUndefined();
       const right = await postTo('/mfa/verify').set('Cookie', cookie).send({ code: authenticator.code() }).expect(200);
-      expect(right.get('Set-Cookie')).toEqual([
-        expect.stringMatching(/^mfa_token=; Max-Age=0; Path=\/mfa;/),
-      ]);
+      expect(right.get('Set-Cookie')).toEqual([expect.stringMatching(/^mfa_token=; Max-Age=0; Path=\/mfa;/)]);
     });
 
     it('is not set where no second step is needed', async () => {
@@ -305,15 +301,18 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
     const [first, second] = [await challenges.check(spent), await challenges.check(revoked)];
     await user.verify(spent, authenticator.code()).expect(200);
     const invalid = { code: 'MFA_TOKEN_INVALID' };
-    await expect(verification.verify(first, authenticator.code(1))).rejects.toMatchObject(invalid);
+    await expect(verification.verify(first, { code: authenticator.code(1) })).rejects.toMatchObject(invalid);
     await host.app.get(MfaAdminService, { strict: false }).revokeTokens(user.userId);
-    await expect(verification.verify(second, authenticator.code(1))).rejects.toMatchObject(invalid);
+    await expect(verification.verify(second, { code: authenticator.code(1) })).rejects.toMatchObject(invalid);
     // Neither its fields nor a look-alike make another user or token of it.
     const third = await challenges.check(await user.login());
     Object.assign(third, { userId: 'somebody-else', tokenId: 'x', epoch: 1 });
-    const { userId } = await verification.verify(third, authenticator.code(1));
-    expect(userId).toBe(user.userId);
-    await expect(verification.verify({ ...third } as MfaChallenge, authenticator.code(1))).rejects.toThrow(TypeError);
+    await expect(verification.verify(third, { code: authenticator.code(1) })).resolves.toMatchObject({
+      login: { userId: user.userId },
+    });
+    await expect(verification.verify({ ...third } as MfaChallenge, { code: authenticator.code(1) })).rejects.toThrow(
+      TypeError,
+    );
   });
 
   it('S44 spends the token even when completeLogin then throws', async () => {

@@ -23,7 +23,7 @@ class CallbackController {
 
   @Get(':user')
   async callback(@Param('user') user: string, @Res({ passthrough: true }) response: CookieResponse) {
-    const { mfaRequired } = await this.challenges.issue(user, { response });
+    const { mfaRequired } = await this.challenges.issue(user, { cookie: response });
     return { mfaRequired };
   }
 }

@@ -215,7 +215,7 @@ describe.each(ADAPTERS)("a host's own controllers on the services, over %s", (ad
     @Post('verify')
     @ChallengeRoute()
     verify(@CurrentChallenge() challenge: MfaChallenge, @Body() { code }: { code: string }) {
-      return this.verification.verify(challenge, code);
+      return this.verification.verify(challenge, { code });
     }
   }
 

@@ -258,12 +258,12 @@ describe('S64 telling', () => {
     life.tokens.push(token);
     await catching(challenges.check(life.tokens[0]!));
     await catching(challenges.check(`${token}x`));
-    await catching(verification.verify(await challenges.check(token), code));
-    await catching(verification.stepUp(user.userId, life.backupCodes[0]!));
+    await catching(verification.verify(await challenges.check(token), { code }));
+    await catching(verification.stepUp(user.userId, { code: life.backupCodes[0]! }));
     await catching(enrollment.confirm(principal, code));
     await catching(enrollment.setup(principal, { password: PASSWORD, code: '555555' }));
     await host.dataSource.query("UPDATE mfa_authenticator SET secret = 'damaged'");
-    await catching(verification.stepUp(user.userId, code));
+    await catching(verification.stepUp(user.userId, { code }));
     await catching(enrollment.disable(principal, { code }));
     expect(thrown).toHaveLength(8);
 

@@ -47,8 +47,8 @@ export function inMemoryMfa(given: Partial<MfaOptions> = {}) {
   const hostAccess = new MfaHostAccess({ get: () => host } as unknown as ModuleRef, options);
   const events = new MfaEvents(hostAccess, clock);
   const cookie = new ChallengeCookie(() => '/mfa', options);
-  const tokens = new ChallengeTokens(clock, random, options);
-  const challenges = new MfaChallengeService(accounts, tokens, events, cookie, options);
+  const tokens = new ChallengeTokens(clock, random, box, options);
+  const challenges = new MfaChallengeService(accounts, tokens, events, cookie, clock, options);
 
   /** A user whose only confirmed authenticators are those enrolled here. */
   async function enroll(userId: string, changes: Partial<Authenticator> = {}) {

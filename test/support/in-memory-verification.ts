@@ -8,9 +8,11 @@ import { InMemorySealedValueStore } from '../../libs/mfa/src/testing/in-memory-s
 import { SecretReader } from '../../libs/mfa/src/totp/secret-reader.js';
 import { AttemptGate } from '../../libs/mfa/src/verification/attempt-gate.js';
 import { CodeSpending } from '../../libs/mfa/src/verification/code-spending.js';
+import { LoginCompletion } from '../../libs/mfa/src/verification/login-completion.js';
 import { BackupCodeFactor } from '../../libs/mfa/src/verification/factors/backup-code.factor.js';
 import { TotpFactor } from '../../libs/mfa/src/verification/factors/totp.factor.js';
 import { MfaVerificationService } from '../../libs/mfa/src/verification/verification.service.js';
+import type { MfaLogin } from '../../libs/mfa/src/host/mfa-host.js';
 import type { MfaOptions } from '../../libs/mfa/src/options/mfa-options.js';
 import type { VirtualAuthenticator } from '../../libs/mfa/src/testing/virtual-authenticator.js';
 import { inMemoryMfa } from './in-memory-mfa.js';
@@ -18,7 +20,22 @@ import { inMemoryMfa } from './in-memory-mfa.js';
 /** The room of verification over in-memory stores, and what a test does there. */
 export function inMemoryVerification(given: Partial<MfaOptions> = {}) {
   const mfa = inMemoryMfa(given);
-  const { options, clock, random, box, state, accounts, authenticators, backupCodes, usage, events, challenges } = mfa;
+  const {
+    hostAccess,
+    tokens,
+    cookie,
+    options,
+    clock,
+    random,
+    box,
+    state,
+    accounts,
+    authenticators,
+    backupCodes,
+    usage,
+    events,
+    challenges,
+  } = mfa;
   const queue = new HashQueue({ concurrency: 2, maxWaiting: 32 });
   const hasher = new BackupCodeHasher(queue, random);
   const reader = new SecretReader(box, options);
@@ -27,7 +44,8 @@ export function inMemoryVerification(given: Partial<MfaOptions> = {}) {
   const gate = new AttemptGate(accounts, clock, events, options);
   const resealing = new ResealOnUse(new InMemorySealedValueStore(state), box);
   const spending = new CodeSpending(store, accounts, gate, resealing, clock, events, factors, options);
-  const verification = new MfaVerificationService(spending, clock);
+  const completion = new LoginCompletion(hostAccess, accounts, events);
+  const verification = new MfaVerificationService(spending, tokens, completion, cookie, clock);
 
   /** The first factor of a login: its checked challenge. */
   async function firstFactor(userId: string) {
@@ -37,7 +55,11 @@ export function inMemoryVerification(given: Partial<MfaOptions> = {}) {
   }
 
   /** Both factors of a login. */
-  const login = async (userId: string, code: string) => verification.verify(await firstFactor(userId), code);
+  const login = async (userId: string, code: string): Promise<MfaLogin> => {
+    const result = await verification.verify(await firstFactor(userId), { code });
+    if (result.mfaRequired) throw new Error('a login in two steps has no third one');
+    return result.login;
+  };
 
   /** A set of the user's own, in place of whatever set there was. */
   async function giveBackupCodes(userId: string, codes: readonly string[]): Promise<void> {

@@ -38,9 +38,10 @@ export { MfaEnrollmentService, type MfaConfirmation, type MfaSetup } from './enr
 export type { ProofOffered } from './enrollment/fresh-proof.js';
 export { MfaBackupCodeService } from './enrollment/backup-code.service.js';
 export { MfaChallengeService, type IssueOptions } from './challenge/challenge.service.js';
-export { MfaChallenge, type MfaChallengeResult } from './challenge/mfa-challenge.js';
+export { MfaChallenge, type MfaChallengeResult, type MfaOpenChallenge } from './challenge/mfa-challenge.js';
 export type { CookieResponse } from './challenge/challenge-cookie.js';
 export { MfaVerificationService } from './verification/verification.service.js';
+export type { MfaProof } from './verification/mfa-proof.js';
 export { MfaStatusService, type MfaAuthenticatorView, type MfaStatus } from './status/status.service.js';
 export { MfaAdminService } from './admin/admin.service.js';
 export type { MfaUserExport } from './admin/user-export.js';

@@ -48,6 +48,7 @@ import { SecretReader } from './totp/secret-reader.js';
 import { TotpService } from './totp/totp.service.js';
 import { AttemptGate } from './verification/attempt-gate.js';
 import { CodeSpending } from './verification/code-spending.js';
+import { LoginCompletion } from './verification/login-completion.js';
 import { BackupCodeFactor } from './verification/factors/backup-code.factor.js';
 import { TotpFactor } from './verification/factors/totp.factor.js';
 import { MFA_FACTORS } from './verification/mfa-factor.js';
@@ -89,7 +90,7 @@ const PARTS: Provider[] = [
   ...[MfaHostAccess, MfaEvents, SecretReader, ResealOnUse],
   { provide: MFA_ROUTES_PATH, useFactory: commonPathOnce, inject: [ApplicationConfig, ModulesContainer] },
   ...[ChallengeCookie, ChallengeTokens, TokenExtractor, RouteGate],
-  ...[AttemptGate, CodeSpending, TotpFactor, BackupCodeFactor],
+  ...[AttemptGate, CodeSpending, LoginCompletion, TotpFactor, BackupCodeFactor],
   ...[FreshProof, AuthenticatorSetup, AuthenticatorConfirmation, AuthenticatorRemoval, BackupCodeIssuing],
   MfaGuard,
   MfaExceptionFilter,

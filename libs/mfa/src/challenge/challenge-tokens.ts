@@ -2,9 +2,14 @@ import { Inject, Injectable } from '@nestjs/common';
 import { MfaClock } from '../domain/clock.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { MfaRandom } from '../domain/random.js';
+import { SecretBox } from '../domain/secrets/secret-box.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+import type { FirstFactor } from './first-factor.js';
 import { MfaChallenge } from './mfa-challenge.js';
-import { readMfaToken, signMfaToken, type TokenTerms } from './mfa-token.js';
+import { type MfaTokenClaims, readMfaToken, signMfaToken, type TokenTerms } from './mfa-token.js';
+
+const stateContext = ({ userId, tokenId }: Pick<MfaTokenClaims, 'userId' | 'tokenId'>) =>
+  ({ purpose: 'login-state', userId, credentialId: tokenId }) as const;
 
 /** Signs and reads mfa_tokens by the module's options. No SQL. */
 @Injectable()
@@ -12,12 +17,16 @@ export class ChallengeTokens {
   constructor(
     private readonly clock: MfaClock,
     private readonly random: MfaRandom,
+    private readonly box: SecretBox,
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
-  /** A new mfa_token of the user, which dies with the epoch. */
-  sign(userId: string, epoch: number): string {
-    return signMfaToken({ userId, tokenId: this.random.id(), epoch }, this.terms());
+  /** A new mfa_token of the user, which dies with the epoch. The state of its login is encrypted in it. */
+  sign(userId: string, epoch: number, { amr, state }: FirstFactor = { amr: [] }): string {
+    const tokenId = this.random.id();
+    const sealed =
+      state === undefined ? undefined : this.box.seal(Buffer.from(state), stateContext({ userId, tokenId }));
+    return signMfaToken({ userId, tokenId, epoch, amr, state: sealed }, this.terms());
   }
 
   /**
@@ -25,14 +34,31 @@ export class ChallengeTokens {
    * @throws MfaError `MFA_TOKEN_INVALID` when it is malformed, foreign or expired
    */
   read(token: string): MfaChallenge {
-    const claims = typeof token === 'string' ? readMfaToken(token, this.terms()) : null;
+    const claims = this.claimsOf(token);
     if (!claims) throw new MfaError('MFA_TOKEN_INVALID');
     return new MfaChallenge(claims);
   }
 
-  /** Whether `token` has a valid signature and lifetime. It may be spent or revoked. */
+  /** Whether `token` is one of ours that has not expired. It may be spent or revoked. */
   isReadable(token: string): boolean {
-    return readMfaToken(token, this.terms()) !== null;
+    return this.claimsOf(token) !== null;
+  }
+
+  /**
+   * The state of the login, as it was given to `issue()`.
+   * @throws MfaError `MFA_TOKEN_INVALID` when it cannot be opened
+   */
+  stateOf(claims: MfaTokenClaims): unknown {
+    if (claims.state === undefined) return undefined;
+    try {
+      return JSON.parse(this.box.open(claims.state, stateContext(claims)).toString());
+    } catch (cause) {
+      throw new MfaError('MFA_TOKEN_INVALID', { cause });
+    }
+  }
+
+  private claimsOf(token: unknown): MfaTokenClaims | null {
+    return typeof token === 'string' ? readMfaToken(token, this.terms()) : null;
   }
 
   private terms(): TokenTerms {

@@ -39,7 +39,12 @@ describe('issue', () => {
     const { account } = (await mfa.accounts.load('pending'))!;
     await commit('pending', { activeIds: [], pendingId: account.activeIds[0] });
     for (const userId of ['never', 'removed', 'pending']) {
-      await expect(mfa.challenges.issue(userId)).resolves.toEqual({ mfaRequired: false });
+      const login = { userId, mfaAt: null, factor: null, backupCodesRemaining: null, enrollmentDueAt: null };
+      await expect(mfa.challenges.issue(userId)).resolves.toEqual({ mfaRequired: false, login: { ...login, amr: [] } });
+      await expect(mfa.challenges.issue(userId, { amr: ['pwd'], state: { tenant: 'Ä' } })).resolves.toEqual({
+        mfaRequired: false,
+        login: { ...login, amr: ['pwd'], state: { tenant: 'Ä' } },
+      });
     }
     expect(mfa.told).toEqual([]);
   });
@@ -123,12 +128,12 @@ describe('issue', () => {
       getHeader: () => undefined,
       setHeader: (name: string, value: unknown) => headers.set(name, value),
     };
-    const issued = await mfa.challenges.issue('ann', { response });
+    const issued = await mfa.challenges.issue('ann', { cookie: response });
     expect(headers.get('Set-Cookie')).toEqual([
       expect.stringMatching(`^mfa_token=${(issued as { mfa_token: string }).mfa_token};`),
     ]);
     headers.clear();
-    await mfa.challenges.issue('nobody', { response });
+    await mfa.challenges.issue('nobody', { cookie: response });
     expect(headers.size).toBe(0);
   });
 

@@ -1,30 +1,29 @@
-import { Inject, Injectable, Logger } from '@nestjs/common';
+import { Inject, Injectable, Logger, type ExecutionContext } from '@nestjs/common';
 import type { AccountSnapshot } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
+import { MfaClock } from '../domain/clock.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { claimHolds } from '../domain/verification/conditions.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MfaEvents } from '../events/mfa-events.js';
-import type { MfaMethod } from '../host/mfa-host.js';
+import type { MfaLogin, MfaMethod } from '../host/mfa-host.js';
 import { requireUserId } from '../host/user-id.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
-import { ChallengeCookie, type CookieResponse } from './challenge-cookie.js';
+import { ChallengeCookie } from './challenge-cookie.js';
 import { ChallengeTokens } from './challenge-tokens.js';
-import { MfaChallenge, type MfaChallengeResult } from './mfa-challenge.js';
+import { type FirstFactor, type IssueOptions, readFirstFactor } from './first-factor.js';
+import { MfaChallenge, type MfaChallengeResult, type MfaOpenChallenge } from './mfa-challenge.js';
 
 const OTHER_CASE =
   'MfaChallengeService.issue got a user id of which an MFA account exists in another case. To nestjs-mfa these are two users: ' +
   'pass the id from the row of your user, never what was typed at the login';
 
-/** What the user can answer a challenge with. */
+export type { IssueOptions } from './first-factor.js';
+
+/** What the user can present for a challenge. */
 export function methodsOf({ account, backupCodesRemaining }: AccountSnapshot): MfaMethod[] {
   if (account.activeIds.length === 0) return [];
   return backupCodesRemaining > 0 ? ['totp', 'backup_code'] : ['totp'];
-}
-
-export interface IssueOptions {
-  /** For redirecting logins: the response on which the token is set as an httpOnly cookie. */
-  response?: CookieResponse;
 }
 
 /** Opens the second step of a login, and checks the token that stands for it. */
@@ -38,23 +37,34 @@ export class MfaChallengeService {
     private readonly tokens: ChallengeTokens,
     private readonly events: MfaEvents,
     private readonly cookie: ChallengeCookie,
+    private readonly clock: MfaClock,
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
   /**
    * Call it on every login path once the first factor is right. It needs no second step only when the user has no
-   * confirmed authenticator at all; with a locked, disabled or unreadable one it does (S43a). One statement, no write.
-   * Pass the id from the row of the user, never what was typed: ids are compared by `===`.
-   * @throws MfaException `MFA_BUSY`; TypeError for what is no user id
+   * confirmed authenticator at all; with a locked, disabled or unreadable one MFA stays required (S43a). One statement,
+   * no write. Pass the id from the row of the user, never what was typed: ids are compared by `===`.
+   * @throws MfaException `MFA_BUSY`; TypeError for an unusable user id or option
+   * @example
+   * const result = await challenges.issue(user.id, { amr: ['pwd'] });
+   * return result.mfaRequired ? result : sessions.open(result.login);
    */
-  async issue(userId: string | number, { response }: IssueOptions = {}): Promise<MfaChallengeResult> {
+  async issue<S = unknown>(
+    userId: string | number,
+    options: IssueOptions<S> = {},
+    context?: ExecutionContext,
+  ): Promise<MfaChallengeResult<S>> {
     const id = requireUserId(userId, 'MfaChallengeService.issue');
+    const first = readFirstFactor(options);
     const { snapshot, otherCase } = await this.accounts.loadForLogin(id);
     if (otherCase) this.logger.warn(OTHER_CASE);
-    if (!snapshot || snapshot.account.activeIds.length === 0) return { mfaRequired: false };
-    const token = this.tokens.sign(id, snapshot.account.epoch);
-    if (response) this.cookie.set(response, token);
-    this.events.emit({ type: 'mfa.challenge.issued', userId: id });
+    if (!snapshot || snapshot.account.activeIds.length === 0) {
+      return { mfaRequired: false, login: withoutSecondFactor(id, first) };
+    }
+    const token = this.tokens.sign(id, snapshot.account.epoch, first);
+    if (options.cookie) this.cookie.set(options.cookie, token);
+    this.events.emit({ type: 'mfa.challenge.issued', userId: id }, context);
     return {
       mfaRequired: true,
       mfa_token: token,
@@ -69,9 +79,39 @@ export class MfaChallengeService {
    */
   async check(token: string): Promise<MfaChallenge> {
     const challenge = this.tokens.read(token);
+    await this.load(challenge);
+    return challenge;
+  }
+
+  /**
+   * What `issue()` returned for this challenge, without the token: for a page that is reloaded. One statement, no write.
+   * @throws MfaException `MFA_TOKEN_INVALID` when it is malformed, expired, spent or revoked; `MFA_BUSY`
+   */
+  async describe(challenge: MfaChallenge | string): Promise<MfaOpenChallenge> {
+    const open = typeof challenge === 'string' ? this.tokens.read(challenge) : challenge;
+    const snapshot = await this.load(open);
+    const remainingMs = MfaChallenge.claimsOf(open).expiresAtMs - this.clock.nowMs();
+    if (remainingMs <= 0) throw new MfaError('MFA_TOKEN_INVALID');
+    return { mfaRequired: true, methods: methodsOf(snapshot), expiresIn: Math.ceil(remainingMs / 1000) };
+  }
+
+  private async load(challenge: MfaChallenge): Promise<AccountSnapshot> {
     const claims = MfaChallenge.claimsOf(challenge);
     const snapshot = await this.accounts.load(claims.userId, claims.tokenId);
     if (!snapshot || !claimHolds(snapshot, claims)) throw new MfaError('MFA_TOKEN_INVALID');
-    return challenge;
+    return snapshot;
   }
+}
+
+/** The state goes through JSON here too, so that a host sees the same value with and without a second step. */
+function withoutSecondFactor<S>(userId: string, { amr, state }: FirstFactor): MfaLogin<S> {
+  return {
+    userId,
+    amr,
+    mfaAt: null,
+    factor: null,
+    backupCodesRemaining: null,
+    ...(state === undefined ? {} : { state: JSON.parse(state) as S }),
+    enrollmentDueAt: null,
+  };
 }

@@ -1,18 +1,42 @@
-import type { MfaMethod } from '../host/mfa-host.js';
+import type { MfaLogin, MfaMethod } from '../host/mfa-host.js';
 import type { MfaTokenClaims } from './mfa-token.js';
 
-/** What `issue()` answers: whether a second step is needed, and with what. */
-export type MfaChallengeResult =
-  | { mfaRequired: false }
+/** What `issue()` and `verify()` return: a login that may have a session, or the second step that it needs. */
+export type MfaChallengeResult<S = unknown> =
+  | {
+      mfaRequired: false;
+      enrollmentRequired?: undefined;
+      /** Open the host's session with it. */
+      login: MfaLogin<S>;
+    }
   | {
       mfaRequired: true;
+      enrollmentRequired?: undefined;
       /** Proof of the first factor, for `POST /mfa/verify`. Send it in a body, never in a URL, with `Cache-Control: no-store`. */
       mfa_token: string;
-      /** What the user can answer with. */
+      /** What the user can present. */
       methods: MfaMethod[];
       /** Seconds until the token expires. */
       expiresIn: number;
+    }
+  | {
+      mfaRequired: true;
+      /** The user must enroll before a session is opened. */
+      enrollmentRequired: true;
+      mfa_token: string;
+      methods: [];
+      /** What the user can enroll. */
+      enrollmentMethods: MfaMethod[];
+      expiresIn: number;
     };
+
+/** An open challenge: what `issue()` returned, without the token. */
+export interface MfaOpenChallenge {
+  mfaRequired: true;
+  methods: MfaMethod[];
+  /** Seconds until the token expires. */
+  expiresIn: number;
+}
 
 /** An mfa_token whose signature and lifetime are right: a user between the first and the second factor. */
 export class MfaChallenge {
@@ -31,7 +55,7 @@ export class MfaChallenge {
     this.#claims = { ...claims };
   }
 
-  /** What the token says. Whether it is spent or revoked is decided where the code is spent. */
+  /** What the token holds. Whether it is spent or revoked is decided where the code is spent. */
   static claimsOf(challenge: MfaChallenge): MfaTokenClaims {
     return challenge.#claims;
   }

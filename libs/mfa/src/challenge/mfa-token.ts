@@ -1,23 +1,33 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import type { KeyRing, RingKey } from '../domain/secrets/key-ring.js';
 import { toUserId } from '../host/user-id.js';
+import { isAmr } from './first-factor.js';
 
 /** Pinned: nothing in a token chooses its algorithm (S40; RFC 8725 §3.1). HMAC-SHA-256 (RFC 7518 §3.2). */
 const ALGORITHM = { alg: 'HS256', hash: 'sha256' };
 /** Explicit typing and audience keep every other token of the host out (S41; RFC 8725 §3.11, §3.9). */
 const TYPE = 'mfa+jwt';
 const AUDIENCE = 'nestjs-mfa:verify';
-const LONGEST_TOKEN = 4096;
+/** Longest mfa_token in characters: the longest user id, issuer, `amr` and state fit. */
+export const LONGEST_TOKEN = 8192;
+/** A sealed state is longer than its text; its own check is the box that opens it. */
+const LONGEST_SEALED = 2048;
+/** Longest header segment that is looked at: a `kid` has at most 32 characters. */
+const LONGEST_HEADER = 512;
 /** Printable ASCII: whatever else might pass for an equal string in a database is none (S42). */
 const TOKEN_ID = /^[\x21-\x7E]{1,64}$/;
 
-/** What an mfa_token says. */
+/** What an mfa_token holds. */
 export interface MfaTokenClaims {
   userId: string;
   /** `jti`: spent by the login that it completes. */
   tokenId: string;
   /** The account's epoch at issue; another one means revoked (S43). */
   epoch: number;
+  /** `amr` of the first factor; left out = none was given. */
+  amr?: readonly string[];
+  /** The sealed state of the login; left out = none was given. */
+  state?: string;
   expiresAtMs: number;
 }
 
@@ -39,6 +49,9 @@ export function signMfaToken(claims: Omit<MfaTokenClaims, 'expiresAtMs'>, terms:
     sub: claims.userId,
     jti: claims.tokenId,
     epc: claims.epoch,
+    // JSON leaves out what is undefined.
+    amr: claims.amr?.length ? claims.amr : undefined,
+    state: claims.state,
     iat: issuedAt,
     exp: issuedAt + lifetimeSeconds,
   };
@@ -46,7 +59,7 @@ export function signMfaToken(claims: Omit<MfaTokenClaims, 'expiresAtMs'>, terms:
   return `${text}.${signatureOf(text, keyRing.newest)}`;
 }
 
-/** Reads an mfa_token, or answers `null` for whatever is not one: malformed, foreign, expired or too long-lived (S40). */
+/** Reads an mfa_token. `null` = malformed, foreign, expired or too long-lived (S40). */
 export function readMfaToken(token: string, terms: TokenTerms): MfaTokenClaims | null {
   if (token.length > LONGEST_TOKEN) return null;
   const [header = '', payload = '', signature = '', ...others] = token.split('.');
@@ -56,12 +69,20 @@ export function readMfaToken(token: string, terms: TokenTerms): MfaTokenClaims |
   return toClaims(decode(payload), terms);
 }
 
+/** Whether a Bearer value is meant to be an mfa_token, valid or not: by its `typ` (RFC 7515 §4.1.9). */
+export function hasMfaTokenType(token: string): boolean {
+  const [header = ''] = token.split('.', 1);
+  if (header.length > LONGEST_HEADER) return false;
+  const { typ } = decode(header) ?? {};
+  return typeof typ === 'string' && typ.replace(/^application\//i, '').toLowerCase() === TYPE;
+}
+
 /** In base64url without padding: comparing the text leaves a signature one spelling only. */
 function signatureOf(text: string, { tokenKey }: RingKey): string {
   return createHmac(ALGORITHM.hash, tokenKey).update(text).digest('base64url');
 }
 
-/** Tells nothing by its time of where they differ. */
+/** Compares two strings in constant time. */
 function isSame(given: string, expected: string): boolean {
   const [a, b] = [Buffer.from(given), Buffer.from(expected)];
   return a.length === b.length && timingSafeEqual(a, b);
@@ -85,10 +106,10 @@ function encode(json: object): string {
   return Buffer.from(JSON.stringify(json)).toString('base64url');
 }
 
-/** What the payload of a signed token says; `null` where it is no JSON. Of other JSON than an object no claim is read. */
-function decode(payload: string): Record<string, unknown> | null {
+/** The JSON of a segment, or `null` where it is not JSON. No claim is read from other JSON than an object. */
+function decode(segment: string): Record<string, unknown> | null {
   try {
-    return JSON.parse(Buffer.from(payload, 'base64url').toString()) as Record<string, unknown> | null;
+    return JSON.parse(Buffer.from(segment, 'base64url').toString()) as Record<string, unknown> | null;
   } catch {
     return null;
   }
@@ -97,14 +118,19 @@ function decode(payload: string): Record<string, unknown> | null {
 function toClaims(payload: Record<string, unknown> | null, terms: TokenTerms): MfaTokenClaims | null {
   // No token of ours has an `nbf`; reading one would mean heeding it (RFC 7519 §4.1.5).
   if (payload?.iss !== terms.issuer || payload.aud !== AUDIENCE || payload.nbf !== undefined) return null;
-  const { sub, jti, epc, iat, exp } = payload;
+  const { sub, jti, epc, amr, state, iat, exp } = payload;
   if (typeof sub !== 'string' || toUserId(sub) !== sub || typeof jti !== 'string' || !TOKEN_ID.test(jti)) return null;
   if (!isWhole(epc) || !isWhole(iat) || !isWhole(exp)) return null;
+  if ((amr !== undefined && !isAmr(amr)) || (state !== undefined && !isSealed(state))) return null;
   const lived = exp - iat;
   // A minute of clock skew between instances; a longer life than ours is a foreign token.
   if (lived <= 0 || lived > terms.lifetimeSeconds || iat * 1000 > terms.nowMs + 60_000) return null;
   const expiresAtMs = exp * 1000;
-  return terms.nowMs < expiresAtMs ? { userId: sub, tokenId: jti, epoch: epc, expiresAtMs } : null;
+  return terms.nowMs < expiresAtMs ? { userId: sub, tokenId: jti, epoch: epc, amr, state, expiresAtMs } : null;
+}
+
+function isSealed(value: unknown): value is string {
+  return typeof value === 'string' && value !== '' && value.length <= LONGEST_SEALED;
 }
 
 function isWhole(value: unknown): value is number {

@@ -59,9 +59,9 @@ export class FreshProof {
   }
 
   /** The code counts for the account as `snapshot` showed it, and for no later epoch of it. */
-  async byCode({ account }: AccountSnapshot, { code }: ProofOffered): Promise<void> {
+  async byCode({ account }: AccountSnapshot, { code, context }: ProofOffered): Promise<void> {
     if (code === undefined) throw new MfaError('MFA_PROOF_REQUIRED');
-    await this.spending.spend({ userId: account.userId, epoch: account.epoch }, code);
+    await this.spending.spend({ userId: account.userId, epoch: account.epoch, context }, code);
   }
 
   private byRecentSignIn({ authenticatedAt }: KnownPrincipal): void {

@@ -16,22 +16,29 @@ function extract(request: object, challenge?: MfaChallengeOptions, type?: string
   return new TokenExtractor(cookie, tokens, options).extract(contextOf(request, type));
 }
 
+const encoded = (json: unknown) => Buffer.from(JSON.stringify(json)).toString('base64url');
+/** A JWT of that type; neither signature nor claims matter here. */
+const ofType = (typ: unknown) => `${encoded({ alg: 'HS256', typ })}.e30.c2ln`;
+const MFA = ofType('mfa+jwt');
+
 const EVERYWHERE = {
   body: { mfa_token: 'of-body' },
-  headers: { authorization: 'Bearer of-bearer', 'x-mfa-token': 'of-header', cookie: 'mfa_token=of-cookie' },
+  headers: { authorization: `Bearer ${MFA}`, 'x-mfa-token': 'of-header', cookie: 'mfa_token=of-cookie' },
 };
-const { 'x-mfa-token': ownHeader, cookie } = EVERYWHERE.headers;
+const { authorization, cookie } = EVERYWHERE.headers;
 
 describe('TokenExtractor', () => {
   it.each([
     ['the body before all else', EVERYWHERE, 'of-body'],
-    ['Bearer before the own header', { ...EVERYWHERE, body: {} }, 'of-bearer'],
-    ['the own header before the cookie', { headers: { 'x-mfa-token': ownHeader, cookie } }, 'of-header'],
+    ['the own header before Bearer', { ...EVERYWHERE, body: {} }, 'of-header'],
+    ['Bearer before the cookie', { headers: { authorization, cookie } }, MFA],
+    ['the cookie beside a Bearer of the host', { headers: { authorization: 'Bearer abc', cookie } }, 'of-cookie'],
     ['the cookie at last', { headers: { cookie } }, 'of-cookie'],
     ['an empty field of the body, and so nothing', { ...EVERYWHERE, body: { mfa_token: '' } }, null],
-    ['Bearer where the field of the body is null', { ...EVERYWHERE, body: { mfa_token: null } }, 'of-bearer'],
-    ['the headers where the body is null', { ...EVERYWHERE, body: null }, 'of-bearer'],
-    ['the headers where the body is text', { ...EVERYWHERE, body: 'mfa_token' }, 'of-bearer'],
+    ['the headers where the field of the body is null', { ...EVERYWHERE, body: { mfa_token: null } }, 'of-header'],
+    ['the headers where the body is null', { ...EVERYWHERE, body: null }, 'of-header'],
+    ['the headers where the body is text', { ...EVERYWHERE, body: 'mfa_token' }, 'of-header'],
+    ['an empty own header, and so nothing', { headers: { 'x-mfa-token': '', authorization, cookie } }, null],
     ['nothing where there is nothing', { headers: {} }, null],
     ['nothing where there are not even headers', {}, null],
     ['nothing that a body inherits', { headers: {}, body: Object.create({ mfa_token: 'inherited' }) as object }, null],
@@ -40,17 +47,26 @@ describe('TokenExtractor', () => {
   });
 
   it.each([
-    ['Bearer abc', 'abc'],
-    ['bearer abc', 'abc'],
-    ['BEARER   abc', 'abc'],
+    [`Bearer ${MFA}`, MFA],
+    [`bearer ${MFA}`, MFA],
+    [`BEARER   ${MFA}`, MFA],
+    [`Bearer ${ofType('application/MFA+JWT')}`, ofType('application/MFA+JWT')],
+    [`Bearer ${ofType('JWT')}`, null],
+    [`Bearer ${ofType('at+jwt')}`, null],
+    [`Bearer ${ofType(undefined)}`, null],
+    [`Bearer ${ofType(['mfa+jwt'])}`, null],
+    [`Bearer ${encoded(null)}.e30.c2ln`, null],
+    [`Bearer ${encoded({ typ: 'mfa+jwt', x: 'x'.repeat(600) })}.e30.c2ln`, null],
+    ['Bearer abc', null],
+    [`Bearer ${'x'.repeat(9000)}`, null],
     ['Bearer', null],
     ['Bearer ', null],
-    ['Bearerabc', null],
-    ['Bearer a b', null],
-    [' Bearer abc', null],
-    ['Basic abc', null],
-    ['Basic Bearer abc', null],
-    [['Bearer abc'], null],
+    [`Bearer${MFA}`, null],
+    [`Bearer ${MFA} ${MFA}`, null],
+    [` Bearer ${MFA}`, null],
+    [`Basic ${MFA}`, null],
+    [`Basic Bearer ${MFA}`, null],
+    [[`Bearer ${MFA}`], null],
     [undefined, null],
   ])('reads the Authorization header %j as %j', (value, token) => {
     expect(extract({ headers: { authorization: value } })).toBe(token);
@@ -81,20 +97,20 @@ describe('TokenExtractor', () => {
     });
   });
 
-  it.each([[['a', 'b']], [{}], [7], [true], ['x'.repeat(4097)]])(
+  it.each([[['a', 'b']], [{}], [7], [true], ['x'.repeat(8193)]])(
     'S24 refuses with 400 what is no token: %j',
     (mfa_token) => {
       expect(() => extract({ body: { mfa_token } })).toThrow(
         expect.objectContaining({
           code: 'MFA_BAD_REQUEST',
-          details: { message: ['mfa_token must be a string of at most 4096 characters'] },
+          details: { message: ['mfa_token must be a string of at most 8192 characters'] },
         }),
       );
     },
   );
 
-  it('takes a token of 4096 characters', () => {
-    expect(extract({ body: { mfa_token: 'x'.repeat(4096) } })).toHaveLength(4096);
+  it('takes a token of 8192 characters', () => {
+    expect(extract({ body: { mfa_token: 'x'.repeat(8192) } })).toHaveLength(8192);
   });
 
   it('asks the host instead where it gives extractToken, and nobody else', () => {

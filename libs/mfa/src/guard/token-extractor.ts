@@ -1,17 +1,20 @@
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
 import { ChallengeCookie } from '../challenge/challenge-cookie.js';
 import { ChallengeTokens } from '../challenge/challenge-tokens.js';
+import { hasMfaTokenType, LONGEST_TOKEN } from '../challenge/mfa-token.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
-
-const LONGEST_TOKEN = 4096;
 
 interface TokenRequest {
   body?: unknown;
   headers?: Record<string, unknown>;
 }
 
-/** Finds the mfa_token in a request: the body's field, else Bearer, else `x-mfa-token`, else the cookie. */
+/**
+ * Finds the mfa_token of a request: the body's field, else `x-mfa-token`, else a Bearer value whose `typ` is that of an
+ * mfa_token, else the cookie. The first one that is present decides, valid or not. Any other Bearer value belongs to the
+ * host.
+ */
 @Injectable()
 export class TokenExtractor {
   constructor(
@@ -45,10 +48,7 @@ export class TokenExtractor {
       // A field that is null counts as left out.
       if (given !== null) return given;
     }
-    const { authorization } = headers;
-    // RFC 6750 §2.1; the scheme is case-insensitive (RFC 9110 §11.1).
-    const bearer = typeof authorization === 'string' ? /^bearer +(\S+)$/i.exec(authorization)?.[1] : undefined;
-    return bearer ?? headers['x-mfa-token'] ?? this.ofCookies(headers.cookie);
+    return headers['x-mfa-token'] ?? bearerOf(headers.authorization) ?? this.ofCookies(headers.cookie);
   }
 
   /** A sibling subdomain can set a cookie of the same name: the first one that is a token of ours decides (S73). */
@@ -56,4 +56,10 @@ export class TokenExtractor {
     const values = this.cookie.readAll(header);
     return values.find((value) => this.tokens.isReadable(value)) ?? values[0];
   }
+}
+
+/** RFC 6750 §2.1; the scheme is case-insensitive (RFC 9110 §11.1). */
+function bearerOf(authorization: unknown): string | undefined {
+  const value = typeof authorization === 'string' ? /^bearer +(\S+)$/i.exec(authorization)?.[1] : undefined;
+  return value !== undefined && hasMfaTokenType(value) ? value : undefined;
 }

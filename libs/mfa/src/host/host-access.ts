@@ -4,7 +4,7 @@ import { MfaError } from '../domain/mfa-error.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { knownPrincipal, type KnownPrincipal } from './known-principal.js';
-import { MfaHost, type MfaEnrollmentProof, type MfaPrincipal } from './mfa-host.js';
+import { MfaHost, type MfaEnrollmentProof, type MfaLogin, type MfaPrincipal } from './mfa-host.js';
 import { requestKey } from './request-key.js';
 
 const misconfigured = (message: string) => new MfaError('MFA_MISCONFIGURED', { message: `MfaModule: ${message}` });
@@ -108,6 +108,18 @@ export class MfaHostAccess implements OnModuleInit {
     const principal = this.ask(context);
     this.principals.set(key.holder, { request: key.request, principal });
     return principal;
+  }
+
+  /** What the host returns for a login; `null` or `undefined` = the user is missing or blocked. */
+  async completeLogin(login: MfaLogin, context: ExecutionContext): Promise<unknown> {
+    const response: unknown = await this.call((host) => host.completeLogin(login, context));
+    if (response === undefined && !this.warned.has('completeLogin')) {
+      this.warned.add('completeLogin');
+      this.logger.warn(
+        'MfaHost.completeLogin returned undefined, which refuses the login as `null` does. Return the response, for example {}',
+      );
+    }
+    return response;
   }
 
   /** Calls the host; what it throws is remembered as the host's own response. */

@@ -12,7 +12,8 @@ import {
   type ExecutionContext,
   type Type,
 } from '@nestjs/common';
-import { ChallengeCookie, type CookieResponse } from '../challenge/challenge-cookie.js';
+import { MfaChallengeService } from '../challenge/challenge.service.js';
+import type { MfaOpenChallenge } from '../challenge/mfa-challenge.js';
 import { MfaBackupCodeService } from '../enrollment/backup-code.service.js';
 import { MfaEnrollmentService } from '../enrollment/enrollment.service.js';
 import { MfaException } from '../errors/mfa.exception.js';
@@ -43,8 +44,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
   class MfaVerificationController {
     constructor(
       private readonly verification: MfaVerificationService,
-      private readonly host: MfaHostAccess,
-      private readonly cookie: ChallengeCookie,
+      private readonly challenges: MfaChallengeService,
       private readonly requests: RequestReader,
     ) {}
 
@@ -53,11 +53,13 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     @VerificationRoute()
     async verify(@Req() request: RouteRequest): Promise<unknown> {
       const { context, body } = await this.requests.read(request, 'CodeBody');
-      const login = await this.verification.verify(challengeOf(context), body.code);
-      if (this.cookie.readAll(request.headers.cookie).length > 0)
-        this.cookie.clear(context.switchToHttp().getResponse<CookieResponse>());
-      // The token is spent by now, whatever the host does next (S44).
-      return this.host.call((host) => host.completeLogin({ ...login, enrollmentDueAt: null }, context));
+      return this.verification.login(challengeOf(context), body, context);
+    }
+
+    @Get('challenge')
+    @VerificationRoute()
+    async challenge(@Req() request: RouteRequest): Promise<MfaOpenChallenge> {
+      return this.challenges.describe(challengeOf(this.requests.context(request)));
     }
   }
 
@@ -161,7 +163,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     @HttpCode(200)
     async stepUp(@Req() request: RouteRequest) {
       const { principal, context, body } = await this.requests.readAsPrincipal(request, 'CodeBody');
-      const proved = await this.verification.stepUp(principal.userId, body.code);
+      const proved = await this.verification.stepUp(principal.userId, body, context);
       const { amr, session } = await completeStepUp(this.host, principal, proved, context);
       return { amr, mfaAt: proved.mfaAt, ...(session === undefined ? {} : { session }) };
     }

@@ -26,6 +26,10 @@ export interface RouteRequest {
 export class RequestReader {
   constructor(private readonly host: MfaHostAccess) {}
 
+  context(request: RouteRequest): ExecutionContext {
+    return openRequest(request);
+  }
+
   /** The context and the checked body of that name. */
   async read<N extends BodyName>(
     request: RouteRequest,

@@ -57,7 +57,7 @@ describe('what is used', () => {
     const step = Math.floor(clock.nowMs() / 30_000);
     const entries = [{ kind: 'totp', item: `${phone.id}:${step}`, expiresAtMs: null } as const];
     await usage.spend({ userId: 'ada', epoch: account.epoch, entries, nowMs: clock.nowMs() });
-    await expect(verification.verify(challenge, phone.authenticator.code())).rejects.toMatchObject({
+    await expect(verification.verify(challenge, { code: phone.authenticator.code() })).rejects.toMatchObject({
       code: 'MFA_CODE_REJECTED',
     });
     expect(keyOf(phone.id)).toBe('k1');

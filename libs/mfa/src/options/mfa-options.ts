@@ -55,7 +55,7 @@ export interface MfaChallengeOptions {
   lifetimeSeconds?: number | null | undefined;
   /**
    * Where the mfa_token is read from; `null` or `undefined` = the request carries none.
-   * @default body field `mfa_token`, then `Authorization: Bearer`, then `x-mfa-token`, then the cookie
+   * @default body field `mfa_token`, then `x-mfa-token`, then a Bearer value of type `mfa+jwt`, then the cookie
    */
   extractToken?: ((context: ExecutionContext) => string | null | undefined) | null | undefined;
   cookie?: MfaChallengeCookieOptions | null | undefined;

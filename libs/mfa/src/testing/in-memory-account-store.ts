@@ -29,6 +29,10 @@ export class InMemoryAccountStore extends MfaAccountStore {
     super();
   }
 
+  override async epochOf(userId: string): Promise<number | null> {
+    return this.state.accounts.get(userId)?.epoch ?? null;
+  }
+
   override async load(userId: string, tokenId?: string): Promise<AccountSnapshot | null> {
     const account = this.state.accounts.get(userId);
     if (!account) return null;

@@ -48,10 +48,10 @@ describe('AttemptGate', () => {
   it('explains a refusal by the account as it was seen, and reads it again only where that explains nothing', async () => {
     const load = vi.spyOn(mfa.accounts, 'load');
     const budgets = { ...account.budgets, totp: { ...untouched, lockedUntilMs: mfa.clock.nowMs() + 9_000 } };
-    const refusal = await mfa.gate.refusal('ann', 'totp', { ...account, budgets });
+    const refusal = await mfa.gate.refusal('ann', 'totp', { seen: { ...account, budgets } });
     expect(refusal).toMatchObject({ code: 'MFA_LOCKED', details: { retryAfterSeconds: 9 } });
     expect(load).not.toHaveBeenCalled();
-    expect(await mfa.gate.refusal('ann', 'totp', account)).toMatchObject({ code: 'MFA_CODE_REJECTED' });
+    expect(await mfa.gate.refusal('ann', 'totp', { seen: account })).toMatchObject({ code: 'MFA_CODE_REJECTED' });
     expect(load).toHaveBeenCalledTimes(1);
   });
 

@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
 import type { MfaAccount } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { retryAfterSeconds } from '../domain/attempts/attempt-budget.js';
@@ -22,21 +22,25 @@ export class AttemptGate {
    * Reserves one attempt of the account at its epoch.
    * @throws MfaError `MFA_LOCKED`; `MFA_CODE_REJECTED` when the account changed meanwhile
    */
-  async reserve({ userId, epoch }: MfaAccount, factor: AttemptFactor): Promise<void> {
+  async reserve({ userId, epoch }: MfaAccount, factor: AttemptFactor, context?: ExecutionContext): Promise<void> {
     const nowMs = this.clock.nowMs();
     const policy = this.options.attempts;
     if ((await this.accounts.reserve({ userId, epoch, factor, policy, nowMs })) === true) return;
-    throw await this.refusal(userId, factor);
+    throw await this.refusal(userId, factor, { context });
   }
 
   /**
    * Why an attempt was not counted: `MFA_LOCKED`, or `MFA_CODE_REJECTED` for an account that changed meanwhile.
    * @param seen the account at that moment, which is read again where it does not explain the refusal
    */
-  async refusal(userId: string, factor: AttemptFactor, seen?: MfaAccount): Promise<MfaError> {
+  async refusal(
+    userId: string,
+    factor: AttemptFactor,
+    { seen, context }: { seen?: MfaAccount; context?: ExecutionContext } = {},
+  ): Promise<MfaError> {
     const retryAfter = (seen && this.retryAfter(seen, factor)) ?? (await this.retryAfterNow(userId, factor));
     const failure = retryAfter === null ? 'state_changed' : 'locked';
-    this.events.emit({ type: 'mfa.verification.failed', userId, factor, failure });
+    this.events.emit({ type: 'mfa.verification.failed', userId, factor, failure }, context);
     return retryAfter === null
       ? new MfaError('MFA_CODE_REJECTED')
       : new MfaError('MFA_LOCKED', { retryAfterSeconds: retryAfter });

@@ -74,7 +74,7 @@ describe('attempts', () => {
     for (let tries = 0; tries < 3; tries += 1)
       await expect(mfa.login('ann', wrongCode())).rejects.toMatchObject(REJECTED);
     for (let tries = 0; tries < 2; tries += 1) {
-      await expect(mfa.verification.stepUp('ann', wrongCode())).rejects.toMatchObject(REJECTED);
+      await expect(mfa.verification.stepUp('ann', { code: wrongCode() })).rejects.toMatchObject(REJECTED);
     }
     await expect(mfa.login('ann', phone.code())).rejects.toMatchObject({ code: 'MFA_LOCKED' });
   });
@@ -119,19 +119,23 @@ describe('a claim that does not hold', () => {
     const challenge = await mfa.firstFactor('ann');
     await mfa.accounts.revokeTokens('ann');
     const refusal = { code: 'MFA_TOKEN_INVALID', status: 401 };
-    await expect(mfa.verification.verify(challenge, codeOf(kind))).rejects.toMatchObject(refusal);
+    await expect(mfa.verification.verify(challenge, { code: codeOf(kind) })).rejects.toMatchObject(refusal);
     expect(mfa.failures()).toEqual([]);
     expect(mfa.budgetOf('ann', 'totp')).toEqual(NOT_COUNTED);
   });
 
   it.each(codes)('S44 is told so where the token is spent, also with a %s code', async (kind) => {
     const challenge = await mfa.firstFactor('ann');
-    await mfa.verification.verify(challenge, phone.code(-1));
-    await expect(mfa.verification.verify(challenge, codeOf(kind))).rejects.toMatchObject({ code: 'MFA_TOKEN_INVALID' });
+    await mfa.verification.verify(challenge, { code: phone.code(-1) });
+    await expect(mfa.verification.verify(challenge, { code: codeOf(kind) })).rejects.toMatchObject({
+      code: 'MFA_TOKEN_INVALID',
+    });
   });
 
   it.each(codes)('is told that nothing is enabled, in a step-up with a %s code', async (kind) => {
-    await expect(mfa.verification.stepUp('bob', codeOf(kind))).rejects.toMatchObject({ code: 'MFA_NOT_ENABLED' });
+    await expect(mfa.verification.stepUp('bob', { code: codeOf(kind) })).rejects.toMatchObject({
+      code: 'MFA_NOT_ENABLED',
+    });
     expect(mfa.failures()).toEqual([]);
   });
 
@@ -144,7 +148,7 @@ describe('a claim that does not hold', () => {
   });
 
   it('costs no attempt in a step-up with a malformed code', async () => {
-    await expect(mfa.verification.stepUp('ann', 'hello')).rejects.toMatchObject(REJECTED);
+    await expect(mfa.verification.stepUp('ann', { code: 'hello' })).rejects.toMatchObject(REJECTED);
     expect(mfa.failures()).toEqual([{ factor: undefined, failure: 'malformed' }]);
   });
 });

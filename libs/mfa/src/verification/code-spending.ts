@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaClock } from '../domain/clock.js';
 import { normaliseCode } from '../domain/code.js';
@@ -28,6 +28,10 @@ export interface CodeClaim {
   epoch?: number;
   /** The mfa_token that is spent with the code: both or neither (S34). */
   token?: UsageEntry;
+  /** The one method that is evaluated; left out = the one whose codes look like this. */
+  method?: string;
+  /** The request, for events. */
+  context?: ExecutionContext;
 }
 
 /**
@@ -54,13 +58,13 @@ export class CodeSpending {
    */
   async spend(claim: CodeClaim, code: string): Promise<MfaStepUp> {
     const normalised = readCode(code);
-    const recognised = this.recognise(normalised);
+    const recognised = this.recognise(normalised, claim.method);
     if (!recognised) throw await this.refuseShape(claim);
 
     const { factor, shape } = recognised;
     const snapshot = await this.begin(claim, factor, shape);
     const nowMs = this.clock.nowMs();
-    const { match, skewSteps } = await this.evaluate(factor, normalised, snapshot, nowMs);
+    const { match, skewSteps } = await this.evaluate(claim, factor, normalised, snapshot, nowMs);
     if (!match) throw this.reject(claim, factor, skewSteps === undefined ? 'wrong_code' : 'clock_skew', skewSteps);
 
     if ((await this.complete(claim, snapshot, factor, match)) !== true) {
@@ -69,10 +73,11 @@ export class CodeSpending {
       throw this.reject(claim, factor, 'already_spent');
     }
     await this.resealing.reseal(match.sealed);
-    this.events.emit({ type: 'mfa.verification.succeeded', userId: claim.userId, factor: factor.method });
+    const { userId, context } = claim;
+    this.events.emit({ type: 'mfa.verification.succeeded', userId, factor: factor.method }, context);
     const spentBackupCode = factor.method === 'backup_code' ? 1 : 0;
     return {
-      userId: claim.userId,
+      userId,
       amr: [...factor.amr],
       mfaAt: new Date(nowMs),
       factor: factor.method,
@@ -80,8 +85,9 @@ export class CodeSpending {
     };
   }
 
-  private recognise(code: string): { factor: MfaFactor; shape: CodeShape } | null {
+  private recognise(code: string, method?: string): { factor: MfaFactor; shape: CodeShape } | null {
     for (const factor of this.factors) {
+      if (method !== undefined && factor.method !== method) continue;
       const shape = factor.recognises(code);
       if (shape) return { factor, shape };
     }
@@ -103,12 +109,15 @@ export class CodeSpending {
     const snapshot = begun?.snapshot;
     if (!snapshot || !claimHolds(snapshot, known)) throw this.refuseClaim(claim, factor);
     if (!digitsFit(snapshot, shape)) throw this.reject(claim, undefined, 'malformed');
-    if (begun.reserved !== true) throw await this.gate.refusal(claim.userId, factor.method, snapshot.account);
+    if (begun.reserved !== true) {
+      throw await this.gate.refusal(claim.userId, factor.method, { seen: snapshot.account, context: claim.context });
+    }
     return snapshot;
   }
 
   /** A guess that the hashing queue turned away was not evaluated, and costs no attempt (S58). */
   private async evaluate(
+    claim: CodeClaim,
     factor: MfaFactor,
     code: string,
     snapshot: VerificationSnapshot,
@@ -118,8 +127,8 @@ export class CodeSpending {
       return await factor.evaluate(code, snapshot, nowMs);
     } catch (error) {
       if (isMfaError(error) && error.code === 'MFA_BUSY') {
-        await this.gate.release(snapshot.account.userId, factor.method);
-        this.reject(snapshot.account, factor, 'busy');
+        await this.gate.release(claim.userId, factor.method);
+        this.reject(claim, factor, 'busy');
       }
       throw error;
     }
@@ -159,13 +168,13 @@ export class CodeSpending {
   }
 
   private reject(
-    { userId }: { userId: string },
+    { userId, context }: CodeClaim,
     factor: MfaFactor | undefined,
     failure: MfaFailureReason,
     skewSteps?: number,
   ): MfaError {
     const skew = skewSteps === undefined ? {} : { skewSteps };
-    this.events.emit({ type: 'mfa.verification.failed', userId, factor: factor?.method, failure, ...skew });
+    this.events.emit({ type: 'mfa.verification.failed', userId, factor: factor?.method, failure, ...skew }, context);
     return new MfaError('MFA_CODE_REJECTED');
   }
 }

@@ -1,7 +1,11 @@
+import type { ExecutionContext } from '@nestjs/common';
 import { Logger } from '@nestjs/common';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { inMemoryVerification, wrongCodeOf } from '../../../../test/support/in-memory-verification.js';
 import type { VirtualAuthenticator } from '../testing/virtual-authenticator.js';
+import type { IssueOptions } from '../challenge/challenge.service.js';
+import { signMfaToken } from '../challenge/mfa-token.js';
+import type { MfaProof } from './mfa-proof.js';
 
 const REJECTED = { code: 'MFA_CODE_REJECTED', status: 401 };
 
@@ -19,13 +23,14 @@ const wrongCode = () => wrongCodeOf(phone);
 const now = () => new Date(mfa.clock.nowMs());
 
 describe('a login by TOTP', () => {
-  it('answers who passed what, and when', async () => {
+  it('returns who passed what, and when', async () => {
     await expect(mfa.login('ann', phone.code())).resolves.toEqual({
       userId: 'ann',
       amr: ['otp', 'mfa'],
       mfaAt: now(),
       factor: 'totp',
       backupCodesRemaining: 0,
+      enrollmentDueAt: null,
     });
   });
 
@@ -105,7 +110,7 @@ describe('what was used', () => {
     await mfa.login('ann', code);
     for (let passed = 0; passed <= 90; passed += 15) {
       await expect(mfa.login('ann', code)).rejects.toMatchObject(REJECTED);
-      await expect(mfa.verification.stepUp('ann', code)).rejects.toMatchObject(REJECTED);
+      await expect(mfa.verification.stepUp('ann', { code })).rejects.toMatchObject(REJECTED);
       await mfa.accounts.clearBudgets('ann');
       mfa.clock.advance(15);
     }
@@ -125,15 +130,17 @@ describe('what was used', () => {
 
   it('S34 a token completes one login, and no other code opens it again', async () => {
     const challenge = await mfa.firstFactor('ann');
-    await mfa.verification.verify(challenge, phone.code());
-    await expect(mfa.verification.verify(challenge, phone.code(1))).rejects.toMatchObject({ status: 401 });
+    await mfa.verification.verify(challenge, { code: phone.code() });
+    await expect(mfa.verification.verify(challenge, { code: phone.code(1) })).rejects.toMatchObject({ status: 401 });
     await expect(mfa.login('ann', phone.code(1))).resolves.toMatchObject({ userId: 'ann' });
   });
 
   it('S34 a wrong code spends no token', async () => {
     const challenge = await mfa.firstFactor('ann');
-    await expect(mfa.verification.verify(challenge, wrongCode())).rejects.toMatchObject(REJECTED);
-    await expect(mfa.verification.verify(challenge, phone.code())).resolves.toMatchObject({ userId: 'ann' });
+    await expect(mfa.verification.verify(challenge, { code: wrongCode() })).rejects.toMatchObject(REJECTED);
+    await expect(mfa.verification.verify(challenge, { code: phone.code() })).resolves.toMatchObject({
+      mfaRequired: false,
+    });
   });
 
   it('S28 S34a of 20 submissions at once one wins, and the account is not locked after them', async () => {
@@ -174,7 +181,7 @@ describe('S43 a challenge from before', () => {
   ])('completes nothing once %s, and spends nothing', async (_, change) => {
     const challenge = await mfa.firstFactor('ann');
     await change();
-    await expect(mfa.verification.verify(challenge, phone.code())).rejects.toMatchObject({ status: 401 });
+    await expect(mfa.verification.verify(challenge, { code: phone.code() })).rejects.toMatchObject({ status: 401 });
     expect(mfa.state.usage.size).toBe(0);
   });
 });
@@ -184,15 +191,97 @@ describe('a challenge that was kept', () => {
     const [inTime, late] = [await mfa.firstFactor('ann'), await mfa.firstFactor('ann')];
     const expiresAtMs = inTime.expiresAt.getTime();
     mfa.clock.set(expiresAtMs);
-    await expect(mfa.verification.verify(late, phone.code())).rejects.toMatchObject({ code: 'MFA_TOKEN_INVALID' });
+    await expect(mfa.verification.verify(late, { code: phone.code() })).rejects.toMatchObject({
+      code: 'MFA_TOKEN_INVALID',
+    });
     mfa.clock.set(expiresAtMs - 1);
-    await expect(mfa.verification.verify(inTime, phone.code())).resolves.toMatchObject({ userId: 'ann' });
+    await expect(mfa.verification.verify(inTime, { code: phone.code() })).resolves.toMatchObject({
+      mfaRequired: false,
+    });
+  });
+});
+
+describe('what the login path said about its first factor', () => {
+  const issue = async (options: IssueOptions) => {
+    const issued = await mfa.challenges.issue('ann', options);
+    return issued.mfaRequired ? issued.mfa_token : '';
+  };
+
+  it('comes back with the second factor: amr merged, the state as it was given', async () => {
+    const state = { rememberMe: true, returnTo: '/räume?tab=ß', tenant: null };
+    const token = await issue({ amr: ['pwd', 'mfa'], state });
+    await expect(mfa.verification.verify(token, { code: phone.code() })).resolves.toEqual({
+      mfaRequired: false,
+      login: expect.objectContaining({ amr: ['pwd', 'mfa', 'otp'], state }),
+    });
+    const { login } = (await mfa.verification.verify(await issue({}), { code: phone.code(1) })) as { login: object };
+    expect(login).not.toHaveProperty('state');
+  });
+
+  it('S24 S40 an mfa_token as text is checked as a challenge is', async () => {
+    for (const token of ['', 'x.y.z', `${await issue({})}x`]) {
+      const answer = mfa.verification.verify(token, { code: phone.code() });
+      await expect(answer).rejects.toMatchObject({ code: 'MFA_TOKEN_INVALID', status: 401 });
+    }
+    expect(mfa.state.usage.size).toBe(0);
+  });
+
+  it('a state that cannot be opened costs no code', async () => {
+    const { epoch } = mfa.state.accounts.get('ann')!;
+    const { keyRing, issuer } = mfa.options;
+    const terms = { keyRing, issuer, lifetimeSeconds: 300, nowMs: mfa.clock.nowMs() };
+    const token = signMfaToken({ userId: 'ann', tokenId: 'other', epoch, state: 'v1.k1.a.b.c' }, terms);
+    const answer = mfa.verification.verify(token, { code: phone.code() });
+    await expect(answer).rejects.toMatchObject({ code: 'MFA_TOKEN_INVALID' });
+    expect(mfa.state.usage.size).toBe(0);
+  });
+});
+
+describe('a proof', () => {
+  it('S50 is evaluated by the named method alone, and costs nothing where it has another shape', async () => {
+    const proof = { code: phone.code(), method: 'backup_code' };
+    await expect(mfa.verification.stepUp('ann', proof)).rejects.toMatchObject(REJECTED);
+    await expect(mfa.verification.stepUp('ann', { ...proof, method: 'passkey' })).rejects.toMatchObject(REJECTED);
+    expect(mfa.budgetOf('ann', 'backup_code').failures).toBe(0);
+    await expect(mfa.verification.stepUp('ann', { ...proof, method: 'totp' })).resolves.toMatchObject({
+      factor: 'totp',
+    });
+    await expect(mfa.verification.stepUp('ann', { code: phone.code(1), method: null })).resolves.toMatchObject({
+      factor: 'totp',
+    });
+  });
+
+  it.each<[string, unknown]>([
+    ['a code alone', '123456'],
+    ['nothing', undefined],
+    ['null', null],
+    ['no code', {}],
+    ['a code that is a number', { code: 123456 }],
+    ['a method that is a list', { code: '123456', method: ['totp'] }],
+  ])('S24 is refused with 400 as %s', async (_, proof) => {
+    await expect(mfa.verification.stepUp('ann', proof as MfaProof)).rejects.toMatchObject({
+      code: 'MFA_BAD_REQUEST',
+      status: 400,
+    });
+  });
+
+  it('S65 its events carry the request where a context was passed', async () => {
+    mfa.host.requestInfo = () => ({ requestId: 'r1' });
+    const context = {} as ExecutionContext;
+    await expect(mfa.verification.stepUp('ann', { code: wrongCode() }, context)).rejects.toMatchObject(REJECTED);
+    await mfa.verification.stepUp('ann', { code: phone.code() }, context);
+    for (let guess = 0; guess < 6; guess += 1) {
+      await mfa.verification.stepUp('ann', { code: wrongCode() }, context).catch(() => undefined);
+    }
+    const failures = mfa.told.map((event) => ('failure' in event ? event.failure : event.type));
+    expect([...new Set(failures)]).toEqual(['wrong_code', 'mfa.verification.succeeded', 'locked']);
+    expect(mfa.told.every(({ requestId }) => requestId === 'r1')).toBe(true);
   });
 });
 
 describe('a step-up', () => {
   it('proves the second factor without a token', async () => {
-    await expect(mfa.verification.stepUp('ann', phone.code())).resolves.toMatchObject({
+    await expect(mfa.verification.stepUp('ann', { code: phone.code() })).resolves.toMatchObject({
       userId: 'ann',
       amr: ['otp', 'mfa'],
       mfaAt: now(),
@@ -203,11 +292,11 @@ describe('a step-up', () => {
 
   it('takes a numeric id for its digits', async () => {
     const { authenticator } = await mfa.enroll('42');
-    await expect(mfa.verification.stepUp(42, authenticator.code())).resolves.toMatchObject({ userId: '42' });
+    await expect(mfa.verification.stepUp(42, { code: authenticator.code() })).resolves.toMatchObject({ userId: '42' });
   });
 
   it.each(['bob', '', ' ann', null, Number.NaN])('is refused where %j has no second factor', async (userId) => {
-    await expect(mfa.verification.stepUp(userId as never, phone.code())).rejects.toMatchObject({
+    await expect(mfa.verification.stepUp(userId as never, { code: phone.code() })).rejects.toMatchObject({
       code: 'MFA_NOT_ENABLED',
       status: 409,
     });

@@ -1,43 +1,98 @@
-import { Injectable } from '@nestjs/common';
-import { MfaChallenge } from '../challenge/mfa-challenge.js';
+import { Injectable, type ExecutionContext } from '@nestjs/common';
+import { ChallengeCookie, type CookieResponse } from '../challenge/challenge-cookie.js';
+import { ChallengeTokens } from '../challenge/challenge-tokens.js';
+import { MfaChallenge, type MfaChallengeResult } from '../challenge/mfa-challenge.js';
+import type { MfaTokenClaims } from '../challenge/mfa-token.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { CLOCK_SKEW_MS } from '../domain/totp/replay.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
-import type { MfaStepUp } from '../host/mfa-host.js';
+import type { MfaLogin, MfaStepUp } from '../host/mfa-host.js';
 import { toUserId } from '../host/user-id.js';
 import { CodeSpending } from './code-spending.js';
+import { LoginCompletion } from './login-completion.js';
+import { readProof, type MfaProof } from './mfa-proof.js';
 
-/** Spends one code: for a login's second step, or for a step-up. Call it outside a database transaction. */
+/** Spends one proof: for a login's second step, or for a step-up. Call it outside a database transaction. */
 @Injectable()
 @ThrowsMfaException()
 export class MfaVerificationService {
   constructor(
     private readonly spending: CodeSpending,
+    private readonly tokens: ChallengeTokens,
+    private readonly completion: LoginCompletion,
+    private readonly cookie: ChallengeCookie,
     private readonly clock: MfaClock,
   ) {}
 
   /**
-   * Completes the login that `challenge` stands for: code and mfa_token are spent together or not at all.
-   * Whether the token is still unspent is checked here, whenever the challenge was made. Issuing the session is the caller's (the built-in route calls `MfaHost.completeLogin`).
+   * Spends proof and mfa_token together, or neither, and calls no hook of the host. Opening the session is the caller's;
+   * {@link login} does it as `POST /mfa/verify` does.
+   * @param challenge what `@CurrentChallenge()` injects, or the `mfa_token` itself (GraphQL, RPC)
    * @throws MfaException `MFA_TOKEN_INVALID`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`, `MFA_BAD_REQUEST`
    */
-  async verify(challenge: MfaChallenge, code: string): Promise<MfaStepUp> {
-    const { userId, tokenId, epoch, expiresAtMs } = MfaChallenge.claimsOf(challenge);
-    // A caller may have kept the challenge for longer than the token lives, and than its spending is remembered (S40).
-    if (this.clock.nowMs() >= expiresAtMs) throw new MfaError('MFA_TOKEN_INVALID');
-    // Remembered for longer than the token lives, by the clock of any instance (S34).
-    const token = { kind: 'token', item: tokenId, expiresAtMs: expiresAtMs + CLOCK_SKEW_MS } as const;
-    return this.spending.spend({ userId, epoch, token }, code);
+  async verify<S = unknown>(
+    challenge: MfaChallenge | string,
+    proof: MfaProof,
+    context?: ExecutionContext,
+  ): Promise<MfaChallengeResult<S>> {
+    return { mfaRequired: false, login: await this.spend<S>(this.claimsOf(challenge), proof, context) };
+  }
+
+  /**
+   * The whole of `POST /mfa/verify`: spends proof and mfa_token, clears the cookie of the challenge, calls
+   * `MfaHost.completeLogin`, and reads the account once more. If the factors changed meanwhile, it ends the session.
+   * @returns what `completeLogin` returned
+   * @throws MfaException as {@link verify}; `MFA_TOKEN_INVALID` also when the user is missing or blocked by now, or the
+   * factors changed; and what `completeLogin` throws
+   * @example
+   * \@Mutation()
+   * verify(\@Args() { mfaToken, code }: VerifyArgs, \@MfaContext() context: ExecutionContext) {
+   *   return this.verification.login(mfaToken, { code }, context);
+   * }
+   */
+  async login(challenge: MfaChallenge | string, proof: MfaProof, context: ExecutionContext): Promise<unknown> {
+    const claims = this.claimsOf(challenge);
+    const login = await this.spend(claims, proof, context);
+    this.clearCookie(context);
+    // The token is spent by now, whatever the host does next (S44).
+    return this.completion.complete(login, claims.epoch, context);
   }
 
   /**
    * A signed-in user proves the second factor again. `amr` is what was proved now; add the session's own.
    * @throws MfaException `MFA_NOT_ENABLED`, and as `verify`
    */
-  async stepUp(userId: string | number, code: string): Promise<MfaStepUp> {
+  async stepUp(userId: string | number, proof: MfaProof, context?: ExecutionContext): Promise<MfaStepUp> {
+    const { code, method } = readProof(proof);
     const id = toUserId(userId);
     if (id === null) throw new MfaError('MFA_NOT_ENABLED');
-    return this.spending.spend({ userId: id }, code);
+    return this.spending.spend({ userId: id, method, context }, code);
+  }
+
+  /** Whether the token is still unspent is checked by the spending, however long the challenge was kept. */
+  private async spend<S>(claims: MfaTokenClaims, proof: MfaProof, context?: ExecutionContext): Promise<MfaLogin<S>> {
+    const { userId, tokenId, epoch, expiresAtMs } = claims;
+    const { code, method } = readProof(proof);
+    // A caller may have kept the challenge for longer than the token lives, and than its spending is remembered (S40).
+    if (this.clock.nowMs() >= expiresAtMs) throw new MfaError('MFA_TOKEN_INVALID');
+    // Before the proof is spent: a state that cannot be opened costs no code.
+    const state = this.tokens.stateOf(claims) as S | undefined;
+    // Remembered for longer than the token lives, by the clock of any instance (S34).
+    const token = { kind: 'token', item: tokenId, expiresAtMs: expiresAtMs + CLOCK_SKEW_MS } as const;
+    const proved = await this.spending.spend({ userId, epoch, token, method, context }, code);
+    const amr = [...new Set([...(claims.amr ?? []), ...proved.amr])];
+    return { ...proved, amr, ...(state === undefined ? {} : { state }), enrollmentDueAt: null };
+  }
+
+  private claimsOf(challenge: MfaChallenge | string): MfaTokenClaims {
+    return MfaChallenge.claimsOf(typeof challenge === 'string' ? this.tokens.read(challenge) : challenge);
+  }
+
+  private clearCookie(context: ExecutionContext | undefined): void {
+    if (context?.getType() !== 'http') return;
+    const http = context.switchToHttp();
+    const { headers } = http.getRequest<{ headers?: Record<string, unknown> }>();
+    if (this.cookie.readAll(headers?.cookie).length > 0) this.cookie.clear(http.getResponse<CookieResponse>());
   }
 }

@@ -30,6 +30,9 @@ export abstract class MfaAccountStore {
    */
   abstract load(userId: string, tokenId?: string): Promise<AccountSnapshot | null>;
 
+  /** The account's epoch alone, or `null` when there is no account: the cheapest read. */
+  abstract epochOf(userId: string): Promise<number | null>;
+
   /**
    * As {@link load}, for the user whose first factor was right. One statement, which also finds an account whose id is
    * this one in lower case (S78).

@@ -2,9 +2,10 @@ import { MfaError } from '../mfa-error.js';
 
 /** What a sealed value belongs to. It opens nowhere else (S2). */
 export interface SealContext {
-  purpose: 'totp-secret' | 'backup-code';
+  /** `login-state` travels in an mfa_token; the others are stored. */
+  purpose: 'totp-secret' | 'backup-code' | 'login-state';
   userId: string;
-  /** The id of the authenticator or of the backup code. */
+  /** The id of the authenticator, of the backup code or of the mfa_token. */
   credentialId: string;
 }
 

@@ -1,12 +1,13 @@
 import type { SealContext } from './sealed-format.js';
 
-/** What a sealed value is for; each purpose has a table of its own. */
-export type SealedPurpose = SealContext['purpose'];
+/** What a stored value is for; each purpose has a table of its own. */
+export type SealedPurpose = Exclude<SealContext['purpose'], 'login-state'>;
 
 export const SEALED_PURPOSES: readonly SealedPurpose[] = ['totp-secret', 'backup-code'];
 
 /** A stored value with its place: `credentialId` is the id of its row. */
 export interface SealedValue extends SealContext {
+  purpose: SealedPurpose;
   sealed: string;
 }
 

@@ -12,6 +12,12 @@ export class CodeBody {
   @Length(1, 64)
   @IsString()
   code!: string;
+
+  /** The method that the code is for. */
+  @IsOptional()
+  @Length(1, 64)
+  @IsString()
+  method?: string;
 }
 
 export class SetupBody {

@@ -110,6 +110,11 @@ export function snapshotQuery({ userId, lowerCaseId, tokenId, rows, further }: S
       ${rows === 'authenticators' ? AUTHENTICATORS : BACKUP_CODES} WHERE ${theUser} ORDER BY t.id`;
 }
 
+/** The epoch of the account, by its primary key alone. */
+export function epochQuery({ userId }: Pick<SnapshotTerms, 'userId'>): Sql {
+  return sql`SELECT user_id, epoch FROM ${MfaAccountEntity} WHERE user_id = ${userId}`;
+}
+
 const AUTHENTICATORS = sql`t.id, t.name, t.secret, t.algorithm, t.digits, t.period_seconds,
     t.created_at, t.confirmed_at, t.last_used_at, t.expires_at, t.setup_binding
   FROM ${MfaAccountEntity} a LEFT JOIN ${MfaAuthenticatorEntity} t ON t.user_id = a.user_id`;

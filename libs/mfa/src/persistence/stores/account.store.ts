@@ -18,12 +18,13 @@ import {
   budgetColumns,
   budgetOpen,
   endingFailures,
+  epochQuery,
   releasing,
   reserving,
   settling,
   snapshotQuery,
 } from './account-sql.js';
-import { type Row, type SnapshotClaim, toSnapshot } from './rows.js';
+import { type Row, rowsOf, type SnapshotClaim, toSnapshot } from './rows.js';
 
 /** {@link MfaAccountStore} on TypeORM. */
 export class TypeOrmAccountStore extends MfaAccountStore {
@@ -47,6 +48,13 @@ export class TypeOrmAccountStore extends MfaAccountStore {
     const records = await this.query({ userId, lowerCaseId, rows: 'authenticators' });
     const snapshot = toSnapshot(records, { userId, rows: 'authenticators' });
     return { snapshot: snapshot && accountOf(snapshot), otherCase: records.some((row) => row.user_id === lowerCaseId) };
+  }
+
+  override async epochOf(userId: string): Promise<number | null> {
+    const statement = this.prepared.bind({ scope: this, kind: 'epoch' }, { userId }, (slots) => epochQuery(slots));
+    const { records } = await this.statements.run(statement);
+    const [row] = rowsOf(userId, records);
+    return row ? Number(row.epoch) : null;
   }
 
   override async loadWithBackupCodes(userId: string, tokenId?: string): Promise<VerificationSnapshot | null> {

@@ -32,6 +32,7 @@ describe('a backup code', () => {
       mfaAt: now(),
       factor: 'backup_code',
       backupCodesRemaining: 1,
+      enrollmentDueAt: null,
     });
     await expect(mfa.login('ann', CODES[0]!)).rejects.toMatchObject(REJECTED);
     await expect(mfa.login('ann', CODES[1]!)).resolves.toMatchObject({ backupCodesRemaining: 0 });
@@ -71,7 +72,7 @@ describe('a backup code', () => {
       await mfa.giveBackupCodes('ann', ['STUV-WXYZ']);
       return id;
     });
-    await expect(mfa.verification.verify(challenge, CODES[0]!)).rejects.toMatchObject(REJECTED);
+    await expect(mfa.verification.verify(challenge, { code: CODES[0]! })).rejects.toMatchObject(REJECTED);
     expect(mfa.state.usage.size).toBe(0);
   });
 

@@ -1,0 +1,72 @@
+import type { CookieResponse } from './challenge-cookie.js';
+
+/** Longest `state` as JSON in UTF-8, in bytes. */
+export const LONGEST_STATE = 1024;
+const MOST_AMR = 16;
+/** Values of RFC 8176 and alike: printable ASCII without quotes and backslashes. */
+const AMR_VALUE = /^[\x21\x23-\x5B\x5D-\x7E]{1,64}$/;
+
+/** What a login path says about its first factor. A property that is `null` counts as left out. */
+export interface IssueOptions<S = unknown> {
+  /** How the first factor was proved (RFC 8176), for example `['pwd']`. It stands in `amr` of the login. @default [] */
+  amr?: readonly string[] | null | undefined;
+  /**
+   * What `completeLogin` needs to know about this login: remember me, return URL, tenant. JSON of at most 1024 bytes.
+   * It travels encrypted in the mfa_token, and comes back as `state` of the login.
+   */
+  state?: S | null | undefined;
+  /** The name under the issuer in authenticator apps, for logins that lead to an enrollment. */
+  accountName?: string | null | undefined;
+  /** The issuer in authenticator apps, for logins that lead to an enrollment. */
+  issuer?: string | null | undefined;
+  /** For logins that redirect: the response on which the token is set as an httpOnly cookie. */
+  cookie?: CookieResponse | null | undefined;
+}
+
+/** The first factor of a login, checked. */
+export interface FirstFactor {
+  amr: string[];
+  /** As JSON text. */
+  state?: string;
+}
+
+const wrong = (option: string, text: string, cause?: unknown) =>
+  new TypeError(`MfaChallengeService.issue: option \`${option}\` ${text}`, { cause });
+
+/** @throws TypeError that names the option which is of a wrong type, too long, or unknown in this version */
+export function readFirstFactor(options: IssueOptions): FirstFactor {
+  for (const option of ['accountName', 'issuer'] as const) {
+    const value: unknown = options[option];
+    if (value !== undefined && value !== null && typeof value !== 'string') throw wrong(option, 'must be a string');
+  }
+  if ('response' in options) throw wrong('response', 'is now called `cookie`');
+  const state = stateText(options.state);
+  return { amr: readAmr(options.amr), ...(state === undefined ? {} : { state }) };
+}
+
+function readAmr(amr: unknown): string[] {
+  if (amr === undefined || amr === null) return [];
+  if (isAmr(amr)) return [...new Set(amr)];
+  throw wrong('amr', `must be a list of at most ${MOST_AMR} strings of 1 to 64 printable ASCII characters`);
+}
+
+/** Whether `value` is a list of authentication methods that fits a token. */
+export function isAmr(value: unknown): value is readonly string[] {
+  if (!Array.isArray(value) || value.length > MOST_AMR) return false;
+  return value.every((each) => typeof each === 'string' && AMR_VALUE.test(each));
+}
+
+function stateText(state: unknown): string | undefined {
+  if (state === undefined || state === null) return undefined;
+  let text: string | undefined;
+  try {
+    text = JSON.stringify(state);
+  } catch (error) {
+    throw wrong('state', 'must be JSON', error);
+  }
+  if (text === undefined) throw wrong('state', 'must be JSON');
+  if (Buffer.byteLength(text) > LONGEST_STATE) {
+    throw wrong('state', `must be JSON of at most ${LONGEST_STATE} bytes in UTF-8`);
+  }
+  return text;
+}
