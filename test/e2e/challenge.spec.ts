@@ -177,6 +177,62 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
     });
   });
 
+  describe('GET /mfa/challenge', () => {
+    const at = (path: string) => request(host.app.getHttpServer()).get(path);
+
+    it('returns what issue() returned, without the token, and for as long as the token lives', async () => {
+      const user = newUser();
+      const { authenticator } = await user.enroll();
+      const { mfa_token, ...issued } = (await user.loginAnswer().expect(201)).body;
+      const ways = [
+        { 'x-mfa-token': mfa_token },
+        { Authorization: `Bearer ${mfa_token}` },
+        { Cookie: `mfa_token=${mfa_token}` },
+      ];
+      for (const headers of ways) {
+        const answer = await at('/mfa/challenge').set(headers).expect(200);
+        expect(answer.body).toEqual(issued);
+        expect(answer.headers['cache-control']).toBe('no-store');
+      }
+      host.clock.advance(100);
+      expect((await at('/mfa/challenge').set(ways[0]!).expect(200)).body.expiresIn).toBe(200);
+      await user.verify(mfa_token, authenticator.code()).expect(200);
+      await at('/mfa/challenge')
+        .set(ways[0]!)
+        .expect(401, /MFA_TOKEN_INVALID/);
+    });
+
+    it('S55 opens to no session, counts nothing, and refuses a revoked token', async () => {
+      const user = newUser();
+      await user.enroll();
+      const mfa_token = await user.login();
+      await user.get('/mfa/challenge').expect(401, /MFA_TOKEN_INVALID/);
+      await at('/mfa/challenge').expect(401, /MFA_TOKEN_INVALID/);
+      await at(`/mfa/challenge?mfa_token=${mfa_token}`).expect(401, /MFA_TOKEN_INVALID/);
+      await host.app.get(MfaAdminService, { strict: false }).revokeTokens(user.userId);
+      await at('/mfa/challenge')
+        .set('x-mfa-token', mfa_token)
+        .expect(401, /MFA_TOKEN_INVALID/);
+    });
+  });
+
+  describe('S41 the Bearer value of the host', () => {
+    it('stays the host session, and the challenge comes from the cookie', async () => {
+      const user = newUser();
+      const { authenticator } = await user.enroll();
+      const send = postTo('/mfa/verify').set('Cookie', `mfa_token=${await user.login()}`);
+      await send.set('Authorization', `Bearer ${user.session}`).send({ code: authenticator.code() }).expect(200);
+    });
+
+    it('of the type of an mfa_token decides, valid or not', async () => {
+      const user = newUser();
+      const { authenticator } = await user.enroll();
+      const [token, cookie] = [await user.login(), `mfa_token=${await user.login()}`];
+      const send = postTo('/mfa/verify').set('Cookie', cookie).set('Authorization', `Bearer ${token}x`);
+      await send.send({ code: authenticator.code() }).expect(401, /MFA_TOKEN_INVALID/);
+    });
+  });
+
   describe('as a cookie, for logins that redirect', () => {
     it('is httpOnly, SameSite=Lax, Secure, as long-lived as the token, and for the built-in routes alone', async () => {
       const user = newUser();

@@ -59,6 +59,8 @@ export class HostState {
   readonly events: MfaEvent[] = [];
   readonly revocations: string[] = [];
   readonly completedLogins: MfaLogin[] = [];
+  /** Users who may not sign in any more. */
+  readonly blocked = new Set<string>();
   private next = 1;
 
   constructor(readonly clock: MfaClock) {}
@@ -111,6 +113,7 @@ export class BareHost extends MfaHost {
   completeLogin(login: MfaLogin, _context: ExecutionContext): unknown {
     const { userId, mfaAt, amr } = login;
     this.auth.state.completedLogins.push(login);
+    if (this.auth.state.blocked.has(userId)) return null;
     return { accessToken: this.auth.state.signIn(userId, { mfaAt, amr: ['pwd', ...amr] }) };
   }
 

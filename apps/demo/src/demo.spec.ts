@@ -10,6 +10,7 @@ import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createDatabase, testServers, type TestDatabase } from '../../../test/support/databases.js';
 import { UserSession } from './accounts/user-session.entity.js';
+import { User } from './accounts/user.entity.js';
 import { loadConfig } from './config.js';
 import { createDemoApp } from './create-app.js';
 
@@ -123,6 +124,18 @@ describe.each(VARIANTS)('the demo on $httpAdapter and $database', ({ httpAdapter
     expect(verified.headers['set-cookie']![0]).toContain(`demo_session=${verified.body.accessToken};`);
     await get('/vault', verified.body.accessToken).expect(200);
     await post('/mfa/verify', { mfa_token: await firstStep(), code }).expect(401);
+  });
+
+  it('S71 signs nobody in whose account was deleted after the password', async () => {
+    const session = await register();
+    const { authenticator } = await enroll(session);
+    const mfa_token = await firstStep();
+    const { id } = (await get('/auth/me', session).expect(200)).body;
+    await app.get(DataSource).getRepository(User).delete({ id });
+    const answer = await post('/mfa/verify', { mfa_token, code: authenticator.code() }).expect(401);
+    expect(answer.body).toMatchObject({ code: 'MFA_TOKEN_INVALID' });
+    expect(answer.headers['set-cookie']).toBeUndefined();
+    expect(await app.get(DataSource).getRepository(UserSession).countBy({ userId: id })).toBe(0);
   });
 
   it('signs in with a backup code, once', async () => {

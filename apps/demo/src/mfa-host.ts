@@ -32,6 +32,7 @@ export class DemoMfaHost extends MfaHost {
 
   async completeLogin({ userId, amr, mfaAt }: MfaLogin, context: ExecutionContext) {
     const accessToken = await this.auth.completeLogin(userId, { amr, mfaAt });
+    if (accessToken === null) return null;
     const http = context.switchToHttp();
     this.cookie.set(http.getRequest<CookieRequest>(), http.getResponse(), accessToken);
     return { accessToken };

@@ -25,13 +25,20 @@ export class AuthService {
   async login(email: string, password: string): Promise<LoginResult> {
     const user = await this.users.findByPassword(email, password);
     if (!user) throw new UnauthorizedException('E-mail address or password is wrong');
-    const challenge = await this.challenges.issue(user.id);
-    return challenge.mfaRequired ? challenge : { accessToken: await this.sessions.open(user.id) };
+    const result = await this.challenges.issue(user.id, { amr: ['pwd'] });
+    return result.mfaRequired ? result : { accessToken: await this.sessions.open(user.id, result.login) };
   }
 
-  /** The end of a login in two steps. */
-  completeLogin(userId: string, secondFactor: SecondFactor): Promise<string> {
-    return this.sessions.open(userId, secondFactor);
+  /** The end of a login in two steps. `null` = the account was deleted since the password was right. */
+  async completeLogin(userId: string, secondFactor: SecondFactor): Promise<string | null> {
+    if (!(await this.users.exists(userId))) return null;
+    try {
+      return await this.sessions.open(userId, secondFactor);
+    } catch (error) {
+      // The foreign key decides where the account is deleted at this moment.
+      if (await this.users.exists(userId)) throw error;
+      return null;
+    }
   }
 
   async logout(token: string | undefined): Promise<void> {

@@ -36,6 +36,10 @@ export class UsersService {
     return (await passwordMatches(user?.passwordHash, password)) ? user : null;
   }
 
+  exists(userId: string): Promise<boolean> {
+    return this.users.existsBy({ id: userId });
+  }
+
   async hasPassword(userId: string, password: string): Promise<boolean> {
     const user = await this.users.findOneBy({ id: userId });
     return passwordMatches(user?.passwordHash, password);
