@@ -22,12 +22,12 @@ class Bot {
   }
 
   bare(code: string) {
-    return this.verification.stepUp('guessed', code);
+    return this.verification.stepUp('guessed', { code });
   }
 
   @UseFilters(MfaExceptionFilter)
   bareFiltered(code: string) {
-    return this.verification.stepUp('guessed', code);
+    return this.verification.stepUp('guessed', { code });
   }
 }
 

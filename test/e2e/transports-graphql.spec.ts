@@ -50,13 +50,13 @@ class AccountResolver {
 
   @Mutation(() => String, { nullable: true })
   async bare(@Args('code') code: string) {
-    return (await this.verification.stepUp('guessed', code)).userId;
+    return (await this.verification.stepUp('guessed', { code })).userId;
   }
 
   @Mutation(() => String, { nullable: true })
   @UseFilters(MfaExceptionFilter)
   async withFilter(@Args('code') code: string) {
-    return (await this.verification.stepUp('guessed', code)).userId;
+    return (await this.verification.stepUp('guessed', { code })).userId;
   }
 }
 

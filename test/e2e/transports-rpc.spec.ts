@@ -67,13 +67,13 @@ class ServicesController {
 
   @MessagePattern('services.bare')
   bare(@Payload() { userId, code }: Guess) {
-    return this.verification.stepUp(userId, code);
+    return this.verification.stepUp(userId, { code });
   }
 
   @MessagePattern('services.filtered')
   @UseFilters(MfaExceptionFilter)
   filtered(@Payload() { userId, code }: Guess) {
-    return this.verification.stepUp(userId, code);
+    return this.verification.stepUp(userId, { code });
   }
 
   @MessagePattern('services.synchronous')

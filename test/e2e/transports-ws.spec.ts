@@ -46,13 +46,13 @@ class ServicesGateway {
 
   @SubscribeMessage('bare')
   bare(@MessageBody() { userId, code }: Guess) {
-    return this.verification.stepUp(userId, code);
+    return this.verification.stepUp(userId, { code });
   }
 
   @SubscribeMessage('filtered')
   @UseFilters(MfaExceptionFilter)
   filtered(@MessageBody() { userId, code }: Guess) {
-    return this.verification.stepUp(userId, code);
+    return this.verification.stepUp(userId, { code });
   }
 }
 
