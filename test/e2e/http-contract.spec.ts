@@ -258,7 +258,7 @@ describe.each(ADAPTERS)("a host's own controllers on the services, over %s", (ad
     host.clock.advance(900);
     const fresh = await new Client(host, userId).login();
     const { body } = await own('verify', { mfa_token: fresh, code: authenticator.code() }).expect(201);
-    expect(body).toMatchObject({ userId, amr: ['otp', 'mfa'], factor: 'totp' });
+    expect(body).toMatchObject({ mfaRequired: false, login: { userId, amr: ['otp', 'mfa'], factor: 'totp' } });
   });
 
   it('S68 refuse by a plain HttpException where no filter of the module is bound', async () => {
