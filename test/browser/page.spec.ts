@@ -91,6 +91,99 @@ describe.skipIf(noBrowser)('the page', () => {
     await user.heading('Your account');
   });
 
+  it('reports the lock with the code that sets it off, and names the other kind of code', async () => {
+    const user = await enrolled();
+    await user.signOut();
+    await user.firstStep();
+    const locked = user.page.getByText('Too many wrong attempts');
+    for (let i = 0; i < 5; i++) {
+      expect(await locked.isVisible()).toBe(false);
+      const answered = user.page.waitForResponse('**/mfa/verify');
+      await user.field('Code from your authenticator app').fill(`00000${i}`);
+      await user.button('Continue').click();
+      await answered;
+    }
+    await user.complains(/Too many wrong attempts\. Use a backup code instead\..*Try again in 15 min/);
+    expect(await user.page.locator('#second-step-form .problem').getAttribute('role')).toBe('alert');
+  });
+
+  it('refuses a code of neither shape by itself, and sends nothing', async () => {
+    const user = await enrolled();
+    await user.signOut();
+    await user.firstStep();
+    await user.heading('Enter your code');
+    const sent: string[] = [];
+    user.page.on('request', (request) => sent.push(request.url()));
+    for (const wrong of ['', '123', '1234567', 'abcdef']) {
+      await user.field('Code from your authenticator app').fill(wrong);
+      await user.button('Continue').click();
+      await user.complains('six digits');
+    }
+    await user.button('Use a backup code instead').click();
+    await user.field('Backup code').fill('ABC');
+    await user.button('Continue').click();
+    await user.complains('eight letters and digits');
+    expect(sent).toEqual([]);
+  });
+
+  it('offers new backup codes after a reload of the page that showed them', async () => {
+    const user = await visitor();
+    await user.register();
+    await user.startEnrollment('Phone');
+    await user.field('Code from your authenticator app').fill(user.nextCode());
+    await user.button('Confirm').click();
+    await user.heading('Keep your backup codes');
+    await user.page.reload();
+    await user.heading('Make new backup codes?');
+    await user.page.keyboard.press('Escape');
+    await user.page.locator('#backup-unkept').waitFor();
+    await user.page.reload();
+    await user.answerDialog('Make new codes', user.nextCode());
+    await user.keepBackupCodes();
+    expect(user.backupCodes).toHaveLength(10);
+    await user.page.reload();
+    await user.heading('Your account');
+    expect(await user.page.locator('#backup-unkept').isVisible()).toBe(false);
+    expect(await user.page.getByRole('dialog').isVisible()).toBe(false);
+  });
+
+  it('opens the authenticator app by a button on a phone, and by a link elsewhere', async () => {
+    const phone = await visitor({ viewport: { width: 390, height: 800 }, hasTouch: true, isMobile: true });
+    await phone.register();
+    await phone.startEnrollment('Phone');
+    const button = phone.page.getByRole('link', { name: 'Open in your authenticator app' });
+    expect(await button.getAttribute('href')).toContain(phone.secret);
+    expect((await button.boundingBox())!.height).toBeGreaterThanOrEqual(40);
+    expect(await phone.page.getByRole('link', { name: 'open it on this device', exact: true }).isVisible()).toBe(false);
+  });
+
+  it.each([1280, 360])('moves nothing and covers nothing when it says something, %i pixels wide', async (width) => {
+    const user = await visitor({ viewport: { width, height: 740 } });
+    const places = (...selectors: string[]) =>
+      Promise.all(selectors.map(async (each) => user.page.locator(each).boundingBox()));
+    const signedOut = await places('.brand');
+    await user.register();
+    await user.enroll();
+    expect(await places('.brand')).toEqual(signedOut);
+    const before = await places('.bar', '#home-title', '#transfer-form');
+    await user.transfer('Grace Hopper', '1');
+    await user.says('Sent');
+    expect(await places('.bar', '#home-title', '#transfer-form')).toEqual(before);
+    const [bar, notice, main] = await places('.bar', '#notice', 'main');
+    expect(notice!.y).toBeGreaterThanOrEqual(bar!.y + bar!.height);
+    expect(notice!.y + notice!.height).toBeLessThanOrEqual(main!.y);
+  });
+
+  it.each(['light', 'dark'] as const)('draws the API description %s as the system is', async (colorScheme) => {
+    const { page } = await visitor({ colorScheme });
+    await page.getByRole('link', { name: 'API description' }).click();
+    await page.getByText('/mfa/verify').waitFor();
+    const background = await page.evaluate<string>('getComputedStyle(document.documentElement).backgroundColor');
+    const isDark = await page.evaluate<boolean>(`document.documentElement.classList.contains('dark-mode')`);
+    expect(isDark).toBe(colorScheme === 'dark');
+    if (isDark) expect(background).not.toMatch(/rgba\(0, 0, 0, 0\)|rgb\(255/);
+  });
+
   it('goes back to the first step when the challenge has expired', async () => {
     const user = await enrolled();
     await user.signOut();

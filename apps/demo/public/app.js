@@ -1,5 +1,5 @@
 import { get, post } from './api.js';
-import { drawSecurity } from './security.js';
+import { drawSecurity, offerNewCodes } from './security.js';
 import { startAgain } from './sign-in.js';
 import { byId, clearProblem, notify, onClick, show } from './ui.js';
 import { drawVault } from './vault.js';
@@ -8,7 +8,7 @@ import { drawVault } from './vault.js';
 async function enter() {
   const { email } = await get('/auth/me');
   const status = await get('/mfa/status');
-  byId('who').textContent = email;
+  byId('who').textContent = byId('home-who').textContent = email;
   setSignedIn(true);
   drawSecurity(status);
   await drawVault(status);
@@ -49,6 +49,6 @@ for (const button of document.querySelectorAll('[data-go]')) {
   });
 }
 
-enter().catch((error) => {
+enter().then(offerNewCodes, (error) => {
   if (error.status !== 401) leave(error.message);
 });

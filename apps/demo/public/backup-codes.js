@@ -3,9 +3,16 @@ import { byId, changed, clearProblem, copy, fieldProblem, notify, onClick, onSub
 const form = byId('codes-kept-form');
 let codes = [];
 
+/** Whose codes were shown and not yet kept; a reload of the page cannot show them again. */
+const UNKEPT = 'backup-codes-not-kept-of';
+const account = () => byId('who').textContent;
+
+export const wereNotKept = () => sessionStorage.getItem(UNKEPT) === account();
+
 /** Shows a set of codes, the only time that it can be seen. */
 export function showBackupCodes(list, said) {
   codes = list;
+  sessionStorage.setItem(UNKEPT, account());
   byId('codes').replaceChildren(...codes.map(item));
   byId('print-account').textContent = `Backup codes of ${byId('who').textContent} for ${location.host}`;
   form.reset();
@@ -36,6 +43,7 @@ onClick(byId('print-codes'), () => window.print());
 onSubmit(form, ({ kept }) => {
   if (!kept) throw fieldProblem('kept', 'Keep the codes first: they will not be shown again.');
   codes = [];
+  sessionStorage.removeItem(UNKEPT);
   byId('codes').replaceChildren();
   changed();
 });

@@ -1,6 +1,6 @@
 import { post } from './api.js';
 import { CodeField } from './code-field.js';
-import { byId, clearProblem, fieldProblem, notify, onSubmit } from './ui.js';
+import { byId, clearProblem, notify, onSubmit } from './ui.js';
 
 const dialog = byId('code-dialog');
 const form = byId('code-dialog-form');
@@ -25,9 +25,8 @@ export function askForCode({ title, text, confirm, danger = false, submit }) {
 }
 
 onSubmit(form, async () => {
-  if (field.value === '') throw fieldProblem('code', 'Enter a code.');
   try {
-    const answer = await question.submit(field.value);
+    const answer = await field.submit(question.submit);
     question.resolve(answer);
   } catch (error) {
     if (isAboutCode(error)) throw error;
@@ -37,8 +36,12 @@ onSubmit(form, async () => {
 });
 
 /** Worth another try in the dialog; anything else is for whoever asked. */
-function isAboutCode({ code, status }) {
-  return status === 0 || ['MFA_CODE_REJECTED', 'MFA_BAD_REQUEST', 'MFA_LOCKED', 'MFA_BUSY'].includes(code);
+function isAboutCode({ code, status, field: problemField }) {
+  return (
+    problemField !== undefined ||
+    status === 0 ||
+    ['MFA_CODE_REJECTED', 'MFA_BAD_REQUEST', 'MFA_LOCKED', 'MFA_BUSY'].includes(code)
+  );
 }
 
 byId('code-dialog-cancel').addEventListener('click', () => dialog.close());

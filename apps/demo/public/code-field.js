@@ -1,3 +1,5 @@
+import { fieldProblem } from './ui.js';
+
 const KINDS = {
   totp: {
     label: 'Code from your authenticator app',
@@ -6,6 +8,7 @@ const KINDS = {
     autocomplete: 'one-time-code',
     placeholder: '123 456',
     switchText: 'Use a backup code instead',
+    wrongShape: 'A code of the app has six digits.',
   },
   backup_code: {
     label: 'Backup code',
@@ -14,8 +17,15 @@ const KINDS = {
     autocomplete: 'off',
     placeholder: 'XXXX-XXXX',
     switchText: 'Use the authenticator app instead',
+    wrongShape: 'A backup code has eight letters and digits.',
   },
 };
+
+/** What the server accepts in either kind of field: six digits of any script, or a backup code. */
+const SHAPE = /^(?:\p{Nd}{6}|(?=.*[A-Z])[A-Z0-9]{8})$/iu;
+
+/** Wrong codes in a row that the server allows, and the seconds of its first lock. */
+const LOCK = { failures: 5, seconds: 900 };
 
 /** The field of one code: from the app, or from the list of backup codes by its switch. */
 export class CodeField {
@@ -34,6 +44,7 @@ export class CodeField {
       this.#use(this.kind === 'totp' ? 'backup_code' : 'totp');
       this.input.focus();
     });
+    this.failures = { totp: 0, backup_code: 0 };
     this.reset(methods);
   }
 
@@ -47,9 +58,25 @@ export class CodeField {
     this.place.hidden = !shown;
   }
 
-  /** The code as typed or pasted, without the spaces that apps show for readability. */
-  get value() {
-    return this.input.value.replace(/\s/g, '');
+  /**
+   * Sends the code, as typed or pasted but without spaces and hyphens, and returns what `send` returns.
+   * A code of neither shape is refused here. The server reports a lock with the code after the one that has set it off,
+   * so the last code that it allows is reported as the lock.
+   */
+  async submit(send) {
+    const code = this.input.value.replace(/[\s-]/g, '');
+    if (!SHAPE.test(code)) throw fieldProblem('code', KINDS[this.kind].wrongShape);
+    const { kind, failures } = this;
+    try {
+      const answer = await send(code);
+      failures[kind] = 0;
+      return answer;
+    } catch (error) {
+      if (error.code === 'MFA_LOCKED') failures[kind] = 0;
+      if (error.code !== 'MFA_CODE_REJECTED' || ++failures[kind] < LOCK.failures) throw error;
+      failures[kind] = 0;
+      throw Object.assign(error, { code: 'MFA_LOCKED', retryAfterSeconds: LOCK.seconds });
+    }
   }
 
   #use(kind) {

@@ -1,5 +1,5 @@
 import { patch, post } from './api.js';
-import { showBackupCodes } from './backup-codes.js';
+import { showBackupCodes, wereNotKept } from './backup-codes.js';
 import { askForCode } from './code-dialog.js';
 import { startSetup } from './setup.js';
 import { byId, changed, clearProblem, dateText, fieldProblem, onClick, onSubmit } from './ui.js';
@@ -17,6 +17,7 @@ export function drawSecurity(current) {
   const { remaining, low } = status.backupCodes;
   byId('backup-left').textContent = remaining === 1 ? '1 code is left.' : `${remaining} codes are left.`;
   byId('backup-low').hidden = !low;
+  byId('backup-unkept').hidden = !wereNotKept();
 }
 
 function row(authenticator) {
@@ -72,10 +73,15 @@ async function removeAuthenticator({ id, name }) {
   changed(last ? 'Two-step verification is off.' : 'The authenticator was removed.');
 }
 
-async function regenerate() {
+/** After a reload of the page that showed the codes: they cannot be shown again, but new ones can. */
+export async function offerNewCodes() {
+  if (status.enabled && wereNotKept()) await regenerate(`${byId('backup-unkept').textContent} Enter a code to go on.`);
+}
+
+async function regenerate(text = 'The codes that you have now will stop working. Enter a code to go on.') {
   const answer = await askForCode({
     title: 'Make new backup codes?',
-    text: 'The codes that you have now will stop working. Enter a code to go on.',
+    text,
     confirm: 'Make new codes',
     submit: (code) => post('/mfa/backup-codes/regenerate', { code }),
   });
@@ -94,6 +100,6 @@ async function disable() {
   changed('Two-step verification is off.');
 }
 
-onClick(byId('regenerate'), regenerate);
+onClick(byId('regenerate'), () => regenerate());
 onClick(byId('disable'), disable);
 for (const button of document.querySelectorAll('[data-setup]')) onClick(button, () => startSetup(status));

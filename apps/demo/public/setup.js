@@ -25,23 +25,22 @@ export function startSetup(status) {
 }
 
 onSubmit(proofForm, async ({ name, password }) => {
-  const proof = enabled ? { code: proofCode.value } : { password };
   if (!enabled && password === '') throw fieldProblem('password', 'Enter your password.');
-  if (enabled && proofCode.value === '') throw fieldProblem('code', 'Enter a code.');
-  const setup = await post('/mfa/totp/setup', { ...proof, ...(name.trim() && { name: name.trim() }) }).catch(
-    (error) => {
-      if (enabled || error.code !== 'MFA_PROOF_REQUIRED') throw error;
-      throw fieldProblem('password', 'That is not your password.');
-    },
-  );
+  const start = (proof) => post('/mfa/totp/setup', { ...proof, ...(name.trim() && { name: name.trim() }) });
+  const setup = enabled ? await proofCode.submit((code) => start({ code })) : await start({ password }).catch(notYours);
   proofForm.reset();
   showKey(setup);
 });
 
+function notYours(error) {
+  if (error.code !== 'MFA_PROOF_REQUIRED') throw error;
+  throw fieldProblem('password', 'That is not your password.');
+}
+
 function showKey({ qrSvg, manualKey, otpauthUri, expiresAt }) {
   byId('qr').src = `data:image/svg+xml,${encodeURIComponent(qrSvg)}`;
   byId('manual-key').textContent = manualKey;
-  byId('otpauth-link').href = otpauthUri;
+  linkTo(otpauthUri);
   byId('setup-expiry').textContent = `The key waits for its first code until ${dateText(expiresAt)}.`;
   confirmForm.reset();
   clearProblem(confirmForm);
@@ -53,12 +52,15 @@ function showKey({ qrSvg, manualKey, otpauthUri, expiresAt }) {
 function forgetKey() {
   byId('qr').removeAttribute('src');
   byId('manual-key').textContent = '';
-  byId('otpauth-link').href = '#';
+  linkTo('#');
+}
+
+function linkTo(uri) {
+  for (const link of document.querySelectorAll('[data-otpauth]')) link.href = uri;
 }
 
 onSubmit(confirmForm, async () => {
-  if (confirmCode.value === '') throw fieldProblem('code', 'Enter the six digits that the app shows.');
-  const { backupCodes } = await post('/mfa/totp/confirm', { code: confirmCode.value });
+  const { backupCodes } = await confirmCode.submit((code) => post('/mfa/totp/confirm', { code }));
   forgetKey();
   if (backupCodes) return showBackupCodes(backupCodes, 'Two-step verification is on.');
   changed('The authenticator was added.');

@@ -27,10 +27,9 @@ onSubmit(byId('register-form'), async ({ email, password }) => {
 });
 
 onSubmit(byId('second-step-form'), async () => {
-  if (codeField.value === '') throw fieldProblem('code', 'Enter a code.');
   const usedBackupCode = codeField.kind === 'backup_code';
   try {
-    await post('/mfa/verify', { mfa_token: challenge.mfa_token, code: codeField.value });
+    await codeField.submit((code) => post('/mfa/verify', { mfa_token: challenge.mfa_token, code }));
   } catch (error) {
     if (error.code !== 'MFA_TOKEN_INVALID') throw error;
     return startAgain('That took too long. Please sign in again.');

@@ -36,7 +36,9 @@ export function notify(text) {
   const notice = byId('notice');
   clearTimeout(noticeTimer);
   notice.textContent = text;
-  if (text) noticeTimer = setTimeout(() => (notice.textContent = ''), 8_000);
+  if (!text) return;
+  notice.scrollIntoView({ block: 'nearest' });
+  noticeTimer = setTimeout(() => (notice.textContent = ''), 8_000);
 }
 
 /**
@@ -94,8 +96,12 @@ export function fieldProblem(field, message) {
 /** Says once when to try again, and keeps the visible time current without being read out each second. */
 function countDown(problem, error) {
   const until = Date.now() + error.retryAfterSeconds * 1_000;
-  const time = document.createElement('span');
-  time.ariaLive = 'off';
+  // Said aloud once, with the reason; the time that follows changes every second and is for the eyes.
+  const time = Object.assign(document.createElement('span'), { ariaHidden: 'true' });
+  const spoken = Object.assign(document.createElement('span'), {
+    className: 'only-spoken',
+    textContent: `Try again in ${duration(error.retryAfterSeconds)}.`,
+  });
   const tick = () => {
     const seconds = Math.ceil((until - Date.now()) / 1_000);
     time.textContent = seconds > 0 ? `Try again in ${duration(seconds)}.` : 'You can try again now.';
@@ -103,13 +109,13 @@ function countDown(problem, error) {
   };
   tick();
   problem.timer = setInterval(tick, 1_000);
-  problem.replaceChildren(reasonToWait(error, problem), ' ', time);
+  problem.replaceChildren(reasonToWait(error, problem), ' ', spoken, time);
 }
 
 function reasonToWait({ code, message }, problem) {
   if (code === 'MFA_LOCKED') {
-    const otherKind = [...problem.closest('form').querySelectorAll('[data-switch]')].some(isVisible);
-    return `Too many wrong attempts.${otherKind ? ' The other kind of code may still work.' : ''}`;
+    const other = [...problem.closest('form').querySelectorAll('[data-switch]')].find(isVisible);
+    return `Too many wrong attempts.${other ? ` ${other.textContent}.` : ''}`;
   }
   return code === 'MFA_BUSY' ? 'The server is busy.' : message;
 }
