@@ -88,7 +88,7 @@ export interface MfaAttemptOptions {
   dailyBurst?: number | null | undefined;
   /** Failures that flow back per day; any 24 hours see at most `dailyBurst + dailyRefill`, whatever succeeds meanwhile. @default 10 */
   dailyRefill?: number | null | undefined;
-  /** Consecutive failures after which the factor is disabled until re-enrolled or unlocked; it still gates. @default 100 */
+  /** Failures in a row that disable the factor until the user re-enrolls or an administrator unlocks it. MFA stays required. @default 100 */
   disableAfter?: number | null | undefined;
 }
 

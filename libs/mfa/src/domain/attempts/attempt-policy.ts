@@ -27,6 +27,6 @@ export interface AttemptPolicy {
   dailyBurst: number;
   /** Failures a day that flow back. Any 24 hours see at most `dailyBurst + dailyRefill` evaluated failures. */
   dailyRefill: number;
-  /** Consecutive failures after which the factor is disabled until re-enrolled or unlocked; it still gates. */
+  /** Failures in a row that disable the factor until the user re-enrolls or an administrator unlocks it. MFA stays required. */
   disableAfter: number;
 }
