@@ -157,7 +157,7 @@ describe.each(ADAPTERS)('enrollment over %s', (adapter) => {
   it('takes the confirmation for the second factor of the session that made it, and of no other', async () => {
     const user = newUser();
     const elsewhere = newUserSession(user);
-    await user.get('/transfers').expect(401, /MFA_STEP_UP_REQUIRED/);
+    await user.get('/transfers').expect(403, /MFA_ENROLLMENT_REQUIRED/);
     await user.enroll();
     await user.get('/transfers').expect(200);
     await elsewhere.get('/payouts').expect(401, /MFA_STEP_UP_REQUIRED/);

@@ -13,9 +13,9 @@ import { APP_GUARD } from '@nestjs/core';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import request from 'supertest';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { ChallengeRoute, MfaGuard, RequireMfa, SkipMfa } from 'nestjs-mfa';
+import { ChallengeRoute, CurrentPrincipal, MfaGuard, RequireMfa, SkipMfa, type MfaPrincipal } from 'nestjs-mfa';
 import { Client } from '../support/client.js';
-import { ADAPTERS, FEW_CODES, startHostApp, TestHost, type HostApp } from '../support/host-app.js';
+import { ADAPTERS, FEW_CODES, providerNamed, startHostApp, TestHost, type HostApp } from '../support/host-app.js';
 
 /** The host's own guard, which runs after ours here: `principal()` must not need it. */
 @Injectable()
@@ -61,6 +61,15 @@ class PlainController {
   @SetMetadata(Symbol('nestjs-mfa:route'), { kind: 'open' })
   publicMetadata() {
     return { in: true };
+  }
+}
+
+@Controller('optional')
+@RequireMfa({ ifEnabled: true, maxAgeSeconds: 60 })
+class OptionalController {
+  @Get()
+  optional(@CurrentPrincipal() { userId, mfaAt }: MfaPrincipal) {
+    return { userId, isDate: mfaAt instanceof Date };
   }
 }
 
@@ -122,7 +131,7 @@ class FeatureController {
 @Module({ controllers: [FeatureController] })
 class FeatureModule {}
 
-const controllers = [PlainController, GuardedController, OpenController, DerivedController];
+const controllers = [OptionalController, PlainController, GuardedController, OpenController, DerivedController];
 const imports = [FeatureModule];
 
 describe.each(ADAPTERS)('the guard over %s', (adapter) => {
@@ -144,7 +153,10 @@ describe.each(ADAPTERS)('the guard over %s', (adapter) => {
     signedIn = new Client(host, 'alice');
     verified = new Client(host, 'alice', host.state.signIn('alice', { mfaAt, amr: ['pwd', 'otp', 'mfa'] }));
   };
-  beforeAll(sessions);
+  beforeAll(async () => {
+    await new Client(host, 'alice').enroll();
+    sessions();
+  });
 
   const GUARDED = [
     'plain/use-guards',
@@ -244,10 +256,55 @@ describe.each(ADAPTERS)('the guard over %s', (adapter) => {
     expect(principal).toHaveBeenCalledTimes(2);
   });
 
-  it('costs no SQL where the session has a second factor', async () => {
-    const createQueryRunner = vi.spyOn(host.dataSource, 'createQueryRunner');
+  it('S49 reads nothing when it admits, and the account once when it refuses', async () => {
+    const load = vi.spyOn(providerNamed<{ load(userId: string): unknown }>(host, 'MfaAccountStore'), 'load');
+    const query = vi.spyOn(host.dataSource, 'createQueryRunner');
     await verified.get('/payouts').expect(200);
-    expect(createQueryRunner).not.toHaveBeenCalled();
+    await nobody.get('/payouts').expect(401);
+    expect(query).not.toHaveBeenCalled();
+    await signedIn.get('/payouts').expect(401);
+    expect(load).toHaveBeenCalledExactlyOnceWith('alice');
+    expect(query).toHaveBeenCalledTimes(1);
+  });
+
+  it('S49 refuses a user without an authenticator with 403, whatever the age that the route allows', async () => {
+    const user = new Client(host, 'not-enrolled');
+    for (const path of ['/payouts', '/transfers', '/plain/use-guards']) {
+      const { body, headers } = await user.get(path).expect(403);
+      expect(body).toEqual({
+        statusCode: 403,
+        code: 'MFA_ENROLLMENT_REQUIRED',
+        message: 'A second factor must be set up first.',
+        error: 'Forbidden',
+      });
+      expect(headers).not.toHaveProperty('www-authenticate');
+    }
+  });
+
+  it('S49 @RequireMfa({ ifEnabled: true }) admits users without an authenticator, and others after a step-up only', async () => {
+    const user = new Client(host, 'optional');
+    await nobody.get('/optional').expect(401, /MFA_NOT_AUTHENTICATED/);
+    await user.get('/optional').expect(200, { userId: 'optional', isDate: false });
+    await user.enroll();
+    await user.get('/optional').expect(200, { userId: 'optional', isDate: true });
+    const elsewhere = new Client(host, 'optional');
+    const refused = await elsewhere.get('/optional').expect(401, /MFA_STEP_UP_REQUIRED/);
+    expect(refused.get('WWW-Authenticate')).toContain('max_age="60"');
+    host.clock.advance(61);
+    await user.get('/optional').expect(401, /MFA_STEP_UP_REQUIRED/);
+  });
+
+  it('S45 denies when the read of the account fails', async () => {
+    const store = providerNamed<{ load(userId: string): unknown }>(host, 'MfaAccountStore');
+    for (const [account, status] of [
+      [() => Promise.reject(new Error('the database is down')), 500],
+      [() => undefined, 500],
+      [() => ({}), 500],
+      [() => ({ account: {} }), 500],
+    ] as const) {
+      vi.spyOn(store, 'load').mockImplementationOnce(account);
+      await new Client(host, 'alice').get('/optional').expect(status);
+    }
   });
 
   it('S48 takes no user id from input', async () => {
@@ -291,7 +348,7 @@ describe('S46 other transports', () => {
     principalFromGraphql({});
     await expect(decide(contextOf('graphql', graphql({})))).rejects.toMatchObject({ code: 'MFA_NOT_AUTHENTICATED' });
     const withSession = () => contextOf('graphql', graphql({ authorization: 'Bearer x' }));
-    await expect(decide(withSession())).rejects.toMatchObject({ code: 'MFA_STEP_UP_REQUIRED' });
+    await expect(decide(withSession())).rejects.toMatchObject({ code: 'MFA_ENROLLMENT_REQUIRED' });
     principalFromGraphql({ mfaAt, amr: ['mfa'] });
     await expect(decide(withSession())).resolves.toBe(true);
     await expect(decide(contextOf('graphql', graphql({})))).rejects.toMatchObject({ code: 'MFA_NOT_AUTHENTICATED' });
@@ -352,8 +409,7 @@ describe('MfaGuard as APP_GUARD', () => {
     for (const path of ['/unmarked', '/plain/sibling']) {
       await new Client(host, 'u', 'none').get(path).expect(401, /MFA_NOT_AUTHENTICATED/);
       const signedIn = new Client(host, 'u');
-      const answer = await signedIn.get(path).expect(401, /MFA_STEP_UP_REQUIRED/);
-      expect(answer.get('WWW-Authenticate')).toContain('insufficient_user_authentication');
+      await signedIn.get(path).expect(403, /MFA_ENROLLMENT_REQUIRED/);
     }
   });
 
@@ -370,6 +426,7 @@ describe('MfaGuard as APP_GUARD', () => {
   });
 
   it("lets a handler's own demand stand beside it", async () => {
+    await new Client(host, 'u').enroll();
     const session = host.state.signIn('u', { mfaAt: new Date(host.clock.nowMs() - 61_000), amr: ['mfa'] });
     const client = new Client(host, 'u', session);
     await client.get('/unmarked').expect(200);

@@ -132,7 +132,8 @@ describe.each(ADAPTERS)('the HTTP contract over %s', (adapter) => {
     const REFUSALS: Refused[] = [
       [401, 'MFA_CODE_REJECTED', async (user) => user.verify((await enrolled(user)).token, '000000')],
       [401, 'MFA_TOKEN_INVALID', (user) => user.verify('nonsense', '000000')],
-      [401, 'MFA_STEP_UP_REQUIRED', (user) => user.get('/transfers')],
+      [401, 'MFA_STEP_UP_REQUIRED', async (user) => (await user.enrolledElsewhere()).get('/transfers')],
+      [403, 'MFA_ENROLLMENT_REQUIRED', (user) => user.get('/transfers')],
       [401, 'MFA_PROOF_REQUIRED', (user) => user.post('/mfa/totp/setup')],
       [401, 'MFA_NOT_AUTHENTICATED', (user) => new Client(host, user.userId, 'none').get('/mfa/status')],
       [409, 'MFA_NOT_ENABLED', (user) => user.post('/mfa/disable', { code: '000000' })],
@@ -144,6 +145,7 @@ describe.each(ADAPTERS)('the HTTP contract over %s', (adapter) => {
     const ERRORS: Record<number, string> = {
       400: 'Bad Request',
       401: 'Unauthorized',
+      403: 'Forbidden',
       404: 'Not Found',
       409: 'Conflict',
       429: 'Too Many Requests',

@@ -491,7 +491,7 @@ describe('isGlobal: false', () => {
       .expect(200, /"enabled":false/);
     await request(app.getHttpServer())
       .get('/inside/guarded')
-      .expect(401, /MFA_STEP_UP_REQUIRED/);
+      .expect(403, /MFA_ENROLLMENT_REQUIRED/);
     await close();
   });
 
@@ -501,7 +501,7 @@ describe('isGlobal: false', () => {
 
     await expect(bootBeside(Stranger, mfaOf(false))).rejects.toThrow(/can't resolve dependencies/);
     const { app, close } = await bootBeside(Stranger, mfaOf(true));
-    await request(app.getHttpServer()).get('/inside/guarded').expect(401);
+    await request(app.getHttpServer()).get('/inside/guarded').expect(403, /MFA_ENROLLMENT_REQUIRED/);
     await close();
   });
 });

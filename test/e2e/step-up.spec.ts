@@ -13,7 +13,7 @@ describe.each(ADAPTERS)('step-up over %s', (adapter) => {
   afterAll(() => host.close());
 
   it('S49 RFC 9470: a refusal says what is missing, and how fresh it must be', async () => {
-    const user = newUser();
+    const user = await newUser().enrolledElsewhere();
     const answer = await user.get('/transfers').expect(401);
     expect(answer.body).toEqual({
       statusCode: 401,
@@ -28,7 +28,8 @@ describe.each(ADAPTERS)('step-up over %s', (adapter) => {
   });
 
   it('S49 RFC 9470: without a demanded age the refusal names none', async () => {
-    const answer = await newUser().get('/payouts').expect(401);
+    const user = await newUser().enrolledElsewhere();
+    const answer = await user.get('/payouts').expect(401);
     expect(answer.get('WWW-Authenticate')).toBe(
       'Bearer error="insufficient_user_authentication", error_description="A more recent second factor is required"',
     );

@@ -37,6 +37,12 @@ export class Client {
     return { authenticator, backupCodes: confirmed.body.backupCodes, id: setup.body.authenticatorId };
   }
 
+  /** Enrolls, and returns the user in a session that has not passed the second factor. */
+  async enrolledElsewhere(): Promise<Client> {
+    await this.enroll();
+    return new Client(this.host, this.userId);
+  }
+
   /** A further authenticator, proved by a code of one that works. */
   async enrollAnother(code: string, name?: string): Promise<{ authenticator: VirtualAuthenticator; id: string }> {
     const setup = await this.post('/mfa/totp/setup', { code, name }).expect(200);

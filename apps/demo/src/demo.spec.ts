@@ -109,9 +109,7 @@ describe.each(VARIANTS)('the demo on $httpAdapter and $database', ({ httpAdapter
 
   it('leads through enrollment and a login in two steps to the vault', async () => {
     const before = await register();
-    await get('/vault', before)
-      .expect(401)
-      .expect('WWW-Authenticate', /insufficient_user_authentication/);
+    await get('/vault', before).expect(403, /MFA_ENROLLMENT_REQUIRED/);
     const { authenticator } = await enroll(before);
     await post('/auth/logout', {}, before).expect(200);
     const login = await post('/auth/login', { email, password: PASSWORD }).expect(200);
@@ -180,7 +178,7 @@ describe.each(VARIANTS)('the demo on $httpAdapter and $database', ({ httpAdapter
     await post('/mfa/disable', { code: backupCodes[1]! }, here).expect(200);
     await get('/auth/me', elsewhere.body.accessToken).expect(401);
     expect((await get('/auth/me', here).expect(200)).body).toMatchObject({ amr: ['pwd'], mfaAt: null });
-    await get('/vault', here).expect(401);
+    await get('/vault', here).expect(403, /MFA_ENROLLMENT_REQUIRED/);
     expect((await post('/auth/login', { email, password: PASSWORD }).expect(200)).body).toHaveProperty('accessToken');
   });
 

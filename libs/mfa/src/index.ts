@@ -52,6 +52,7 @@ export type { MfaKeyReport, MfaKeyUsage, MfaUnreadableRow } from './domain/secre
 export type { MfaKeyScanOptions } from './domain/secrets/key-rotation.js';
 
 export { MfaGuard } from './guard/mfa.guard.js';
+export { CurrentPrincipal, MfaContext } from './guard/current-principal.js';
 export { ChallengeRoute, CurrentChallenge, RequireMfa, SkipMfa, type RequireMfaOptions } from './guard/decorators.js';
 
 export type { MfaErrorCode, MfaErrorDetails, MfaRequiredProof } from './domain/mfa-error.js';

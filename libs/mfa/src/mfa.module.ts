@@ -21,7 +21,7 @@ import { MfaEnrollmentService } from './enrollment/enrollment.service.js';
 import { FreshProof } from './enrollment/fresh-proof.js';
 import { ThrowsMfaException, throwingMfaException } from './errors/throws-mfa-exception.js';
 import { MfaEvents } from './events/mfa-events.js';
-import { MfaGuard } from './guard/mfa.guard.js';
+import { MFA_GUARD, MfaGuard } from './guard/mfa.guard.js';
 import { RouteGate } from './guard/route-gate.js';
 import { TokenExtractor } from './guard/token-extractor.js';
 import { MfaHostAccess } from './host/host-access.js';
@@ -93,6 +93,7 @@ const PARTS: Provider[] = [
   ...[AttemptGate, CodeSpending, LoginCompletion, TotpFactor, BackupCodeFactor],
   ...[FreshProof, AuthenticatorSetup, AuthenticatorConfirmation, AuthenticatorRemoval, BackupCodeIssuing],
   MfaGuard,
+  { provide: MFA_GUARD, useExisting: MfaGuard },
   MfaExceptionFilter,
   RequestReader,
   PersistenceCheck,

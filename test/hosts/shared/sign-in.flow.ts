@@ -54,8 +54,8 @@ export function describeSignIn(AppModule: Type) {
 
     it('refuses the guarded route to a session without the factor', async () => {
       expect(await call('GET', '/payouts', undefined, session)).toMatchObject({
-        status: 401,
-        body: { code: 'MFA_STEP_UP_REQUIRED' },
+        status: 403,
+        body: { code: 'MFA_ENROLLMENT_REQUIRED' },
       });
     });
 

@@ -5,39 +5,53 @@ import { MfaGuard } from './mfa.guard.js';
 import { MFA_ROUTE, type MfaRoute } from './mfa-route.js';
 import { unseenByPipes } from './unseen-by-pipes.js';
 
-const demands = (route: MfaRoute) => SetMetadata(MFA_ROUTE, route);
+const requires = (route: MfaRoute) => SetMetadata(MFA_ROUTE, route);
 
 /** Admits exactly the holders of a valid, unspent mfa_token. For routes that complete a login. */
 export const ChallengeRoute = (): ClassDecorator & MethodDecorator =>
-  applyDecorators(demands({ kind: 'challenge' }), UseGuards(MfaGuard));
+  applyDecorators(requires({ kind: 'challenge' }), UseGuards(MfaGuard));
 
 /** Marks the module's own verification route, which spends the token that it admits. */
 export const VerificationRoute = (): MethodDecorator =>
-  applyDecorators(demands({ kind: 'verification' }), UseGuards(MfaGuard));
+  applyDecorators(requires({ kind: 'verification' }), UseGuards(MfaGuard));
 
 export interface RequireMfaOptions {
   /** Seconds since the second factor was passed, at most; a whole number from 1. @default any age */
-  maxAgeSeconds?: number;
+  maxAgeSeconds?: number | undefined;
+  /** Also admits users who have no authenticator. That costs one read of the database for these users. @default false */
+  ifEnabled?: boolean | undefined;
 }
 
 /**
- * Admits signed-in users whose sign-in passed a second factor, on a controller or a handler; the handler's
- * demand replaces the controller's. Refuses with 401 as RFC 9470 says. No SQL.
+ * Admits signed-in users whose sign-in passed a second factor. On a controller or a handler; the one on the handler
+ * replaces the one on the controller. Reads nothing from the database when it admits such a user.
+ * Refuses with 401 `MFA_STEP_UP_REQUIRED` (RFC 9470), and with 403 `MFA_ENROLLMENT_REQUIRED` where the user has no
+ * authenticator.
+ * @example
+ * ```ts
+ * @Post('payout')
+ * @RequireMfa({ maxAgeSeconds: 300 })
+ * payout() {}
+ * ```
  */
-export function RequireMfa({ maxAgeSeconds }: RequireMfaOptions = {}): ClassDecorator & MethodDecorator {
+export function RequireMfa({ maxAgeSeconds, ifEnabled }: RequireMfaOptions = {}): ClassDecorator & MethodDecorator {
   if (maxAgeSeconds !== undefined && !(Number.isInteger(maxAgeSeconds) && maxAgeSeconds > 0)) {
-    throw new MfaException('MFA_MISCONFIGURED', {
-      message: '@RequireMfa: `maxAgeSeconds` must be a whole number from 1',
-    });
+    throw misused('`maxAgeSeconds` must be a whole number from 1');
   }
-  return applyDecorators(demands({ kind: 'second-factor', maxAgeSeconds }), UseGuards(MfaGuard));
+  if (ifEnabled !== undefined && typeof ifEnabled !== 'boolean') throw misused('`ifEnabled` must be true or false');
+  return applyDecorators(
+    requires({ kind: 'second-factor', maxAgeSeconds, ...(ifEnabled && { ifEnabled }) }),
+    UseGuards(MfaGuard),
+  );
 }
 
-/** Exempts a route from `MfaGuard`, whether the application or the controller has it. */
-export const SkipMfa = (): ClassDecorator & MethodDecorator => demands({ kind: 'open' });
+const misused = (problem: string) => new MfaException('MFA_MISCONFIGURED', { message: `@RequireMfa: ${problem}` });
 
-/** Marks the module's own routes, which demand a signed-in user only. */
-export const PrincipalRoute = (): ClassDecorator & MethodDecorator => demands({ kind: 'principal' });
+/** Exempts a route from `MfaGuard`, whether the application or the controller has it. */
+export const SkipMfa = (): ClassDecorator & MethodDecorator => requires({ kind: 'open' });
+
+/** Marks the module's own routes, which require a signed-in user only. */
+export const PrincipalRoute = (): ClassDecorator & MethodDecorator => requires({ kind: 'principal' });
 
 const challengeParameter = createParamDecorator((_: unknown, context: ExecutionContext) => challengeOf(context));
 

@@ -1,4 +1,4 @@
-/** What a route demands of its caller. */
+/** What a route requires of its caller. */
 export type MfaRoute =
   /** A valid, unspent mfa_token. */
   | { kind: 'challenge' }
@@ -8,8 +8,11 @@ export type MfaRoute =
   | { kind: 'principal' }
   /** Nothing. */
   | { kind: 'open' }
-  /** A signed-in user whose sign-in passed a second factor: what every unmarked route demands. */
-  | { kind: 'second-factor'; maxAgeSeconds?: number };
+  /**
+   * A signed-in user whose sign-in passed a second factor: what every unmarked route requires. With `ifEnabled` also a
+   * signed-in user who has no authenticator.
+   */
+  | { kind: 'second-factor'; maxAgeSeconds?: number; ifEnabled?: boolean };
 
 /** Metadata key of {@link MfaRoute}: a symbol of the library, so that no metadata of a host opens a guard (S47). */
 export const MFA_ROUTE = Symbol.for('nestjs-mfa:route');

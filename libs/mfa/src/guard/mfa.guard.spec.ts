@@ -43,6 +43,10 @@ class BelowOpen extends Open {}
 class BelowChallenged extends Challenged {}
 class BelowSignedIn extends SignedIn {}
 
+class Optional {
+  @RequireMfa({ ifEnabled: true }) optional() {}
+}
+
 const SECOND_FACTOR: MfaRoute = { kind: 'second-factor' };
 const routes: [new () => object, string, MfaRoute][] = [
   [Unmarked, 'plain', SECOND_FACTOR],
@@ -52,6 +56,7 @@ const routes: [new () => object, string, MfaRoute][] = [
   [Unmarked, 'open', { kind: 'open' }],
   [Unmarked, 'demanding', { kind: 'second-factor', maxAgeSeconds: undefined }],
   [Unmarked, 'fresh', { kind: 'second-factor', maxAgeSeconds: 60 }],
+  [Optional, 'optional', { kind: 'second-factor', maxAgeSeconds: undefined, ifEnabled: true }],
   [Demanding, 'here', { kind: 'second-factor', maxAgeSeconds: 300 }],
   [Demanding, 'plain', { kind: 'second-factor', maxAgeSeconds: 300 }],
   [Demanding, 'fresh', { kind: 'second-factor', maxAgeSeconds: 60 }],
@@ -153,6 +158,12 @@ describe('the decorators', () => {
       );
     },
   );
+
+  it.each(['yes', 1, null])('@RequireMfa refuses ifEnabled: %j where it is written', (ifEnabled) => {
+    expect(() => RequireMfa({ ifEnabled: ifEnabled as never })).toThrow(
+      '@RequireMfa: `ifEnabled` must be true or false',
+    );
+  });
 
   it('@RequireMfa takes an age of one second', () => {
     expect(() => RequireMfa({ maxAgeSeconds: 1 })).not.toThrow();

@@ -1,40 +1,44 @@
 import 'reflect-metadata';
-import { Injectable, Logger, type CanActivate, type ExecutionContext, type Type } from '@nestjs/common';
+import { Injectable, type CanActivate, type ExecutionContext, type Type } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
-import { MfaException } from '../errors/mfa.exception.js';
-import { transportErrorOf } from '../errors/transport-error.js';
+import { findRouteGate } from './find-route-gate.js';
 import { MFA_ROUTE, type MfaRoute } from './mfa-route.js';
-import { RouteGate } from './route-gate.js';
+
+/**
+ * Token of the guard that the module provides. Nest makes a guard of its own for every controller, which
+ * `overrideProvider(MfaGuard)` of a test does not reach: so all of them ask for the provided one.
+ */
+export const MFA_GUARD = Symbol.for('nestjs-mfa:guard');
 
 /**
  * The only guard. On a `@ChallengeRoute()` it admits the holders of a valid, unspent mfa_token. On every other route
  * it requires a signed-in user whose sign-in passed a second factor, so that `@UseGuards(MfaGuard)` is never a bypass.
  * `{ provide: APP_GUARD, useExisting: MfaGuard }` guards the whole application.
  *
- * A refusal is an {@link MfaException}; in RPC and WebSocket contexts it is an `RpcException` or `WsException` with
+ * A refusal is an `MfaException`; in RPC and WebSocket contexts it is an `RpcException` or `WsException` with
  * `{ statusCode, code, message, error }`; in GraphQL the code is in `extensions`.
  */
 @Injectable()
 export class MfaGuard implements CanActivate {
   constructor(private readonly moduleRef: ModuleRef) {}
 
-  async canActivate(context: ExecutionContext): Promise<boolean> {
-    const marked = routeOf(context.getHandler()) ?? routeOfClass(context.getClass());
-    return (await this.gateFor(context)).admit(context, marked ?? { kind: 'second-factor' });
+  canActivate(context: ExecutionContext): ReturnType<CanActivate['canActivate']> {
+    const provided = this.providedGuard();
+    const replaced = provided !== null && provided !== this && provided.constructor !== MfaGuard;
+    return replaced ? provided.canActivate(context) : this.decide(context);
   }
 
-  /** Looked up when used, so that a unit test of a guarded controller needs no `MfaModule`. */
-  private async gateFor(context: ExecutionContext): Promise<RouteGate> {
+  private async decide(context: ExecutionContext): Promise<boolean> {
+    const marked = routeOf(context.getHandler()) ?? routeOfClass(context.getClass());
+    const gate = await findRouteGate(this.moduleRef, context);
+    return gate.admit(context, marked ?? { kind: 'second-factor' });
+  }
+
+  private providedGuard(): CanActivate | null {
     try {
-      return this.moduleRef.get(RouteGate, { strict: false });
-    } catch (cause) {
-      const message =
-        'MfaGuard: the application does not import MfaModule, so the guard denies. Import MfaModule.forRoot(...); in a unit test use overrideGuard(MfaGuard)';
-      new Logger('nestjs-mfa').error(message);
-      throw await transportErrorOf(
-        new MfaException('MFA_MISCONFIGURED', { message, cause }),
-        context.getType<string>(),
-      );
+      return this.moduleRef.get<CanActivate>(MFA_GUARD, { strict: false });
+    } catch {
+      return null; // without the module; the gate is missing too, and denies
     }
   }
 }

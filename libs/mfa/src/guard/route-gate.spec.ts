@@ -24,12 +24,13 @@ afterEach(() => {
 });
 
 function gateOf(adapterHost: object): RouteGate {
-  const { hostAccess, challenges, tokens, cookie, options, clock } = mfa;
+  const { hostAccess, challenges, tokens, cookie, options, clock, accounts } = mfa;
   return new RouteGate(
     hostAccess,
     challenges,
     tokens,
     new TokenExtractor(cookie, tokens, options),
+    accounts,
     clock,
     adapterHost as never,
   );
@@ -89,6 +90,7 @@ describe('a route for whoever is signed in', () => {
 });
 
 describe('a route that demands a second factor', () => {
+  beforeEach(() => mfa.enroll('ann'));
   const at = (ms: number) => new Date(mfa.clock.nowMs() + ms);
 
   it.each([
@@ -143,6 +145,57 @@ describe('a route that demands a second factor', () => {
   });
 });
 
+describe('S49 a user without an authenticator', () => {
+  const OPTIONAL: MfaRoute = { kind: 'second-factor', ifEnabled: true };
+
+  it('is refused with 403, because no step-up is possible', async () => {
+    signIn();
+    await expect(admit(SECOND_FACTOR)).rejects.toMatchObject({ code: 'MFA_ENROLLMENT_REQUIRED', status: 403 });
+    await expect(admit({ ...SECOND_FACTOR, maxAgeSeconds: 60 })).rejects.toMatchObject({
+      code: 'MFA_ENROLLMENT_REQUIRED',
+    });
+    expect(headersWritten()).toEqual({ 'Cache-Control': 'no-store' });
+  });
+
+  it('is admitted with ifEnabled by one read per request, for several guards too', async () => {
+    const load = vi.spyOn(mfa.accounts, 'load');
+    signIn();
+    const context = contextOf({ headers: {} });
+    await expect(admit(OPTIONAL, context)).resolves.toBe(true);
+    await expect(admit(OPTIONAL, context)).resolves.toBe(true);
+    expect(load).toHaveBeenCalledTimes(1);
+  });
+
+  it('S43a is nobody whose authenticator is locked, disabled or unreadable', async () => {
+    const { id } = await mfa.enroll('ann', { secret: 'unreadable' });
+    await mfa.authenticators.expire('ann', [id], 0);
+    signIn();
+    await expect(admit(OPTIONAL)).rejects.toMatchObject({ code: 'MFA_STEP_UP_REQUIRED' });
+  });
+
+  it('S45 is nobody whose account cannot be read', async () => {
+    signIn();
+    const load = vi.spyOn(mfa.accounts, 'load');
+    for (const account of [undefined, {}, { account: {} }]) {
+      load.mockResolvedValueOnce(account as never);
+      await expect(admit(OPTIONAL)).rejects.toBeInstanceOf(TypeError);
+    }
+    load.mockRejectedValueOnce(new Error('the database is down'));
+    await expect(admit(OPTIONAL)).rejects.toThrow('the database is down');
+  });
+
+  it('is required to be signed in with ifEnabled too', async () => {
+    await expect(admit(OPTIONAL)).rejects.toMatchObject({ code: 'MFA_NOT_AUTHENTICATED' });
+  });
+});
+
+describe('S45 a principal() that throws nothing', () => {
+  it.each([undefined, null])('refuses when it throws %s', async (nothing) => {
+    mfa.host.principal = () => Promise.reject<never>(nothing);
+    await expect(admit(PRINCIPAL)).rejects.toMatchObject({ code: 'MFA_MISCONFIGURED', status: 500 });
+  });
+});
+
 describe('S49 a refusal', () => {
   const STEP_UP =
     'Bearer error="insufficient_user_authentication", error_description="A more recent second factor is required"';
@@ -151,6 +204,7 @@ describe('S49 a refusal', () => {
     [undefined, STEP_UP],
     [300, `${STEP_UP}, max_age="300"`],
   ])('writes the headers of RFC 9470 for an age of %s', async (maxAgeSeconds, challenge) => {
+    await mfa.enroll('ann');
     signIn();
     await expect(admit({ ...SECOND_FACTOR, maxAgeSeconds })).rejects.toThrow();
     expect(setHeader.mock.calls.every(([given]) => given === response)).toBe(true);

@@ -2,26 +2,31 @@ import { Injectable, type ExecutionContext } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { ChallengeTokens } from '../challenge/challenge-tokens.js';
 import { MfaChallengeService } from '../challenge/challenge.service.js';
+import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaException, isMfaException, toMfaException } from '../errors/mfa.exception.js';
 import { transportErrorOf } from '../errors/transport-error.js';
 import { MfaHostAccess } from '../host/host-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
+import { PerRequest } from '../host/per-request.js';
 import { hasCheckedChallenge, setChallenge } from './current-challenge.js';
 import type { MfaRoute } from './mfa-route.js';
+import { passedSecondFactor } from './second-factor.js';
 import { TokenExtractor } from './token-extractor.js';
 
-/** Clocks of several instances may differ by so much, in milliseconds. */
-const SKEW_MS = 60_000;
+type SecondFactorRoute = Extract<MfaRoute, { kind: 'second-factor' }>;
 
 /** Decides whether a request may pass. It admits or throws; nothing that fails on the way admits (S45). */
 @Injectable()
 export class RouteGate {
+  private readonly enrolled = new PerRequest<Promise<boolean>>();
+
   constructor(
     private readonly host: MfaHostAccess,
     private readonly challenges: MfaChallengeService,
     private readonly tokens: ChallengeTokens,
     private readonly extractor: TokenExtractor,
+    private readonly accounts: MfaAccountStore,
     private readonly clock: MfaClock,
     private readonly adapterHost: HttpAdapterHost,
   ) {}
@@ -29,6 +34,15 @@ export class RouteGate {
   async admit(context: ExecutionContext, route: MfaRoute): Promise<true> {
     try {
       return await this.decide(context, route);
+    } catch (error) {
+      throw await this.refusalOf(context, error);
+    }
+  }
+
+  /** The signed-in user. Refuses as {@link admit} does. */
+  async principal(context: ExecutionContext): Promise<KnownPrincipal> {
+    try {
+      return await this.requirePrincipal(context);
     } catch (error) {
       throw await this.refusalOf(context, error);
     }
@@ -47,10 +61,14 @@ export class RouteGate {
     if (route.kind === 'open') return true;
     if (route.kind === 'challenge') return this.admitChallenge(context);
     if (route.kind === 'verification') return this.admitVerification(context);
+    const principal = await this.requirePrincipal(context);
+    return route.kind === 'principal' || this.admitSecondFactor(context, principal, route);
+  }
+
+  private async requirePrincipal(context: ExecutionContext): Promise<KnownPrincipal> {
     const principal = await this.host.principal(context);
     if (!principal) throw new MfaException('MFA_NOT_AUTHENTICATED');
-    if (route.kind === 'principal') return true;
-    return this.admitSecondFactor(principal, route.maxAgeSeconds);
+    return principal;
   }
 
   private async admitChallenge(context: ExecutionContext): Promise<true> {
@@ -72,12 +90,24 @@ export class RouteGate {
     return token;
   }
 
-  private admitSecondFactor({ mfaAt, amr }: KnownPrincipal, maxAgeSeconds: number | undefined): true {
-    const ageMs = mfaAt ? this.clock.nowMs() - mfaAt.getTime() : NaN;
-    const passed = ageMs >= -SKEW_MS && (amr === undefined || (Array.isArray(amr) && amr.includes('mfa')));
-    const fresh = maxAgeSeconds === undefined || ageMs <= maxAgeSeconds * 1000;
-    if (passed && fresh) return true;
-    throw new MfaException('MFA_STEP_UP_REQUIRED', { maxAgeSeconds });
+  /** Reads nothing for a session that passed. */
+  private async admitSecondFactor(
+    context: ExecutionContext,
+    principal: KnownPrincipal,
+    { maxAgeSeconds, ifEnabled }: SecondFactorRoute,
+  ): Promise<true> {
+    if (passedSecondFactor(principal, { maxAgeSeconds, nowMs: this.clock.nowMs() })) return true;
+    if (await this.enrolled.of(context, () => this.isEnrolled(principal))) {
+      throw new MfaException('MFA_STEP_UP_REQUIRED', { maxAgeSeconds });
+    }
+    if (ifEnabled) return true;
+    throw new MfaException('MFA_ENROLLMENT_REQUIRED');
+  }
+
+  private async isEnrolled({ userId }: KnownPrincipal): Promise<boolean> {
+    const snapshot = await this.accounts.load(userId);
+    // Only `null` means that there is no account. Anything else that is not an account throws, and so denies (S45).
+    return snapshot !== null && snapshot.account.activeIds.length > 0;
   }
 
   /** No filter of the library runs on the host's own routes, so the guard writes the headers. */

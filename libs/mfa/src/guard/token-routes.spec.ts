@@ -17,10 +17,10 @@ const setHeader = vi.fn<(response: unknown, name: string, value: string) => void
 
 beforeEach(() => {
   mfa = inMemoryMfa();
-  const { hostAccess, challenges, tokens, cookie, options, clock } = mfa;
+  const { hostAccess, challenges, tokens, cookie, options, clock, accounts } = mfa;
   const extractor = new TokenExtractor(cookie, tokens, options);
   const adapterHost = { httpAdapter: { setHeader } } as never;
-  gate = new RouteGate(hostAccess, challenges, tokens, extractor, clock, adapterHost);
+  gate = new RouteGate(hostAccess, challenges, tokens, extractor, accounts, clock, adapterHost);
 });
 afterEach(() => {
   vi.restoreAllMocks();

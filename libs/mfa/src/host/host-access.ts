@@ -5,7 +5,7 @@ import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { knownPrincipal, type KnownPrincipal } from './known-principal.js';
 import { MfaHost, type MfaEnrollmentProof, type MfaLogin, type MfaPrincipal } from './mfa-host.js';
-import { requestKey } from './request-key.js';
+import { PerRequest } from './per-request.js';
 
 const misconfigured = (message: string) => new MfaError('MFA_MISCONFIGURED', { message: `MfaModule: ${message}` });
 
@@ -17,11 +17,6 @@ const UNUSABLE = {
   sessionId: 'Give a non-empty string. It counts as left out',
 };
 
-interface KeptPrincipal {
-  request: unknown;
-  principal: Promise<KnownPrincipal | null>;
-}
-
 /**
  * Calls the host's adapter. It looks the adapter up at each use, so that the natural circle boots: the host's login
  * calls the challenge service, and the host's adapter calls the login.
@@ -31,7 +26,7 @@ interface KeptPrincipal {
 export class MfaHostAccess implements OnModuleInit {
   private readonly logger = new Logger('nestjs-mfa');
   private readonly thrown = new WeakSet<object>();
-  private readonly principals = new WeakMap<object, KeptPrincipal>();
+  private readonly principals = new PerRequest<Promise<KnownPrincipal | null>>();
   private readonly warned = new Set<string>();
 
   constructor(
@@ -101,13 +96,7 @@ export class MfaHostAccess implements OnModuleInit {
 
   /** The signed-in user of this request, or `null`. The host is called once per request. */
   principal(context: ExecutionContext): Promise<KnownPrincipal | null> {
-    const key = requestKey(context);
-    if (!key) return this.ask(context);
-    const kept = this.principals.get(key.holder);
-    if (kept && kept.request === key.request) return kept.principal;
-    const principal = this.ask(context);
-    this.principals.set(key.holder, { request: key.request, principal });
-    return principal;
+    return this.principals.of(context, () => this.ask(context));
   }
 
   /** What the host returns for a login; `null` or `undefined` = the user is missing or blocked. */

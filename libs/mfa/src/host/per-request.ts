@@ -1,7 +1,23 @@
 import type { ExecutionContext } from '@nestjs/common';
 
-/** What stands for one request: the result of `principal()` is kept while both are the same. */
-export interface RequestKey {
+/** Keeps one value per request, so that several guards and resolvers of a request compute it once. */
+export class PerRequest<T> {
+  private readonly kept = new WeakMap<object, { request: unknown; value: T }>();
+
+  /** The value of this request: the one that is kept, else what `make` returns. */
+  of(context: ExecutionContext, make: () => T): T {
+    const key = requestKey(context);
+    if (!key) return make();
+    const kept = this.kept.get(key.holder);
+    if (kept && kept.request === key.request) return kept.value;
+    const value = make();
+    this.kept.set(key.holder, { request: key.request, value });
+    return value;
+  }
+}
+
+/** What stands for one request: a value is kept while both are the same. */
+interface RequestKey {
   /** Keeps the result no longer than this object lives. */
   holder: object;
   /** The HTTP request below `holder`. A GraphQL context may be one object for all requests, its `req` is not. */
@@ -12,7 +28,7 @@ export interface RequestKey {
  * The request of a context, or `null` where no object is known to belong to one request alone. A WebSocket client
  * sends many messages, and a context of `ExternalContextCreator` has the type `http` whatever its arguments are.
  */
-export function requestKey(context: ExecutionContext): RequestKey | null {
+function requestKey(context: ExecutionContext): RequestKey | null {
   const type = context.getType<string>();
   if (type === 'graphql') {
     const holder: unknown = context.getArgByIndex(2);
