@@ -125,7 +125,7 @@ export class MfaModule {
     return assemble(ConfigurableModuleClass.forRoot(plainOptions(options)), options);
   }
 
-  /** With `useFactory`, `useClass` or `useExisting` (a class with `createMfaOptions()`); the extras stand beside it. */
+  /** With `useFactory`, `useClass` or `useExisting` (a class with `createMfaOptions()`); the extras are given beside it. */
   static forRootAsync(options: MfaAsyncOptions & MfaModuleExtras): DynamicModule {
     requireKnownAsyncOptions(options);
     if (!options.useFactory && !options.useClass && !options.useExisting) {
@@ -144,7 +144,7 @@ function throwingAtBoot(provider: Provider): Provider {
 function assemble(definition: DynamicModule, extras: MfaModuleExtras): DynamicModule {
   const { host, dataSource } = extras;
   if (typeof host !== 'function') {
-    throw misconfigured('option `host` is missing; give a class that extends MfaHost and tells who is signed in');
+    throw misconfigured('option `host` is missing; give your class that extends MfaHost');
   }
   const http = resolveHttp(extras.http);
   return {

@@ -17,11 +17,11 @@ const LONGEST_PASSWORD = 1024;
 /** What a caller offers to prove that it is the owner, and not just an open session. */
 export interface ProofOffered {
   /** A TOTP or backup code; spent by the proof. */
-  code?: string;
+  code?: string | undefined;
   /** The host's password, where it may stand for a code. */
-  password?: string;
+  password?: string | undefined;
   /** Handed to `MfaHost.verifyPassword`. */
-  context?: ExecutionContext;
+  context?: ExecutionContext | undefined;
 }
 
 /** Fresh proof before a change of factors (S12): a stolen older session alone changes nothing. */

@@ -4,15 +4,15 @@ import type { MfaFernetKey } from '../domain/secrets/fernet.js';
 import type { MfaKey } from '../domain/secrets/key-ring.js';
 import type { MfaHost } from '../host/mfa-host.js';
 
-/** How codes are made and accepted. Stored with each authenticator, so a change concerns new ones only (but for `window`). */
+/** How codes are made and accepted. Each authenticator stores its own values, so a change applies to new ones only. `window` applies to all. */
 export interface MfaTotpOptions {
-  /** Hash of new authenticators. Some apps know only SHA1. @default 'SHA1' */
+  /** Hash of new authenticators. Some apps support only SHA1. @default 'SHA1' */
   algorithm?: TotpAlgorithm | null | undefined;
   /** Length of new authenticators' codes, 6 to 8. @default 6 */
   digits?: number | null | undefined;
   /** Seconds that a code of a new authenticator lives, 10 to 300. @default 30 */
   periodSeconds?: number | null | undefined;
-  /** Steps accepted before and after the current one, 0 to 10; each widens what a guess can hit (RFC 6238 §5.2). @default 1 */
+  /** Steps accepted before and after the current one, 0 to 10. Each one raises the chance of a guess (RFC 6238 §5.2). @default 1 */
   window?: number | null | undefined;
 }
 
@@ -72,27 +72,27 @@ export interface MfaTimeoutOptions {
 export interface MfaBackupCodeOptions {
   /** Codes in a set, 4 to 20. @default 10 */
   count?: number | null | undefined;
-  /** With so many or fewer left, status says `low`. @default 3 */
+  /** Unused codes at or below which the status is `low`. @default 3 */
   lowAt?: number | null | undefined;
 }
 
-/** Guesses that each factor of a user stands (S54). One policy, counted separately per factor. */
+/** Limits of wrong attempts. One policy, counted per user and factor. */
 export interface MfaAttemptOptions {
-  /** Consecutive failures before a lock, at least 1. @default 5 */
+  /** Failures in a row before a lock, at least 1. @default 5 */
   maxFailures?: number | null | undefined;
   /** Seconds of the first lock; each further `maxFailures` failures double it. @default 900 */
   lockSeconds?: number | null | undefined;
   /** Seconds of the longest lock. @default 86400 */
   maxLockSeconds?: number | null | undefined;
-  /** Failures that may come at once within a day. @default 10 */
+  /** Failures that are possible at once within a day. @default 10 */
   dailyBurst?: number | null | undefined;
-  /** Failures that flow back per day; any 24 hours see at most `dailyBurst + dailyRefill`, whatever succeeds meanwhile. @default 10 */
+  /** Failures that become possible again per day. Any 24 hours have at most `dailyBurst + dailyRefill`, whatever succeeds meanwhile. @default 10 */
   dailyRefill?: number | null | undefined;
   /** Failures in a row that disable the factor until the user re-enrolls or an administrator unlocks it. MFA stays required. @default 100 */
   disableAfter?: number | null | undefined;
 }
 
-/** A table of the host whose rows expire, to be cleaned along. */
+/** A table of the host whose expired rows the cleanup removes. */
 export interface MfaExpiringTable {
   /** The host's entity class, registered in the same DataSource. */
   entity: Type<object>;
@@ -105,25 +105,25 @@ export interface MfaExpiringTable {
 export interface MfaCleanupOptions {
   /** Seconds between two runs, at least 1. @default 300 */
   intervalSeconds?: number | null | undefined;
-  /** Rows removed by one statement, 1 to 10000; on SQLite at most 250, since the process stands still. @default 1000 */
+  /** Rows that one statement removes, 1 to 10000. On SQLite at most 250, because the process waits for each statement. @default 1000 */
   batchSize?: number | null | undefined;
-  /** Tables of the host to be cleaned along. @default [] */
+  /** Tables of the host whose expired rows the cleanup removes. @default [] */
   tables?: readonly MfaExpiringTable[] | null | undefined;
 }
 
-/** Reading TOTP secrets that another service stored as Fernet tokens; each is sealed anew when it is first used. */
+/** Reads TOTP secrets that another service stored as Fernet tokens. Each one is re-encrypted when it is first used. */
 export interface MfaFernetOptions {
   /** Fernet keys, or the application secrets they were derived from; tried in order. */
   keys: readonly MfaFernetKey[];
-  /** From then on Fernet tokens are refused: a `Date`, or its ISO 8601 text. Fernet does not bind a token to its row. */
+  /** Fernet tokens are refused from this time: a `Date`, or its ISO 8601 text. Fernet does not bind a token to its row. */
   until: Date | string;
 }
 
 /** What `forRoot` takes and a `forRootAsync` factory returns. */
 export interface MfaOptions {
-  /** Who the codes are for, as authenticator apps show it; 1 to 64 characters, no colon. */
+  /** Name of your application in authenticator apps, 1 to 64 characters, no colon. */
   issuer: string;
-  /** Key ring: the first key writes, all can read. Each secret has at least 32 random bytes (or characters). */
+  /** Key ring: the first key encrypts, every key decrypts. Each secret has at least 32 random bytes (or characters). */
   keys: readonly MfaKey[];
   enrollment?: MfaEnrollmentOptions | null | undefined;
   totp?: MfaTotpOptions | null | undefined;
@@ -133,7 +133,7 @@ export interface MfaOptions {
   attempts?: MfaAttemptOptions | null | undefined;
   /** Reads Fernet tokens in the secrets' column until a date. @default not at all */
   fernet?: MfaFernetOptions | null | undefined;
-  /** `false` switches the schedule off; `MfaCleanupService.purge()` stays callable. @default {} */
+  /** `false` turns the schedule off. `MfaCleanupService.purge()` still works. @default {} */
   cleanup?: false | MfaCleanupOptions | null | undefined;
 }
 
@@ -147,7 +147,7 @@ export interface MfaHttpOptions {
   decorators?: readonly MethodDecorator[] | null | undefined;
 }
 
-/** What changes the module graph, and so must be known before any factory runs. */
+/** Options that change the module graph. They must be known before a factory runs. */
 export interface MfaModuleExtras {
   /** The host's one adapter class. */
   host: Type<MfaHost>;
