@@ -144,8 +144,8 @@ describe('events', () => {
     const actor = { type: 'admin' };
     await vi.waitFor(() =>
       expect(host.state.events).toMatchObject([
-        { type: 'mfa.user.purged', actor },
         { type: 'mfa.disabled', actor },
+        { type: 'mfa.user.purged', actor },
       ]),
     );
   });

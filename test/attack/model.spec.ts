@@ -63,7 +63,7 @@ class Real {
   }
   get = <T>(type: abstract new (...args: never[]) => T): T => this.host.app.get<T>(type as never, { strict: false });
   get principal() {
-    return { userId: this.userId, accountName: 'model@example.test' };
+    return { userId: this.userId, accountName: 'model@example.test', sessionId: 'model' };
   }
   get now() {
     return this.host.clock.nowMs() / 1000;
@@ -268,6 +268,8 @@ class Regenerate extends Change {
     model.pending = null;
     model.codes = new Map(fresh.map((each) => [each, 'unused']));
     model.budgets.backup_code.startOver();
+    model.pending = null;
+    for (const token of model.tokens) token.dead = true;
   }
 }
 

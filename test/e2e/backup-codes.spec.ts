@@ -171,9 +171,10 @@ describe('backup codes', () => {
       const { authenticator, backupCodes } = await user.enroll();
       const store = providerNamed<Record<string, () => Promise<void>>>(host, 'MfaBackupCodeStore');
       vi.spyOn(store, method).mockRejectedValueOnce(new Error('no database'));
-      await regenerate(user, { code: authenticator.code() }).expect(500);
+      // The codes are marked for collection before the change is committed, and removed after it.
+      const [status, works] = method === 'expire' ? [500, 200] : [200, 401];
+      await regenerate(user, { code: authenticator.code() }).expect(status);
       vi.restoreAllMocks();
-      const works = method === 'expire' ? 200 : 401;
       await user.verify(await user.login(), backupCodes[0]).expect(works);
       const again = await regenerate(user, { code: authenticator.code(1) }).expect(200);
       await user.signIn(again.body.backupCodes[0]);

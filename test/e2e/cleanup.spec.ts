@@ -121,7 +121,7 @@ describe.each(testDatabases)('S61 purging on %s', (database) => {
     const authenticators = providerNamed<{ confirm(): Promise<void> }>(host, 'MfaAuthenticatorStore');
     vi.spyOn(authenticators, 'confirm').mockRejectedValueOnce(new Error('no database'));
     const authenticator = new VirtualAuthenticator(body.otpauthUri, host.clock);
-    await user.post('/mfa/totp/confirm', { code: authenticator.code() }).expect(500);
+    await user.post('/mfa/totp/confirm', { code: authenticator.code() }).expect(200);
     await purgeAt(new Date(body.expiresAt).getTime() + SKEW_MS + 1000);
     expect(await rows('mfa_authenticator')).toMatchObject([{ user_id: 'half-way', expires_at: null }]);
     await user.signIn(authenticator.code());

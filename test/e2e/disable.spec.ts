@@ -49,6 +49,7 @@ describe('disabling', () => {
       authenticators: [],
       backupCodes: { remaining: 0, low: false },
       pendingSetup: false,
+      proof: ['password'],
     });
     expect((await user.loginAnswer()).body).toEqual({ accessToken: expect.any(String) });
   });

@@ -30,12 +30,13 @@ describe.each(ADAPTERS)('enrollment over %s', (adapter) => {
     expect((await setup(newUser()).expect(200)).body.secret).not.toBe(body.secret);
   });
 
-  it('answers a repeated setup with the same secret, expiry and name, whatever name it carries', async () => {
+  it('S79 answers a setup that the same session repeats with the same secret, expiry and name, whatever name it carries', async () => {
     const user = newUser();
     const first = await setup(user, { password: PASSWORD, name: 'Phone' }).expect(200);
     host.clock.advance(120);
     const second = await setup(user, { password: PASSWORD, name: 'Tablet' }).expect(200);
-    expect(second.body).toEqual(first.body);
+    expect(first.body.resumed).toBe(false);
+    expect(second.body).toEqual({ ...first.body, resumed: true });
     await user.post('/mfa/totp/confirm', { code: appFor(first.body.otpauthUri).code() }).expect(200);
     const { body } = await user.get('/mfa/status').expect(200);
     expect(body.authenticators).toMatchObject([{ id: first.body.authenticatorId, name: 'Phone' }]);
@@ -87,6 +88,7 @@ describe.each(ADAPTERS)('enrollment over %s', (adapter) => {
       authenticators: [],
       backupCodes: { remaining: 0, low: false },
       pendingSetup: true,
+      proof: ['password'],
     });
     expect((await dumpTables(host)).mfa_backup_code).not.toContainEqual(
       expect.objectContaining({ user_id: user.userId }),
@@ -178,7 +180,7 @@ describe.each(ADAPTERS)('enrollment over %s', (adapter) => {
     const user = newUser();
     const { id } = await user.enroll();
     const { body } = await user.patch(`/mfa/authenticators/${id}`, { name: '  Work phone ' }).expect(200);
-    expect(body).toEqual({ id, name: 'Work phone', createdAt: expect.any(String), lastUsedAt: null });
+    expect(body).toEqual({ id, type: 'totp', name: 'Work phone', createdAt: expect.any(String), lastUsedAt: null });
     expect((await user.get('/mfa/status')).body.authenticators).toEqual([body]);
   });
 

@@ -61,6 +61,7 @@ describe.each(ADAPTERS)('the HTTP contract over %s', (adapter) => {
       authenticators: [],
       backupCodes: { remaining: 0, low: false },
       pendingSetup: false,
+      proof: ['password'],
     });
     const setup = await post('totp/setup', { password: PASSWORD, name: 'Phone' });
     expect(setup).toEqual({
@@ -71,6 +72,7 @@ describe.each(ADAPTERS)('the HTTP contract over %s', (adapter) => {
       qrCode: expect.any(String),
       qrSvg: expect.any(String),
       expiresAt: anyIso,
+      resumed: false,
     });
     const authenticator = new VirtualAuthenticator(setup.otpauthUri, host.clock);
     const confirmed = await post('totp/confirm', { code: authenticator.code() });
@@ -88,18 +90,24 @@ describe.each(ADAPTERS)('the HTTP contract over %s', (adapter) => {
     expect(await status()).toEqual({
       enabled: true,
       methods: ['totp', 'backup_code'],
-      authenticators: [{ id: setup.authenticatorId, name: 'Phone', createdAt: anyIso, lastUsedAt: anyIso }],
+      authenticators: [
+        { id: setup.authenticatorId, type: 'totp', name: 'Phone', createdAt: anyIso, lastUsedAt: anyIso },
+      ],
       backupCodes: { remaining: 9, low: false },
       pendingSetup: false,
+      proof: ['code'],
     });
     const renamed = await user.patch(`/mfa/authenticators/${setup.authenticatorId}`, { name: 'Pixel', ...UNKNOWN });
     seen.push(renamed.ok ? renamed : await Promise.reject(new Error(renamed.text)));
-    expect(renamed.body).toEqual({ id: setup.authenticatorId, name: 'Pixel', createdAt: anyIso, lastUsedAt: anyIso });
+    const phone = { id: setup.authenticatorId, type: 'totp', name: 'Pixel', createdAt: anyIso };
+    expect(renamed.body).toEqual({ ...phone, lastUsedAt: anyIso });
     const regenerated = await post('backup-codes/regenerate', { code: authenticator.code(1) });
     expect(regenerated).toEqual({ backupCodes: expect.any(Array) });
     host.clock.advance(60);
     const removed = await post(`authenticators/${setup.authenticatorId}/remove`, { code: authenticator.code() });
-    expect(removed).toEqual({ ...(await status()), enabled: false });
+    expect(removed).toEqual({ ...(await status()), enabled: false, removed: phone });
+    await post('totp/setup', { password: PASSWORD });
+    expect(await post('setup/cancel', {})).toEqual({ ...(await status()), pendingSetup: false });
     const again = await user.enroll();
     expect(await post('disable', { code: again.authenticator.code() })).toEqual({ enabled: false });
 
@@ -159,6 +167,7 @@ describe.each(ADAPTERS)('the HTTP contract over %s', (adapter) => {
         message: code === 'MFA_BAD_REQUEST' ? expect.arrayContaining([expect.any(String)]) : expect.any(String),
         error: ERRORS[status],
         ...(code === 'MFA_LOCKED' ? { retryAfterSeconds: 900 } : {}),
+        ...(code === 'MFA_PROOF_REQUIRED' ? { proof: ['password'] } : {}),
       });
       expect(answer.status).toBe(status);
       expect(answer.get('Cache-Control')).toBe('no-store');

@@ -159,6 +159,28 @@ function accountContract(stores: () => Stores, userId: () => string): void {
     expect(backupCodesRemaining).toBe(2);
   });
 
+  it('loads many accounts at once, each with its own authenticators, and no account of anybody else', async () => {
+    const others = [`user-${randomUUID()}`, `user-${randomUUID()}`];
+    for (const each of others) await stores().accounts.open(each, NOW);
+    const rows = [authenticator(userId()), authenticator(userId()), authenticator(others[0]!)];
+    for (const row of rows) await stores().authenticators.add(row);
+    const set = randomUUID();
+    await stores().backupCodes.add([backupCode(others[0]!, set), backupCode(others[0]!, set)]);
+    await stores().accounts.commit(others[0]!, NOW, { backupSetId: set });
+    const asked = [userId(), others[0]!, userId(), 'nobody', others[0]!.toUpperCase(), `${userId()} `];
+    const loaded = await stores().accounts.loadMany(asked);
+    expect(loaded).toHaveLength(2);
+    for (const id of [userId(), others[0]!]) {
+      const snapshot = loaded.find(({ account }) => account.userId === id)!;
+      const alone = (await stores().accounts.load(id))!;
+      const byId = (a: { id: string }, b: { id: string }) => (a.id < b.id ? -1 : 1);
+      expect(snapshot.authenticators.toSorted(byId)).toEqual(alone.authenticators.toSorted(byId));
+      expect({ ...snapshot, authenticators: [] }).toEqual({ ...alone, authenticators: [] });
+    }
+    expect(loaded.find(({ account }) => account.userId === others[0])?.backupCodesRemaining).toBe(2);
+    expect(await stores().accounts.loadMany([])).toEqual([]);
+  });
+
   it('S27 tells whether a token is spent', async () => {
     const [spent, unspent] = [entry('token'), entry('token')];
     await stores().usage.spend({

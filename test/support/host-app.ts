@@ -47,6 +47,7 @@ export const TEST_KEY = { id: 'k1', secret: 'q7Gx0hXGJ2rT5bUe9LwPzN1vYcKd4mSfA8o
 
 interface Session {
   userId: string;
+  sessionId: string;
   mfaAt?: Date | null;
   amr?: string[];
   authenticatedAt: Date;
@@ -67,7 +68,12 @@ export class HostState {
 
   signIn(userId: string, factor: Partial<Session> = {}): string {
     const token = `session-${this.next++}-${userId}`;
-    this.sessions.set(token, { userId, authenticatedAt: new Date(this.clock.nowMs()), ...factor });
+    this.sessions.set(token, {
+      userId,
+      sessionId: `id of ${token}`,
+      authenticatedAt: new Date(this.clock.nowMs()),
+      ...factor,
+    });
     return token;
   }
 

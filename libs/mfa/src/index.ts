@@ -34,7 +34,9 @@ export type {
 } from './events/mfa-event.js';
 
 export { TotpService, type SecretOwner } from './totp/totp.service.js';
-export { MfaEnrollmentService, type MfaConfirmation, type MfaSetup } from './enrollment/enrollment.service.js';
+export { MfaEnrollmentService } from './enrollment/enrollment.service.js';
+export type { MfaConfirmation, MfaRemoval, MfaSetup } from './enrollment/enrollment-results.js';
+export type { MfaAuthenticatorView } from './enrollment/authenticator-view.js';
 export type { ProofOffered } from './enrollment/fresh-proof.js';
 export { MfaBackupCodeService } from './enrollment/backup-code.service.js';
 export { MfaChallengeService, type IssueOptions } from './challenge/challenge.service.js';
@@ -42,7 +44,7 @@ export { MfaChallenge, type MfaChallengeResult, type MfaOpenChallenge } from './
 export type { CookieResponse } from './challenge/challenge-cookie.js';
 export { MfaVerificationService } from './verification/verification.service.js';
 export type { MfaProof } from './verification/mfa-proof.js';
-export { MfaStatusService, type MfaAuthenticatorView, type MfaStatus } from './status/status.service.js';
+export { MfaStatusService, type MfaStatus, type MfaUserStatus } from './status/status.service.js';
 export { MfaAdminService } from './admin/admin.service.js';
 export type { MfaUserExport } from './admin/user-export.js';
 export { MfaCleanupService, type MfaPurgeReport } from './cleanup/cleanup.service.js';

@@ -19,6 +19,7 @@ import { BackupCodeIssuing } from './enrollment/backup-code-issuing.js';
 import { MfaBackupCodeService } from './enrollment/backup-code.service.js';
 import { MfaEnrollmentService } from './enrollment/enrollment.service.js';
 import { FreshProof } from './enrollment/fresh-proof.js';
+import { SetupImages } from './enrollment/setup-images.js';
 import { ThrowsMfaException, throwingMfaException } from './errors/throws-mfa-exception.js';
 import { MfaEvents } from './events/mfa-events.js';
 import { MFA_GUARD, MfaGuard } from './guard/mfa.guard.js';
@@ -91,7 +92,7 @@ const PARTS: Provider[] = [
   { provide: MFA_ROUTES_PATH, useFactory: commonPathOnce, inject: [ApplicationConfig, ModulesContainer] },
   ...[ChallengeCookie, ChallengeTokens, TokenExtractor, RouteGate],
   ...[AttemptGate, CodeSpending, LoginCompletion, TotpFactor, BackupCodeFactor],
-  ...[FreshProof, AuthenticatorSetup, AuthenticatorConfirmation, AuthenticatorRemoval, BackupCodeIssuing],
+  ...[FreshProof, AuthenticatorSetup, AuthenticatorConfirmation, AuthenticatorRemoval, BackupCodeIssuing, SetupImages],
   MfaGuard,
   { provide: MFA_GUARD, useExisting: MfaGuard },
   MfaExceptionFilter,

@@ -4,6 +4,7 @@ import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.st
 import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import { AuthenticatorRemoval } from '../enrollment/authenticator-removal.js';
+import { tidyUp } from '../enrollment/tidy-up.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import { requireUserId } from '../host/user-id.js';
@@ -46,18 +47,24 @@ export class MfaAdminService {
   async passwordChanged(userId: string | number): Promise<void> {
     const id = stored(userId);
     await this.accounts.revokeTokens(id);
-    await this.accounts.endLocks(id);
     this.events.emit({ type: 'mfa.invalidated', userId: id, actor: ADMIN });
+    await this.accounts.endLocks(id);
     this.events.emit({ type: 'mfa.unlocked', userId: id, actor: ADMIN });
   }
 
-  /** Takes every factor of the user away, as after a lost phone: the next login has no second step. */
+  /** Removes every factor of the user, as after a lost phone: the next login has no second step. */
   async reset(userId: string | number): Promise<void> {
     const id = stored(userId);
     if (!(await this.accounts.load(id))) return;
-    await this.removal.all(id);
-    await this.accounts.clearBudgets(id);
+    const removal = await this.removal.all(id).catch(async (error: unknown) => {
+      // Purged meanwhile: there is nothing to reset.
+      if ((await this.accounts.load(id)) === null) return null;
+      throw error;
+    });
+    if (!removal) return;
     await this.events.changed({ type: 'mfa.reset', userId: id, actor: ADMIN }, { enabled: false });
+    await removal.tidyUp();
+    await tidyUp(() => this.accounts.clearBudgets(id));
   }
 
   /** What is stored about the user, without secrets, hashes and tokens: for a data-protection request. Three statements. */
@@ -69,19 +76,34 @@ export class MfaAdminService {
     return userExport(id, snapshot, codes, await this.usage.list(id));
   }
 
-  /** Removes every trace of the user from the MFA tables. Repeat it if it was interrupted. */
+  /**
+   * Removes every trace of the user from the MFA tables. Repeat it when it throws: it goes on where it stopped, and calls
+   * `revokeSessions` again where the first call may not have done so.
+   * @throws MfaException `MFA_BUSY`
+   */
   async purgeUser(userId: string | number): Promise<void> {
     const id = stored(userId);
     const account = (await this.accounts.load(id))?.account;
     // The account first: without it nothing else counts.
     await this.accounts.remove(id);
-    await this.authenticators.removeAll(id);
-    await this.codes.removeAll(id);
-    await this.usage.removeAll(id);
+    if (account && account.activeIds.length > 0) await this.changedByPurge(id);
+    const left = await this.removeRows(id);
+    // Rows without an account: an earlier purge stopped before it could deliver the change.
+    if (!account && left > 0) await this.changedByPurge(id);
     this.events.emit({ type: 'mfa.user.purged', userId: id, actor: ADMIN });
-    if (account && account.activeIds.length > 0) {
-      await this.events.changed({ type: 'mfa.disabled', userId: id, actor: ADMIN }, { enabled: false });
-    }
+  }
+
+  /** Tries every table, whatever fails; returns how many authenticators there were. */
+  private async removeRows(id: string): Promise<number> {
+    const removals = [this.authenticators.removeAll(id), this.codes.removeAll(id), this.usage.removeAll(id)] as const;
+    const [authenticators, ...others] = await Promise.allSettled(removals);
+    const failed = [authenticators, ...others].find((each) => each.status === 'rejected');
+    if (failed) throw failed.reason;
+    return authenticators.status === 'fulfilled' ? authenticators.value : 0;
+  }
+
+  private async changedByPurge(id: string): Promise<void> {
+    await this.events.changed({ type: 'mfa.disabled', userId: id, actor: ADMIN }, { enabled: false });
   }
 }
 

@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { pendingAuthenticator, type AccountSnapshot } from '../domain/accounts/account.js';
-import { MfaAccountStore } from '../domain/accounts/account.store.js';
+import { MfaAccountStore, type AccountChange } from '../domain/accounts/account.store.js';
 import { changeAccount } from '../domain/accounts/change-account.js';
 import type { Authenticator } from '../domain/authenticators/authenticator.js';
 import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
@@ -8,6 +8,7 @@ import { MfaClock } from '../domain/clock.js';
 import { isTotpShape } from '../domain/code.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { spentUntilMs } from '../domain/totp/replay.js';
+import type { UsageEntry } from '../domain/usage/usage.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import type { MfaFailureReason } from '../events/mfa-event.js';
 import { MfaEvents } from '../events/mfa-events.js';
@@ -16,6 +17,17 @@ import { SecretReader } from '../totp/secret-reader.js';
 import { AttemptGate } from '../verification/attempt-gate.js';
 import { readCode } from '../verification/code-spending.js';
 import { BackupCodeIssuing, type IssuedBackupCodes } from './backup-code-issuing.js';
+import { tidyUp } from './tidy-up.js';
+
+/** A confirmation that was committed. */
+export interface ConfirmedSetup {
+  authenticator: Authenticator;
+  /** The new backup codes, or `null` when a set existed. */
+  codes: string[] | null;
+  remaining: number;
+  /** What is left to do once the change was delivered; never throws. */
+  tidyUp: () => Promise<void>;
+}
 
 /** Turns the pending authenticator into an active one by its first code. */
 @Injectable()
@@ -33,88 +45,108 @@ export class AuthenticatorConfirmation {
   ) {}
 
   /**
-   * Spends the code (S16), makes backup codes where there are none, and switches the account over.
-   * @returns the new backup codes, or `null` when a set existed
+   * Makes backup codes where there are none, spends the code (S16), and switches the account over. A setup of another
+   * session is not found, and costs no attempt (S79).
    */
-  async confirm(
-    userId: string,
-    code: string,
-  ): Promise<{ codes: string[] | null; remaining: number; authenticator: Authenticator }> {
+  async confirm(userId: string, binding: string | null, code: string): Promise<ConfirmedSetup> {
     const snapshot = await this.accounts.load(userId);
     const pending = snapshot && pendingAuthenticator(snapshot, this.clock.nowMs());
-    if (!snapshot || !pending) throw new MfaError('MFA_SETUP_NOT_FOUND');
+    if (!snapshot || pending?.setupBinding !== binding) throw setupNotFound(snapshot);
 
-    await this.spendFirstCode(snapshot, pending, code);
-    const issued = snapshot.account.backupSetId === null ? await this.issuing.make(userId) : null;
-    const after = await this.activate(snapshot, pending, issued);
-    await this.authenticators.confirm(pending, this.clock.nowMs());
-    const codes = await this.settleBackupCodes(after, issued);
-    await this.settleBudgets(after, codes !== null);
+    const entry = await this.matchFirstCode(snapshot, pending, code);
+    const { issued, after } = await this.switchOver(snapshot, pending, entry);
+    const codes = after.account.backupSetId === issued?.setId ? issued.codes : null;
     this.events.emit({ type: 'mfa.verification.succeeded', userId, factor: 'confirmation' });
-
-    return { codes, remaining: codes?.length ?? after.backupCodesRemaining, authenticator: pending };
+    return {
+      authenticator: pending,
+      codes,
+      remaining: codes?.length ?? after.backupCodesRemaining,
+      tidyUp: () => this.tidyUp(after, pending, issued),
+    };
   }
 
-  private async spendFirstCode({ account }: AccountSnapshot, pending: Authenticator, code: string): Promise<void> {
-    const { userId, epoch } = account;
-    const normalised = readCode(code);
-    if (!isTotpShape(normalised, pending.digits)) throw this.reject(userId, 'malformed');
-    await this.gate.reserve(account, 'confirmation');
-    const nowMs = this.clock.nowMs();
-    const { step, skewSteps } = this.reader.evaluate(pending, normalised, nowMs);
-    if (step === null) throw this.reject(userId, skewSteps === null ? 'wrong_code' : 'clock_skew', skewSteps);
-
-    const { window } = this.options.totp;
-    const expiresAtMs = spentUntilMs({ step, periodSeconds: pending.periodSeconds, window });
-    const entries = [{ kind: 'totp', item: `${pending.id}:${step}`, expiresAtMs } as const];
-    if ((await this.usage.spend({ userId, epoch, entries, nowMs })) !== true) {
-      // The code was right, so it was no guess (S70).
-      await this.gate.release(userId, 'confirmation');
-      throw this.reject(userId, 'already_spent');
+  /** The code was right, so whatever fails from here on was no guess (S58, S70). */
+  private async switchOver(
+    snapshot: AccountSnapshot,
+    pending: Authenticator,
+    entry: UsageEntry,
+  ): Promise<{ issued: IssuedBackupCodes | null; after: AccountSnapshot }> {
+    const { userId, backupSetId } = snapshot.account;
+    try {
+      // Made before the code is spent: a full hashing queue does not cost the code (S58).
+      const issued = backupSetId === null ? await this.issuing.makeFor(userId, entry) : null;
+      await this.spendFirstCode(snapshot, entry, issued);
+      return { issued, after: await this.activate(snapshot, pending, issued) };
+    } catch (error) {
+      await tidyUp(() => this.gate.release(userId, 'confirmation'));
+      throw error;
     }
   }
 
-  /** The commit point: from here on the authenticator gates, and its backup codes count. */
+  /** What spending the code writes. */
+  private async matchFirstCode(
+    { account }: AccountSnapshot,
+    pending: Authenticator,
+    code: string,
+  ): Promise<UsageEntry> {
+    const normalised = readCode(code);
+    if (!isTotpShape(normalised, pending.digits)) throw this.reject(account.userId, 'malformed');
+    await this.gate.reserve(account, 'confirmation');
+    const { step, skewSteps } = this.reader.evaluate(pending, normalised, this.clock.nowMs());
+    if (step === null) throw this.reject(account.userId, skewSteps === null ? 'wrong_code' : 'clock_skew', skewSteps);
+    const { window } = this.options.totp;
+    const expiresAtMs = spentUntilMs({ step, periodSeconds: pending.periodSeconds, window });
+    return { kind: 'totp', item: `${pending.id}:${step}`, expiresAtMs };
+  }
+
+  private async spendFirstCode(
+    { account: { userId, epoch } }: AccountSnapshot,
+    entry: UsageEntry,
+    issued: IssuedBackupCodes | null,
+  ): Promise<void> {
+    const nowMs = this.clock.nowMs();
+    if ((await this.usage.spend({ userId, epoch, entries: [entry], nowMs })) === true) return;
+    if (issued) await tidyUp(() => this.issuing.discard(userId, issued.setId));
+    throw this.reject(userId, 'already_spent');
+  }
+
+  /** The commit point: from here on the authenticator counts, and so do its backup codes. */
   private async activate(
     seen: AccountSnapshot,
     pending: Authenticator,
     issued: IssuedBackupCodes | null,
   ): Promise<AccountSnapshot> {
-    const { after } = await changeAccount(this.accounts, seen.account.userId, async ({ account }) => {
-      // Confirmed by a parallel request, or disabled meanwhile: a lost race (S17), and its code was no guess (S70).
-      if (account.pendingId !== pending.id || account.epoch !== seen.account.epoch) {
-        await this.gate.release(account.userId, 'confirmation');
-        throw new MfaError('MFA_CODE_REJECTED');
-      }
+    const decide = (current: AccountSnapshot): AccountChange => {
+      const { account } = current;
+      const isPending = pendingAuthenticator(current, this.clock.nowMs())?.id === pending.id;
+      // Confirmed by a parallel request, cancelled, expired, or disabled meanwhile: a lost race (S17).
+      if (!isPending || account.epoch !== seen.account.epoch) throw this.reject(account.userId, 'state_changed');
+      if (issued) this.issuing.requireHeld(issued);
       return {
         pendingId: null,
         activeIds: [...account.activeIds, pending.id],
         backupSetId: account.backupSetId ?? issued?.setId ?? null,
       };
-    });
+    };
+    const { after } = await changeAccount(this.accounts, seen.account.userId, decide, 'MFA_CODE_REJECTED');
     return after;
   }
 
-  private async settleBackupCodes(
-    { account }: AccountSnapshot,
-    issued: IssuedBackupCodes | null,
-  ): Promise<string[] | null> {
-    if (!issued) return null;
-    if (account.backupSetId !== issued.setId) {
-      await this.issuing.discard(account.userId, issued.setId);
-      return null;
-    }
-    await this.issuing.keep(account.userId, issued.setId);
-    return issued.codes;
-  }
-
-  private async settleBudgets({ account }: AccountSnapshot, newCodes: boolean): Promise<void> {
-    await this.gate.settle(account.userId, 'confirmation');
+  private tidyUp({ account }: AccountSnapshot, pending: Authenticator, issued: IssuedBackupCodes | null) {
+    const { userId, activeIds, budgets, backupSetId } = account;
+    const isKept = issued !== null && issued.setId === backupSetId;
     // Guesses at earlier secrets say nothing about the only one that now counts; and re-enrolling is the way out of
     // a factor that too many failures disabled (S54). The daily cap stays (S51).
-    const disabled = account.budgets.totp.failures >= this.options.attempts.disableAfter;
-    if (account.activeIds.length === 1 || disabled) await this.gate.endFailures(account.userId, 'totp');
-    if (newCodes) await this.gate.endFailures(account.userId, 'backup_code');
+    const isReopened = activeIds.length === 1 || budgets.totp.failures >= this.options.attempts.disableAfter;
+    const steps: (() => Promise<unknown>)[] = [
+      () => this.gate.settle(userId, 'confirmation'),
+      () => this.authenticators.confirm(pending, this.clock.nowMs()),
+    ];
+    if (isReopened) steps.push(() => this.gate.endFailures(userId, 'totp'));
+    if (isKept) steps.push(() => this.gate.endFailures(userId, 'backup_code'));
+    if (issued)
+      steps.push(() => (isKept ? this.issuing.keep(userId, issued.setId) : this.issuing.discard(userId, issued.setId)));
+    return tidyUp(...steps);
   }
 
   private reject(userId: string, failure: MfaFailureReason, skewSteps: number | null = null): MfaError {
@@ -122,4 +154,14 @@ export class AuthenticatorConfirmation {
     this.events.emit({ type: 'mfa.verification.failed', userId, factor: 'confirmation', failure, ...skew });
     return new MfaError('MFA_CODE_REJECTED');
   }
+}
+
+/** A user with an authenticator may have confirmed it a moment ago, in another window: then nothing expired. */
+function setupNotFound(snapshot: AccountSnapshot | null): MfaError {
+  const isEnabled = snapshot !== null && snapshot.account.activeIds.length > 0;
+  return new MfaError('MFA_SETUP_NOT_FOUND', {
+    message: isEnabled
+      ? 'No setup of this session awaits a code. It may have been confirmed or cancelled in another window.'
+      : 'No setup of this session awaits a code, or it expired. Start again.',
+  });
 }

@@ -3,12 +3,24 @@ import type { AccountSnapshot, MfaAccount } from '../domain/accounts/account.js'
 import { MfaAccountStore, type AccountChange } from '../domain/accounts/account.store.js';
 import { changeAccount } from '../domain/accounts/change-account.js';
 import { LEASE_MS } from '../domain/accounts/lease.js';
+import type { Authenticator } from '../domain/authenticators/authenticator.js';
 import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { BackupCodeIssuing } from './backup-code-issuing.js';
+import { tidyUp } from './tidy-up.js';
 
-/** What switches an account off: nothing gates, nothing verifies, every mfa_token is dead (S43, S59). */
+/** A removal that was committed. */
+export interface Removal {
+  /** Whether any authenticator is left. */
+  anyLeft: boolean;
+  /** The account before the removal. */
+  before: AccountSnapshot;
+  /** Removes the rows, once the change was delivered; never throws. */
+  tidyUp: () => Promise<void>;
+}
+
+/** What switches an account off: nothing is required, nothing verifies, every mfa_token is dead (S43, S59). */
 const switchedOff = ({ epoch }: MfaAccount): AccountChange => ({
   epoch: epoch + 1,
   activeIds: [],
@@ -17,8 +29,8 @@ const switchedOff = ({ epoch }: MfaAccount): AccountChange => ({
 });
 
 /**
- * Takes credentials away. The account's row decides in one write; the rows behind it get a lease just before, so
- * that the cleanup collects them should this process die before removing them.
+ * Takes credentials away. The account's row decides in one write. The rows behind it get a deadline just before, so
+ * that the cleanup collects them should this process die before it removes them.
  */
 @Injectable()
 export class AuthenticatorRemoval {
@@ -34,51 +46,59 @@ export class AuthenticatorRemoval {
    * @param epoch of the account that was proved for; left out by an administrator, who needs no proof
    * @throws MfaError `MFA_CODE_REJECTED` when the account changed since the proof: a lost race
    */
-  async all(userId: string, epoch?: number): Promise<void> {
-    const { before } = await changeAccount(this.accounts, userId, async (now) => {
+  async all(userId: string, epoch?: number): Promise<Removal> {
+    const decide = async (now: AccountSnapshot) => {
       if (epoch !== undefined && now.account.epoch !== epoch) throw new MfaError('MFA_CODE_REJECTED');
       await this.leaseAll(now);
       return switchedOff(now.account);
-    });
-    await this.discardAll(before);
+    };
+    const { before } = await changeAccount(this.accounts, userId, decide, 'MFA_CODE_REJECTED');
+    return { anyLeft: false, before, tidyUp: () => this.discardAll(before) };
   }
 
   /**
    * Removes one; removing the last one is removing everything.
-   * @returns whether any is left
-   * @throws MfaError `MFA_AUTHENTICATOR_NOT_FOUND` when it is gone meanwhile
+   * @param epoch of the account that was proved for: a proof by an authenticator that is gone since proves nothing
+   * @throws MfaError `MFA_CODE_REJECTED` when the account changed since the proof: a lost race
    */
-  async one(userId: string, id: string): Promise<boolean> {
-    const { before, after } = await changeAccount(this.accounts, userId, async (now) => {
-      const { activeIds, epoch } = now.account;
-      if (!activeIds.includes(id)) throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
-      const left = activeIds.filter((each) => each !== id);
+  async one(userId: string, id: string, epoch: number): Promise<Removal> {
+    const decide = async (now: AccountSnapshot) => {
+      const { account } = now;
+      if (account.epoch !== epoch || !account.activeIds.includes(id)) throw new MfaError('MFA_CODE_REJECTED');
+      const left = account.activeIds.filter((each) => each !== id);
       if (left.length === 0) {
         await this.leaseAll(now);
-        return switchedOff(now.account);
+        return switchedOff(account);
       }
       await this.authenticators.expire(userId, [id], this.leaseEnd());
-      return { epoch: epoch + 1, activeIds: left };
-    });
+      return { epoch: epoch + 1, activeIds: left, pendingId: null };
+    };
+    const { before, after } = await changeAccount(this.accounts, userId, decide, 'MFA_CODE_REJECTED');
     const anyLeft = after.account.activeIds.length > 0;
-    if (anyLeft) await this.authenticators.remove(userId, [id]);
-    else await this.discardAll(before);
-    return anyLeft;
+    return { anyLeft, before, tidyUp: () => (anyLeft ? this.discardOne(before, id) : this.discardAll(before)) };
   }
 
   private async leaseAll({ account, authenticators }: AccountSnapshot): Promise<void> {
-    const ids = authenticators.map((each) => each.id);
+    const ids = idsOf(authenticators);
     if (ids.length > 0) await this.authenticators.expire(account.userId, ids, this.leaseEnd());
     await this.issuing.lease(account.userId, account.backupSetId);
   }
 
-  private async discardAll({ account, authenticators }: AccountSnapshot): Promise<void> {
-    const ids = authenticators.map((each) => each.id);
-    if (ids.length > 0) await this.authenticators.remove(account.userId, ids);
-    await this.issuing.discard(account.userId, account.backupSetId);
+  private discardOne({ account: { userId, pendingId } }: AccountSnapshot, id: string): Promise<void> {
+    return tidyUp(() => this.authenticators.remove(userId, pendingId === null ? [id] : [id, pendingId]));
+  }
+
+  private discardAll({ account, authenticators }: AccountSnapshot): Promise<void> {
+    const ids = idsOf(authenticators);
+    return tidyUp(
+      async () => ids.length > 0 && this.authenticators.remove(account.userId, ids),
+      () => this.issuing.discard(account.userId, account.backupSetId),
+    );
   }
 
   private leaseEnd(): number {
     return this.clock.nowMs() + LEASE_MS;
   }
 }
+
+const idsOf = (authenticators: readonly Authenticator[]) => authenticators.map(({ id }) => id);

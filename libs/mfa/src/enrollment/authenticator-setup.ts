@@ -1,16 +1,17 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { pendingAuthenticator, type AccountSnapshot } from '../domain/accounts/account.js';
-import { MfaAccountStore } from '../domain/accounts/account.store.js';
+import { MfaAccountStore, type AccountChange } from '../domain/accounts/account.store.js';
 import { changeAccount } from '../domain/accounts/change-account.js';
 import type { Authenticator } from '../domain/authenticators/authenticator.js';
 import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
 import { MfaClock } from '../domain/clock.js';
-import { MfaError } from '../domain/mfa-error.js';
+import { MfaError, type MfaRequiredProof } from '../domain/mfa-error.js';
 import { MfaRandom } from '../domain/random.js';
 import { SecretBox } from '../domain/secrets/secret-box.js';
 import { generateSecret } from '../domain/totp/totp.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { SecretReader } from '../totp/secret-reader.js';
+import { tidyUp } from './tidy-up.js';
 
 /** A pending authenticator with its opened secret. */
 export interface PendingSetup {
@@ -18,7 +19,25 @@ export interface PendingSetup {
   secret: Buffer;
 }
 
-/** Makes the one pending authenticator of a user, or finds it: setup is idempotent, also in parallel (S14). */
+export interface SetupRequest {
+  /** The account as it was when the request began. The proof was given for this state of it (S12). */
+  proved: AccountSnapshot;
+  /** The proofs that were needed then. */
+  needed: readonly MfaRequiredProof[];
+  name: string;
+  /** See `setupBinding`. */
+  binding: string | null;
+}
+
+/** The setup of one session. */
+export interface OpenSetup extends PendingSetup {
+  /** Whether it was under way already: this request changed nothing. */
+  resumed: boolean;
+  /** The authenticator whose setup this one replaced; to be removed once the new one was delivered. */
+  replacedId: string | null;
+}
+
+/** Makes, finds and cancels the one pending authenticator of a user. Setup is idempotent within one session (S14, S79). */
 @Injectable()
 export class AuthenticatorSetup {
   constructor(
@@ -31,7 +50,7 @@ export class AuthenticatorSetup {
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
-  /** The account, made empty where there is none yet. */
+  /** The account; where there is none yet, a new one without factors. */
   async open(userId: string): Promise<AccountSnapshot> {
     const known = await this.accounts.load(userId);
     if (known) return known;
@@ -46,35 +65,92 @@ export class AuthenticatorSetup {
   }
 
   /**
-   * The pending setup that counts, whoever of several callers made it.
-   * @param proved the account for which a proof was given: another state of it needs a proof of its own (S12)
+   * The setup of this session: the one under way, else a new one, which replaces that of any other session.
+   * @throws MfaError `MFA_BUSY` when another session was first; `MFA_PROOF_REQUIRED` when the factors changed meanwhile
    */
-  async pend(proved: AccountSnapshot, name: string): Promise<PendingSetup> {
-    const { userId } = proved.account;
+  async pend(request: SetupRequest): Promise<OpenSetup> {
+    const { userId } = request.proved.account;
     const now = await this.accounts.load(userId);
-    const existing = now && this.pendingOf(now, proved);
-    if (existing) return existing;
+    const known = now && this.sharedSetup(now, request);
+    if (known) return { ...known, resumed: true, replacedId: null };
 
-    const made = this.make(userId, name);
-    // Written first and named by no account, so invisible; the account switches over, or another caller was first.
+    const made = this.make(userId, request);
+    const { id } = made.authenticator;
+    const discard = () => this.discard(userId, id);
+    // Written first. No account names it, so it is invisible until the commit.
     await this.authenticators.add(made.authenticator);
-    const { after } = await changeAccount(this.accounts, userId, (current) =>
-      this.pendingOf(current, proved) ? null : { pendingId: made.authenticator.id },
-    );
-    if (after.account.pendingId === made.authenticator.id) return made;
+    const { before, after } = await changeAccount(
+      this.accounts,
+      userId,
+      (current) => this.decide(current, request, made),
+      'MFA_PROOF_REQUIRED',
+    ).catch(async (error: unknown) => {
+      // An error of the database leaves open whether it was committed: then the row must stay.
+      if (error instanceof MfaError) await discard();
+      throw error;
+    });
+    if (after.account.pendingId === id) return this.opened(made, before.account.pendingId);
 
-    await this.authenticators.remove(userId, [made.authenticator.id]);
-    const winner = this.readPending(after);
-    if (!winner) throw new MfaError('MFA_BUSY', { retryAfterSeconds: 1 });
-    return winner;
+    await discard();
+    const shared = this.sharedSetup(after, request);
+    if (!shared) throw busy();
+    return { ...shared, resumed: true, replacedId: null };
   }
 
-  /** @throws MfaError `MFA_PROOF_REQUIRED` when the account is no longer the one that was proved for */
-  private pendingOf(now: AccountSnapshot, proved: AccountSnapshot): PendingSetup | null {
-    const unchanged =
-      now.account.epoch === proved.account.epoch && now.account.activeIds.join() === proved.account.activeIds.join();
-    if (!unchanged) throw new MfaError('MFA_PROOF_REQUIRED');
-    return this.readPending(now);
+  /**
+   * Ends the pending setup of this session.
+   * @throws MfaError `MFA_SETUP_NOT_FOUND` when there is none, or when it is another session's
+   */
+  async cancel(userId: string, binding: string | null): Promise<Authenticator> {
+    let cancelled: Authenticator | null = null;
+    const decide = (current: AccountSnapshot): AccountChange => {
+      cancelled = pendingAuthenticator(current, this.clock.nowMs());
+      if (cancelled?.setupBinding !== binding) throw new MfaError('MFA_SETUP_NOT_FOUND');
+      return { pendingId: null };
+    };
+    await changeAccount(this.accounts, userId, decide, 'MFA_SETUP_NOT_FOUND');
+    return cancelled!;
+  }
+
+  /** Removes the row of a setup that ended. What stays is collected when it expires. */
+  async discard(userId: string, id: string | null): Promise<void> {
+    if (id !== null) await tidyUp(() => this.authenticators.remove(userId, [id]));
+  }
+
+  private decide(current: AccountSnapshot, request: SetupRequest, made: PendingSetup): AccountChange | null {
+    if (this.sharedSetup(current, request)) return null;
+    // While this request waited, the row may have expired and been collected.
+    const { id } = made.authenticator;
+    if (!current.authenticators.some((row) => row.id === id) || this.isExpired(made)) throw busy();
+    return { pendingId: id };
+  }
+
+  private opened(made: PendingSetup, replacedId: string | null): OpenSetup {
+    if (this.isExpired(made)) throw busy();
+    return { ...made, resumed: false, replacedId };
+  }
+
+  private isExpired({ authenticator }: PendingSetup): boolean {
+    return this.clock.nowMs() >= authenticator.expiresAtMs!;
+  }
+
+  /**
+   * The pending setup that this request shares, or `null` when it may replace what there is. A session shares its own
+   * setup only. Where no session has a name, parallel requests share the one that was made since they began.
+   * @throws MfaError `MFA_BUSY` when another session's setup was made since this request began: a lost race;
+   * `MFA_PROOF_REQUIRED` when the account is not the one that was proved any more
+   */
+  private sharedSetup(current: AccountSnapshot, { proved, needed, binding }: SetupRequest): PendingSetup | null {
+    const { epoch, activeIds, pendingId } = current.account;
+    const unchanged = epoch === proved.account.epoch && activeIds.join() === proved.account.activeIds.join();
+    if (!unchanged) throw new MfaError('MFA_PROOF_REQUIRED', { proof: activeIds.length > 0 ? ['code'] : needed });
+    const pending = this.readPending(current);
+    if (!pending) return null;
+    const madeBefore = pendingId === proved.account.pendingId;
+    const owner = pending.authenticator.setupBinding;
+    if (owner === binding && (binding !== null || !madeBefore)) return pending;
+    if (madeBefore) return null;
+    throw busy();
   }
 
   /** A pending secret that can no longer be opened is replaced, as an expired one is. */
@@ -84,7 +160,7 @@ export class AuthenticatorSetup {
     return authenticator && secret ? { authenticator, secret } : null;
   }
 
-  private make(userId: string, name: string): PendingSetup {
+  private make(userId: string, { name, binding }: SetupRequest): PendingSetup {
     const id = this.random.id();
     const nowMs = this.clock.nowMs();
     const secret = generateSecret(this.random, this.options.totp.algorithm);
@@ -101,8 +177,10 @@ export class AuthenticatorSetup {
       confirmedAtMs: null,
       lastUsedAtMs: null,
       expiresAtMs: nowMs + this.options.setupLifetimeMs,
-      setupBinding: null,
+      setupBinding: binding,
     };
     return { authenticator, secret };
   }
 }
+
+const busy = () => new MfaError('MFA_BUSY', { retryAfterSeconds: 1 });

@@ -5,22 +5,28 @@ import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js'
 import { generateBackupCodes } from '../domain/backup-codes/generate.js';
 import { MfaClock } from '../domain/clock.js';
 import { normaliseCode } from '../domain/code.js';
+import { MfaError } from '../domain/mfa-error.js';
 import { MfaRandom } from '../domain/random.js';
 import { SecretBox } from '../domain/secrets/secret-box.js';
+import type { UsageEntry } from '../domain/usage/usage.js';
+import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 
-/** A fresh set: stored, but dead until the account names it. */
+/** A new set: stored, but dead until the account names it. */
 export interface IssuedBackupCodes {
   setId: string;
-  /** For the owner's eyes, once (S39). */
+  /** Shown to the owner once (S39). */
   codes: string[];
+  /** When the cleanup may collect the set, unless the account names it by then. */
+  heldUntilMs: number;
 }
 
-/** Makes and stores sets of backup codes. Which set counts is the account's to say. */
+/** Makes and stores sets of backup codes. The account row says which set counts. */
 @Injectable()
 export class BackupCodeIssuing {
   constructor(
     private readonly codes: MfaBackupCodeStore,
+    private readonly usage: MfaUsageStore,
     private readonly hasher: BackupCodeHasher,
     private readonly box: SecretBox,
     private readonly random: MfaRandom,
@@ -28,19 +34,38 @@ export class BackupCodeIssuing {
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
-  async make(userId: string): Promise<IssuedBackupCodes> {
+  /**
+   * A new set, made before the code that proves the change is spent; `null` when that code is spent already, so that
+   * sending it again costs no hashing (S58).
+   * @throws MfaError `MFA_BUSY` when the hashing queue is full
+   */
+  async makeFor(userId: string, { kind, item }: UsageEntry): Promise<IssuedBackupCodes | null> {
+    const spent = await this.usage.list(userId);
+    return spent.some((each) => each.kind === kind && each.item === item) ? null : this.make(userId);
+  }
+
+  private async make(userId: string): Promise<IssuedBackupCodes> {
     const setId = this.random.id();
     const codes = generateBackupCodes(this.random, this.options.backupCodes.count);
     const hashes = await this.hasher.hashSet(codes.map(normaliseCode));
-    const expiresAtMs = this.clock.nowMs() + LEASE_MS;
+    const heldUntilMs = this.clock.nowMs() + LEASE_MS;
     await this.codes.add(
       hashes.map((phc) => {
         const id = this.random.id();
         const hash = this.box.seal(Buffer.from(phc), { purpose: 'backup-code', userId, credentialId: id });
-        return { id, userId, setId, hash, usedAtMs: null, expiresAtMs };
+        return { id, userId, setId, hash, usedAtMs: null, expiresAtMs: heldUntilMs };
       }),
     );
-    return { setId, codes };
+    return { setId, codes, heldUntilMs };
+  }
+
+  /**
+   * Before each try to name the set. The cleanup collects the set only after its grace, and raises the version of the
+   * account before. So a set that was within its grace when the account was read is there when the commit succeeds.
+   * @throws MfaError `MFA_BUSY` when the change waited for longer than the grace: the set may be gone
+   */
+  requireHeld({ heldUntilMs }: IssuedBackupCodes): void {
+    if (this.clock.nowMs() >= heldUntilMs) throw new MfaError('MFA_BUSY', { retryAfterSeconds: 1 });
   }
 
   /** After the account named the set: it stays. */

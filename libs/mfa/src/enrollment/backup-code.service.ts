@@ -1,15 +1,18 @@
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
+import type { AccountSnapshot, MfaAccount } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { changeAccount } from '../domain/accounts/change-account.js';
 import { loadEnabled } from '../domain/accounts/load-enabled.js';
+import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import { toUserId } from '../host/user-id.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { AttemptGate } from '../verification/attempt-gate.js';
-import { BackupCodeIssuing } from './backup-code-issuing.js';
+import { BackupCodeIssuing, type IssuedBackupCodes } from './backup-code-issuing.js';
 import { FreshProof } from './fresh-proof.js';
+import { tidyUp } from './tidy-up.js';
 
 /** The owner's set of backup codes. */
 @Injectable()
@@ -17,6 +20,7 @@ import { FreshProof } from './fresh-proof.js';
 export class MfaBackupCodeService {
   constructor(
     private readonly accounts: MfaAccountStore,
+    private readonly authenticators: MfaAuthenticatorStore,
     private readonly proof: FreshProof,
     private readonly issuing: BackupCodeIssuing,
     private readonly gate: AttemptGate,
@@ -25,7 +29,8 @@ export class MfaBackupCodeService {
   ) {}
 
   /**
-   * Replaces the set; the old one dies at once, also under parallel uses (S33).
+   * Replaces the set; the old one dies at once, also under parallel uses (S33). Outstanding mfa_tokens and a pending
+   * setup end.
    * @returns `backupCodes`: the new codes, to be shown once (S39); `session`: what `MfaHost.revokeSessions` returned
    * @throws MfaException `MFA_NOT_ENABLED`, `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`
    */
@@ -34,25 +39,45 @@ export class MfaBackupCodeService {
     offered: { code?: string; sessionId?: string; context?: ExecutionContext },
   ): Promise<{ backupCodes: string[]; session?: unknown }> {
     const snapshot = await loadEnabled(this.accounts, toUserId(userId));
-    const { userId: id, epoch } = snapshot.account;
-    await this.proof.byCode(snapshot, offered);
-
-    const issued = await this.issuing.make(id);
-    const { before } = await changeAccount(this.accounts, id, async ({ account }) => {
-      // Disabled meanwhile, or an authenticator removed: a lost race.
-      if (account.epoch !== epoch) throw new MfaError('MFA_CODE_REJECTED');
-      await this.issuing.lease(id, account.backupSetId);
-      return { backupSetId: issued.setId };
+    const { userId: id } = snapshot.account;
+    let issued: IssuedBackupCodes | null = null;
+    await this.proof.byCode(snapshot, offered, async (entry) => {
+      issued = await this.issuing.makeFor(id, entry);
     });
-    await this.issuing.keep(id, issued.setId);
-    // Guesses at the old codes say nothing about the new ones, nor may they keep them disabled (S54).
-    await this.gate.endFailures(id, 'backup_code');
-    await this.issuing.discard(id, before.account.backupSetId);
+    const { codes, before, setId } = await this.switchOver(snapshot, issued);
+
+    // The old codes are dead by now, so nothing may throw before the new ones are shown (S39).
     const session = await this.events.changed(
       { type: 'mfa.backup_codes.regenerated', userId: id },
       { enabled: true, sessionId: offered.sessionId, context: offered.context },
     );
-    return { backupCodes: issued.codes, ...(session === undefined ? {} : { session }) };
+    await tidyUp(
+      () => this.issuing.keep(id, setId),
+      // Guesses at the old codes say nothing about the new ones, nor may they keep them disabled (S54).
+      () => this.gate.endFailures(id, 'backup_code'),
+      () => this.issuing.discard(id, before.backupSetId),
+      async () => before.pendingId !== null && this.authenticators.remove(id, [before.pendingId]),
+    );
+    return { backupCodes: codes, ...(session === undefined ? {} : { session }) };
+  }
+
+  /** The commit point. */
+  private async switchOver(
+    proved: AccountSnapshot,
+    issued: IssuedBackupCodes | null,
+  ): Promise<IssuedBackupCodes & { before: MfaAccount }> {
+    const { userId, epoch } = proved.account;
+    // Codes are left out only for a proof that was spent before, and such a proof was refused.
+    if (!issued) throw new MfaError('MFA_CODE_REJECTED');
+    const decide = async ({ account }: AccountSnapshot) => {
+      // Disabled meanwhile, regenerated, or an authenticator removed: a lost race.
+      if (account.epoch !== epoch) throw new MfaError('MFA_CODE_REJECTED');
+      this.issuing.requireHeld(issued);
+      await this.issuing.lease(userId, account.backupSetId);
+      return { epoch: epoch + 1, backupSetId: issued.setId };
+    };
+    const { before } = await changeAccount(this.accounts, userId, decide, 'MFA_CODE_REJECTED');
+    return { ...issued, before: before.account };
   }
 
   /** How many unused codes are left, and whether that is few. */

@@ -1,52 +1,42 @@
-import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
+import { Inject, Injectable, Logger, type ExecutionContext } from '@nestjs/common';
 import { activeAuthenticators } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { loadEnabled } from '../domain/accounts/load-enabled.js';
 import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaError } from '../domain/mfa-error.js';
-import { manualKey } from '../domain/totp/otpauth-uri.js';
-import { toBase32 } from '../domain/totp/totp.js';
+import { accountLabel, type LabelledAuthenticator, manualKey, otpauthUri } from '../domain/totp/otpauth-uri.js';
+import { SECRET_BYTES, toBase32 } from '../domain/totp/totp.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { eventAuthenticator, MfaEvents } from '../events/mfa-events.js';
+import { MfaHostAccess } from '../host/host-access.js';
 import { accountNameOf, knownPrincipal, type KnownPrincipal } from '../host/known-principal.js';
-import type { MfaPrincipal, MfaStepUp } from '../host/mfa-host.js';
+import type { MfaPrincipal } from '../host/mfa-host.js';
 import { toUserId } from '../host/user-id.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
-import { TotpService } from '../totp/totp.service.js';
 import { AuthenticatorConfirmation } from './authenticator-confirmation.js';
 import { AuthenticatorRemoval } from './authenticator-removal.js';
-import { AuthenticatorSetup } from './authenticator-setup.js';
+import { AuthenticatorSetup, type OpenSetup } from './authenticator-setup.js';
 import { readName } from './authenticator-name.js';
 import { FreshProof, type ProofOffered } from './fresh-proof.js';
+import { authenticatorView, type MfaAuthenticatorView } from './authenticator-view.js';
+import type { MfaConfirmation, MfaRemoval, MfaSetup } from './enrollment-results.js';
+import { setupBinding } from './setup-binding.js';
+import { SetupImages } from './setup-images.js';
 
-/** What a person needs to enroll an authenticator app. Show it once, with `Cache-Control: no-store`. */
-export interface MfaSetup {
-  authenticatorId: string;
-  /** Base32, 32 characters for the 20 bytes of SHA1; 52 for SHA256 and 103 for SHA512. */
-  secret: string;
-  /** The same in groups of four, for typing. */
-  manualKey: string;
-  otpauthUri: string;
-  /** PNG data URL. */
-  qrCode: string;
-  qrSvg: string;
-  /** When the pending secret expires. */
-  expiresAt: Date;
-}
+/** As long as a real one, to try whether a label fits. */
+const EXAMPLE_ID = '0'.repeat(36);
 
-/** A confirmed enrollment: it counts as a second factor of the running session. */
-export interface MfaConfirmation {
-  enabled: true;
-  /** Only when a set was newly made; shown once. */
-  backupCodes?: string[];
-  stepUp: MfaStepUp;
-}
+/** What tells the session of a principal from others. */
+type MfaSessionOf = Pick<MfaPrincipal, 'userId' | 'sessionId' | 'authenticatedAt'>;
 
 /** Setup → confirm → remove and disable. Call it outside a database transaction. */
 @Injectable()
 @ThrowsMfaException()
 export class MfaEnrollmentService {
+  private readonly logger = new Logger('nestjs-mfa');
+  private warned = false;
+
   constructor(
     private readonly accounts: MfaAccountStore,
     private readonly authenticators: MfaAuthenticatorStore,
@@ -54,60 +44,73 @@ export class MfaEnrollmentService {
     private readonly setups: AuthenticatorSetup,
     private readonly confirmation: AuthenticatorConfirmation,
     private readonly removal: AuthenticatorRemoval,
-    private readonly totp: TotpService,
+    private readonly images: SetupImages,
+    private readonly host: MfaHostAccess,
     private readonly clock: MfaClock,
     private readonly events: MfaEvents,
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
   /**
-   * Starts an enrollment, or answers with the one under way: same secret, expiry and name (S14, S15).
+   * Starts an enrollment, or resumes the one that this session began: same secret, expiry and name (S14, S15, S79).
    * @throws MfaException `MFA_PROOF_REQUIRED` (S12), `MFA_TOO_MANY_AUTHENTICATORS` when no further authenticator fits,
-   * `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BAD_REQUEST`, `MFA_BUSY`
+   * `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BAD_REQUEST`, `MFA_BUSY` (also when another session was first)
    */
   async setup(principal: MfaPrincipal, request: ProofOffered & { name?: string } = {}): Promise<MfaSetup> {
     const owner = known(principal);
     const name = readName(request.name);
+    const accountName = await this.host.call(() => accountNameOf(owner));
     // An account name that fits no QR code is refused before anything is counted or written (S20).
-    const accountName = await accountNameOf(owner);
-    this.totp.otpauthUri(this.totp.generateSecret(), accountName);
-    const snapshot = await this.setups.open(owner.userId);
-    if (snapshot.account.activeIds.length >= this.options.maxAuthenticators)
+    this.tryLabel(owner, accountName);
+    const proved = await this.setups.open(owner.userId);
+    if (proved.account.activeIds.length >= this.options.maxAuthenticators)
       throw new MfaError('MFA_TOO_MANY_AUTHENTICATORS');
-    await this.proof.forSetup(snapshot, owner, request);
-    const { authenticator, secret } = await this.setups.pend(snapshot, name);
-    const base32 = toBase32(secret);
-    const otpauthUri = this.totp.otpauthUri(base32, accountName, authenticator);
-    this.events.emit(
-      { type: 'mfa.setup.started', userId: owner.userId, authenticator: eventAuthenticator(authenticator) },
-      request.context,
-    );
-    return {
-      authenticatorId: authenticator.id,
-      secret: base32,
-      manualKey: manualKey(base32),
-      otpauthUri,
-      qrCode: await this.totp.qrCode(otpauthUri),
-      qrSvg: await this.totp.qrSvg(otpauthUri),
-      expiresAt: new Date(authenticator.expiresAtMs!),
-    };
+    const labelOf = (each: LabelledAuthenticator) => accountLabel(accountName, each, activeAuthenticators(proved));
+    this.tryLabel(owner, labelOf({ id: EXAMPLE_ID, name }));
+    const needed = await this.proof.forSetup(proved, owner, request);
+    const setup = await this.setups.pend({ proved, needed, name, binding: this.bindingOf(owner) });
+    const { authenticator, secret, resumed } = setup;
+    if (!resumed) {
+      const { userId } = owner;
+      const draft = { type: 'mfa.setup.started', userId, authenticator: eventAuthenticator(authenticator) } as const;
+      this.events.emit(draft, request.context);
+      await this.setups.discard(userId, setup.replacedId);
+    }
+    const { issuer = this.options.issuer } = owner;
+    const label = { issuer, accountName: labelOf(authenticator) };
+    return this.shown(setup, otpauthUri({ ...label, secret, parameters: authenticator }));
   }
 
   /**
-   * Confirms the pending authenticator by its first code, which is spent (S16).
-   * @throws MfaException `MFA_SETUP_NOT_FOUND`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BAD_REQUEST`, `MFA_BUSY`
+   * Ends the setup that this session began.
+   * @throws MfaException `MFA_SETUP_NOT_FOUND` when there is none, or when another session began it; `MFA_BUSY`
    */
-  async confirm(
-    principal: Pick<MfaPrincipal, 'userId' | 'sessionId'>,
-    code: string,
-    context?: ExecutionContext,
-  ): Promise<MfaConfirmation> {
-    const userId = stored(principal);
-    const { codes, remaining, authenticator } = await this.confirmation.confirm(userId, code);
+  async cancelSetup(principal: MfaSessionOf, context?: ExecutionContext): Promise<void> {
+    const owner = knownSession(principal);
+    const { userId } = owner;
+    const cancelled = await this.setups.cancel(userId, this.bindingOf(owner));
+    const authenticator = eventAuthenticator(cancelled);
+    this.events.emit({ type: 'mfa.setup.cancelled', userId, authenticator }, context);
+    this.images.forget(cancelled.id);
+    await this.setups.discard(userId, cancelled.id);
+  }
+
+  /**
+   * Confirms the setup of this session by its first code, which is spent (S16).
+   * @throws MfaException `MFA_SETUP_NOT_FOUND` when there is none, or when another session began it;
+   * `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BAD_REQUEST`, `MFA_BUSY`
+   */
+  async confirm(principal: MfaSessionOf, code: string, context?: ExecutionContext): Promise<MfaConfirmation> {
+    const owner = knownSession(principal);
+    const { userId, sessionId } = owner;
+    const confirmed = await this.confirmation.confirm(userId, this.bindingOf(owner), code);
+    const { codes, remaining, authenticator } = confirmed;
     await this.events.changed(
       { type: 'mfa.authenticator.confirmed', userId, authenticator: eventAuthenticator(authenticator) },
-      { enabled: true, sessionId: principal.sessionId ?? undefined, context },
+      { enabled: true, sessionId, context },
     );
+    this.images.forget(authenticator.id);
+    await confirmed.tidyUp();
     const mfaAt = new Date(this.clock.nowMs());
     return {
       enabled: true,
@@ -122,42 +125,47 @@ export class MfaEnrollmentService {
    * @throws MfaException `MFA_NOT_ENABLED`, `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`
    */
   async disable(principal: MfaPrincipal, offered: ProofOffered): Promise<{ enabled: false; session?: unknown }> {
-    const owner = known(principal);
-    const snapshot = await loadEnabled(this.accounts, owner.userId);
-    await this.proof.forDisabling(snapshot, owner, offered);
-    await this.removal.all(owner.userId, snapshot.account.epoch);
+    const { userId, sessionId, ...owner } = known(principal);
+    const snapshot = await loadEnabled(this.accounts, userId);
+    await this.proof.forDisabling(snapshot, { ...owner, userId, sessionId }, offered);
+    const removal = await this.removal.all(userId, snapshot.account.epoch);
     const session = await this.events.changed(
-      { type: 'mfa.disabled', userId: owner.userId },
-      { enabled: false, sessionId: owner.sessionId, context: offered.context },
+      { type: 'mfa.disabled', userId },
+      { enabled: false, sessionId, context: offered.context },
     );
+    await removal.tidyUp();
     return { enabled: false, ...(session === undefined ? {} : { session }) };
   }
 
   /**
    * Removes one authenticator; removing the last one is disabling. Outstanding mfa_tokens die.
-   * @returns `session`: what `MfaHost.revokeSessions` returned
+   * @returns `removed`: what was removed; `session`: what `MfaHost.revokeSessions` returned
    * @throws MfaException `MFA_AUTHENTICATOR_NOT_FOUND`, and as {@link disable}
    */
-  async remove(principal: MfaPrincipal, id: string, offered: ProofOffered): Promise<{ session?: unknown }> {
+  async remove(principal: MfaPrincipal, id: string, offered: ProofOffered): Promise<MfaRemoval> {
     const { userId, sessionId } = known(principal);
     const snapshot = await loadEnabled(this.accounts, userId);
     if (!snapshot.account.activeIds.includes(id)) throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
     await this.proof.byCode(snapshot, offered);
-    const anyLeft = await this.removal.one(userId, id);
-    const removed = activeAuthenticators(snapshot).find((each) => each.id === id);
+    const removal = await this.removal.one(userId, id, snapshot.account.epoch);
+    const { anyLeft, before } = removal;
+    const row = activeAuthenticators(before).find((each) => each.id === id);
+    const removed = row && eventAuthenticator(row);
     const session = await this.events.changed(
       {
         type: anyLeft ? 'mfa.authenticator.removed' : 'mfa.disabled',
         userId,
-        ...(removed ? { authenticator: eventAuthenticator(removed) } : {}),
+        ...(removed && { authenticator: removed }),
       },
       { enabled: anyLeft, sessionId, context: offered.context },
     );
-    return session === undefined ? {} : { session };
+    await removal.tidyUp();
+    return { enabled: anyLeft, ...(removed && { removed }), ...(session === undefined ? {} : { session }) };
   }
 
   /**
    * Gives an active authenticator another name.
+   * @returns the authenticator with its new name
    * @throws MfaException `MFA_AUTHENTICATOR_NOT_FOUND`, `MFA_BAD_REQUEST`
    */
   async rename(
@@ -165,7 +173,7 @@ export class MfaEnrollmentService {
     id: string,
     name: string,
     context?: ExecutionContext,
-  ): Promise<void> {
+  ): Promise<MfaAuthenticatorView> {
     const userId = stored(principal);
     const snapshot = await this.accounts.load(userId);
     const found = snapshot && activeAuthenticators(snapshot).find((each) => each.id === id);
@@ -181,14 +189,50 @@ export class MfaEnrollmentService {
       },
       context,
     );
+    return authenticatorView(renamed);
+  }
+
+  /** @throws MfaError `MFA_BAD_REQUEST` for a label that fits no QR code */
+  private tryLabel({ issuer = this.options.issuer }: KnownPrincipal, accountName: string): void {
+    const { totp } = this.options;
+    otpauthUri({ issuer, accountName, secret: new Uint8Array(SECRET_BYTES[totp.algorithm]), parameters: totp });
+  }
+
+  private async shown({ authenticator, secret, resumed }: OpenSetup, uri: string): Promise<MfaSetup> {
+    const base32 = toBase32(secret);
+    return {
+      authenticatorId: authenticator.id,
+      secret: base32,
+      manualKey: manualKey(base32),
+      otpauthUri: uri,
+      ...(await this.images.of(authenticator, uri)),
+      expiresAt: new Date(authenticator.expiresAtMs!),
+      resumed,
+    };
+  }
+
+  /** Warns once where the host names no session: then every repeated setup shows another secret. */
+  private bindingOf(owner: KnownPrincipal): string | null {
+    const binding = setupBinding(owner);
+    if (binding === null && !this.warned) {
+      this.warned = true;
+      this.logger.warn(
+        'MfaHost.principal returned neither `sessionId` nor `authenticatedAt`, so a pending setup is bound to no session: any session of the user can confirm it, and a repeated setup replaces it. Return `sessionId`',
+      );
+    }
+    return binding;
   }
 }
 
-/** @throws MfaException `MFA_NOT_AUTHENTICATED` for what is no user id */
+/** @throws MfaError `MFA_NOT_AUTHENTICATED` for an unusable user id */
 function known(principal: MfaPrincipal): KnownPrincipal {
   const found = knownPrincipal(principal);
   if (!found) throw new MfaError('MFA_NOT_AUTHENTICATED');
   return found;
+}
+
+function knownSession({ userId, sessionId, authenticatedAt }: MfaSessionOf): KnownPrincipal {
+  return known({ userId, sessionId, authenticatedAt, accountName: '' });
 }
 
 function stored({ userId }: Pick<MfaPrincipal, 'userId'>): string {

@@ -2,13 +2,13 @@ import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
 import type { AccountSnapshot } from '../domain/accounts/account.js';
 import { OneAtATime } from '../domain/attempts/one-at-a-time.js';
 import { MfaClock } from '../domain/clock.js';
-import { MfaError } from '../domain/mfa-error.js';
+import { MfaError, type MfaRequiredProof } from '../domain/mfa-error.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import { MfaHostAccess } from '../host/host-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { AttemptGate } from '../verification/attempt-gate.js';
-import { CodeSpending } from '../verification/code-spending.js';
+import { CodeSpending, type Preparation } from '../verification/code-spending.js';
 
 /** How old a sign-in may be to count as fresh, in milliseconds (S12). */
 const RECENT_SIGN_IN_MS = 5 * 60 * 1000;
@@ -39,40 +39,58 @@ export class FreshProof {
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
-  /** For setup: a code where an authenticator is active, else what the option `enrollment.proof` requires. */
-  async forSetup(snapshot: AccountSnapshot, principal: KnownPrincipal, offered: ProofOffered): Promise<void> {
-    if (snapshot.account.activeIds.length > 0) return this.byCode(snapshot, offered);
-    switch (await this.host.enrollmentProof(principal)) {
-      case 'session-only':
-        return;
-      case 'recent-sign-in':
-        return this.byRecentSignIn(principal);
-      case 'password':
-        return this.byPassword(snapshot, principal, offered);
+  /** What the next change of this account needs: `code` where an authenticator is active; empty = a session is enough. */
+  async required(snapshot: AccountSnapshot | null, principal: KnownPrincipal): Promise<MfaRequiredProof[]> {
+    if (snapshot && snapshot.account.activeIds.length > 0) return ['code'];
+    const proof = await this.host.enrollmentProof(principal);
+    return proof === 'session-only' ? [] : [proof];
+  }
+
+  /**
+   * Before setup.
+   * @returns the proofs that were needed
+   */
+  async forSetup(
+    snapshot: AccountSnapshot,
+    principal: KnownPrincipal,
+    offered: ProofOffered,
+  ): Promise<MfaRequiredProof[]> {
+    const required = await this.required(snapshot, principal);
+    for (const proof of required) {
+      if (proof === 'code') await this.byCode(snapshot, offered);
+      else if (proof === 'password') await this.byPassword(snapshot, principal, offered);
+      else this.byRecentSignIn(principal);
     }
+    return required;
   }
 
   /** For disabling: a code, or by option a password. */
   async forDisabling(snapshot: AccountSnapshot, principal: KnownPrincipal, offered: ProofOffered): Promise<void> {
-    const password = this.options.disableWithPassword && offered.code === undefined && offered.password !== undefined;
-    return password ? this.byPassword(snapshot, principal, offered) : this.byCode(snapshot, offered);
+    const { code, password } = offered;
+    if (!this.options.disableWithPassword || (code !== undefined && code !== null))
+      return this.byCode(snapshot, offered);
+    if (password !== undefined && password !== null) return this.byPassword(snapshot, principal, offered);
+    throw new MfaError('MFA_PROOF_REQUIRED', { proof: ['code', 'password'] });
   }
 
-  /** The code counts for the account as `snapshot` showed it, and for no later epoch of it. */
-  async byCode({ account }: AccountSnapshot, { code, context }: ProofOffered): Promise<void> {
-    if (code === undefined) throw new MfaError('MFA_PROOF_REQUIRED');
-    await this.spending.spend({ userId: account.userId, epoch: account.epoch, context }, code);
+  /**
+   * The code counts for the account as `snapshot` showed it, and for no later epoch of it.
+   * @param prepare what the change needs, made before the code is spent
+   */
+  async byCode({ account }: AccountSnapshot, { code, context }: ProofOffered, prepare?: Preparation): Promise<void> {
+    if (code === undefined || code === null) throw missing('code');
+    await this.spending.spend({ userId: account.userId, epoch: account.epoch, context }, code, prepare);
   }
 
   private byRecentSignIn({ authenticatedAt }: KnownPrincipal): void {
     const age = authenticatedAt ? this.clock.nowMs() - authenticatedAt.getTime() : NaN;
     // A sign-in in the future is no sign-in; a minute for the clocks of several instances.
-    if (!(age <= RECENT_SIGN_IN_MS && age > -60_000)) throw new MfaError('MFA_PROOF_REQUIRED');
+    if (!(age <= RECENT_SIGN_IN_MS && age > -60_000)) throw missing('recent-sign-in');
   }
 
   private async byPassword(snapshot: AccountSnapshot, principal: KnownPrincipal, offered: ProofOffered): Promise<void> {
     const { password, context } = offered;
-    if (password === undefined || password === '') throw new MfaError('MFA_PROOF_REQUIRED');
+    if (password === undefined || password === null || password === '') throw missing('password');
     if (typeof password !== 'string' || password.length > LONGEST_PASSWORD) {
       throw new MfaError('MFA_BAD_REQUEST', {
         message: [`password must be a string of at most ${LONGEST_PASSWORD} characters`],
@@ -95,9 +113,13 @@ export class FreshProof {
         factor: 'password',
         failure: 'wrong_code',
       });
-      throw new MfaError('MFA_PROOF_REQUIRED', { message: 'The password was not accepted.' });
+      throw missing('password', 'The password was not accepted.');
     }
     await this.gate.settle(principal.userId, 'password');
     this.events.emit({ type: 'mfa.verification.succeeded', userId: principal.userId, factor: 'password' });
   }
+}
+
+function missing(proof: MfaRequiredProof, message?: string): MfaError {
+  return new MfaError('MFA_PROOF_REQUIRED', { ...(message === undefined ? {} : { message }), proof: [proof] });
 }

@@ -24,7 +24,7 @@ import { MfaHostAccess } from '../host/host-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
 import type { MfaStepUp } from '../host/mfa-host.js';
 import type { ResolvedHttpOptions } from '../options/resolve-http.js';
-import { MfaStatusService } from '../status/status.service.js';
+import { MfaStatusService, type MfaStatus } from '../status/status.service.js';
 import { MfaVerificationService } from '../verification/verification.service.js';
 import { BuiltInRoutes } from './built-in-routes.js';
 import { decorateRoutes } from './decorate-routes.js';
@@ -32,6 +32,7 @@ import { JsonOnlyGuard } from './json-only.guard.js';
 import { MfaExceptionFilter } from './mfa-exception.filter.js';
 import { ParsedBodyGuard } from './parsed-body.guard.js';
 import { idOf, RequestReader, type RouteRequest } from './request-reader.js';
+import { openRequest } from './route-request.js';
 import { StepUpEnabledGuard } from './step-up-enabled.guard.js';
 
 /** Makes the built-in controllers. Each `forRoot` needs classes of its own, because prefix and decorators differ. */
@@ -81,8 +82,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
 
     @Get('status')
     async status(@Req() request: RouteRequest) {
-      const { userId } = await this.requests.principal(request);
-      return this.statuses.status(userId);
+      return this.statuses.status(await this.requests.principal(request));
     }
 
     @Post('totp/setup')
@@ -100,6 +100,24 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
       const { stepUp: completed, ...answer } = await this.enrollment.confirm(principal, body.code, context);
       const session = await this.sessionAfter(principal, completed, context);
       return { ...answer, ...(session === undefined ? {} : { session }) };
+    }
+
+    @Post('setup/cancel')
+    @HttpCode(200)
+    async cancelSetup(@Req() request: RouteRequest) {
+      const principal = await this.requests.principal(request);
+      await this.enrollment.cancelSetup(principal, openRequest(request));
+      return this.statusAfter(principal, { pendingSetup: false });
+    }
+
+    /** The status after a change. A change that is made stays made: where the status cannot be read, `known` is it. */
+    private async statusAfter(principal: KnownPrincipal, known: Partial<MfaStatus>): Promise<Partial<MfaStatus>> {
+      try {
+        return await this.statuses.status(principal);
+      } catch {
+        this.logger.error('The status could not be read after a change. The response holds what the change returned');
+        return known;
+      }
     }
 
     /** The backup codes are shown this once (S39): a host that fails here costs a step-up later, not the codes. */
@@ -124,19 +142,22 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     async rename(@Req() request: RouteRequest) {
       const { principal, context, body } = await this.requests.readAsPrincipal(request, 'RenameBody');
       const id = idOf(request);
-      await this.enrollment.rename(principal, id, body.name, context);
-      const { authenticators } = await this.statuses.status(principal.userId);
-      const renamed = authenticators.find((each) => each.id === id);
-      if (!renamed) throw new MfaException('MFA_AUTHENTICATOR_NOT_FOUND');
-      return renamed;
+      const renamed = await this.enrollment.rename(principal, id, body.name, context);
+      const { authenticators } = await this.statusAfter(principal, { authenticators: [renamed] });
+      const view = authenticators?.find((each) => each.id === id);
+      if (!view) throw new MfaException('MFA_AUTHENTICATOR_NOT_FOUND');
+      return view;
     }
 
     @Post('authenticators/:id/remove')
     @HttpCode(200)
     async remove(@Req() request: RouteRequest) {
       const { principal, context, body } = await this.requests.readAsPrincipal(request, 'ProofBody');
-      const after = await this.enrollment.remove(principal, idOf(request), { code: body.code, context });
-      return { ...(await this.statuses.status(principal.userId)), ...after };
+      const { enabled, ...removal } = await this.enrollment.remove(principal, idOf(request), {
+        code: body.code,
+        context,
+      });
+      return { ...(await this.statusAfter(principal, { enabled })), ...removal };
     }
 
     @Post('disable')

@@ -1,53 +1,51 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { activeAuthenticators, pendingAuthenticator, type MfaAccount } from '../domain/accounts/account.js';
+import {
+  activeAuthenticators,
+  pendingAuthenticator,
+  type AccountSnapshot,
+  type MfaAccount,
+} from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import type { Authenticator } from '../domain/authenticators/authenticator.js';
 import { recipesOf } from '../domain/backup-codes/recipes.js';
 import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
 import { MfaClock } from '../domain/clock.js';
+import type { MfaRequiredProof } from '../domain/mfa-error.js';
 import { isWeakSecret } from '../domain/totp/totp.js';
+import { authenticatorView, type MfaAuthenticatorView } from '../enrollment/authenticator-view.js';
+import { FreshProof } from '../enrollment/fresh-proof.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
-import type { MfaMethod } from '../host/mfa-host.js';
+import type { MfaMethod, MfaPrincipal } from '../host/mfa-host.js';
 import { methodsOf } from '../challenge/challenge.service.js';
-import { toUserId } from '../host/user-id.js';
+import { knownPrincipal } from '../host/known-principal.js';
+import { requireUserId } from '../host/user-id.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { SecretReader } from '../totp/secret-reader.js';
 
-/** An active authenticator as its owner sees it. */
-export interface MfaAuthenticatorView {
-  id: string;
-  name: string;
-  createdAt: Date;
-  /** `null` = not since its confirmation. */
-  lastUsedAt: Date | null;
-  /** There only when the secret was imported with under 128 bits: enroll again to replace it (S6). */
-  weak?: true;
-}
-
-/** A user's multi-factor authentication, without any secret. */
-export interface MfaStatus {
+/** What a user has set up, without any secret. */
+export interface MfaUserStatus {
   enabled: boolean;
   methods: MfaMethod[];
   authenticators: MfaAuthenticatorView[];
-  backupCodes: {
-    remaining: number;
-    low: boolean;
-    /** There only when the codes were imported and each guess costs several hashes: regenerate them (S58). */
-    regenerate?: true;
-  };
+  backupCodes: { remaining: number; low: boolean };
   /** Whether a setup awaits its first code. */
   pendingSetup: boolean;
 }
 
-const NOTHING: MfaStatus = {
-  enabled: false,
-  methods: [],
-  authenticators: [],
-  backupCodes: { remaining: 0, low: false },
-  pendingSetup: false,
-};
+/** The same for one user, with what the next change needs. */
+export interface MfaStatus extends MfaUserStatus {
+  backupCodes: MfaUserStatus['backupCodes'] & {
+    /** There only when the codes were imported and each guess costs several hashes: regenerate them (S58). */
+    regenerate?: true;
+  };
+  /** The proofs of which the next change of factors needs one; empty = a session is enough. */
+  proof: MfaRequiredProof[];
+}
 
-/** Tells a user what is set up. Two statements; one where there is no set of backup codes. */
+/** Users that one statement reads. */
+const BATCH = 200;
+
+/** Reads what is set up. */
 @Injectable()
 @ThrowsMfaException()
 export class MfaStatusService {
@@ -55,40 +53,57 @@ export class MfaStatusService {
     private readonly accounts: MfaAccountStore,
     private readonly codes: MfaBackupCodeStore,
     private readonly reader: SecretReader,
+    private readonly proofs: FreshProof,
     private readonly clock: MfaClock,
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
-  /** @throws MfaException `MFA_BUSY` */
-  async status(userId: string | number): Promise<MfaStatus> {
-    const id = toUserId(userId);
-    const snapshot = id === null ? null : await this.accounts.load(id);
-    if (!snapshot) return structuredClone(NOTHING);
-    const enabled = snapshot.account.activeIds.length > 0;
+  /**
+   * The status of one user. Two statements; one where there is no set of backup codes.
+   * @param user the principal; with an id alone, `MfaHost.enrollmentProof` is called with a principal that has no more
+   * @throws MfaException `MFA_BUSY`
+   */
+  async status(user: MfaPrincipal | string | number): Promise<MfaStatus> {
+    const principal = knownPrincipal(typeof user === 'object' ? user : { userId: user, accountName: '' });
+    const snapshot = principal && (await this.accounts.load(principal.userId));
+    const status = this.statusFrom(snapshot);
+    const isCostly = snapshot !== null && (await this.areCostly(snapshot.account));
+    return {
+      ...status,
+      backupCodes: { ...status.backupCodes, ...(isCostly ? { regenerate: true } : {}) },
+      proof: principal ? await this.proofs.required(snapshot, principal) : [],
+    };
+  }
+
+  /**
+   * The status of many users, by user id. One statement for each 200 of them, one after another.
+   * @throws MfaException `MFA_BUSY`; TypeError for an unusable user id
+   */
+  async statusOf(userIds: readonly (string | number)[]): Promise<Map<string, MfaUserStatus>> {
+    const ids = [...new Set(userIds.map((each) => requireUserId(each, 'MfaStatusService.statusOf')))];
+    const statuses = new Map(ids.map((id) => [id, this.statusFrom(null)]));
+    for (let start = 0; start < ids.length; start += BATCH) {
+      const snapshots = await this.accounts.loadMany(ids.slice(start, start + BATCH));
+      for (const snapshot of snapshots) statuses.set(snapshot.account.userId, this.statusFrom(snapshot));
+    }
+    return statuses;
+  }
+
+  private statusFrom(snapshot: AccountSnapshot | null): MfaUserStatus {
+    const enabled = snapshot !== null && snapshot.account.activeIds.length > 0;
     const remaining = enabled ? snapshot.backupCodesRemaining : 0;
     return {
       enabled,
-      methods: methodsOf(snapshot),
-      authenticators: activeAuthenticators(snapshot).map((each) => this.viewOf(each)),
-      backupCodes: {
-        remaining,
-        low: enabled && remaining <= this.options.backupCodes.lowAt,
-        ...((await this.areCostly(snapshot.account)) ? { regenerate: true } : {}),
-      },
-      pendingSetup: pendingAuthenticator(snapshot, this.clock.nowMs()) !== null,
+      methods: snapshot ? methodsOf(snapshot) : [],
+      authenticators: snapshot ? activeAuthenticators(snapshot).map((each) => this.viewOf(each)) : [],
+      backupCodes: { remaining, low: enabled && remaining <= this.options.backupCodes.lowAt },
+      pendingSetup: snapshot !== null && pendingAuthenticator(snapshot, this.clock.nowMs()) !== null,
     };
   }
 
   private viewOf(authenticator: Authenticator): MfaAuthenticatorView {
-    const { id, name, createdAtMs, lastUsedAtMs } = authenticator;
     const secret = this.reader.secretOf(authenticator);
-    return {
-      id,
-      name,
-      createdAt: new Date(createdAtMs),
-      lastUsedAt: lastUsedAtMs === null ? null : new Date(lastUsedAtMs),
-      ...(secret && isWeakSecret(secret) ? { weak: true } : {}),
-    };
+    return { ...authenticatorView(authenticator), ...(secret && isWeakSecret(secret) ? { weak: true } : {}) };
   }
 
   /** Whether a guess at the live set costs more than one Argon2, used codes included. */

@@ -54,6 +54,11 @@ export class InMemoryAccountStore extends MfaAccountStore {
     return { snapshot: await this.load(userId), otherCase };
   }
 
+  override async loadMany(userIds: readonly string[]): Promise<AccountSnapshot[]> {
+    const snapshots = await Promise.all([...new Set(userIds)].map((userId) => this.load(userId)));
+    return snapshots.filter((snapshot) => snapshot !== null);
+  }
+
   override async loadWithBackupCodes(userId: string, tokenId?: string): Promise<VerificationSnapshot | null> {
     const snapshot = await this.load(userId, tokenId);
     if (!snapshot) return null;

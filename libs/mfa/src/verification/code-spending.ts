@@ -21,6 +21,9 @@ import { MFA_FACTORS, type CodeShape, type FactorEvaluation, type FactorMatch, t
 /** Longest code that is looked at, in characters. */
 const LONGEST_CODE = 64;
 
+/** What a right code is needed for, done before it is spent: `MFA_BUSY` here costs neither the code nor an attempt. */
+export type Preparation = (entry: UsageEntry) => Promise<void>;
+
 /** Who presents a code, and for what. */
 export interface CodeClaim {
   userId: string;
@@ -56,7 +59,7 @@ export class CodeSpending {
    * @throws MfaError `MFA_BAD_REQUEST` for what is no code at all; `MFA_TOKEN_INVALID` for a token that is spent or
    * revoked; `MFA_NOT_ENABLED`; `MFA_CODE_REJECTED` for wrong, used, replayed and lost races alike; `MFA_LOCKED`; `MFA_BUSY`
    */
-  async spend(claim: CodeClaim, code: string): Promise<MfaStepUp> {
+  async spend(claim: CodeClaim, code: string, prepare?: Preparation): Promise<MfaStepUp> {
     const normalised = readCode(code);
     const recognised = this.recognise(normalised, claim.method);
     if (!recognised) throw await this.refuseShape(claim);
@@ -64,7 +67,7 @@ export class CodeSpending {
     const { factor, shape } = recognised;
     const snapshot = await this.begin(claim, factor, shape);
     const nowMs = this.clock.nowMs();
-    const { match, skewSteps } = await this.evaluate(claim, factor, normalised, snapshot, nowMs);
+    const { match, skewSteps } = await this.evaluate(claim, factor, normalised, snapshot, { nowMs, prepare });
     if (!match) throw this.reject(claim, factor, skewSteps === undefined ? 'wrong_code' : 'clock_skew', skewSteps);
 
     if ((await this.complete(claim, snapshot, factor, match)) !== true) {
@@ -121,10 +124,12 @@ export class CodeSpending {
     factor: MfaFactor,
     code: string,
     snapshot: VerificationSnapshot,
-    nowMs: number,
+    { nowMs, prepare }: { nowMs: number; prepare: Preparation | undefined },
   ): Promise<FactorEvaluation> {
     try {
-      return await factor.evaluate(code, snapshot, nowMs);
+      const evaluation = await factor.evaluate(code, snapshot, nowMs);
+      if (evaluation.match) await prepare?.(evaluation.match.entry);
+      return evaluation;
     } catch (error) {
       if (isMfaError(error) && error.code === 'MFA_BUSY') {
         await this.gate.release(claim.userId, factor.method);

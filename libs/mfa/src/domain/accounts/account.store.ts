@@ -39,6 +39,9 @@ export abstract class MfaAccountStore {
    */
   abstract loadForLogin(userId: string): Promise<LoginSnapshot>;
 
+  /** The accounts of those of the users who have one, with their authenticators; in no order. For up to 500 users. */
+  abstract loadMany(userIds: readonly string[]): Promise<AccountSnapshot[]>;
+
   /** As {@link load}, with the codes of the account's live set in place of the authenticators. */
   abstract loadWithBackupCodes(userId: string, tokenId?: string): Promise<VerificationSnapshot | null>;
 

@@ -9,7 +9,7 @@ import type { MfaRandom } from '../random.js';
  * As many as the hash has, as RFC 6238 §5.1 and its test vectors use them, and at least the 160 bits of RFC 4226 §4 R6
  * (S11). Some apps stretch a shorter secret to this length and then show other codes.
  */
-const SECRET_BYTES: Readonly<Record<TotpAlgorithm, number>> = { SHA1: 20, SHA256: 32, SHA512: 64 };
+export const SECRET_BYTES: Readonly<Record<TotpAlgorithm, number>> = { SHA1: 20, SHA256: 32, SHA512: 64 };
 
 /** Below this a secret is damaged or guessable, and otpauth would compute codes even for an empty one (S6). */
 const MIN_SECRET_BYTES = 10;

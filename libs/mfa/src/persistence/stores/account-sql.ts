@@ -7,7 +7,7 @@ import {
 } from '../../domain/attempts/attempt-budget.js';
 import { ATTEMPT_FACTORS, type AttemptFactor, type AttemptPolicy } from '../../domain/attempts/attempt-policy.js';
 import { MfaAccountEntity, MfaAuthenticatorEntity, MfaBackupCodeEntity, MfaUsageEntity } from '../entities/index.js';
-import { join, literal, raw, type Slot, type Sql, sql, type SqlDialect } from '../sql.js';
+import { join, literal, raw, Slot, type Sql, sql, type SqlDialect } from '../sql.js';
 
 /** An attempt in the terms of one factor's columns. */
 export interface BudgetTerms {
@@ -86,7 +86,8 @@ export function tokenIsSpent(tokenId: string | Slot): Sql {
 }
 
 export interface SnapshotTerms {
-  userId: string | Slot;
+  /** One user, or a list of them that is not empty. */
+  userId: string | Slot | readonly string[];
   /** Where given, the rows of this user are read too (S78). */
   lowerCaseId?: string | Slot;
   tokenId?: string | Slot;
@@ -99,8 +100,9 @@ export interface SnapshotTerms {
 /** The account `a` with its authenticators or with the codes of its live set. */
 export function snapshotQuery({ userId, lowerCaseId, tokenId, rows, further }: SnapshotTerms): Sql {
   const tokenSpent = tokenId === undefined ? raw('0') : sql`CASE WHEN ${tokenIsSpent(tokenId)} THEN 1 ELSE 0 END`;
-  const theUser =
-    lowerCaseId === undefined ? sql`a.user_id = ${userId}` : sql`a.user_id IN (${userId}, ${lowerCaseId})`;
+  const ids = typeof userId === 'string' || userId instanceof Slot ? [userId] : userId;
+  const all = lowerCaseId === undefined ? ids : [...ids, lowerCaseId];
+  const theUser = all.length === 1 ? sql`a.user_id = ${join(all)}` : sql`a.user_id IN (${join(all)})`;
   return sql`
     SELECT a.user_id, a.epoch, a.version, a.active_ids, a.pending_id, a.backup_set_id,
       ${join(BUDGET_COLUMNS)}, ${tokenSpent} AS token_spent, ${further ? sql`${further},` : sql``}
@@ -111,7 +113,7 @@ export function snapshotQuery({ userId, lowerCaseId, tokenId, rows, further }: S
 }
 
 /** The epoch of the account, by its primary key alone. */
-export function epochQuery({ userId }: Pick<SnapshotTerms, 'userId'>): Sql {
+export function epochQuery({ userId }: { userId: string | Slot }): Sql {
   return sql`SELECT user_id, epoch FROM ${MfaAccountEntity} WHERE user_id = ${userId}`;
 }
 

@@ -57,6 +57,16 @@ export class TypeOrmAccountStore extends MfaAccountStore {
     return row ? Number(row.epoch) : null;
   }
 
+  override async loadMany(userIds: readonly string[]): Promise<AccountSnapshot[]> {
+    if (userIds.length === 0) return [];
+    const { records } = await this.statements.run(snapshotQuery({ userId: userIds, rows: 'authenticators' }));
+    return [...new Set(userIds)].flatMap((userId) => {
+      const own = records.filter((row) => row.user_id === userId);
+      const snapshot = toSnapshot(own, { userId, rows: 'authenticators' });
+      return snapshot ? [accountOf(snapshot)] : [];
+    });
+  }
+
   override async loadWithBackupCodes(userId: string, tokenId?: string): Promise<VerificationSnapshot | null> {
     return this.read({ userId, tokenId, rows: 'backup codes' });
   }

@@ -1,0 +1,26 @@
+import { Logger } from '@nestjs/common';
+import { isMfaError } from '../domain/mfa-error.js';
+
+const logger = new Logger('nestjs-mfa');
+
+/**
+ * Runs what is left to do after a commit, one step after another. The change is made and was delivered by then, so
+ * nothing may throw: a step that fails is logged, and the cleanup removes the rows that stayed.
+ */
+export async function tidyUp(...steps: (() => Promise<unknown>)[]): Promise<void> {
+  for (const step of steps) {
+    try {
+      await step();
+    } catch (error) {
+      logger.error(
+        `A step after a committed change failed (${nameOf(error)}). The change stands, and the cleanup removes the rows that it left`,
+      );
+    }
+  }
+}
+
+/** The message of an error could quote a secret (S64). */
+function nameOf(error: unknown): string {
+  if (isMfaError(error)) return error.code;
+  return error instanceof Error ? error.name : typeof error;
+}

@@ -1,0 +1,253 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { MfaAdminService, MfaCleanupService, MfaHost } from 'nestjs-mfa';
+import { VirtualAuthenticator } from 'nestjs-mfa/testing';
+import { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account.store.js';
+import { MfaAuthenticatorStore } from '../../libs/mfa/src/domain/authenticators/authenticator.store.js';
+import { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
+import { MfaError } from '../../libs/mfa/src/domain/mfa-error.js';
+import { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
+import { Client } from '../support/client.js';
+import { testDatabases } from '../support/databases.js';
+import { FEW_CODES, PASSWORD, startHostApp, type HostApp } from '../support/host-app.js';
+
+const STORES = [MfaAccountStore, MfaAuthenticatorStore, MfaBackupCodeStore, MfaUsageStore];
+
+/** How everything behind the commit fails. */
+const FAULTS = {
+  throws: () => Promise.reject(new Error('injected fault')),
+  'is busy': () => Promise.reject(new MfaError('MFA_BUSY', { retryAfterSeconds: 1 })),
+  'returns undefined': () => Promise.resolve(undefined),
+};
+type Fault = keyof typeof FAULTS;
+
+/** The commit of a change, as the method of a store. */
+const COMMIT = [MfaAccountStore, 'commit'] as const;
+
+describe.each(testDatabases)('a database that fails right behind the commit point, on %s', (kind) => {
+  let host: HostApp;
+  let users = 0;
+  const user = () => new Client(host, `dying-${(users += 1)}`);
+  const port = <T>(token: abstract new (...args: never[]) => T): T => host.app.get(token as never, { strict: false });
+  const admin = () => port(MfaAdminService);
+
+  beforeAll(async () => {
+    host = await startHostApp({ database: kind, options: FEW_CODES });
+  });
+  afterEach(() => vi.restoreAllMocks());
+  afterAll(() => host.close());
+
+  /** After the first commit every method of every store fails, until the database is `healed`. */
+  function failAfterCommit(fault: Fault, [committing, method]: readonly [unknown, string] = COMMIT) {
+    let dead = false;
+    const failed: string[] = [];
+    for (const token of STORES) {
+      const store = port(token as never) as unknown as Record<string, (...args: unknown[]) => Promise<unknown>>;
+      const prototype = Object.getPrototypeOf(store) as object;
+      for (const name of Object.getOwnPropertyNames(prototype)) {
+        if (name === 'constructor' || typeof store[name] !== 'function') continue;
+        const real = store[name].bind(store);
+        vi.spyOn(store, name).mockImplementation(async (...args: unknown[]) => {
+          if (dead) {
+            failed.push(name);
+            return FAULTS[fault]();
+          }
+          const result = await real(...args);
+          if (token === committing && name === method) dead = true;
+          return result;
+        });
+      }
+    }
+    return {
+      failed,
+      healed: () => {
+        dead = false;
+        vi.restoreAllMocks();
+      },
+    };
+  }
+
+  async function expectDelivered(type: string, { userId }: Client): Promise<void> {
+    await vi.waitFor(() =>
+      expect(host.state.events.filter((event) => event.userId === userId).map((event) => event.type)).toContain(type),
+    );
+    expect(host.state.revocations).toContain(`${type} ${userId}`);
+  }
+
+  /** Long after every grace: the cleanup has put the rows right, and nothing that counts is gone. */
+  async function cleanUp(): Promise<void> {
+    host.clock.advance(3_600);
+    await port(MfaCleanupService).purge();
+  }
+
+  const faults = Object.keys(FAULTS) as Fault[];
+
+  it.each(faults)(
+    'S39 S60 S79 the first confirmation shows its codes and is delivered when everything %s',
+    async (fault) => {
+      const owner = user();
+      const setup = await owner.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
+      const phone = new VirtualAuthenticator(setup.body.otpauthUri, host.clock);
+      const { failed, healed } = failAfterCommit(fault);
+      const { body } = await owner.post('/mfa/totp/confirm', { code: phone.code() }).expect(200);
+      healed();
+      expect(failed).toEqual(expect.arrayContaining(['settle', 'confirm', 'endFailures', 'expire']));
+      expect(body).toMatchObject({ enabled: true, session: { renewed: true } });
+      expect(body.backupCodes).toHaveLength(4);
+      await expectDelivered('mfa.authenticator.confirmed', owner);
+      await cleanUp();
+      await owner.signIn(phone.code());
+      await owner.signIn(body.backupCodes[3]);
+      expect((await owner.get('/mfa/status')).body.backupCodes.remaining).toBe(3);
+    },
+  );
+
+  it.each(faults)(
+    'S39 S60 S79 regenerating shows the codes that count and is delivered when everything %s',
+    async (fault) => {
+      const owner = user();
+      const { authenticator, backupCodes } = await owner.enroll();
+      await owner.post('/mfa/totp/setup', { code: authenticator.code() }).expect(200);
+      host.clock.advance(30);
+      const { failed, healed } = failAfterCommit(fault);
+      const { body } = await owner.post('/mfa/backup-codes/regenerate', { code: authenticator.code() }).expect(200);
+      healed();
+      expect(failed).toEqual(expect.arrayContaining(['expire', 'endFailures', 'remove']));
+      await expectDelivered('mfa.backup_codes.regenerated', owner);
+      await cleanUp();
+      await owner.verify(await owner.login(), backupCodes[0]).expect(401, /MFA_CODE_REJECTED/);
+      await owner.signIn(body.backupCodes[0]);
+      expect((await owner.get('/mfa/status')).body).toMatchObject({
+        pendingSetup: false,
+        backupCodes: { remaining: 3 },
+      });
+    },
+  );
+
+  it.each(faults)(
+    'S59 S60 S79 removing one of two is delivered, with what was removed, when everything %s',
+    async (fault) => {
+      const owner = user();
+      const stolen = await owner.enroll();
+      const kept = await owner.enrollAnother(stolen.authenticator.code(), 'Kept');
+      host.clock.advance(60);
+      const { failed, healed } = failAfterCommit(fault);
+      const path = `/mfa/authenticators/${stolen.id}/remove`;
+      const { body } = await owner.post(path, { code: kept.authenticator.code() }).expect(200);
+      healed();
+      expect(failed).toContain('remove');
+      expect(body).toMatchObject({ enabled: true, removed: { id: stolen.id, createdAt: expect.any(String) } });
+      await expectDelivered('mfa.authenticator.removed', owner);
+      await cleanUp();
+      await owner.verify(await owner.login(), stolen.authenticator.code()).expect(401);
+      await owner.signIn(kept.authenticator.code());
+    },
+  );
+
+  it.each(faults)('S59 S60 S79 disabling is delivered when everything %s', async (fault) => {
+    const owner = user();
+    const { authenticator } = await owner.enroll();
+    const { failed, healed } = failAfterCommit(fault);
+    await owner.post('/mfa/disable', { code: authenticator.code() }).expect(200, { enabled: false });
+    healed();
+    expect(failed).toContain('remove');
+    await expectDelivered('mfa.disabled', owner);
+    await cleanUp();
+    expect((await owner.loginAnswer()).body).toHaveProperty('accessToken');
+  });
+
+  it.each(faults)('S60 S79 a reset by an administrator is delivered when everything %s', async (fault) => {
+    const owner = user();
+    await owner.enroll();
+    const { failed, healed } = failAfterCommit(fault);
+    await admin().reset(owner.userId);
+    healed();
+    expect(failed).toEqual(expect.arrayContaining(['remove', 'clearBudgets']));
+    await expectDelivered('mfa.reset', owner);
+  });
+
+  it.each(faults)('S60 S79 a purge is delivered when everything %s, and its repetition finishes it', async (fault) => {
+    const owner = user();
+    await owner.enroll();
+    const { healed } = failAfterCommit(fault, [MfaAccountStore, 'remove']);
+    await admin()
+      .purgeUser(owner.userId)
+      .catch(() => undefined);
+    healed();
+    await expectDelivered('mfa.disabled', owner);
+    await admin().purgeUser(owner.userId);
+    expect(await port(MfaAccountStore).load(owner.userId)).toBeNull();
+    expect(await port(MfaAuthenticatorStore).removeAll(owner.userId)).toBe(0);
+  });
+
+  it('S60 S79 a purge that died before it could deliver the change is delivered by its repetition', async () => {
+    const owner = user();
+    await owner.enroll();
+    const accounts = port(MfaAccountStore);
+    const remove = accounts.remove.bind(accounts);
+    vi.spyOn(accounts, 'remove').mockImplementationOnce(async (id) => {
+      await remove(id);
+      throw new Error('connection reset');
+    });
+    await expect(admin().purgeUser(owner.userId)).rejects.toThrow('connection reset');
+    await admin().purgeUser(owner.userId);
+    await expectDelivered('mfa.disabled', owner);
+  });
+
+  it.each(faults)(
+    'S14 S79 a setup shows its secret, and a cancelled one is cancelled, when everything %s',
+    async (fault) => {
+      const owner = user();
+      const first = failAfterCommit(fault);
+      const setup = await owner.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
+      first.healed();
+      const second = failAfterCommit(fault);
+      const { body } = await owner.post('/mfa/setup/cancel').expect(200);
+      second.healed();
+      expect(body).toMatchObject({ pendingSetup: false });
+      const code = new VirtualAuthenticator(setup.body.otpauthUri, host.clock).code();
+      await owner.post('/mfa/totp/confirm', { code }).expect(404, /MFA_SETUP_NOT_FOUND/);
+    },
+  );
+
+  it.each(faults)('a renamed authenticator is returned when everything %s', async (fault) => {
+    const owner = user();
+    const { id } = await owner.enroll();
+    const { healed } = failAfterCommit(fault, [MfaAuthenticatorStore, 'rename']);
+    const { body } = await owner.patch(`/mfa/authenticators/${id}`, { name: 'New' }).expect(200);
+    healed();
+    expect(body).toMatchObject({ id, type: 'totp', name: 'New' });
+  });
+
+  it('S39 S122 hooks that throw lose neither the codes nor the change', async () => {
+    const owner = user();
+    const setup = await owner.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
+    const phone = new VirtualAuthenticator(setup.body.otpauthUri, host.clock);
+    const adapter = host.app.get<MfaHost>(MfaHost, { strict: false });
+    const down = () => {
+      throw new Error('down');
+    };
+    const hooks = ['revokeSessions', 'notify', 'completeStepUp'];
+    for (const hook of hooks) Object.defineProperty(adapter, hook, { value: down, configurable: true });
+    const { body } = await owner.post('/mfa/totp/confirm', { code: phone.code() }).expect(200);
+    expect(body.backupCodes).toHaveLength(4);
+    host.clock.advance(30);
+    const next = await owner.post('/mfa/backup-codes/regenerate', { code: phone.code() }).expect(200);
+    for (const hook of hooks) Reflect.deleteProperty(adapter, hook);
+    await owner.signIn(next.body.backupCodes[0]);
+  });
+
+  it('S79 a change whose commit succeeds while its connection fails is delivered as what it is', async () => {
+    const owner = user();
+    const setup = await owner.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
+    const phone = new VirtualAuthenticator(setup.body.otpauthUri, host.clock);
+    const accounts = port(MfaAccountStore);
+    const commit = accounts.commit.bind(accounts);
+    vi.spyOn(accounts, 'commit').mockImplementationOnce(async (...args) => {
+      await commit(...args);
+      throw new MfaError('MFA_BUSY', { retryAfterSeconds: 1 });
+    });
+    const { body } = await owner.post('/mfa/totp/confirm', { code: phone.code() }).expect(200);
+    expect(body.backupCodes).toHaveLength(4);
+    await expectDelivered('mfa.authenticator.confirmed', owner);
+  });
+});

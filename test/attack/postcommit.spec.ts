@@ -1,0 +1,128 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { MfaAdminService } from 'nestjs-mfa';
+import { VirtualAuthenticator } from 'nestjs-mfa/testing';
+import { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account.store.js';
+import { MfaAuthenticatorStore } from '../../libs/mfa/src/domain/authenticators/authenticator.store.js';
+import { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
+import { MfaError } from '../../libs/mfa/src/domain/mfa-error.js';
+import { Client } from '../support/client.js';
+import { FEW_CODES, PASSWORD, startHostApp, type HostApp } from '../support/host-app.js';
+
+/** What a pool without a free connection, or a statement over its deadline, answers behind the commit point. */
+const busy = () => Promise.reject(new MfaError('MFA_BUSY', { retryAfterSeconds: 1 }));
+
+describe('a database that is busy once, behind the commit point of a change', () => {
+  let host: HostApp;
+  let users = 0;
+  beforeEach(async () => {
+    host = await startHostApp({ options: FEW_CODES });
+  });
+  afterEach(async () => {
+    vi.restoreAllMocks();
+    await host.close();
+  });
+  const port = <T>(token: abstract new (...args: never[]) => T): T => host.app.get(token as never, { strict: false });
+  const told = (type: string, userId: string) =>
+    host.state.events.some((event) => event.type === type && event.userId === userId);
+  const revoked = (change: string, userId: string) => host.state.revocations.includes(`${change} ${userId}`);
+  const user = () => new Client(host, `late-${(users += 1)}`);
+
+  it('S60 H4a disabling that has happened ends the sessions and is an event', async () => {
+    const owner = user();
+    const { authenticator } = await owner.enroll();
+    vi.spyOn(port(MfaAuthenticatorStore), 'remove').mockImplementationOnce(busy);
+    await owner.post('/mfa/disable', { code: authenticator.code() });
+    expect((await owner.get('/mfa/status')).body.enabled).toBe(false);
+    expect({ told: told('mfa.disabled', owner.userId), revoked: revoked('mfa.disabled', owner.userId) }).toEqual({
+      told: true,
+      revoked: true,
+    });
+  });
+
+  it('S60 H4b removing one authenticator likewise', async () => {
+    const owner = user();
+    const { authenticator, id } = await owner.enroll();
+    await owner.enrollAnother(authenticator.code());
+    host.clock.advance(60);
+    vi.spyOn(port(MfaAuthenticatorStore), 'remove').mockImplementationOnce(busy);
+    await owner.post(`/mfa/authenticators/${id}/remove`, { code: authenticator.code() });
+    expect((await owner.get('/mfa/status')).body.authenticators).toHaveLength(1);
+    expect(told('mfa.authenticator.removed', owner.userId)).toBe(true);
+  });
+
+  it.each([
+    ['codes.expire', MfaBackupCodeStore, 'expire', 1],
+    ['accounts.settle', MfaAccountStore, 'settle', 0],
+    ['codes.remove', MfaBackupCodeStore, 'remove', 0],
+  ] as const)(
+    'S39 S60 H4c regenerating, when %s is busy: the codes that count are shown',
+    async (_, store, method, skip) => {
+      const owner = user();
+      const { authenticator, backupCodes } = await owner.enroll();
+      const instance = port(store as never) as Record<string, (...args: unknown[]) => Promise<unknown>>;
+      const real = instance[method]!.bind(instance);
+      let calls = 0;
+      vi.spyOn(instance, method).mockImplementation((...args) => {
+        const own = method === 'settle' && args[1] !== 'backup_code';
+        if (own) return real(...args);
+        calls += 1;
+        return calls === skip + 1 ? busy() : real(...args);
+      });
+      const answer = await owner.post('/mfa/backup-codes/regenerate', { code: authenticator.code() });
+      vi.restoreAllMocks();
+      const old = await owner.verify(await owner.login(), backupCodes[0]);
+      // Either the change did not happen and the old codes live, or it did and the new ones were shown and told.
+      expect({ oldCodesLive: old.status === 200, shown: answer.body.backupCodes !== undefined }).not.toEqual({
+        oldCodesLive: false,
+        shown: false,
+      });
+      expect(told('mfa.backup_codes.regenerated', owner.userId)).toBe(true);
+    },
+  );
+
+  it.each([
+    ['authenticators.confirm', MfaAuthenticatorStore, 'confirm'],
+    ['codes.expire', MfaBackupCodeStore, 'expire'],
+    ['accounts.settle', MfaAccountStore, 'settle'],
+  ] as const)(
+    'S39 S60 H4d confirming, when %s is busy: who is enrolled is told so, with backup codes',
+    async (_, store, method) => {
+      const owner = user();
+      const setup = await owner.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
+      const phone = new VirtualAuthenticator(setup.body.otpauthUri, host.clock);
+      const instance = port(store as never) as Record<string, (...args: unknown[]) => Promise<unknown>>;
+      vi.spyOn(instance, method).mockImplementationOnce(busy);
+      const answer = await owner.post('/mfa/totp/confirm', { code: phone.code() });
+      vi.restoreAllMocks();
+      host.clock.advance(30);
+      const again = await owner.post('/mfa/totp/confirm', { code: phone.code() });
+      const { body } = await owner.get('/mfa/status');
+      console.log(
+        method,
+        answer.status,
+        answer.body.code,
+        '| again:',
+        again.status,
+        again.body.code,
+        '| status:',
+        JSON.stringify({ enabled: body.enabled, codes: body.backupCodes }),
+      );
+      expect(body.enabled).toBe(true);
+      expect(told('mfa.authenticator.confirmed', owner.userId), 'event').toBe(true);
+      expect(answer.body.backupCodes ?? again.body.backupCodes, 'backup codes').toBeDefined();
+    },
+  );
+
+  it('S60 H4e purgeUser that is repeated, as its comment says, revokes and tells', async () => {
+    const owner = user();
+    await owner.enroll();
+    const admin = port(MfaAdminService);
+    vi.spyOn(port(MfaAuthenticatorStore), 'removeAll').mockImplementationOnce(busy);
+    await admin.purgeUser(owner.userId).catch(() => undefined);
+    await admin.purgeUser(owner.userId);
+    expect({ told: told('mfa.disabled', owner.userId), revoked: revoked('mfa.disabled', owner.userId) }).toEqual({
+      told: true,
+      revoked: true,
+    });
+  });
+});
