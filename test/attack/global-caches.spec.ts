@@ -8,6 +8,7 @@ import {
 } from '@nestjs/common';
 import { APP_INTERCEPTOR } from '@nestjs/core';
 import { map, of, tap, type Observable } from 'rxjs';
+import request from 'supertest';
 import { describe, expect, it } from 'vitest';
 import { Client } from '../support/client.js';
 import { ADAPTERS, FEW_CODES, PASSWORD, startHostApp, type HostApp } from '../support/host-app.js';
@@ -58,6 +59,21 @@ describe.each(ADAPTERS)('caches of the host over %s', (adapter) => {
     await bob.enroll();
     expect(await enabledOf(bob)).toBe(true);
     await new Client(host, 'ann', 'nobody').get('/mfa/status').expect(401);
+    await host.close();
+  });
+
+  it('S69 the CacheInterceptor of Nest serves nobody the challenge of another user', async () => {
+    const host = await startCached();
+    const [ann] = await twoUsers(host);
+    const token = await ann.login();
+    const challenge = (mfa_token: string) => request(ann.server).get('/mfa/challenge').set('x-mfa-token', mfa_token);
+    await challenge(token).expect(200);
+    await challenge('nonsense').expect(401, /MFA_TOKEN_INVALID/);
+    host.clock.advance(100);
+    const first = await challenge(token).expect(200);
+    const second = await challenge(await ann.login()).expect(200);
+    expect(second.body.expiresIn).toBeGreaterThanOrEqual(first.body.expiresIn as number);
+    expect(second.headers['x-cache']).toBe('MISS');
     await host.close();
   });
 

@@ -187,7 +187,7 @@ describe.each(ADAPTERS)('hosts with global enhancers over %s', (adapter) => {
     }
   });
 
-  it('answers keep their shape behind a catch-all filter', async () => {
+  it('S69 responses of the module keep their shape behind a catch-all filter', async () => {
     const host = await withConfig((app) => app.useGlobalFilters(new CatchAll()));
     try {
       const user = new Client(host, 'caught');
@@ -203,7 +203,7 @@ describe.each(ADAPTERS)('hosts with global enhancers over %s', (adapter) => {
     }
   });
 
-  it('a wrapping interceptor wraps and breaks nothing', async () => {
+  it('S69 an interceptor that wraps responses wraps the successes of the module, and breaks nothing', async () => {
     const host = await withConfig((app) => app.useGlobalInterceptors(new Wrap()));
     try {
       const user = new Client(host, 'wrapped');

@@ -88,9 +88,13 @@ describe.each(ADAPTERS)('the path of the challenge cookie over %s', (adapter) =>
     const redirected = await request(user.server).get(`${callback}/redirected`).expect(200, { mfaRequired: true });
     const cookie = redirected.get('Set-Cookie')![0]!;
     expect(cookie).toContain(`; Path=${cookiePath};`);
+    const own = cookie.split(';')[0]!;
+    // RFC 6265 §5.1.4: the browser sends the cookie to each path below its own.
+    expect(`${mount}/challenge`.startsWith(cookiePath)).toBe(true);
+    await request(user.server).get(`${mount}/challenge`).set('Cookie', `mfa_token=tossed; ${own}`).expect(200);
     const verified = await request(user.server)
       .post(`${mount}/verify`)
-      .set('Cookie', cookie.split(';')[0]!)
+      .set('Cookie', own)
       .send({ code: authenticator.code() })
       .expect(200);
     expect(verified.get('Set-Cookie')![0]).toContain(`mfa_token=; Max-Age=0; Path=${cookiePath};`);
