@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
-import type { INestApplication } from '@nestjs/common';
+import type { INestApplication, Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import request from 'supertest';
 import ts from 'typescript';
@@ -61,14 +61,15 @@ describe('code in the README and in docs', () => {
       delete process.env.MFA_KEY;
     });
 
-    it('enrolls, demands the second step, and opens the guarded routes', async () => {
-      const credentials = { email: 'ada@example.com', password: 'correct horse' };
-      const server = app.getHttpServer() as Parameters<typeof request>[0];
-      const post = (path: string, body: object, session = '') =>
-        request(server).post(path).set('Authorization', `Bearer ${session}`).send(body);
+    const credentials = { email: 'ada@example.com', password: 'correct horse' };
+    const server = () => request(app.getHttpServer() as Parameters<typeof request>[0]);
+    const get = (path: string, session: string) => server().get(path).set('Authorization', `Bearer ${session}`);
+    const post = (path: string, body: object, session = '') =>
+      server().post(path).set('Authorization', `Bearer ${session}`).send(body);
 
+    it('S72 enrolls, requires the second step, opens the guarded routes, and closes them when MFA is disabled', async () => {
       const session = (await post('/auth/login', credentials).expect(200)).body.accessToken;
-      await request(server).get('/payouts').set('Authorization', `Bearer ${session}`).expect(401);
+      await get('/payouts', session).expect(401);
       const setup = await post('/mfa/totp/setup', { password: credentials.password }, session).expect(200);
       const authenticator = new VirtualAuthenticator(setup.body.otpauthUri, new FixedClock(Date.now()));
       await post('/mfa/totp/confirm', { code: authenticator.code() }, session).expect(200);
@@ -80,6 +81,30 @@ describe('code in the README and in docs', () => {
       await post('/payouts', {}, verified.body.accessToken).expect(201);
       // The confirmation ended other sessions, and kept the one that made it.
       await post('/payouts', {}, session).expect(201);
+
+      // S72: without MFA the session that stays has no second factor.
+      const disabled = await post('/mfa/disable', { code: authenticator.code(-1) }, verified.body.accessToken);
+      expect(disabled.body).toEqual({ enabled: false });
+      const after = verified.body.accessToken;
+      await get('/payouts', after).expect(401, /MFA_/);
+      await post('/payouts', {}, after).expect(401, /MFA_/);
+      await get('/mfa/status', after).expect(200);
+      await get('/mfa/status', session).expect(401);
+    });
+
+    it('S71 signs nobody in who was blocked between the password and the code', async () => {
+      const session = (await post('/auth/login', credentials).expect(200)).body.accessToken;
+      const setup = await post('/mfa/totp/setup', { password: credentials.password }, session).expect(200);
+      const authenticator = new VirtualAuthenticator(setup.body.otpauthUri, new FixedClock(Date.now()));
+      await post('/mfa/totp/confirm', { code: authenticator.code() }, session).expect(200);
+      const { mfa_token } = (await post('/auth/login', credentials).expect(200)).body;
+      const { UsersService } = (await import(join(example.folder, 'src/auth/users.service.ts'))) as {
+        UsersService: Type<{ block(id: number): Promise<void> }>;
+      };
+      await app.get(UsersService, { strict: false }).block(1);
+      const answer = await post('/mfa/verify', { mfa_token, code: authenticator.code(1) }).expect(401);
+      expect(answer.body.code).toBe('MFA_TOKEN_INVALID');
+      await get('/mfa/status', session).expect(401);
     });
   });
 });
