@@ -218,7 +218,7 @@ describe.each(testDatabases)('a database that fails right behind the commit poin
     expect(body).toMatchObject({ id, type: 'totp', name: 'New' });
   });
 
-  it('S39 S122 hooks that throw lose neither the codes nor the change', async () => {
+  it('S39 hooks that throw lose neither the codes nor the change', async () => {
     const owner = user();
     const setup = await owner.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
     const phone = new VirtualAuthenticator(setup.body.otpauthUri, host.clock);

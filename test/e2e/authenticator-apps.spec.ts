@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { Secret } from 'otpauth';
+import { Secret, URI } from 'otpauth';
 import { TotpService } from 'nestjs-mfa';
 import { VirtualAuthenticator } from 'nestjs-mfa/testing';
 import { Client } from '../support/client.js';
@@ -45,6 +45,37 @@ describe('what authenticator apps receive', () => {
     await host.dataSource.query(`UPDATE mfa_authenticator SET secret = '${sealed}' WHERE id = '${id}'`);
     const authenticator = new VirtualAuthenticator(totp.otpauthUri(secret, 'elder'), host.clock);
     await user.verify(await user.login(), authenticator.code()).expect(200);
+  });
+
+  it('S76 labels every authenticator of a user differently, and a repeated setup as before', async () => {
+    const host = await start({ options: FEW_CODES });
+    const user = new Client(host, 'ada');
+    const labels: string[] = [];
+    const next = async (body: object) => {
+      const { body: setup } = await user.post('/mfa/totp/setup', body).expect(200);
+      labels.push(URI.parse(setup.otpauthUri).label);
+      return new VirtualAuthenticator(setup.otpauthUri, host.clock);
+    };
+    const confirm = async (authenticator: VirtualAuthenticator) => {
+      await user.post('/mfa/totp/confirm', { code: authenticator.code() }).expect(200);
+      host.clock.advance(60);
+    };
+    const first = await next({ password: PASSWORD });
+    await confirm(first);
+    await confirm(await next({ code: first.code() }));
+    host.clock.advance(60);
+    await confirm(await next({ code: first.code(), name: 'Tablet: 10″' }));
+    host.clock.advance(60);
+    await next({ code: first.code(), name: 'Watch' });
+    host.clock.advance(60);
+    await next({ code: first.code(), name: 'another name' });
+    expect(labels).toEqual([
+      'ada@example.test',
+      expect.stringMatching(/^ada@example\.test \(Authenticator app [0-9a-f]{4}\)$/),
+      'ada@example.test (Tablet- 10″)',
+      'ada@example.test (Watch)',
+      expect.stringMatching(/^ada@example\.test \((Watch|another name)\)$/),
+    ]);
   });
 
   it('S75 warns at start of seven digits and of an issuer that some apps show wrongly, and boots', async () => {
