@@ -39,7 +39,13 @@ type Imports = (Type | DynamicModule)[];
 
 async function boot(imports: Imports, providers: Type[] = []) {
   const database = await createDatabase('sqlite');
-  const typeorm = { ...database.options, autoLoadEntities: true, migrations: MFA_MIGRATIONS, migrationsRun: true };
+  const typeorm = {
+    ...database.options,
+    autoLoadEntities: true,
+    migrations: MFA_MIGRATIONS,
+    migrationsRun: true,
+    retryAttempts: 0,
+  };
   try {
     const builder = Test.createTestingModule({
       imports: [TypeOrmModule.forRoot(typeorm as never), ...imports],
