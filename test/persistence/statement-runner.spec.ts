@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type DataSource, QueryFailedError, QueryRunnerAlreadyReleasedError, TypeORMError } from 'typeorm';
 import { MfaAccountEntity } from '../../libs/mfa/src/persistence/entities/index.js';
+import { rememberGalera } from '../../libs/mfa/src/persistence/galera.js';
 import { flatten, render, raw, sql, type SqlDialect } from '../../libs/mfa/src/persistence/sql.js';
 import { StatementRunner } from '../../libs/mfa/src/persistence/statement-runner.js';
 import { TypeOrmAccountStore, TypeOrmUsageStore } from '../../libs/mfa/src/persistence/stores/index.js';
@@ -25,6 +26,8 @@ function scripted(type: string, outcomes: unknown[]) {
     getMetadata: () => ({ tablePath: 'mfa_table' }),
     createQueryRunner: () => runner,
   };
+  // As the check at start does, so that no statement asks for it.
+  rememberGalera(dataSource as unknown as DataSource, []);
   return { dataSource: dataSource as unknown as DataSource, query, release };
 }
 

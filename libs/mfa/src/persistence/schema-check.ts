@@ -3,6 +3,7 @@ import { MfaError } from '../domain/mfa-error.js';
 import { isUnavailable } from './database-errors.js';
 import { dialectOf, escapePath } from './dialect.js';
 import { MFA_ENTITIES, MfaAccountEntity } from './entities/index.js';
+import { rememberGalera } from './galera.js';
 import { MFA_MIGRATIONS } from './migrations/index.js';
 import { checkResults } from './result-check.js';
 import { StatementRunner } from './statement-runner.js';
@@ -31,7 +32,7 @@ export async function checkSchema(dataSource: DataSource, logger: SchemaCheckLog
   await checkResults(statements);
   const recorded = await statements.withConnection(async (runner) => {
     await requireTables(dataSource, runner);
-    if (dialectOf(dataSource).family === 'mysql') await requireMysqlSettings(dataSource, runner);
+    if (dialectOf(dataSource).family === 'mysql') await requireMysqlSettings(dataSource, runner, logger);
     return recordedMigrations(dataSource, runner);
   });
   warnings(dataSource, recorded).forEach((message) => logger.warn(message));
@@ -122,9 +123,18 @@ async function failureToRead(entities: MfaEntities, dataSource: DataSource, runn
 const UNSUPPORTED_MODES = ['NO_BACKSLASH_ESCAPES', 'EMPTY_STRING_IS_NULL', 'ORACLE'];
 
 /** MySQL and MariaDB: what no statement could make up for. */
-async function requireMysqlSettings(dataSource: DataSource, runner: QueryRunner): Promise<void> {
-  const [modes]: { mode: string }[] = await runner.query('SELECT @@SESSION.sql_mode AS mode');
-  const unsupported = UNSUPPORTED_MODES.find((mode) => modes?.mode.split(',').includes(mode));
+async function requireMysqlSettings(
+  dataSource: DataSource,
+  runner: QueryRunner,
+  logger: SchemaCheckLogger,
+): Promise<void> {
+  const variables: { Variable_name: string; Value: string }[] = await runner.query(
+    `SHOW SESSION VARIABLES WHERE Variable_name IN ('sql_mode', 'wsrep_on', 'wsrep_sync_wait')`,
+  );
+  const setting = (name: string) => variables.find(({ Variable_name }) => Variable_name === name)?.Value ?? '';
+  if (rememberGalera(dataSource, variables) && Number(setting('wsrep_sync_wait')) % 2 === 0)
+    logger.warn(UNSYNCED_READS);
+  const unsupported = UNSUPPORTED_MODES.find((mode) => setting('sql_mode').split(',').includes(mode));
   if (unsupported) {
     throw misconfigured(
       `The database runs with sql_mode ${unsupported}, which is not supported. Take it out of sql_mode.`,
@@ -181,6 +191,11 @@ function tableWarning(dataSource: DataSource, unrecorded: readonly string[]): st
     `Before production turn it off, drop the mfa_* tables and run the migrations. ${MIGRATION_REMEDY}`
   );
 }
+
+const UNSYNCED_READS =
+  'The database is a Galera cluster without `wsrep_sync_wait`: a node may not see yet what another one has just ' +
+  'committed, such as a first authenticator, and then demands no second step. Set `wsrep_sync_wait = 1` (or 3, 7) on ' +
+  'every node, or send all connections of the MFA DataSource to one node.';
 
 const SHARED_SQLITE =
   'The MFA tables share a SQLite DataSource with other entities. SQLite has one connection a DataSource, so a ' +

@@ -60,6 +60,21 @@ export class StatementRunner {
     return this.retried((runner) => this.execute(runner, rendered), deadline);
   }
 
+  /** Runs several statements in one transaction, {@link retried} as a whole. */
+  async transaction<T>(work: (run: (statement: Sql) => Promise<StatementResult>) => Promise<T>): Promise<T> {
+    return this.retried(async (runner) => {
+      await runner.startTransaction();
+      try {
+        const result = await work((statement) => this.execute(runner, render(statement, this.dialect)));
+        await runner.commitTransaction();
+        return result;
+      } catch (error) {
+        await runner.rollbackTransaction().catch(() => undefined);
+        throw error;
+      }
+    });
+  }
+
   /**
    * Does one statement's `work` on a connection outside every ambient transaction. What failed for a
    * moment only (deadlock, serialization, busy) wrote nothing and is tried again a few times; then it

@@ -1,0 +1,26 @@
+import type { DataSource } from 'typeorm';
+import type { Row } from './stores/rows.js';
+import { sql } from './sql.js';
+import type { StatementRunner } from './statement-runner.js';
+
+/** What is known of each DataSource: asked once, by the check at start or by the first spending. */
+const KNOWN = new WeakMap<DataSource, boolean>();
+
+/** Remembers from the rows of `SHOW VARIABLES` whether the DataSource is a Galera cluster. */
+export function rememberGalera(dataSource: DataSource, variables: readonly Row[]): boolean {
+  const galera = variables.some(({ Variable_name, Value }) => Variable_name === 'wsrep_on' && Value === 'ON');
+  KNOWN.set(dataSource, galera);
+  return galera;
+}
+
+/**
+ * Whether the database is a Galera cluster (MariaDB Galera, Percona XtraDB Cluster). Its nodes know nothing of each
+ * other's row locks; only transactions that write the same row exclude each other.
+ */
+export async function isGalera(dataSource: DataSource, statements: StatementRunner): Promise<boolean> {
+  const known = KNOWN.get(dataSource);
+  if (known !== undefined) return known;
+  if (statements.dialect.family !== 'mysql') return false;
+  const { records } = await statements.run(sql`SHOW VARIABLES LIKE 'wsrep_on'`);
+  return rememberGalera(dataSource, records);
+}
