@@ -1,0 +1,48 @@
+import { NestFactory } from '@nestjs/core';
+import { Users } from './accounts.js';
+import { AppModule } from './app.module.js';
+import { HttpBrowser } from './http-browser.js';
+import type { LifeCycleApp } from './life-cycle.flow.js';
+import { sessionsOf, store, useSessions } from './sessions.js';
+
+/** A cookie jar. */
+export class Browser extends HttpBrowser {
+  private readonly cookies = new Map<string, string>();
+
+  protected headers(): Record<string, string> {
+    return { cookie: [...this.cookies].map((pair) => pair.join('=')).join('; ') };
+  }
+
+  protected keep(response: Response): void {
+    for (const line of response.headers.getSetCookie()) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
+      if (value === '' || /Max-Age=0/i.test(line)) this.cookies.delete(name);
+      else this.cookies.set(name, value);
+    }
+  }
+
+  get = (path: string) => this.call('GET', path);
+  post = (path: string, body: object) => this.call('POST', path, body);
+  refresh = () => this.call('POST', '/auth/refresh', {});
+}
+
+export async function start(): Promise<LifeCycleApp> {
+  const app = await NestFactory.create(AppModule, { logger: ['error'], abortOnError: false });
+  useSessions(app);
+  await app.listen(0, '127.0.0.1');
+  const users = app.get(Users, { strict: false });
+  return {
+    app,
+    url: await app.getUrl(),
+    signedOut: 'MFA_NOT_AUTHENTICATED',
+    userId: (email) => users.byEmail(email).id,
+    block: (email, blocked) => void (users.byEmail(email).blocked = blocked),
+    ageSessions: async (email, seconds) => {
+      for (const [id, content] of await sessionsOf(users.byEmail(email).id)) {
+        if (!content.mfaAt) continue;
+        const mfaAt = new Date(Date.parse(content.mfaAt) - seconds * 1000).toISOString();
+        store.set(id, { ...content, mfaAt });
+      }
+    },
+  };
+}

@@ -1,0 +1,32 @@
+import type { LifeCycleBrowser, Reply } from './life-cycle.flow.js';
+
+/** A browser of an application that mounts the built-in routes. How it keeps its session is the subclass's. */
+export abstract class HttpBrowser implements LifeCycleBrowser {
+  constructor(protected readonly url: string) {}
+
+  /** What a request carries of the session. */
+  protected abstract headers(): Record<string, string>;
+
+  /** Keeps what a response says about the session. */
+  protected abstract keep(response: Response, body: Record<string, any>): void;
+
+  protected async call(method: string, path: string, body?: object): Promise<Reply> {
+    const headers = { ...this.headers(), ...(body ? { 'content-type': 'application/json' } : {}) };
+    const response = await fetch(this.url + path, { method, headers, body: body && JSON.stringify(body) });
+    const parsed = (await response.json()) as Record<string, any>;
+    if (response.ok) this.keep(response, parsed);
+    return { code: response.ok ? 'OK' : String(parsed.code ?? response.status), body: parsed };
+  }
+
+  register = (email: string, password: string) => this.call('POST', '/auth/register', { email, password });
+  login = (email: string, password: string) => this.call('POST', '/auth/login', { email, password });
+  verify = (mfa_token: string, code: string) => this.call('POST', '/mfa/verify', { mfa_token, code });
+  setup = (password: string) => this.call('POST', '/mfa/totp/setup', { password });
+  confirm = (code: string) => this.call('POST', '/mfa/totp/confirm', { code });
+  stepUp = (code: string) => this.call('POST', '/mfa/step-up', { code });
+  disable = (code: string) => this.call('POST', '/mfa/disable', { code });
+  me = () => this.call('GET', '/auth/me');
+  payouts = () => this.call('GET', '/payouts');
+  transfer = () => this.call('POST', '/payouts', {});
+  abstract refresh(): Promise<Reply>;
+}
