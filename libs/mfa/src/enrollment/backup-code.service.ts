@@ -36,12 +36,13 @@ export class MfaBackupCodeService {
    */
   async regenerate(
     userId: string | number,
-    offered: { code?: string; sessionId?: string; context?: ExecutionContext },
+    offered: { code?: string | undefined; sessionId?: string | undefined },
+    context?: ExecutionContext,
   ): Promise<{ backupCodes: string[]; session?: unknown }> {
     const snapshot = await loadEnabled(this.accounts, toUserId(userId));
     const { userId: id } = snapshot.account;
     let issued: IssuedBackupCodes | null = null;
-    await this.proof.byCode(snapshot, offered, async (entry) => {
+    await this.proof.byCode(snapshot, { code: offered.code, context }, async (entry) => {
       issued = await this.issuing.makeFor(id, entry);
     });
     const { codes, before, setId } = await this.switchOver(snapshot, issued);
@@ -49,7 +50,7 @@ export class MfaBackupCodeService {
     // The old codes are dead by now, so nothing may throw before the new ones are shown (S39).
     const session = await this.events.changed(
       { type: 'mfa.backup_codes.regenerated', userId: id },
-      { enabled: true, sessionId: offered.sessionId, context: offered.context },
+      { enabled: true, sessionId: offered.sessionId, context },
     );
     await tidyUp(
       () => this.issuing.keep(id, setId),

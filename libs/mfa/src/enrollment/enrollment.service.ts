@@ -56,7 +56,11 @@ export class MfaEnrollmentService {
    * @throws MfaException `MFA_PROOF_REQUIRED` (S12), `MFA_TOO_MANY_AUTHENTICATORS` when no further authenticator fits,
    * `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BAD_REQUEST`, `MFA_BUSY` (also when another session was first)
    */
-  async setup(principal: MfaPrincipal, request: ProofOffered & { name?: string } = {}): Promise<MfaSetup> {
+  async setup(
+    principal: MfaPrincipal,
+    request: ProofOffered & { name?: string } = {},
+    context?: ExecutionContext,
+  ): Promise<MfaSetup> {
     const owner = known(principal);
     const name = readName(request.name);
     const accountName = await this.host.call(() => accountNameOf(owner));
@@ -67,13 +71,13 @@ export class MfaEnrollmentService {
       throw new MfaError('MFA_TOO_MANY_AUTHENTICATORS');
     const labelOf = (each: LabelledAuthenticator) => accountLabel(accountName, each, activeAuthenticators(proved));
     this.tryLabel(owner, labelOf({ id: EXAMPLE_ID, name }));
-    const needed = await this.proof.forSetup(proved, owner, request);
+    const needed = await this.proof.forSetup(proved, owner, { ...request, context });
     const setup = await this.setups.pend({ proved, needed, name, binding: this.bindingOf(owner) });
     const { authenticator, secret, resumed } = setup;
     if (!resumed) {
       const { userId } = owner;
       const draft = { type: 'mfa.setup.started', userId, authenticator: eventAuthenticator(authenticator) } as const;
-      this.events.emit(draft, request.context);
+      this.events.emit(draft, context);
       await this.setups.discard(userId, setup.replacedId);
     }
     const { issuer = this.options.issuer } = owner;
@@ -124,15 +128,16 @@ export class MfaEnrollmentService {
    * @returns `session`: what `MfaHost.revokeSessions` returned
    * @throws MfaException `MFA_NOT_ENABLED`, `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`
    */
-  async disable(principal: MfaPrincipal, offered: ProofOffered): Promise<{ enabled: false; session?: unknown }> {
+  async disable(
+    principal: MfaPrincipal,
+    offered: ProofOffered,
+    context?: ExecutionContext,
+  ): Promise<{ enabled: false; session?: unknown }> {
     const { userId, sessionId, ...owner } = known(principal);
     const snapshot = await loadEnabled(this.accounts, userId);
-    await this.proof.forDisabling(snapshot, { ...owner, userId, sessionId }, offered);
+    await this.proof.forDisabling(snapshot, { ...owner, userId, sessionId }, { ...offered, context });
     const removal = await this.removal.all(userId, snapshot.account.epoch);
-    const session = await this.events.changed(
-      { type: 'mfa.disabled', userId },
-      { enabled: false, sessionId, context: offered.context },
-    );
+    const session = await this.events.changed({ type: 'mfa.disabled', userId }, { enabled: false, sessionId, context });
     await removal.tidyUp();
     return { enabled: false, ...(session === undefined ? {} : { session }) };
   }
@@ -142,11 +147,16 @@ export class MfaEnrollmentService {
    * @returns `removed`: what was removed; `session`: what `MfaHost.revokeSessions` returned
    * @throws MfaException `MFA_AUTHENTICATOR_NOT_FOUND`, and as {@link disable}
    */
-  async remove(principal: MfaPrincipal, id: string, offered: ProofOffered): Promise<MfaRemoval> {
+  async remove(
+    principal: MfaPrincipal,
+    id: string,
+    offered: ProofOffered,
+    context?: ExecutionContext,
+  ): Promise<MfaRemoval> {
     const { userId, sessionId } = known(principal);
     const snapshot = await loadEnabled(this.accounts, userId);
     if (!snapshot.account.activeIds.includes(id)) throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
-    await this.proof.byCode(snapshot, offered);
+    await this.proof.byCode(snapshot, { ...offered, context });
     const removal = await this.removal.one(userId, id, snapshot.account.epoch);
     const { anyLeft, before } = removal;
     const row = activeAuthenticators(before).find((each) => each.id === id);
@@ -157,7 +167,7 @@ export class MfaEnrollmentService {
         userId,
         ...(removed && { authenticator: removed }),
       },
-      { enabled: anyLeft, sessionId, context: offered.context },
+      { enabled: anyLeft, sessionId, context },
     );
     await removal.tidyUp();
     return { enabled: anyLeft, ...(removed && { removed }), ...(session === undefined ? {} : { session }) };

@@ -20,7 +20,10 @@ export interface ProofOffered {
   code?: string | undefined;
   /** The host's password, where it may stand for a code. */
   password?: string | undefined;
-  /** Handed to `MfaHost.verifyPassword`. */
+}
+
+/** The same, in the request that it came with. */
+export interface ProofOfRequest extends ProofOffered {
   context?: ExecutionContext | undefined;
 }
 
@@ -53,7 +56,7 @@ export class FreshProof {
   async forSetup(
     snapshot: AccountSnapshot,
     principal: KnownPrincipal,
-    offered: ProofOffered,
+    offered: ProofOfRequest,
   ): Promise<MfaRequiredProof[]> {
     const required = await this.required(snapshot, principal);
     for (const proof of required) {
@@ -65,7 +68,7 @@ export class FreshProof {
   }
 
   /** For disabling: a code, or by option a password. */
-  async forDisabling(snapshot: AccountSnapshot, principal: KnownPrincipal, offered: ProofOffered): Promise<void> {
+  async forDisabling(snapshot: AccountSnapshot, principal: KnownPrincipal, offered: ProofOfRequest): Promise<void> {
     const { code, password } = offered;
     if (!this.options.disableWithPassword || (code !== undefined && code !== null))
       return this.byCode(snapshot, offered);
@@ -77,7 +80,7 @@ export class FreshProof {
    * The code counts for the account as `snapshot` showed it, and for no later epoch of it.
    * @param prepare what the change needs, made before the code is spent
    */
-  async byCode({ account }: AccountSnapshot, { code, context }: ProofOffered, prepare?: Preparation): Promise<void> {
+  async byCode({ account }: AccountSnapshot, { code, context }: ProofOfRequest, prepare?: Preparation): Promise<void> {
     if (code === undefined || code === null) throw missing('code');
     await this.spending.spend({ userId: account.userId, epoch: account.epoch, context }, code, prepare);
   }
@@ -88,7 +91,11 @@ export class FreshProof {
     if (!(age <= RECENT_SIGN_IN_MS && age > -60_000)) throw missing('recent-sign-in');
   }
 
-  private async byPassword(snapshot: AccountSnapshot, principal: KnownPrincipal, offered: ProofOffered): Promise<void> {
+  private async byPassword(
+    snapshot: AccountSnapshot,
+    principal: KnownPrincipal,
+    offered: ProofOfRequest,
+  ): Promise<void> {
     const { password, context } = offered;
     if (password === undefined || password === null || password === '') throw missing('password');
     if (typeof password !== 'string' || password.length > LONGEST_PASSWORD) {
@@ -107,16 +114,12 @@ export class FreshProof {
   ): Promise<void> {
     await this.gate.reserve(snapshot.account, 'password');
     if ((await this.host.call((host) => host.verifyPassword?.(principal, password, context))) !== true) {
-      this.events.emit({
-        type: 'mfa.verification.failed',
-        userId: principal.userId,
-        factor: 'password',
-        failure: 'wrong_code',
-      });
+      const { userId } = principal;
+      this.events.emit({ type: 'mfa.verification.failed', userId, factor: 'password', failure: 'wrong_code' }, context);
       throw missing('password', 'The password was not accepted.');
     }
     await this.gate.settle(principal.userId, 'password');
-    this.events.emit({ type: 'mfa.verification.succeeded', userId: principal.userId, factor: 'password' });
+    this.events.emit({ type: 'mfa.verification.succeeded', userId: principal.userId, factor: 'password' }, context);
   }
 }
 

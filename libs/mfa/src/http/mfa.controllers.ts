@@ -18,6 +18,7 @@ import { MfaBackupCodeService } from '../enrollment/backup-code.service.js';
 import { MfaEnrollmentService } from '../enrollment/enrollment.service.js';
 import { MfaException } from '../errors/mfa.exception.js';
 import { challengeOf } from '../guard/current-challenge.js';
+import { amrAfterStepUp } from '../guard/second-factor.js';
 import { PrincipalRoute, VerificationRoute } from '../guard/decorators.js';
 import { MfaGuard } from '../guard/mfa.guard.js';
 import { MfaHostAccess } from '../host/host-access.js';
@@ -90,7 +91,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     async setup(@Req() request: RouteRequest) {
       const { principal, context, body } = await this.requests.readAsPrincipal(request, 'SetupBody');
       const { name, password, code } = body;
-      return this.enrollment.setup(principal, { name, password, code, context });
+      return this.enrollment.setup(principal, { name, password, code }, context);
     }
 
     @Post('totp/confirm')
@@ -135,7 +136,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     async regenerate(@Req() request: RouteRequest) {
       const { principal, context, body } = await this.requests.readAsPrincipal(request, 'ProofBody');
       const { userId, sessionId } = principal;
-      return this.backupCodes.regenerate(userId, { code: body.code, sessionId, context });
+      return this.backupCodes.regenerate(userId, { code: body.code, sessionId }, context);
     }
 
     @Patch('authenticators/:id')
@@ -153,10 +154,8 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     @HttpCode(200)
     async remove(@Req() request: RouteRequest) {
       const { principal, context, body } = await this.requests.readAsPrincipal(request, 'ProofBody');
-      const { enabled, ...removal } = await this.enrollment.remove(principal, idOf(request), {
-        code: body.code,
-        context,
-      });
+      const proof = { code: body.code };
+      const { enabled, ...removal } = await this.enrollment.remove(principal, idOf(request), proof, context);
       return { ...(await this.statusAfter(principal, { enabled })), ...removal };
     }
 
@@ -164,7 +163,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     @HttpCode(200)
     async disable(@Req() request: RouteRequest) {
       const { principal, context, body } = await this.requests.readAsPrincipal(request, 'ProofBody');
-      return this.enrollment.disable(principal, { code: body.code, password: body.password, context });
+      return this.enrollment.disable(principal, { code: body.code, password: body.password }, context);
     }
   }
 
@@ -197,7 +196,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
   return controllers;
 }
 
-/** Tells the host of the factor that this session passed; `amr` gains what was proved (S49; RFC 8176). */
+/** Calls `MfaHost.completeStepUp` with the factor that this session passed, and the new `amr` of the session. */
 async function completeStepUp(
   host: MfaHostAccess,
   principal: KnownPrincipal,
@@ -205,7 +204,7 @@ async function completeStepUp(
   context: ExecutionContext,
 ) {
   const { sessionId } = principal;
-  const amr = [...new Set([...(principal.amr ?? []), ...proved.amr])];
+  const amr = amrAfterStepUp(principal.amr ?? [], proved.amr);
   const stepUp = { ...proved, amr, ...(sessionId === undefined ? {} : { sessionId }) };
   const session: unknown = await host.call((each) => each.completeStepUp?.(stepUp, context));
   return { amr, session: session ?? undefined };
