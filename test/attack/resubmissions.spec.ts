@@ -33,7 +33,7 @@ describe.each(testDatabases)('right codes that are sent again, on %s', (kind) =>
     for (let i = 0; i < 6; i += 1) {
       const { status, body, headers } = await send();
       expect([status, body.code]).toEqual([401, 'MFA_CODE_REJECTED']);
-      const { date: _, ...rest } = headers as Record<string, string>;
+      const rest = { ...headers, date: '' };
       answers.add(JSON.stringify({ body, rest }));
     }
     return answers;
@@ -47,7 +47,7 @@ describe.each(testDatabases)('right codes that are sent again, on %s', (kind) =>
     const answers = await sixTimes(async () => user.verify(await user.login(), code));
     expect(await budgets(user)).toEqual(UNLOCKED);
     const wrong = await user.verify(await user.login(), WRONG).expect(401);
-    const { date: _, ...rest } = wrong.headers as Record<string, string>;
+    const rest = { ...wrong.headers, date: '' };
     expect([...answers]).toEqual([JSON.stringify({ body: wrong.body, rest })]);
     await user.verify(await user.login(), authenticator.code(1)).expect(200);
   });

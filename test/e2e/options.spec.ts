@@ -501,7 +501,9 @@ describe('isGlobal: false', () => {
 
     await expect(bootBeside(Stranger, mfaOf(false))).rejects.toThrow(/can't resolve dependencies/);
     const { app, close } = await bootBeside(Stranger, mfaOf(true));
-    await request(app.getHttpServer()).get('/inside/guarded').expect(403, /MFA_ENROLLMENT_REQUIRED/);
+    await request(app.getHttpServer())
+      .get('/inside/guarded')
+      .expect(403, /MFA_ENROLLMENT_REQUIRED/);
     await close();
   });
 });

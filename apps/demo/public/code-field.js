@@ -75,7 +75,8 @@ export class CodeField {
       if (error.code === 'MFA_LOCKED') failures[kind] = 0;
       if (error.code !== 'MFA_CODE_REJECTED' || ++failures[kind] < LOCK.failures) throw error;
       failures[kind] = 0;
-      throw Object.assign(error, { code: 'MFA_LOCKED', retryAfterSeconds: LOCK.seconds });
+      Object.assign(error, { code: 'MFA_LOCKED', retryAfterSeconds: LOCK.seconds });
+      throw error;
     }
   }
 

@@ -1,6 +1,7 @@
 import { Logger, type ExecutionContext } from '@nestjs/common';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { inMemoryMfa, type InMemoryMfa } from '../../../../test/support/in-memory-mfa.js';
+import type { MfaHost } from '../host/mfa-host.js';
 import type { MfaEvent } from './mfa-event.js';
 
 const context = {} as ExecutionContext;
@@ -75,7 +76,7 @@ describe('an event', () => {
 
 describe('a change', () => {
   it('S60 calls revokeSessions with type, user, session and whether MFA is still enabled, and the context', async () => {
-    const revokeSessions = vi.fn();
+    const revokeSessions = vi.fn<NonNullable<MfaHost['revokeSessions']>>();
     mfa.host.revokeSessions = revokeSessions;
     await mfa.events.changed(change, { enabled: false, sessionId: 's1', context });
     await mfa.events.changed({ type: 'mfa.reset', userId: 'ann' }, { enabled: false });

@@ -51,7 +51,7 @@ describe('a principal', () => {
       issuer: undefined,
     });
     const left = { mfaAt: null, authenticatedAt: null, sessionId: null, amr: null, issuer: null };
-    const warn = vi.fn();
+    const warn = vi.fn<(message: string) => void>();
     expect(Object.values(knownPrincipal({ ...base, ...left }, warn)!).filter((each) => each !== undefined)).toEqual([
       '7',
       'ann@example.test',
@@ -60,7 +60,7 @@ describe('a principal', () => {
   });
 
   it('S45 leaves out dates and a session id that are unusable, and names each', () => {
-    const warn = vi.fn();
+    const warn = vi.fn<(message: string) => void>();
     const wrong = { mfaAt: 1_764_064_800, authenticatedAt: 'yesterday', sessionId: 12 };
     const { mfaAt, authenticatedAt, sessionId } = knownPrincipal({ ...base, ...(wrong as object) }, warn)!;
     expect([mfaAt, authenticatedAt, sessionId]).toEqual([undefined, undefined, undefined]);
