@@ -184,6 +184,17 @@ describe.skipIf(noBrowser)('the page', () => {
     if (isDark) expect(background).not.toMatch(/rgba\(0, 0, 0, 0\)|rgb\(255/);
   });
 
+  it('forgets the key on the server too when the setup is cancelled', async () => {
+    const user = await visitor();
+    await user.register();
+    await user.startEnrollment('Phone');
+    const cancelled = user.page.waitForResponse('**/mfa/setup/cancel');
+    await user.button('Cancel').click();
+    expect((await cancelled).status()).toBe(200);
+    expect(await (await cancelled).json()).toMatchObject({ pendingSetup: false });
+    await user.heading('Your account');
+  });
+
   it('goes back to the first step when the challenge has expired', async () => {
     const user = await enrolled();
     await user.signOut();

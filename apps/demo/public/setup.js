@@ -66,7 +66,15 @@ onSubmit(confirmForm, async () => {
   changed('The authenticator was added.');
 });
 
-for (const cancel of document.querySelectorAll('[data-view^="setup"] [data-go]')) onClick(cancel, forgetKey);
+/** The server forgets the key as well; one that has expired already is none to cancel. */
+async function cancelSetup() {
+  forgetKey();
+  await post('/mfa/setup/cancel').catch((error) => {
+    if (error.code !== 'MFA_SETUP_NOT_FOUND') throw error;
+  });
+}
+
+onClick(document.querySelector('[data-view="setup-scan"] [data-go]'), cancelSetup);
 onClick(byId('copy-key'), ({ currentTarget }) =>
   copy(byId('manual-key').textContent.replace(/\s/g, ''), currentTarget),
 );

@@ -34,7 +34,7 @@ const authenticator = (nullableTime: Schema) =>
       lastUsedAt: nullableTime,
       weak: { ...only(true), description: 'Present if the secret was imported with under 128 bits: enroll again' },
     },
-    ['type', 'weak'],
+    ['weak'],
   );
 
 const STATUS: Record<string, Schema> = {
@@ -50,8 +50,13 @@ const STATUS: Record<string, Schema> = {
     ['regenerate'],
   ),
   pendingSetup: boolean,
-  proof: { ...list(string()), description: 'What the next change needs: `password`, `recent-sign-in`, `code`' },
+  proof: {
+    ...list(string()),
+    description: 'The proofs of which the next change needs one: `password`, `recent-sign-in` or `code`',
+  },
 };
+
+const REMOVED = object({ id: string(), type: string('`totp`'), name: string(), createdAt: dateTime });
 
 /** Everything that the operations refer to. OpenAPI 3.0 has `nullable`, 3.1 has the type `null`. */
 export function schemasOf(openapi: string): Record<string, Schema> {
@@ -71,21 +76,23 @@ export function schemasOf(openapi: string): Record<string, Schema> {
       ['proof', 'retryAfterSeconds'],
     ),
     MfaAuthenticator: authenticator(nullableTime),
-    MfaStatus: object(STATUS, ['proof']),
-    MfaRemoval: object({ ...STATUS, session }, ['proof', 'session']),
-    MfaSetup: object(
-      {
-        authenticatorId: string(),
-        secret: string('Base32'),
-        manualKey: string('The secret in groups of four'),
-        otpauthUri: string(),
-        qrCode: string('PNG data URL'),
-        qrSvg: string(),
-        expiresAt: dateTime,
-        resumed: { ...boolean, description: 'Whether this repeats the setup that the session has started' },
-      },
-      ['resumed'],
-    ),
+    MfaStatus: object(STATUS),
+    // A removal that is done stays done: where the status cannot be read afterwards, only `enabled` is there.
+    MfaRemoval: object({ ...STATUS, removed: REMOVED, session }, [
+      ...Object.keys(STATUS).slice(1),
+      'removed',
+      'session',
+    ]),
+    MfaSetup: object({
+      authenticatorId: string(),
+      secret: string('Base32'),
+      manualKey: string('The secret in groups of four'),
+      otpauthUri: string(),
+      qrCode: string('PNG data URL'),
+      qrSvg: string(),
+      expiresAt: dateTime,
+      resumed: { ...boolean, description: 'Whether this repeats the setup that the session has started' },
+    }),
     MfaChallenge: object(
       {
         mfaRequired: only(true),
