@@ -157,4 +157,4 @@ export function describeLifeCycle(
 }
 
 /** How the guard refuses a user who has no authenticator. */
-const NO_FACTOR = 'MFA_STEP_UP_REQUIRED';
+const NO_FACTOR = 'MFA_ENROLLMENT_REQUIRED';
