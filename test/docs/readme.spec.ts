@@ -69,7 +69,7 @@ describe('code in the README and in docs', () => {
 
     it('S72 enrolls, requires the second step, opens the guarded routes, and closes them when MFA is disabled', async () => {
       const session = (await post('/auth/login', credentials).expect(200)).body.accessToken;
-      await get('/payouts', session).expect(401);
+      await get('/payouts', session).expect(403, /MFA_ENROLLMENT_REQUIRED/);
       const setup = await post('/mfa/totp/setup', { password: credentials.password }, session).expect(200);
       const authenticator = new VirtualAuthenticator(setup.body.otpauthUri, new FixedClock(Date.now()));
       await post('/mfa/totp/confirm', { code: authenticator.code() }, session).expect(200);
@@ -86,8 +86,8 @@ describe('code in the README and in docs', () => {
       const disabled = await post('/mfa/disable', { code: authenticator.code(-1) }, verified.body.accessToken);
       expect(disabled.body).toEqual({ enabled: false });
       const after = verified.body.accessToken;
-      await get('/payouts', after).expect(401, /MFA_/);
-      await post('/payouts', {}, after).expect(401, /MFA_/);
+      await get('/payouts', after).expect(403, /MFA_ENROLLMENT_REQUIRED/);
+      await post('/payouts', {}, after).expect(403, /MFA_ENROLLMENT_REQUIRED/);
       await get('/mfa/status', after).expect(200);
       await get('/mfa/status', session).expect(401);
     });
