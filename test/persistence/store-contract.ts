@@ -62,6 +62,22 @@ function accountContract(stores: () => Stores, userId: () => string): void {
     });
   });
 
+  it('S71 reads the epoch alone, as it is after every change of it, and none of a missing account', async () => {
+    const epoch = () => stores().accounts.epochOf(userId());
+    expect(await epoch()).toBe(NOW);
+    await stores().accounts.revokeTokens(userId());
+    expect(await epoch()).toBe(NOW + 1);
+    await stores().accounts.remove(userId());
+    expect(await epoch()).toBeNull();
+  });
+
+  it.each([() => userId().toUpperCase(), () => `${userId()} `])(
+    'S42 reads the epoch of exactly one user',
+    async (other) => {
+      expect(await stores().accounts.epochOf(other())).toBeNull();
+    },
+  );
+
   it('leaves an account as it is when it is opened again', async () => {
     await stores().accounts.commit(userId(), NOW, { activeIds: ['a', 'b'] });
     await stores().accounts.open(userId(), NOW + 5_000);
