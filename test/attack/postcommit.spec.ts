@@ -8,7 +8,7 @@ import { MfaError } from '../../libs/mfa/src/domain/mfa-error.js';
 import { Client } from '../support/client.js';
 import { FEW_CODES, PASSWORD, startHostApp, type HostApp } from '../support/host-app.js';
 
-/** What a pool without a free connection, or a statement over its deadline, answers behind the commit point. */
+/** A pool without a free connection, or a statement over its deadline, behind the commit point. */
 const busy = () => Promise.reject(new MfaError('MFA_BUSY', { retryAfterSeconds: 1 }));
 
 describe('a database that is busy once, behind the commit point of a change', () => {
@@ -27,7 +27,7 @@ describe('a database that is busy once, behind the commit point of a change', ()
   const revoked = (change: string, userId: string) => host.state.revocations.includes(`${change} ${userId}`);
   const user = () => new Client(host, `late-${(users += 1)}`);
 
-  it('S60 H4a disabling that has happened ends the sessions and is an event', async () => {
+  it('S60 disabling that has happened ends the sessions and is an event', async () => {
     const owner = user();
     const { authenticator } = await owner.enroll();
     vi.spyOn(port(MfaAuthenticatorStore), 'remove').mockImplementationOnce(busy);
@@ -39,7 +39,7 @@ describe('a database that is busy once, behind the commit point of a change', ()
     });
   });
 
-  it('S60 H4b removing one authenticator likewise', async () => {
+  it('S60 removing one authenticator ends the sessions and is an event', async () => {
     const owner = user();
     const { authenticator, id } = await owner.enroll();
     await owner.enrollAnother(authenticator.code());
@@ -55,7 +55,7 @@ describe('a database that is busy once, behind the commit point of a change', ()
     ['accounts.settle', MfaAccountStore, 'settle', 0],
     ['codes.remove', MfaBackupCodeStore, 'remove', 0],
   ] as const)(
-    'S39 S60 H4c regenerating, when %s is busy: the codes that count are shown',
+    'S39 S60 regenerating, when %s is busy: the codes that count are shown',
     async (_, store, method, skip) => {
       const owner = user();
       const { authenticator, backupCodes } = await owner.enroll();
@@ -85,7 +85,7 @@ describe('a database that is busy once, behind the commit point of a change', ()
     ['codes.expire', MfaBackupCodeStore, 'expire'],
     ['accounts.settle', MfaAccountStore, 'settle'],
   ] as const)(
-    'S39 S60 H4d confirming, when %s is busy: who is enrolled is told so, with backup codes',
+    'S39 S60 confirming, when %s is busy: the owner receives backup codes and the event is emitted',
     async (_, store, method) => {
       const owner = user();
       const setup = await owner.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
@@ -97,23 +97,13 @@ describe('a database that is busy once, behind the commit point of a change', ()
       host.clock.advance(30);
       const again = await owner.post('/mfa/totp/confirm', { code: phone.code() });
       const { body } = await owner.get('/mfa/status');
-      console.log(
-        method,
-        answer.status,
-        answer.body.code,
-        '| again:',
-        again.status,
-        again.body.code,
-        '| status:',
-        JSON.stringify({ enabled: body.enabled, codes: body.backupCodes }),
-      );
       expect(body.enabled).toBe(true);
       expect(told('mfa.authenticator.confirmed', owner.userId), 'event').toBe(true);
       expect(answer.body.backupCodes ?? again.body.backupCodes, 'backup codes').toBeDefined();
     },
   );
 
-  it('S60 H4e purgeUser that is repeated, as its comment says, revokes and tells', async () => {
+  it('S60 a repeated purgeUser calls revokeSessions and emits the event', async () => {
     const owner = user();
     await owner.enroll();
     const admin = port(MfaAdminService);

@@ -136,7 +136,7 @@ export class TestHost extends BareHost {
     return { renewed: true };
   }
 
-  override verifyPassword(_principal: MfaPrincipal, password: string): boolean {
+  override verifyPassword(_principal: MfaPrincipal, password: string): boolean | Promise<boolean> {
     return password === PASSWORD;
   }
 

@@ -24,6 +24,8 @@ export class DemoMfaHost extends MfaHost {
     return {
       userId: session.userId,
       accountName: session.user.email,
+      // The hash of the token stands for the session: it tells sessions apart, and opens none.
+      sessionId: session.tokenHash,
       amr: session.amr,
       mfaAt: session.mfaAtMs === null ? undefined : new Date(session.mfaAtMs),
       authenticatedAt: new Date(session.authenticatedAtMs),

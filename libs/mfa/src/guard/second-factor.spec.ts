@@ -8,7 +8,7 @@ describe('amrAfterStepUp', () => {
     ['replaces an earlier hardware key', ['pwd', 'hwk', 'user', 'mfa'], ['otp', 'mfa'], ['pwd', 'otp', 'mfa']],
     ['keeps what is not about the second factor, once', ['fed', 'geo', 'fed'], ['mfa'], ['fed', 'geo', 'mfa']],
     ['starts from nothing', [], ['otp', 'mfa'], ['otp', 'mfa']],
-  ])('S87 %s', (_, session, proof, expected) => {
+  ])('S49 %s', (_, session, proof, expected) => {
     expect(amrAfterStepUp(session, proof)).toEqual(expected);
   });
 });

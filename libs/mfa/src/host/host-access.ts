@@ -40,18 +40,19 @@ export class MfaHostAccess implements OnModuleInit {
 
   /**
    * What the first enrollment of this principal needs (S12).
-   * @throws MfaError `MFA_MISCONFIGURED` where the host returns anything else than a proof, `null` or `undefined`
+   * @throws MfaError `MFA_MISCONFIGURED` where the host's hook returns anything else than a proof or `null` (S45)
    */
   async enrollmentProof(principal: MfaPrincipal): Promise<MfaEnrollmentProof> {
-    const chosen = await this.call((host) => host.enrollmentProof?.(principal));
-    const proof = chosen ?? this.options.enrollment ?? 'password';
+    const chosen = await this.call((host) => (host.enrollmentProof ? host.enrollmentProof(principal) : null));
+    // A hook that forgot a case returns `undefined`: it must not fall back to a weaker proof.
+    const proof: unknown = chosen === null ? (this.options.enrollment ?? 'password') : chosen;
     if (!ENROLLMENT_PROOFS.includes(proof)) {
       throw misconfigured("MfaHost.enrollmentProof must return 'password', 'recent-sign-in', 'session-only' or null");
     }
     if (proof === 'password' && typeof this.instance.verifyPassword !== 'function') {
       throw misconfigured("the first enrollment needs 'password', but the MfaHost has no `verifyPassword`");
     }
-    return proof;
+    return proof as MfaEnrollmentProof;
   }
 
   onModuleInit(): void {

@@ -88,11 +88,9 @@ export abstract class MfaHost {
 
   /**
    * What the first enrollment of this user needs, for example `'recent-sign-in'` for users without a password.
-   * `null` or `undefined` = the option `enrollment` decides.
+   * `null` = the option `enrollment.proof` decides. Anything else, `undefined` included, denies the setup.
    */
-  enrollmentProof?(
-    principal: MfaPrincipal,
-  ): MfaEnrollmentProof | null | undefined | Promise<MfaEnrollmentProof | null | undefined>;
+  enrollmentProof?(principal: MfaPrincipal): MfaEnrollmentProof | null | Promise<MfaEnrollmentProof | null>;
 
   /**
    * Called after every change of the user's factors: end the sessions that must not survive it (ASVS 7.4.3). Where
