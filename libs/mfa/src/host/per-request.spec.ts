@@ -42,6 +42,13 @@ describe('S69 the principal of a request', () => {
     expect(users).toEqual(['ann', 'bob']);
   });
 
+  it('S69 is not kept from one operation to the next, though their GraphQL context is one object', async () => {
+    const connection = { req: request() };
+    const [one, other] = [{ variableValues: {} }, { variableValues: {} }];
+    const fields = [one, one, other, other].map((info) => [{}, {}, connection, info]);
+    expect(await timesAsked('graphql', ...fields)).toBe(2);
+  });
+
   it.each<[string, unknown[]]>([
     ['ws', [{ headers: {} }, { session: 1 }]],
     ['rpc', [{ headers: {} }, {}]],

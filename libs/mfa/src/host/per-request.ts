@@ -20,7 +20,10 @@ export class PerRequest<T> {
 interface RequestKey {
   /** Keeps the result no longer than this object lives. */
   holder: object;
-  /** The HTTP request below `holder`. A GraphQL context may be one object for all requests, its `req` is not. */
+  /**
+   * A GraphQL context may be one object for all requests, or for all operations of a WebSocket connection. So with it
+   * go the variables of the operation, which graphql-js makes for each execution, else the HTTP request.
+   */
   request: unknown;
 }
 
@@ -31,13 +34,18 @@ interface RequestKey {
 function requestKey(context: ExecutionContext): RequestKey | null {
   const type = context.getType<string>();
   if (type === 'graphql') {
-    const holder: unknown = context.getArgByIndex(2);
-    return isObject(holder) ? { holder, request: (holder as { req?: unknown }).req } : null;
+    const [holder, info] = [context.getArgByIndex<unknown>(2), context.getArgByIndex<GraphqlInfo | undefined>(3)];
+    return isObject(holder) ? { holder, request: info?.variableValues ?? (holder as { req?: unknown }).req } : null;
   }
   const request: unknown = type === 'http' ? context.switchToHttp().getRequest() : null;
   return isObject(request) && isObject((request as { headers?: unknown }).headers)
     ? { holder: request, request }
     : null;
+}
+
+/** The part of a `GraphQLResolveInfo` that is used here. */
+interface GraphqlInfo {
+  variableValues?: object;
 }
 
 function isObject(value: unknown): value is object {
