@@ -1,6 +1,6 @@
 import { Injectable, UnsupportedMediaTypeException, type CanActivate, type ExecutionContext } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
-import { rememberContext } from './route-request.js';
+import { rememberRequest } from './route-request.js';
 
 export type BodyHeaders = Record<string, string | undefined>;
 
@@ -13,7 +13,7 @@ export class JsonOnlyGuard implements CanActivate {
   constructor(private readonly adapterHost: HttpAdapterHost) {}
 
   canActivate(context: ExecutionContext): boolean {
-    rememberContext(context);
+    rememberRequest(context);
     const http = context.switchToHttp();
     this.adapterHost.httpAdapter.setHeader(http.getResponse(), 'Cache-Control', 'no-store');
     const { method, headers } = http.getRequest<{ method: string; headers: BodyHeaders }>();

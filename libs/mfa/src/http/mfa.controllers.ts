@@ -33,7 +33,6 @@ import { JsonOnlyGuard } from './json-only.guard.js';
 import { MfaExceptionFilter } from './mfa-exception.filter.js';
 import { ParsedBodyGuard } from './parsed-body.guard.js';
 import { idOf, RequestReader, type RouteRequest } from './request-reader.js';
-import { openRequest } from './route-request.js';
 import { StepUpEnabledGuard } from './step-up-enabled.guard.js';
 
 /** Makes the built-in controllers. Each `forRoot` needs classes of its own, because prefix and decorators differ. */
@@ -107,7 +106,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     @HttpCode(200)
     async cancelSetup(@Req() request: RouteRequest) {
       const principal = await this.requests.principal(request);
-      await this.enrollment.cancelSetup(principal, openRequest(request));
+      await this.enrollment.cancelSetup(principal, this.requests.context(request));
       return this.statusAfter(principal, { pendingSetup: false });
     }
 

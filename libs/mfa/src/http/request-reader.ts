@@ -11,23 +11,20 @@ import { openRequest } from './route-request.js';
 /** Three hundred files come with class-validator, and no start needs them. */
 const reader = onFirstUse(() => import('./dto/read-body.js'));
 
-/** The request as Express and Fastify give it. */
-export interface RouteRequest {
-  body?: unknown;
-  headers: Record<string, unknown>;
-  params?: unknown;
-}
+/** The request as Express and Fastify give it: its fields are read as the guards of the route saw them. */
+export type RouteRequest = object;
 
 /**
  * What a built-in handler needs of its request. Handlers take `@Req()` alone, which Nest hands to no pipe: a global pipe
- * of the host can neither change nor refuse what they read (S69), nor make a number a code before the check (S24).
+ * of the host can neither change nor refuse what they read (S69), nor make a number a code before the check (S24). What
+ * an interceptor does to the body or the parameters of the request comes too late.
  */
 @Injectable()
 export class RequestReader {
   constructor(private readonly host: MfaHostAccess) {}
 
   context(request: RouteRequest): ExecutionContext {
-    return openRequest(request);
+    return openRequest(request).context;
   }
 
   /** The context and the checked body of that name. */
@@ -35,14 +32,14 @@ export class RequestReader {
     request: RouteRequest,
     name: N,
   ): Promise<{ context: ExecutionContext; body: MfaBodies[N] }> {
-    const context = openRequest(request);
+    const { context, body } = openRequest(request);
     const { readBody } = await reader();
-    return { context, body: readBody(name, request.body) };
+    return { context, body: readBody(name, body) };
   }
 
   /** The signed-in user. @throws MfaException `MFA_NOT_AUTHENTICATED` */
   async principal(request: RouteRequest): Promise<KnownPrincipal> {
-    const principal = await this.host.principal(openRequest(request));
+    const principal = await this.host.principal(this.context(request));
     if (!principal) throw new MfaException('MFA_NOT_AUTHENTICATED');
     return principal;
   }
@@ -55,6 +52,6 @@ export class RequestReader {
 }
 
 /** The `:id` of the route. */
-export function idOf({ params }: RouteRequest): string {
-  return String((params as { id: unknown }).id);
+export function idOf(request: RouteRequest): string {
+  return String((openRequest(request).params as { id: unknown }).id);
 }
