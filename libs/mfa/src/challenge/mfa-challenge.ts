@@ -1,3 +1,4 @@
+import { MfaError } from '../domain/mfa-error.js';
 import type { MfaLogin, MfaMethod } from '../host/mfa-host.js';
 import type { MfaTokenClaims } from './mfa-token.js';
 
@@ -55,8 +56,13 @@ export class MfaChallenge {
     this.#claims = { ...claims };
   }
 
-  /** What the token holds. Whether it is spent or revoked is decided where the code is spent. */
+  /**
+   * What the token holds. Whether it is spent or revoked is decided where the code is spent.
+   * @throws MfaError `MFA_TOKEN_INVALID` for anything but a challenge, such as a field that a client left out (S67)
+   */
   static claimsOf(challenge: MfaChallenge): MfaTokenClaims {
-    return challenge.#claims;
+    const given: unknown = challenge;
+    if (typeof given !== 'object' || given === null || !(#claims in given)) throw new MfaError('MFA_TOKEN_INVALID');
+    return given.#claims;
   }
 }

@@ -89,10 +89,16 @@ export class MfaVerificationService {
     return MfaChallenge.claimsOf(typeof challenge === 'string' ? this.tokens.read(challenge) : challenge);
   }
 
+  /** Throws nothing, because the proof is spent by now. */
   private clearCookie(context: ExecutionContext | undefined): void {
     if (context?.getType() !== 'http') return;
     const http = context.switchToHttp();
-    const { headers } = http.getRequest<{ headers?: Record<string, unknown> }>();
-    if (this.cookie.readAll(headers?.cookie).length > 0) this.cookie.clear(http.getResponse<CookieResponse>());
+    const request = http.getRequest<{ headers?: Record<string, unknown> } | null | undefined>();
+    if (this.cookie.readAll(request?.headers?.cookie).length === 0) return;
+    try {
+      this.cookie.clear(http.getResponse<CookieResponse>());
+    } catch {
+      // Headers were sent already, or a context of ExternalContextCreator has no response. The token is spent anyway.
+    }
   }
 }
