@@ -1,5 +1,12 @@
-import { Module, type ConfigurableModuleAsyncOptions, type DynamicModule, type Provider } from '@nestjs/common';
-import { ApplicationConfig, ModulesContainer } from '@nestjs/core';
+import {
+  Module,
+  Scope,
+  type ConfigurableModuleAsyncOptions,
+  type DynamicModule,
+  type OnModuleInit,
+  type Provider,
+} from '@nestjs/common';
+import { ApplicationConfig, ModuleRef, ModulesContainer } from '@nestjs/core';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import { MfaAdminService } from './admin/admin.service.js';
 import { ChallengeCookie, MFA_ROUTES_PATH } from './challenge/challenge-cookie.js';
@@ -116,9 +123,18 @@ export type MfaAsyncOptions = {
 /** Multi-factor authentication for an application that keeps its own login. */
 @Module({ providers: [BARE_IMPORT] })
 @ThrowsMfaException()
-export class MfaModule {
-  constructor() {
+export class MfaModule implements OnModuleInit {
+  constructor(private readonly moduleRef: ModuleRef) {
     requireOneCopy();
+  }
+
+  /** Nest makes what is request-scoped at each request, and runs none of its checks at boot. */
+  onModuleInit(): void {
+    if (this.moduleRef.introspect(RouteGate).scope === Scope.DEFAULT) return;
+    throw misconfigured(
+      'what forRootAsync injects for the options, or the DataSource, is request-scoped. The options are read once, at ' +
+        'boot: inject singletons. An issuer per tenant is `issuer` of the principal',
+    );
   }
 
   static forRoot(options: MfaOptions & MfaModuleExtras): DynamicModule {

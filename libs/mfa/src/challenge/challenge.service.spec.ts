@@ -186,7 +186,10 @@ describe('a challenge', () => {
 
   it('is made by nobody else', () => {
     const forged = { userId: 'ann', tokenId: 'x', epoch: 0, expiresAt: new Date() };
-    expect(() => MfaChallenge.claimsOf(forged as never)).toThrow(TypeError);
+    const refused = expect.objectContaining({ code: 'MFA_TOKEN_INVALID' });
+    for (const each of [forged, undefined, null, 7, Object.create(MfaChallenge.prototype)]) {
+      expect(() => MfaChallenge.claimsOf(each as never)).toThrow(refused);
+    }
   });
 });
 
