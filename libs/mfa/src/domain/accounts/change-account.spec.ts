@@ -1,5 +1,6 @@
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { InMemoryAccountStore } from '../../testing/in-memory-account-store.js';
+import { MfaError } from '../mfa-error.js';
 import type { AccountSnapshot } from './account.js';
 import type { AccountChange } from './account.store.js';
 import { changeAccount } from './change-account.js';
@@ -86,12 +87,54 @@ describe('changeAccount', () => {
     await expect(changeAccount(accounts, 'ann', () => ({ activeIds: ['a'] }))).rejects.toThrow('connection reset');
   });
 
-  it('throws what the commit threw when the account cannot be read again', async () => {
-    vi.spyOn(accounts, 'commit').mockImplementationOnce(async () => {
-      vi.spyOn(accounts, 'load').mockRejectedValueOnce(new Error('still away'));
-      throw new Error('connection reset');
+  it('S79 lets a change that was answered with an error be committed no later', async () => {
+    const commit = accounts.commit.bind(accounts);
+    let late: (() => Promise<boolean>) | undefined;
+    vi.spyOn(accounts, 'commit').mockImplementationOnce((...args) => {
+      late = () => commit(...args);
+      return Promise.reject(new Error('connection reset'));
     });
-    await expect(changeAccount(accounts, 'ann', () => ({ activeIds: ['a'] }))).rejects.toThrow('connection reset');
+    await expect(changeAccount(accounts, 'ann', () => ({ activeIds: [] }))).rejects.toThrow('connection reset');
+    expect(await late!()).toBe(false);
+  });
+
+  describe('when the database is away', () => {
+    beforeEach(() => void vi.useFakeTimers());
+    afterEach(() => void vi.useRealTimers());
+
+    const away = () => Promise.reject(new MfaError('MFA_BUSY'));
+    const committedAndLost = () => {
+      const commit = accounts.commit.bind(accounts);
+      return vi.spyOn(accounts, 'commit').mockImplementationOnce(async (...args) => {
+        await commit(...args);
+        throw new Error('connection reset');
+      });
+    };
+    const outcome = async () => {
+      const changing = changeAccount(accounts, 'ann', () => ({ activeIds: ['a'] })).catch((error: Error) => error);
+      await vi.runAllTimersAsync();
+      return changing;
+    };
+
+    it('S79 finds the change that was committed once the database is back', async () => {
+      committedAndLost().mockImplementationOnce(away).mockImplementationOnce(away);
+      const load = accounts.load.bind(accounts);
+      vi.spyOn(accounts, 'load').mockImplementationOnce(load).mockImplementationOnce(away);
+      expect(await outcome()).toMatchObject({ after: { account: { activeIds: ['a'], version: 101 } } });
+    });
+
+    it('throws what the commit threw when the database stays away', async () => {
+      const commit = committedAndLost().mockImplementation(away);
+      expect(await outcome()).toEqual(new Error('connection reset'));
+      expect(commit).toHaveBeenCalledTimes(8);
+    });
+
+    it('throws what the commit threw when the account cannot be read for another reason', async () => {
+      committedAndLost();
+      const load = accounts.load.bind(accounts);
+      vi.spyOn(accounts, 'load').mockImplementationOnce(load).mockRejectedValueOnce(new Error('no such column'));
+      expect(await outcome()).toEqual(new Error('connection reset'));
+    });
   });
 
   it('S29 takes nothing but `true` for a race that was won', async () => {

@@ -1,9 +1,12 @@
-import { MfaError, type MfaErrorCode } from '../mfa-error.js';
+import { isMfaError, MfaError, type MfaErrorCode } from '../mfa-error.js';
 import type { AccountSnapshot, MfaAccount } from './account.js';
 import type { AccountChange, MfaAccountStore } from './account.store.js';
 
 /** Lost races after which a change gives up; each one means that another change of this very user succeeded. */
 const MOST_TRIES = 12;
+
+/** Before each look for a change whose answer was lost, in milliseconds. */
+const PAUSES_MS = [0, 100, 200, 400, 800, 1_600, 3_200];
 
 type Decision = AccountChange | null;
 
@@ -39,16 +42,38 @@ function endingSetup(change: AccountChange): AccountChange {
   return change.activeIds === undefined && change.backupSetId === undefined ? change : { pendingId: null, ...change };
 }
 
-/** Whether the change was committed. After an error the account is read again: the database may have committed it. */
+/** Whether the change was committed. After an error the database may have committed it, or may still do so. */
 async function commits(accounts: MfaAccountStore, account: MfaAccount, change: AccountChange): Promise<boolean> {
   const { userId, version } = account;
   try {
     return (await accounts.commit(userId, version, change)) === true;
   } catch (error) {
-    const now = await accounts.load(userId).catch(() => null);
-    if (now && tookEffect(now.account, version + 1, change)) return true;
+    if (await wasCommitted(accounts, account, change)) return true;
     throw error;
   }
+}
+
+/**
+ * What became of a change whose answer was lost. A statement whose connection was cut may still wait for its row, and be
+ * committed later: then nobody would be told (S79). So the version is raised here. Either that succeeds, and the change
+ * can be committed no more, or the change was first. A database that is away is asked for some seconds.
+ */
+async function wasCommitted(
+  accounts: MfaAccountStore,
+  { userId, version }: MfaAccount,
+  change: AccountChange,
+): Promise<boolean> {
+  for (const pauseMs of PAUSES_MS) {
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    try {
+      if ((await accounts.commit(userId, version, {})) === true) return false;
+      const now = await accounts.load(userId);
+      return now !== null && tookEffect(now.account, version + 1, change);
+    } catch (error) {
+      if (!isMfaError(error) || error.code !== 'MFA_BUSY') return false;
+    }
+  }
+  return false;
 }
 
 function tookEffect(account: MfaAccount, version: number, change: AccountChange): boolean {
