@@ -11,6 +11,7 @@ import { CodeSpending } from '../../libs/mfa/src/verification/code-spending.js';
 import { LoginCompletion } from '../../libs/mfa/src/verification/login-completion.js';
 import { BackupCodeFactor } from '../../libs/mfa/src/verification/factors/backup-code.factor.js';
 import { TotpFactor } from '../../libs/mfa/src/verification/factors/totp.factor.js';
+import { SupersededSessions } from '../../libs/mfa/src/verification/superseded-sessions.js';
 import { MfaVerificationService } from '../../libs/mfa/src/verification/verification.service.js';
 import type { MfaLogin } from '../../libs/mfa/src/host/mfa-host.js';
 import type { MfaOptions } from '../../libs/mfa/src/options/mfa-options.js';
@@ -44,7 +45,7 @@ export function inMemoryVerification(given: Partial<MfaOptions> = {}) {
   const gate = new AttemptGate(accounts, clock, events, options);
   const resealing = new ResealOnUse(new InMemorySealedValueStore(state), box);
   const spending = new CodeSpending(store, accounts, gate, resealing, clock, events, factors, options);
-  const completion = new LoginCompletion(hostAccess, accounts, events);
+  const completion = new LoginCompletion(hostAccess, new SupersededSessions(accounts, events));
   const verification = new MfaVerificationService(spending, tokens, completion, cookie, clock);
 
   /** The first factor of a login: its checked challenge. */

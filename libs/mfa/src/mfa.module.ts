@@ -60,6 +60,8 @@ import { LoginCompletion } from './verification/login-completion.js';
 import { BackupCodeFactor } from './verification/factors/backup-code.factor.js';
 import { TotpFactor } from './verification/factors/totp.factor.js';
 import { MFA_FACTORS } from './verification/mfa-factor.js';
+import { StepUpCompletion } from './verification/step-up-completion.js';
+import { SupersededSessions } from './verification/superseded-sessions.js';
 import { MfaVerificationService } from './verification/verification.service.js';
 
 /** What the application's own code may inject. */
@@ -98,7 +100,7 @@ const PARTS: Provider[] = [
   ...[MfaHostAccess, MfaEvents, SecretReader, ResealOnUse],
   { provide: MFA_ROUTES_PATH, useFactory: commonPathOnce, inject: [ApplicationConfig, ModulesContainer] },
   ...[ChallengeCookie, ChallengeTokens, TokenExtractor, RouteGate],
-  ...[AttemptGate, CodeSpending, LoginCompletion, TotpFactor, BackupCodeFactor],
+  ...[AttemptGate, CodeSpending, SupersededSessions, LoginCompletion, StepUpCompletion, TotpFactor, BackupCodeFactor],
   ...[FreshProof, AuthenticatorSetup, AuthenticatorConfirmation, AuthenticatorRemoval, BackupCodeIssuing, SetupImages],
   MfaGuard,
   { provide: MFA_GUARD, useExisting: MfaGuard },

@@ -25,6 +25,8 @@ export interface ConfirmedSetup {
   /** The new backup codes, or `null` when a set existed. */
   codes: string[] | null;
   remaining: number;
+  /** Of the account, under which the setup was confirmed. */
+  epoch: number;
   /** What is left to do once the change was delivered; never throws. */
   tidyUp: () => Promise<void>;
 }
@@ -61,6 +63,7 @@ export class AuthenticatorConfirmation {
       authenticator: pending,
       codes,
       remaining: codes?.length ?? after.backupCodesRemaining,
+      epoch: after.account.epoch,
       tidyUp: () => this.tidyUp(after, pending, issued),
     };
   }

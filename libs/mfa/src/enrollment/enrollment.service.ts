@@ -14,6 +14,7 @@ import { accountNameOf, knownPrincipal, type KnownPrincipal } from '../host/know
 import type { MfaPrincipal } from '../host/mfa-host.js';
 import { toUserId } from '../host/user-id.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+import { provedAt } from '../verification/proved-epoch.js';
 import { AuthenticatorConfirmation } from './authenticator-confirmation.js';
 import { AuthenticatorRemoval } from './authenticator-removal.js';
 import { AuthenticatorSetup, type OpenSetup } from './authenticator-setup.js';
@@ -108,7 +109,7 @@ export class MfaEnrollmentService {
     const owner = knownSession(principal);
     const { userId, sessionId } = owner;
     const confirmed = await this.confirmation.confirm(userId, this.bindingOf(owner), code);
-    const { codes, remaining, authenticator } = confirmed;
+    const { codes, remaining, authenticator, epoch } = confirmed;
     await this.events.changed(
       { type: 'mfa.authenticator.confirmed', userId, authenticator: eventAuthenticator(authenticator) },
       { enabled: true, sessionId, context },
@@ -119,7 +120,7 @@ export class MfaEnrollmentService {
     return {
       enabled: true,
       ...(codes ? { backupCodes: codes } : {}),
-      stepUp: { userId, amr: ['otp', 'mfa'], mfaAt, factor: 'totp', backupCodesRemaining: remaining },
+      stepUp: provedAt(epoch, { userId, amr: ['otp', 'mfa'], mfaAt, factor: 'totp', backupCodesRemaining: remaining }),
     };
   }
 

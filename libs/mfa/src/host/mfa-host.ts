@@ -80,7 +80,10 @@ export abstract class MfaHost {
    */
   abstract completeLogin(login: MfaLogin, context: ExecutionContext): unknown;
 
-  /** Stores `amr` and `mfaAt` in the session, or makes a new token; what it returns is `session` in the response. */
+  /**
+   * Stores `amr` and `mfaAt` in the session, or makes a new token; what it returns is `session` in the response. Where
+   * the factors changed meanwhile, the module calls `revokeSessions` afterwards, and the response has no session.
+   */
   completeStepUp?(stepUp: MfaStepUp, context: ExecutionContext): unknown;
 
   /** Whether `password` is this user's, for the first enrollment. The module counts the attempts. */

@@ -9,7 +9,6 @@ import {
   UseFilters,
   UseGuards,
   VERSION_NEUTRAL,
-  type ExecutionContext,
   type Type,
 } from '@nestjs/common';
 import { MfaChallengeService } from '../challenge/challenge.service.js';
@@ -18,14 +17,12 @@ import { MfaBackupCodeService } from '../enrollment/backup-code.service.js';
 import { MfaEnrollmentService } from '../enrollment/enrollment.service.js';
 import { MfaException } from '../errors/mfa.exception.js';
 import { challengeOf } from '../guard/current-challenge.js';
-import { amrAfterStepUp } from '../guard/second-factor.js';
 import { PrincipalRoute, VerificationRoute } from '../guard/decorators.js';
 import { MfaGuard } from '../guard/mfa.guard.js';
-import { MfaHostAccess } from '../host/host-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
-import type { MfaStepUp } from '../host/mfa-host.js';
 import type { ResolvedHttpOptions } from '../options/resolve-http.js';
 import { MfaStatusService, type MfaStatus } from '../status/status.service.js';
+import { StepUpCompletion } from '../verification/step-up-completion.js';
 import { MfaVerificationService } from '../verification/verification.service.js';
 import { BuiltInRoutes } from './built-in-routes.js';
 import { decorateRoutes } from './decorate-routes.js';
@@ -76,7 +73,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
       private readonly enrollment: MfaEnrollmentService,
       private readonly backupCodes: MfaBackupCodeService,
       private readonly statuses: MfaStatusService,
-      private readonly host: MfaHostAccess,
+      private readonly stepUps: StepUpCompletion,
       private readonly requests: RequestReader,
     ) {}
 
@@ -98,7 +95,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     async confirm(@Req() request: RouteRequest) {
       const { principal, context, body } = await this.requests.readAsPrincipal(request, 'CodeBody');
       const { stepUp: completed, ...answer } = await this.enrollment.confirm(principal, body.code, context);
-      const session = await this.sessionAfter(principal, completed, context);
+      const session = await this.stepUps.confirmed(principal, completed, context);
       return { ...answer, ...(session === undefined ? {} : { session }) };
     }
 
@@ -117,16 +114,6 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
       } catch {
         this.logger.error('The status could not be read after a change. The response holds what the change returned');
         return known;
-      }
-    }
-
-    /** The backup codes are shown this once (S39): a host that fails here costs a step-up later, not the codes. */
-    private async sessionAfter(principal: KnownPrincipal, completed: MfaStepUp, context: ExecutionContext) {
-      try {
-        return (await completeStepUp(this.host, principal, completed, context)).session;
-      } catch {
-        this.logger.error('MfaHost.completeStepUp failed after a confirmation; the session was not raised');
-        return undefined;
       }
     }
 
@@ -174,7 +161,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
   class MfaStepUpController {
     constructor(
       private readonly verification: MfaVerificationService,
-      private readonly host: MfaHostAccess,
+      private readonly stepUps: StepUpCompletion,
       private readonly requests: RequestReader,
     ) {}
 
@@ -183,7 +170,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     async stepUp(@Req() request: RouteRequest) {
       const { principal, context, body } = await this.requests.readAsPrincipal(request, 'CodeBody');
       const proved = await this.verification.stepUp(principal.userId, body, context);
-      const { amr, session } = await completeStepUp(this.host, principal, proved, context);
+      const { amr, session } = await this.stepUps.complete(principal, proved, context);
       return { amr, mfaAt: proved.mfaAt, ...(session === undefined ? {} : { session }) };
     }
   }
@@ -193,18 +180,4 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
   const controllers = [MfaVerificationController, MfaController, MfaStepUpController];
   for (const controller of controllers) decorateRoutes(controller, decorators);
   return controllers;
-}
-
-/** Calls `MfaHost.completeStepUp` with the factor that this session passed, and the new `amr` of the session. */
-async function completeStepUp(
-  host: MfaHostAccess,
-  principal: KnownPrincipal,
-  proved: MfaStepUp,
-  context: ExecutionContext,
-) {
-  const { sessionId } = principal;
-  const amr = amrAfterStepUp(principal.amr ?? [], proved.amr);
-  const stepUp = { ...proved, amr, ...(sessionId === undefined ? {} : { sessionId }) };
-  const session: unknown = await host.call((each) => each.completeStepUp?.(stepUp, context));
-  return { amr, session: session ?? undefined };
 }

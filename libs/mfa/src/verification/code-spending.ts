@@ -16,6 +16,7 @@ import type { MfaStepUp } from '../host/mfa-host.js';
 import { ResealOnUse } from '../keys/reseal-on-use.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { AttemptGate } from './attempt-gate.js';
+import { provedAt } from './proved-epoch.js';
 import { MFA_FACTORS, type CodeShape, type FactorEvaluation, type FactorMatch, type MfaFactor } from './mfa-factor.js';
 
 /** Longest code that is looked at, in characters. */
@@ -79,13 +80,13 @@ export class CodeSpending {
     const { userId, context } = claim;
     this.events.emit({ type: 'mfa.verification.succeeded', userId, factor: factor.method }, context);
     const spentBackupCode = factor.method === 'backup_code' ? 1 : 0;
-    return {
+    return provedAt(snapshot.account.epoch, {
       userId,
       amr: [...factor.amr],
       mfaAt: new Date(nowMs),
       factor: factor.method,
       backupCodesRemaining: Math.max(0, snapshot.backupCodesRemaining - spentBackupCode),
-    };
+    });
   }
 
   private recognise(code: string, method?: string): { factor: MfaFactor; shape: CodeShape } | null {

@@ -1,0 +1,66 @@
+import { Injectable, Logger, type ExecutionContext } from '@nestjs/common';
+import { MfaError } from '../domain/mfa-error.js';
+import { amrAfterStepUp } from '../guard/second-factor.js';
+import { MfaHostAccess } from '../host/host-access.js';
+import type { KnownPrincipal } from '../host/known-principal.js';
+import type { MfaStepUp } from '../host/mfa-host.js';
+import { provedEpoch } from './proved-epoch.js';
+import { SupersededSessions } from './superseded-sessions.js';
+
+/** A session that passed the second factor. */
+export interface RaisedSession {
+  /** The new `amr` of the session. */
+  amr: string[];
+  /** What `MfaHost.completeStepUp` returned. */
+  session: unknown;
+}
+
+/** Lets the host raise the session of a step-up, and ends the session where the factors changed meanwhile. */
+@Injectable()
+export class StepUpCompletion {
+  private readonly logger = new Logger('nestjs-mfa');
+
+  constructor(
+    private readonly host: MfaHostAccess,
+    private readonly sessions: SupersededSessions,
+  ) {}
+
+  /**
+   * After a step-up. A session that is raised after `revokeSessions` has run would keep a second factor that the user
+   * has no more (S72).
+   * @throws MfaError `MFA_CODE_REJECTED` when the factors changed meanwhile; `MFA_BUSY`; and what the host throws
+   */
+  async complete(principal: KnownPrincipal, proved: MfaStepUp, context: ExecutionContext): Promise<RaisedSession> {
+    const epoch = provedEpoch(proved);
+    let raised: RaisedSession;
+    try {
+      raised = await this.raise(principal, proved, context);
+    } catch (error) {
+      // The session may be raised by now. What the host threw is the response.
+      await this.sessions.endIfSuperseded(proved.userId, epoch).catch(() => undefined);
+      throw error;
+    }
+    if (await this.sessions.endIfSuperseded(proved.userId, epoch)) throw new MfaError('MFA_CODE_REJECTED');
+    return raised;
+  }
+
+  /**
+   * After a confirmation, whose backup codes are shown this once (S39): whatever fails here costs a step-up later, and
+   * not the codes.
+   * @returns what `MfaHost.completeStepUp` returned, where the session was raised
+   */
+  async confirmed(principal: KnownPrincipal, proved: MfaStepUp, context: ExecutionContext): Promise<unknown> {
+    const raised = await this.raise(principal, proved, context).catch(() => null);
+    if (!raised) this.logger.error('MfaHost.completeStepUp failed after a confirmation; the session was not raised');
+    const superseded = await this.sessions.endIfFoundSuperseded(proved.userId, provedEpoch(proved));
+    return superseded ? undefined : raised?.session;
+  }
+
+  private async raise(principal: KnownPrincipal, proved: MfaStepUp, context: ExecutionContext): Promise<RaisedSession> {
+    const { sessionId } = principal;
+    const amr = amrAfterStepUp(principal.amr ?? [], proved.amr);
+    const stepUp = { ...proved, amr, ...(sessionId === undefined ? {} : { sessionId }) };
+    const session: unknown = await this.host.call((host) => host.completeStepUp?.(stepUp, context));
+    return { amr, session: session ?? undefined };
+  }
+}
