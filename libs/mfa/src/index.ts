@@ -2,12 +2,16 @@ export { MfaModule, type MfaAsyncOptions, type MfaOptionsFactory } from './mfa.m
 export type {
   MfaAttemptOptions,
   MfaBackupCodeOptions,
+  MfaChallengeCookieOptions,
   MfaChallengeOptions,
   MfaCleanupOptions,
+  MfaEnrollmentOptions,
   MfaExpiringTable,
   MfaFernetOptions,
+  MfaHttpOptions,
   MfaModuleExtras,
   MfaOptions,
+  MfaTimeoutOptions,
   MfaTotpOptions,
 } from './options/mfa-options.js';
 export type { MfaFernetKey } from './domain/secrets/fernet.js';

@@ -2,7 +2,7 @@ import type { ExecutionContext, ModuleMetadata, Type } from '@nestjs/common';
 import type { TotpAlgorithm } from '../domain/authenticators/authenticator.js';
 import type { MfaFernetKey } from '../domain/secrets/fernet.js';
 import type { MfaKey } from '../domain/secrets/key-ring.js';
-import type { MfaHost } from '../host/mfa-host.js';
+import type { MfaEnrollmentProof, MfaHost } from '../host/mfa-host.js';
 
 /** How codes are made and accepted. Each authenticator stores its own values, so a change applies to new ones only. `window` applies to all. */
 export interface MfaTotpOptions {
@@ -15,9 +15,6 @@ export interface MfaTotpOptions {
   /** Steps accepted before and after the current one, 0 to 10. Each one raises the chance of a guess (RFC 6238 §5.2). @default 1 */
   window?: number | null | undefined;
 }
-
-/** What the first enrollment of a user needs, besides a signed-in session. */
-export type MfaEnrollmentProof = 'password' | 'recent-sign-in' | 'session-only';
 
 /** How a user gets, and gives up, an authenticator. */
 export interface MfaEnrollmentOptions {

@@ -1,10 +1,11 @@
+import type { MfaEnrollmentProof } from '../host/mfa-host.js';
 import type { AttemptPolicy } from '../domain/attempts/attempt-policy.js';
 import { TOTP_ALGORITHMS, type TotpParameters } from '../domain/authenticators/authenticator.js';
 import { fernetKeyPair } from '../domain/secrets/fernet.js';
 import { issuerFits } from '../domain/totp/app-compatibility.js';
 import type { FernetReading } from '../domain/secrets/fernet-format.js';
 import { KeyRing } from '../domain/secrets/key-ring.js';
-import type { MfaEnrollmentProof, MfaExpiringTable, MfaFernetOptions, MfaOptions } from './mfa-options.js';
+import type { MfaExpiringTable, MfaFernetOptions, MfaOptions } from './mfa-options.js';
 import { flag, group, list, misconfigured, oneOf, whole } from './option-checks.js';
 import { resolveAttempts } from './resolve-attempts.js';
 import { requireKnownResult } from './unknown-options.js';
