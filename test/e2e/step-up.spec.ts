@@ -54,6 +54,16 @@ describe.each(ADAPTERS)('step-up over %s', (adapter) => {
     await session.get('/transfers').expect(401, /MFA_STEP_UP_REQUIRED/);
   });
 
+  it.each(['pwd mfa', 7, [null]])('S67 works where the principal has the unusable amr %j', async (amr) => {
+    const user = newUser();
+    const { authenticator } = await user.enroll();
+    const mfaAt = new Date(host.clock.nowMs());
+    const session = new Client(host, user.userId, host.state.signIn(user.userId, { amr: amr as never, mfaAt }));
+    await session.get('/payouts').expect(401, /MFA_STEP_UP_REQUIRED/);
+    const { body } = await session.post('/mfa/step-up', { code: authenticator.code() }).expect(200);
+    expect(body.amr).toEqual(['otp', 'mfa']);
+  });
+
   it('S49 a backup code adds mfa alone', async () => {
     const user = newUser();
     const { backupCodes } = await user.enroll();

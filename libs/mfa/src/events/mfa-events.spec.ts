@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger, type ExecutionContext } from '@nestjs/common';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { inMemoryMfa, type InMemoryMfa } from '../../../../test/support/in-memory-mfa.js';
@@ -44,12 +45,19 @@ describe('an event', () => {
     ],
     ['returns null', () => null],
     ['returns undefined', () => undefined],
-  ])('S65 is delivered where requestInfo() %s', async (_, requestInfo) => {
+    ['returns a promise', () => Promise.resolve({ ip: '203.0.113.7' }) as never],
+    ['returns a promise that is rejected', () => Promise.reject(new Error('no request')) as never],
+  ])('S65 is delivered where requestInfo() %s, and nothing ends the process', async (_, requestInfo) => {
     vi.spyOn(Logger.prototype, 'error').mockReturnValue();
+    const unhandled = vi.fn<(error: unknown) => void>();
+    process.once('unhandledRejection', unhandled);
     mfa.host.requestInfo = requestInfo;
     mfa.events.emit({ type: 'mfa.challenge.issued', userId: 'ann' }, context);
     await settled();
+    await sleep(1);
+    process.off('unhandledRejection', unhandled);
     expect(mfa.told).toHaveLength(1);
+    expect(unhandled).not.toHaveBeenCalled();
   });
 
   it.each<[string, (event: MfaEvent) => Promise<void>]>([

@@ -50,11 +50,16 @@ export class MfaEvents {
     if (!context) return {};
     try {
       const info = this.host.instance.requestInfo?.(context) ?? {};
+      if (info instanceof Promise) {
+        // Nobody waits for it, so what it rejects with would end the process.
+        info.catch(() => undefined);
+        throw new TypeError('a promise');
+      }
       return Object.fromEntries(
         INFO.filter((name) => typeof info[name] === 'string').map((name) => [name, info[name]]),
       );
     } catch (error) {
-      this.logger.error(`MfaHost.requestInfo failed: ${nameOf(error)}`);
+      this.logger.error(`MfaHost.requestInfo threw, or returned a promise: ${nameOf(error)}`);
       return {};
     }
   }

@@ -15,6 +15,7 @@ const UNUSABLE = {
   mfaAt: 'Give a Date, or ISO 8601 text with a time zone. It counts as no second factor',
   authenticatedAt: 'Give a Date, or ISO 8601 text with a time zone. It counts as left out',
   sessionId: 'Give a non-empty string. It counts as left out',
+  amr: 'Give a list of strings. Nothing else counts, and without `mfa` in it there was no second factor',
 };
 
 /**

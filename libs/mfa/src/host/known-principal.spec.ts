@@ -67,6 +67,17 @@ describe('a principal', () => {
     expect(warn.mock.calls.flat().sort()).toEqual(['authenticatedAt', 'mfaAt', 'sessionId']);
   });
 
+  it.each<[unknown, string[]]>([
+    ['pwd mfa', []],
+    [7, []],
+    [{ mfa: true }, []],
+    [[null, 'pwd', 7], ['pwd']],
+  ])('S45 keeps the strings of the amr %j, names it, and does not leave it out', (amr, kept) => {
+    const warn = vi.fn<(message: string) => void>();
+    expect(knownPrincipal({ ...base, amr: amr as never }, warn)?.amr).toEqual(kept);
+    expect(warn.mock.calls).toEqual([['amr']]);
+  });
+
   it('calls an account name that is a function', async () => {
     await expect(accountNameOf({ accountName: 'ann' })).resolves.toBe('ann');
     await expect(accountNameOf({ accountName: () => 'ann' })).resolves.toBe('ann');

@@ -12,11 +12,11 @@ export interface KnownPrincipal extends MfaPrincipal {
   authenticatedAt: Date | undefined;
 }
 
-type Warn = (property: 'mfaAt' | 'authenticatedAt' | 'sessionId') => void;
+type Warn = (property: 'mfaAt' | 'authenticatedAt' | 'sessionId' | 'amr') => void;
 
 /**
  * The principal in its normal form, or `null` for an unusable user id.
- * @param warn called for a property that is unusable and so counts as left out
+ * @param warn called for a property that is unusable
  */
 export function knownPrincipal(principal: MfaPrincipal, warn: Warn = () => {}): KnownPrincipal | null {
   const userId = toUserId(principal.userId);
@@ -32,7 +32,7 @@ export function knownPrincipal(principal: MfaPrincipal, warn: Warn = () => {}): 
     userId,
     accountName: principal.accountName,
     sessionId: sessionIdOf(principal.sessionId, warn),
-    amr: principal.amr ?? undefined,
+    amr: amrOf(principal.amr, warn),
     issuer: principal.issuer ?? undefined,
     mfaAt: date('mfaAt'),
     authenticatedAt: date('authenticatedAt'),
@@ -44,6 +44,15 @@ function sessionIdOf(sessionId: unknown, warn: Warn): string | undefined {
   if (typeof sessionId === 'string' && sessionId !== '') return sessionId;
   warn('sessionId');
   return undefined;
+}
+
+/** Where it is unusable it is not left out: a session that has an `amr` needs `mfa` in it (S45). */
+function amrOf(amr: unknown, warn: Warn): readonly string[] | undefined {
+  if (amr === undefined || amr === null) return undefined;
+  const values: unknown[] = Array.isArray(amr) ? amr : [];
+  const usable = values.filter((each) => typeof each === 'string');
+  if (!Array.isArray(amr) || usable.length < values.length) warn('amr');
+  return usable;
 }
 
 /** The account name for authenticator apps: the text, or what the function returns. */

@@ -69,7 +69,8 @@ export interface MfaRequestInfo {
 export abstract class MfaHost {
   /**
    * Returns the signed-in user of this request, or `null`. Authenticate here: read the session or token yourself.
-   * `request.user` may not be set yet, because guards may run before yours. Called once per request.
+   * `request.user` may not be set yet, because guards may run before yours. Called once per request, so the result must
+   * not depend on the handler of the context.
    */
   abstract principal(context: ExecutionContext): MfaPrincipal | null | Promise<MfaPrincipal | null>;
 
