@@ -29,12 +29,13 @@ export async function checkSchema(dataSource: DataSource, logger: SchemaCheckLog
   requireEntities(dataSource);
   requireGivenNames(dataSource);
   const statements = new StatementRunner(dataSource);
-  await checkResults(statements);
-  const recorded = await statements.withConnection(async (runner) => {
+  await statements.withConnection(async (runner) => {
     await requireTables(dataSource, runner);
     if (dialectOf(dataSource).family === 'mysql') await requireMysqlSettings(dataSource, runner, logger);
-    return recordedMigrations(dataSource, runner);
   });
+  // After the modes of the server, which also change results, and whose error names the remedy.
+  await checkResults(statements);
+  const recorded = await statements.withConnection((runner) => recordedMigrations(dataSource, runner));
   warnings(dataSource, recorded).forEach((message) => logger.warn(message));
 }
 
