@@ -115,4 +115,27 @@ describe('a database that is busy once, behind the commit point of a change', ()
       revoked: true,
     });
   });
+
+  it('S60 a repeated purgeUser calls revokeSessions though the user began a setup in between', async () => {
+    const owner = user();
+    await owner.enroll();
+    const admin = port(MfaAdminService);
+    const accounts = port(MfaAccountStore);
+    const remove = accounts.remove.bind(accounts);
+    vi.spyOn(accounts, 'remove').mockImplementationOnce(async (...args) => {
+      await remove(...args);
+      throw new Error('the process died');
+    });
+    await expect(admin.purgeUser(owner.userId)).rejects.toThrow('the process died');
+    await owner.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
+    await admin.purgeUser(owner.userId);
+    expect(revoked('mfa.disabled', owner.userId)).toBe(true);
+  });
+
+  it('S60 purgeUser of a user who only began a setup calls no revokeSessions', async () => {
+    const owner = user();
+    await owner.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
+    await port(MfaAdminService).purgeUser(owner.userId);
+    expect(revoked('mfa.disabled', owner.userId)).toBe(false);
+  });
 });

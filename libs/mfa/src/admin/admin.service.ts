@@ -86,10 +86,12 @@ export class MfaAdminService {
     const account = (await this.accounts.load(id))?.account;
     // The account first: without it nothing else counts.
     await this.accounts.remove(id);
-    if (account && account.activeIds.length > 0) await this.changedByPurge(id);
+    const wasOn = account !== undefined && account.activeIds.length > 0;
+    if (wasOn) await this.changedByPurge(id);
     const left = await this.removeRows(id);
-    // Rows without an account: an earlier purge stopped before it could deliver the change.
-    if (!account && left > 0) await this.changedByPurge(id);
+    // Rows that no account named: an earlier purge stopped before it could deliver the change.
+    const named = account?.pendingId ? 1 : 0;
+    if (!wasOn && left > named) await this.changedByPurge(id);
     this.events.emit({ type: 'mfa.user.purged', userId: id, actor: ADMIN });
   }
 
