@@ -83,7 +83,7 @@ describe('MfaGuard as APP_GUARD of a hybrid application', () => {
     };
   }
 
-  it('S68 H10 refuses RPC handlers and gateways with inheritAppConfig', async () => {
+  it('S68 refuses RPC handlers and gateways with inheritAppConfig', async () => {
     expect(await outcome(true)).toEqual({
       rpcUnmarked: { error: REFUSED },
       rpcMarked: { error: REFUSED },
@@ -92,7 +92,7 @@ describe('MfaGuard as APP_GUARD of a hybrid application', () => {
     });
   });
 
-  it('S68 H10 leaves unmarked RPC handlers alone without inheritAppConfig, as Nest does, and refuses the others', async () => {
+  it('S68 leaves unmarked RPC handlers alone without inheritAppConfig, as Nest does, and refuses the others', async () => {
     expect(await outcome(false)).toEqual({
       rpcUnmarked: { value: 'confidential' },
       rpcMarked: { error: REFUSED },
