@@ -167,6 +167,14 @@ describe.each(VARIANTS)('S68 a GraphQL server %s', (_, driver) => {
   });
 });
 
+describe('a GraphQL server without fieldResolverEnhancers', () => {
+  it('runs no guard of a field, which is the rule of Nest that docs/guarding.md tells', async () => {
+    const host = await start(false, { fieldResolverEnhancers: [] });
+    expect(await ask(host, '{ account { balance } }')).toEqual({ data: { account: { balance: 'confidential' } } });
+    await host.close();
+  });
+});
+
 describe('MfaGuard as APP_GUARD of a GraphQL server', () => {
   it('S68 refuses unmarked queries and admits those with @SkipMfa()', async () => {
     const host = await start(true);

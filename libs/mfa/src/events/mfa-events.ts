@@ -2,6 +2,7 @@ import { Injectable, Logger, type ExecutionContext } from '@nestjs/common';
 import type { Authenticator } from '../domain/authenticators/authenticator.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaHostAccess } from '../host/host-access.js';
+import { resultOf } from '../host/result-of.js';
 import type { MfaChange, MfaChangeDraft, MfaEvent, MfaEventAuthenticator, MfaEventDraft } from './mfa-event.js';
 
 const INFO = ['requestId', 'ip', 'userAgent'] as const;
@@ -29,7 +30,7 @@ export class MfaEvents {
     const { type, userId } = draft;
     const change: MfaChange = { type, userId, enabled, ...(sessionId === undefined ? {} : { sessionId }) };
     try {
-      const session: unknown = await this.host.instance.revokeSessions?.(change, context);
+      const session: unknown = await resultOf(this.host.instance.revokeSessions?.(change, context));
       return session ?? undefined;
     } catch (error) {
       this.logger.error(`MfaHost.revokeSessions failed after ${type}; sessions may have outlived it: ${nameOf(error)}`);
@@ -42,7 +43,7 @@ export class MfaEvents {
     const { userId, actor = { type: 'user', id: userId } } = draft;
     const event: MfaEvent = { ...draft, actor, at: new Date(this.clock.nowMs()), ...this.requestInfo(context) };
     void Promise.resolve()
-      .then(() => this.host.instance.notify?.(event))
+      .then(() => resultOf(this.host.instance.notify?.(event)))
       .catch((error: unknown) => this.logger.error(`MfaHost.notify failed for ${event.type}: ${nameOf(error)}`));
   }
 

@@ -6,6 +6,7 @@ import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolv
 import { knownPrincipal, type KnownPrincipal } from './known-principal.js';
 import { MfaHost, type MfaEnrollmentProof, type MfaLogin, type MfaPrincipal } from './mfa-host.js';
 import { PerRequest } from './per-request.js';
+import { resultOf } from './result-of.js';
 
 const misconfigured = (message: string) => new MfaError('MFA_MISCONFIGURED', { message: `MfaModule: ${message}` });
 
@@ -116,7 +117,7 @@ export class MfaHostAccess implements OnModuleInit {
   /** Calls the host; what it throws is remembered as the host's own response. */
   async call<T>(work: (host: MfaHost) => T): Promise<Awaited<T>> {
     try {
-      return await work(this.instance);
+      return await resultOf(work(this.instance));
     } catch (error) {
       if (typeof error === 'object' && error !== null) this.thrown.add(error);
       throw error;

@@ -64,7 +64,8 @@ export interface MfaRequestInfo {
 
 /**
  * The one port that the host implements. An instance is shared: it must not be request-scoped.
- * What a method throws is the response to the request, unless the method says otherwise.
+ * What a method throws is the response to the request, unless the method says otherwise. A method may return an
+ * Observable where its type allows it: its last value counts.
  */
 export abstract class MfaHost {
   /**
