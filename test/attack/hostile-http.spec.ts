@@ -64,8 +64,25 @@ describe.each(ADAPTERS)('requests that a browser sends without a preflight, over
   ])('S44b lets a POST without body and content type pass from %s', async (_, headers) => {
     expect(await send('POST', '/mfa/totp/setup', ...headers)).toBe(200);
     expect(await send('PATCH', '/mfa/authenticators/x', ...headers)).toBe(400);
-    expect(await send('GET', '/mfa/status', 'Sec-Fetch-Site: cross-site', COOKIE)).toBe(200);
+    for (const method of ['GET', 'HEAD']) {
+      expect(await send(method, '/mfa/status', 'Sec-Fetch-Site: cross-site', COOKIE)).toBe(200);
+    }
   });
+
+  it.each(['POST /mfa/totp/setup', 'PATCH /mfa/authenticators/x', 'GET /mfa/status'])(
+    'S44b refuses %s with a body that has no content type, or with another content type and no body, from every client',
+    async (line) => {
+      const start = [`${line} HTTP/1.1`, 'Host: x', `Authorization: Bearer ${user.session}`, 'Connection: close'];
+      for (const origin of [[], ['Sec-Fetch-Site: same-origin', COOKIE], ['Sec-Fetch-Site: none']]) {
+        const statuses = [
+          await statusOf(host, ...start, ...origin, 'Content-Length: 2', '', '{}'),
+          await statusOf(host, ...start, ...origin, 'Transfer-Encoding: chunked', '', '2', '{}', '0', '', ''),
+          await statusOf(host, ...start, ...origin, 'Content-Type: text/plain', 'Content-Length: 0', '', ''),
+        ];
+        expect(statuses).toEqual([415, 415, 415]);
+      }
+    },
+  );
 });
 
 describe.each(ADAPTERS)('several cookies and several places of a token, over %s', (adapter) => {

@@ -27,6 +27,7 @@ interface Schema {
   required?: string[];
   enum?: unknown[];
   items?: Schema;
+  allOf?: Schema[];
 }
 
 const documentOf = (app: INestApplication, builder = new DocumentBuilder()) =>
@@ -97,6 +98,19 @@ describe('the OpenAPI document', () => {
     await host.close();
   });
 
+  it('names every code that the routes return, at its status', async () => {
+    const host = await startHostApp({ options: { ...FEW_CODES, enrollment: { maxAuthenticators: 1 } } });
+    const operations = operationsOf(documentOf(host.app));
+    const returned = await failuresOf(host);
+    expect(new Set(returned.map(([, status]) => status))).toEqual(new Set([400, 401, 404, 409, 429]));
+    const unnamed = returned.filter(([place, status, code]) => {
+      const failure = operations.get(place)!.responses[status]?.content?.['application/json']!.schema;
+      return !failure?.allOf![1]!.properties!.code!.enum!.includes(code);
+    });
+    expect(unnamed).toEqual([]);
+    await host.close();
+  });
+
   it('adds the same when it is called twice, keeps what the host has, and never writes an empty list of required fields', async () => {
     const host = await startHostApp();
     const document = documentOf(host.app);
@@ -144,6 +158,55 @@ function expectShape(place: string, value: unknown, schema: Schema, schemas: Rec
   for (const [name, each] of Object.entries(value as object)) {
     expectShape(`${place}.${name}`, each, known.properties[name]!, schemas);
   }
+}
+
+/** What refused requests return: place, status and code. */
+async function failuresOf(host: HostApp): Promise<[place: string, status: number, code: unknown][]> {
+  const [user, fresh, locked] = [new Client(host, 'user'), new Client(host, 'fresh'), new Client(host, 'locked')];
+  const { authenticator } = await user.enroll();
+  await locked.enroll();
+  host.clock.advance(30);
+  const code = '000000';
+  const mfa_token = await user.login();
+  const withBody: [path: string, caller: Client, body: object][] = [
+    ['totp/setup', fresh, {}],
+    ['totp/setup', fresh, { name: 7 }],
+    ['totp/setup', user, { code: authenticator.code() }],
+    ['totp/confirm', fresh, { code }],
+    ['totp/confirm', fresh, {}],
+    ['setup/cancel', fresh, {}],
+    ['verify', fresh, { code }],
+    ['verify', fresh, { mfa_token }],
+    ['verify', fresh, { mfa_token, code }],
+    ['step-up', fresh, { code }],
+    ['step-up', user, {}],
+    ['backup-codes/regenerate', fresh, { code }],
+    ['backup-codes/regenerate', user, {}],
+    ['backup-codes/regenerate', user, { code }],
+    ['authenticators/{id}/remove', fresh, { code }],
+    ['authenticators/{id}/remove', user, { code: authenticator.code(1) }],
+    ['disable', fresh, { code }],
+    ['disable', user, {}],
+    ['disable', user, { code }],
+    ...Array.from({ length: 6 }, (): [string, Client, object] => ['step-up', locked, { code }]),
+    ...['totp/setup', 'backup-codes/regenerate', 'authenticators/{id}/remove', 'disable'].map(
+      (path): [string, Client, object] => [path, locked, { code }],
+    ),
+  ];
+  const failures: [string, number, unknown][] = [];
+  const add = (place: string, { status, body }: { status: number; body: { code?: unknown } }) =>
+    void (status >= 400 && failures.push([place, status, body.code]));
+  for (const [path, caller, body] of withBody) {
+    const place = `/mfa/${path}`;
+    add(`POST ${place}`, await caller.post(place.replace('{id}', 'unknown'), body));
+    add(`POST ${place}`, await request(user.server).post(place).send({ code }));
+  }
+  const renaming = '/mfa/authenticators/unknown';
+  add('PATCH /mfa/authenticators/{id}', await user.patch(renaming, { name: 'Phone' }));
+  add('PATCH /mfa/authenticators/{id}', await user.patch(renaming, {}));
+  add('GET /mfa/challenge', await request(user.server).get('/mfa/challenge'));
+  add('GET /mfa/status', await request(user.server).get('/mfa/status'));
+  return failures;
 }
 
 /** A walk through the routes that have a fixed response. */

@@ -68,6 +68,10 @@ describe.each(ways)('S75 an unknown option of %s', (_, way) => {
     [{ challenge: { cookiePath: '/' } }, 'Did you mean `challenge.cookie.path`?'],
     [{ challenge: { cookieSecure: true } }, 'Did you mean `challenge.cookie.secure`?'],
     [{ publicRoute: [] }, 'Did you mean `http.publicDecorators`?'],
+    [
+      { requireMfa: true },
+      'option `requireMfa` is unknown. Did you mean `{ provide: APP_GUARD, useExisting: MfaGuard }`?',
+    ],
   ];
 
   it.each(unknown)('ends the boot and names the nearest known one: %j', async (options, message) => {

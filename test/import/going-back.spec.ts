@@ -85,4 +85,17 @@ describe.each(testDatabases)('going back to the old system on %s', (kind) => {
       { userId: 'moved', reason: 'replaced' },
     ]);
   });
+
+  it('S38 lists a used code where only its row or only its usage says so', async () => {
+    const used = async () => (await changes())!.backupCodes.filter(({ reason }) => reason === 'used');
+    const listed = await used();
+    expect(listed).toHaveLength(1);
+    const [row] = await host.dataSource.query('SELECT id, used_at FROM mfa_backup_code WHERE used_at IS NOT NULL');
+    // As after a process that died when it had spent the code.
+    await host.dataSource.query('UPDATE mfa_backup_code SET used_at = NULL');
+    expect(await used()).toEqual(listed);
+    await host.dataSource.query(`UPDATE mfa_backup_code SET used_at = ${row.used_at} WHERE id = '${row.id}'`);
+    await host.dataSource.query(`DELETE FROM mfa_usage WHERE kind = 'backup_code'`);
+    expect(await used()).toEqual(listed);
+  });
 });

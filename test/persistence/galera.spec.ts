@@ -29,6 +29,24 @@ describe.runIf(testDatabases.includes('mariadb'))('a Galera cluster', () => {
     await database.drop();
   });
 
+  /** Statements that begin so find these rows, as on a node of a cluster. */
+  function answer(statement: string, rows: object[]) {
+    const asked: string[] = [];
+    const create = source.createQueryRunner.bind(source);
+    vi.spyOn(source, 'createQueryRunner').mockImplementation((mode) => {
+      const runner = create(mode);
+      const query = runner.query.bind(runner) as (...given: unknown[]) => Promise<unknown>;
+      runner.query = (async (...given: unknown[]) => {
+        const result = await query(...given);
+        if (!String(given[0]).startsWith(statement)) return result;
+        asked.push(String(given[0]));
+        return given[2] === true ? Object.assign(result as object, { raw: rows, records: rows }) : rows;
+      }) as never;
+      return runner;
+    });
+    return asked;
+  }
+
   const accountRow = async () => (await source.query('SELECT * FROM mfa_account'))[0];
 
   it('S43 changes the account row with every spending, so that a change on another node excludes it', async () => {
@@ -50,6 +68,27 @@ describe.runIf(testDatabases.includes('mariadb'))('a Galera cluster', () => {
     expect(await usage.list('anna')).toHaveLength(1);
   });
 
+  it('S43 asks the server at the first spending whether it is in a cluster, and then never again', async () => {
+    const asked = answer('SHOW VARIABLES', [ON]);
+    const usage = new TypeOrmUsageStore(source);
+    const before = await accountRow();
+    expect(await usage.spend(spending('x'))).toBe(true);
+    const between = await accountRow();
+    expect(between).not.toEqual(before);
+    expect(await usage.spend(spending('y'))).toBe(true);
+    expect(await accountRow()).not.toEqual(between);
+    expect(asked).toEqual([expect.stringContaining('wsrep_on')]);
+  });
+
+  it('S43 spends as in a cluster when the check at start has found one', async () => {
+    answer('SHOW SESSION VARIABLES', [ON, { Variable_name: 'wsrep_sync_wait', Value: '7' }]);
+    await checkSchema(source, { warn: () => undefined });
+    vi.restoreAllMocks();
+    const before = await accountRow();
+    expect(await new TypeOrmUsageStore(source).spend(spending('x'))).toBe(true);
+    expect(await accountRow()).not.toEqual(before);
+  });
+
   it('S27 leaves the account row alone on a server that is in no cluster', async () => {
     const before = await accountRow();
     expect(await new TypeOrmUsageStore(source).spend(spending('x'))).toBe(true);
@@ -64,17 +103,7 @@ describe.runIf(testDatabases.includes('mariadb'))('a Galera cluster', () => {
   ])(
     'S43a warns at start of reads that miss what another node committed: wsrep_sync_wait=%s',
     async (wait, warnings) => {
-      const create = source.createQueryRunner.bind(source);
-      vi.spyOn(source, 'createQueryRunner').mockImplementation((mode) => {
-        const runner = create(mode);
-        const query = runner.query.bind(runner) as (...given: unknown[]) => Promise<unknown>;
-        runner.query = (async (...given: unknown[]) => {
-          const rows = await query(...given);
-          const isSettings = String(given[0]).startsWith('SHOW SESSION VARIABLES');
-          return isSettings ? [ON, { Variable_name: 'wsrep_sync_wait', Value: wait }] : rows;
-        }) as never;
-        return runner;
-      });
+      answer('SHOW SESSION VARIABLES', [ON, { Variable_name: 'wsrep_sync_wait', Value: wait }]);
       const logger = { warn: vi.fn<(message: string) => void>() };
       await checkSchema(source, logger);
       expect(logger.warn.mock.calls.map(([message]) => message)).toEqual(warnings);
