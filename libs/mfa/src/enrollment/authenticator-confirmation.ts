@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
 import { pendingAuthenticator, type AccountSnapshot } from '../domain/accounts/account.js';
 import { MfaAccountStore, type AccountChange } from '../domain/accounts/account.store.js';
 import { changeAccount } from '../domain/accounts/change-account.js';
@@ -31,6 +31,22 @@ export interface ConfirmedSetup {
   tidyUp: () => Promise<void>;
 }
 
+export interface ConfirmationRequest {
+  userId: string;
+  /** See `setupBinding`. */
+  binding: string | null;
+  code: string;
+  /** The request, for events. */
+  context?: ExecutionContext | undefined;
+}
+
+/** A setup that awaits its first code, and the request that brings one. */
+interface Attempt {
+  snapshot: AccountSnapshot;
+  pending: Authenticator;
+  context: ExecutionContext | undefined;
+}
+
 /** Turns the pending authenticator into an active one by its first code. */
 @Injectable()
 export class AuthenticatorConfirmation {
@@ -50,15 +66,16 @@ export class AuthenticatorConfirmation {
    * Makes backup codes where there are none, spends the code (S16), and switches the account over. A setup of another
    * session is not found, and costs no attempt (S79).
    */
-  async confirm(userId: string, binding: string | null, code: string): Promise<ConfirmedSetup> {
+  async confirm({ userId, binding, code, context }: ConfirmationRequest): Promise<ConfirmedSetup> {
     const snapshot = await this.accounts.load(userId);
     const pending = snapshot && pendingAuthenticator(snapshot, this.clock.nowMs());
     if (!snapshot || pending?.setupBinding !== binding) throw setupNotFound(snapshot);
 
-    const entry = await this.matchFirstCode(snapshot, pending, code);
-    const { issued, after } = await this.switchOver(snapshot, pending, entry);
+    const attempt = { snapshot, pending, context };
+    const entry = await this.matchFirstCode(attempt, code);
+    const { issued, after } = await this.switchOver(attempt, entry);
     const codes = after.account.backupSetId === issued?.setId ? issued.codes : null;
-    this.events.emit({ type: 'mfa.verification.succeeded', userId, factor: 'confirmation' });
+    this.events.emit({ type: 'mfa.verification.succeeded', userId, factor: 'confirmation' }, context);
     return {
       authenticator: pending,
       codes,
@@ -70,16 +87,15 @@ export class AuthenticatorConfirmation {
 
   /** The code was right, so whatever fails from here on was no guess (S58, S70). */
   private async switchOver(
-    snapshot: AccountSnapshot,
-    pending: Authenticator,
+    attempt: Attempt,
     entry: UsageEntry,
   ): Promise<{ issued: IssuedBackupCodes | null; after: AccountSnapshot }> {
-    const { userId, backupSetId } = snapshot.account;
+    const { userId, backupSetId } = attempt.snapshot.account;
     try {
       // Made before the code is spent: a full hashing queue does not cost the code (S58).
       const issued = backupSetId === null ? await this.issuing.makeFor(userId, entry) : null;
-      await this.spendFirstCode(snapshot, entry, issued);
-      return { issued, after: await this.activate(snapshot, pending, issued) };
+      await this.spendFirstCode(attempt, entry, issued);
+      return { issued, after: await this.activate(attempt, issued) };
     } catch (error) {
       await tidyUp(() => this.gate.release(userId, 'confirmation'));
       throw error;
@@ -87,43 +103,34 @@ export class AuthenticatorConfirmation {
   }
 
   /** What spending the code writes. */
-  private async matchFirstCode(
-    { account }: AccountSnapshot,
-    pending: Authenticator,
-    code: string,
-  ): Promise<UsageEntry> {
+  private async matchFirstCode(attempt: Attempt, code: string): Promise<UsageEntry> {
+    const { snapshot, pending, context } = attempt;
     const normalised = readCode(code);
-    if (!isTotpShape(normalised, pending.digits)) throw this.reject(account.userId, 'malformed');
-    await this.gate.reserve(account, 'confirmation');
+    if (!isTotpShape(normalised, pending.digits)) throw this.reject(attempt, 'malformed');
+    await this.gate.reserve(snapshot.account, 'confirmation', context);
     const { step, skewSteps } = this.reader.evaluate(pending, normalised, this.clock.nowMs());
-    if (step === null) throw this.reject(account.userId, skewSteps === null ? 'wrong_code' : 'clock_skew', skewSteps);
+    if (step === null) throw this.reject(attempt, skewSteps === null ? 'wrong_code' : 'clock_skew', skewSteps);
     const { window } = this.options.totp;
     const expiresAtMs = spentUntilMs({ step, periodSeconds: pending.periodSeconds, window });
     return { kind: 'totp', item: `${pending.id}:${step}`, expiresAtMs };
   }
 
-  private async spendFirstCode(
-    { account: { userId, epoch } }: AccountSnapshot,
-    entry: UsageEntry,
-    issued: IssuedBackupCodes | null,
-  ): Promise<void> {
+  private async spendFirstCode(attempt: Attempt, entry: UsageEntry, issued: IssuedBackupCodes | null): Promise<void> {
+    const { userId, epoch } = attempt.snapshot.account;
     const nowMs = this.clock.nowMs();
     if ((await this.usage.spend({ userId, epoch, entries: [entry], nowMs })) === true) return;
     if (issued) await tidyUp(() => this.issuing.discard(userId, issued.setId));
-    throw this.reject(userId, 'already_spent');
+    throw this.reject(attempt, 'already_spent');
   }
 
   /** The commit point: from here on the authenticator counts, and so do its backup codes. */
-  private async activate(
-    seen: AccountSnapshot,
-    pending: Authenticator,
-    issued: IssuedBackupCodes | null,
-  ): Promise<AccountSnapshot> {
+  private async activate(attempt: Attempt, issued: IssuedBackupCodes | null): Promise<AccountSnapshot> {
+    const { snapshot: seen, pending } = attempt;
     const decide = (current: AccountSnapshot): AccountChange => {
       const { account } = current;
       const isPending = pendingAuthenticator(current, this.clock.nowMs())?.id === pending.id;
       // Confirmed by a parallel request, cancelled, expired, or disabled meanwhile: a lost race (S17).
-      if (!isPending || account.epoch !== seen.account.epoch) throw this.reject(account.userId, 'state_changed');
+      if (!isPending || account.epoch !== seen.account.epoch) throw this.reject(attempt, 'state_changed');
       if (issued) this.issuing.requireHeld(issued);
       return {
         pendingId: null,
@@ -152,9 +159,10 @@ export class AuthenticatorConfirmation {
     return tidyUp(...steps);
   }
 
-  private reject(userId: string, failure: MfaFailureReason, skewSteps: number | null = null): MfaError {
+  private reject({ snapshot, context }: Attempt, failure: MfaFailureReason, skewSteps: number | null = null): MfaError {
+    const { userId } = snapshot.account;
     const skew = skewSteps === null ? {} : { skewSteps };
-    this.events.emit({ type: 'mfa.verification.failed', userId, factor: 'confirmation', failure, ...skew });
+    this.events.emit({ type: 'mfa.verification.failed', userId, factor: 'confirmation', failure, ...skew }, context);
     return new MfaError('MFA_CODE_REJECTED');
   }
 }

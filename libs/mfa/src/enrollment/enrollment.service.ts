@@ -108,7 +108,7 @@ export class MfaEnrollmentService {
   async confirm(principal: MfaSessionOf, code: string, context?: ExecutionContext): Promise<MfaConfirmation> {
     const owner = knownSession(principal);
     const { userId, sessionId } = owner;
-    const confirmed = await this.confirmation.confirm(userId, this.bindingOf(owner), code);
+    const confirmed = await this.confirmation.confirm({ userId, binding: this.bindingOf(owner), code, context });
     const { codes, remaining, authenticator, epoch } = confirmed;
     await this.events.changed(
       { type: 'mfa.authenticator.confirmed', userId, authenticator: eventAuthenticator(authenticator) },

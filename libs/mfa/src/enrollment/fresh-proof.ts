@@ -112,7 +112,7 @@ export class FreshProof {
     password: string,
     context?: ExecutionContext,
   ): Promise<void> {
-    await this.gate.reserve(snapshot.account, 'password');
+    await this.gate.reserve(snapshot.account, 'password', context);
     if ((await this.host.call((host) => host.verifyPassword?.(principal, password, context))) !== true) {
       const { userId } = principal;
       this.events.emit({ type: 'mfa.verification.failed', userId, factor: 'password', failure: 'wrong_code' }, context);
