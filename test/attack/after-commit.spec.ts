@@ -219,6 +219,42 @@ describe.each(testDatabases)('a database that fails right behind the commit poin
     expect(body).toMatchObject({ id, type: 'totp', name: 'New' });
   });
 
+  it('S60 S79 the host is told of every change before anything is tidied up', async () => {
+    const owner = user();
+    const adapter = host.app.get<MfaHost>(MfaHost, { strict: false });
+    const revokeSessions = adapter.revokeSessions!.bind(adapter);
+    const told: string[] = [];
+    /** Runs the change on a database that dies behind its commit, and notes what had failed when the host was told. */
+    const changing = async (change: () => PromiseLike<unknown>) => {
+      const { failed, healed } = failAfterCommit('throws');
+      vi.spyOn(adapter, 'revokeSessions').mockImplementation((change, context) => {
+        told.push([change.type, ...failed].join(' '));
+        return revokeSessions(change, context);
+      });
+      await change();
+      expect(failed.length).toBeGreaterThan(0);
+      healed();
+      host.clock.advance(60);
+    };
+
+    const setup = await owner.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
+    const phone = new VirtualAuthenticator(setup.body.otpauthUri, host.clock);
+    await changing(() => owner.post('/mfa/totp/confirm', { code: phone.code() }).expect(200));
+    await changing(() => owner.post('/mfa/backup-codes/regenerate', { code: phone.code() }).expect(200));
+    const { id } = await owner.enrollAnother(phone.code());
+    await changing(() => owner.post(`/mfa/authenticators/${id}/remove`, { code: phone.code() }).expect(200));
+    await changing(() => owner.post('/mfa/disable', { code: phone.code() }).expect(200));
+    await owner.enroll();
+    await changing(() => admin().reset(owner.userId));
+    expect(told).toEqual([
+      'mfa.authenticator.confirmed',
+      'mfa.backup_codes.regenerated',
+      'mfa.authenticator.removed',
+      'mfa.disabled',
+      'mfa.reset',
+    ]);
+  });
+
   it('S39 hooks that throw lose neither the codes nor the change', async () => {
     const owner = user();
     const setup = await owner.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);

@@ -2,8 +2,9 @@ import { type ExecutionContext, Injectable } from '@nestjs/common';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { afterEach, describe, expect, it } from 'vitest';
 import { MfaAdminService, MfaGuard, type MfaPrincipal } from 'nestjs-mfa';
+import { VirtualAuthenticator } from 'nestjs-mfa/testing';
 import { Client } from '../support/client.js';
-import { PASSWORD, startHostApp, TestHost, type HostApp } from '../support/host-app.js';
+import { FEW_CODES, PASSWORD, startHostApp, TestHost, type HostApp } from '../support/host-app.js';
 
 class Account implements MfaPrincipal {
   constructor(
@@ -43,6 +44,20 @@ describe('lifecycle', () => {
     const owner = new Client(host, 'owner');
     const setup = await owner.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
     expect(setup.body.secret).not.toBe(planted.body.secret);
+  });
+
+  it('S12 S43 S79 a setup that was begun before the password changed, or tokens were revoked, is confirmed by nobody', async () => {
+    host = await startHostApp({ options: FEW_CODES });
+    const ways = [() => admin().passwordChanged('planted'), () => admin().revokeTokens('planted')];
+    for (const change of ways) {
+      const thief = new Client(host, 'planted');
+      const planted = await thief.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
+      await change();
+      // Of the very session that began it, which the host may have left open.
+      const code = new VirtualAuthenticator(planted.body.otpauthUri, host.clock).code();
+      await thief.post('/mfa/totp/confirm', { code }).expect(404, /MFA_SETUP_NOT_FOUND/);
+      expect((await thief.get('/mfa/status')).body).toMatchObject({ enabled: false, pendingSetup: false });
+    }
   });
 
   const attempts = { maxFailures: 1, disableAfter: 2, lockSeconds: 1, maxLockSeconds: 2 };

@@ -4,6 +4,7 @@ import type { ExecutionContext } from '@nestjs/common';
 import { MfaAdminService, MfaCleanupService, type MfaPrincipal } from 'nestjs-mfa';
 import { VirtualAuthenticator } from 'nestjs-mfa/testing';
 import { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account.store.js';
+import { MfaAuthenticatorStore } from '../../libs/mfa/src/domain/authenticators/authenticator.store.js';
 import { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
 import { Client } from '../support/client.js';
 import { testDatabases } from '../support/databases.js';
@@ -131,6 +132,23 @@ describe.each(testDatabases)('setups of several sessions, on %s', (kind) => {
     }
   });
 
+  it('S79 a cancelled setup is no longer the pending one, though its row stays and its first code was spent before', async () => {
+    const [user] = sessions();
+    const code = phoneOf(host, await user.post('/mfa/totp/setup', proof).expect(200)).code();
+    const [usage, rows] = [portOf(host, MfaUsageStore), portOf(host, MfaAuthenticatorStore)];
+    const spend = usage.spend.bind(usage);
+    vi.spyOn(rows, 'remove').mockRejectedValueOnce(new Error('connection reset'));
+    vi.spyOn(usage, 'spend').mockImplementationOnce(async (spending) => {
+      const won = await spend(spending);
+      await user.post('/mfa/setup/cancel').expect(200);
+      return won;
+    });
+    await user.post('/mfa/totp/confirm', { code }).expect(401, /MFA_CODE_REJECTED/);
+    expect((await user.get('/mfa/status')).body).toMatchObject({ enabled: false, pendingSetup: false });
+    const { account, authenticators } = (await portOf(host, MfaAccountStore).load(user.userId))!;
+    expect([account.pendingId, authenticators.length]).toEqual([null, 1]);
+  });
+
   it('S79 regenerating the backup codes ends a pending setup and outstanding mfa_tokens', async () => {
     const [user] = sessions();
     const { authenticator } = await user.enroll();
@@ -233,6 +251,50 @@ describe.each(testDatabases)('setups of several sessions, on %s', (kind) => {
     const { status } = await user.post('/mfa/totp/confirm', { code: phone.code() });
     expect([401, 503]).toContain(status);
     expect((await user.get('/mfa/status')).body.enabled).toBe(false);
+  });
+
+  it('S18 S61 a setup that waits for longer than its lifetime shows no secret that nobody can confirm', async () => {
+    const [user] = sessions();
+    const accounts = portOf(host, MfaAccountStore);
+    const commit = accounts.commit.bind(accounts);
+    const waits: [string, (...args: Parameters<typeof commit>) => Promise<boolean>][] = [
+      [
+        'the row expires behind the lock',
+        (...args) => {
+          host.clock.advance(600);
+          return commit(...args);
+        },
+      ],
+      [
+        'the row expires, and another change comes first',
+        async () => {
+          host.clock.advance(600);
+          return false;
+        },
+      ],
+      [
+        'the row is collected, and another change comes first',
+        async () => {
+          host.clock.advance(25 * 60);
+          await portOf(host, MfaCleanupService).purge();
+          return false;
+        },
+      ],
+    ];
+    const collectedElsewhere = async () => {
+      // By an instance whose clock is ahead.
+      await portOf(host, MfaAuthenticatorStore).removeAll(user.userId);
+      return false;
+    };
+    waits.push(['the row is collected elsewhere, and another change comes first', collectedElsewhere]);
+    for (const [name, wait] of waits) {
+      vi.spyOn(accounts, 'commit').mockImplementationOnce(wait);
+      const { status, body } = await user.post('/mfa/totp/setup', proof);
+      expect([name, status, body.code, body.secret]).toEqual([name, 503, 'MFA_BUSY', undefined]);
+    }
+    vi.restoreAllMocks();
+    const phone = phoneOf(host, await user.post('/mfa/totp/setup', proof).expect(200));
+    await user.post('/mfa/totp/confirm', { code: phone.code() }).expect(200);
   });
 });
 

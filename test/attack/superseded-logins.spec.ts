@@ -40,6 +40,10 @@ describe.each(testDatabases)('S71 a login in flight on %s', (database) => {
       ({ user, id, backupCodes }) =>
         user.post(`/mfa/authenticators/${id}/remove`, { code: backupCodes[0] }).expect(200),
     ],
+    [
+      'regenerate',
+      ({ user, backupCodes }) => user.post('/mfa/backup-codes/regenerate', { code: backupCodes[0] }).expect(200),
+    ],
     ['reset', ({ user }) => admin().reset(user.userId)],
     ['revokeTokens', ({ user }) => admin().revokeTokens(user.userId)],
     ['passwordChanged', ({ user }) => admin().passwordChanged(user.userId)],

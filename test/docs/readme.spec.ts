@@ -92,6 +92,17 @@ describe('code in the README and in docs', () => {
       await get('/mfa/status', session).expect(401);
     });
 
+    it('S79 resumes the setup of one session, and gives another session another secret', async () => {
+      const signIn = async () => (await post('/auth/login', credentials).expect(200)).body.accessToken as string;
+      const setup = async (session: string) =>
+        (await post('/mfa/totp/setup', { password: credentials.password }, session).expect(200)).body;
+      const [first, second] = [await signIn(), await signIn()];
+      const begun = await setup(first);
+      expect(await setup(first)).toEqual({ ...begun, resumed: true });
+      expect((await setup(second)).secret).not.toBe(begun.secret);
+      await post('/mfa/totp/confirm', { code: '000000' }, first).expect(404, /MFA_SETUP_NOT_FOUND/);
+    });
+
     it('S71 signs nobody in who was blocked between the password and the code', async () => {
       const session = (await post('/auth/login', credentials).expect(200)).body.accessToken;
       const setup = await post('/mfa/totp/setup', { password: credentials.password }, session).expect(200);

@@ -11,14 +11,15 @@ class ChoosingHost extends TestHost {
   }
 }
 
-/** What the module logs at level `log` until the application listens. */
-async function linesOf(setup: HostAppSetup): Promise<string[]> {
+/** What the module logs at the level until the application listens. */
+async function linesOf(setup: HostAppSetup, level: 'log' | 'warn' = 'log'): Promise<string[]> {
   const lines: string[] = [];
   const quiet = () => undefined;
-  const log = (message: unknown, context: unknown) => {
+  const write = (message: unknown, context: unknown) => {
     if (context === 'nestjs-mfa') lines.push(String(message));
   };
-  await (await startHostApp({ ...setup, logger: { log, warn: quiet, error: quiet } })).close();
+  const logger = { log: quiet, warn: quiet, error: quiet, [level]: write };
+  await (await startHostApp({ ...setup, logger })).close();
   return lines;
 }
 
@@ -54,5 +55,17 @@ describe('S75 one line at boot', () => {
     expect(await linesOf({ host: ChoosingHost })).toEqual([
       `MFA routes below /mfa; ${REST.replace('password', 'what MfaHost.enrollmentProof returns, else password')}`,
     ]);
+  });
+});
+
+describe('warnings at boot', () => {
+  it('S60 S72 name once what a host cannot do without `revokeSessions`, and nothing where it has the hook', async () => {
+    const ofHook = async (setup: HostAppSetup) =>
+      (await linesOf(setup, 'warn')).filter((line) => line.includes('`revokeSessions`'));
+    const options = { enrollment: { proof: 'session-only' as const } };
+    expect(await ofHook({ host: BareHost, options })).toEqual([
+      expect.stringMatching(/a change of factors ends no session, and a session keeps its `mfaAt`/),
+    ]);
+    expect(await ofHook({ host: TestHost })).toEqual([]);
   });
 });

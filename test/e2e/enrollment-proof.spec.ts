@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { MfaStatusService, type MfaPrincipal } from 'nestjs-mfa';
 import { Client } from '../support/client.js';
 import { FEW_CODES, PASSWORD, startHostApp, TestHost, type HostApp } from '../support/host-app.js';
@@ -68,5 +68,24 @@ describe('the status of many users', () => {
     expect(found.get('42')).toMatchObject({ enabled: false, pendingSetup: true });
     expect(found.get('USER-7')).toMatchObject({ enabled: false, authenticators: [] });
     await expect(statuses.statusOf(['ann', ''])).rejects.toThrow(TypeError);
+  });
+
+  it('S42 are read by one statement for each 200 users, each user once, and by none for no user', async () => {
+    const statuses = host.app.get(MfaStatusService, { strict: false });
+    // Each statement takes a runner of its own.
+    const runners = vi.spyOn(host.dataSource, 'createQueryRunner');
+    const ids = (count: number) => Array.from({ length: count }, (_, index) => `counted-${index}`);
+    for (const [count, statements] of [
+      [0, 0],
+      [1, 1],
+      [200, 1],
+      [201, 2],
+      [450, 3],
+    ] as const) {
+      runners.mockClear();
+      await statuses.statusOf([...ids(count), ...ids(count)]);
+      expect([count, runners.mock.calls.length]).toEqual([count, statements]);
+    }
+    runners.mockRestore();
   });
 });

@@ -154,6 +154,12 @@ function accountContract(stores: () => Stores, userId: () => string): void {
     expect(await stores().accounts.commit(userId(), NOW, { epoch: NOW + 1 })).toBe(false);
   });
 
+  it('S43 S79 ends a pending setup with the tokens that it revokes, and leaves the factors', async () => {
+    await stores().accounts.commit(userId(), NOW, { activeIds: ['a'], pendingId: 'b', backupSetId: 'c' });
+    await stores().accounts.revokeTokens(userId());
+    expect((await load()).account).toMatchObject({ activeIds: ['a'], pendingId: null, backupSetId: 'c' });
+  });
+
   it('loads the authenticators and the remaining codes of the live set', async () => {
     const [first, second] = [
       authenticator(userId()),

@@ -107,6 +107,22 @@ describe.each(VARIANTS)('the demo on $httpAdapter and $database', ({ httpAdapter
     expect(unknown.body).toEqual(wrong.body);
   });
 
+  it('S79 keeps the setup of one session from another that signed in at the same moment', async () => {
+    const first = await register();
+    const second = (await post('/auth/login', { email, password: PASSWORD }).expect(200)).body.accessToken;
+    const { id: userId } = await app.get(DataSource).getRepository(User).findOneByOrFail({ email });
+    const sessions = app.get(DataSource).getRepository(UserSession);
+    await sessions.update({ userId }, { authenticatedAtMs: clock.nowMs() });
+    const begun = await post('/mfa/totp/setup', { password: PASSWORD }, first).expect(200);
+    const repeated = await post('/mfa/totp/setup', { password: PASSWORD }, first).expect(200);
+    expect(repeated.body).toEqual({ ...begun.body, resumed: true });
+    const other = await post('/mfa/totp/setup', { password: PASSWORD }, second).expect(200);
+    expect(other.body.secret).not.toBe(begun.body.secret);
+    const code = new VirtualAuthenticator(other.body.otpauthUri, clock).code();
+    await post('/mfa/totp/confirm', { code }, first).expect(404, /MFA_SETUP_NOT_FOUND/);
+    await post('/mfa/totp/confirm', { code }, second).expect(200);
+  });
+
   it('leads through enrollment and a login in two steps to the vault', async () => {
     const before = await register();
     await get('/vault', before).expect(403, /MFA_ENROLLMENT_REQUIRED/);
