@@ -99,8 +99,10 @@ export function retryAfterSeconds(budget: AttemptBudget, policy: AttemptPolicy, 
 
 /**
  * The budget without one open reservation: the code was not evaluated, or it was right and already spent (S70).
- * A lock that began because this reservation was counted ends. It cannot be one that wrong codes earned: a lock begins
- * at a multiple of `maxFailures` and admits no further reservation, so an open one is among those that it counted.
+ * A lock that began because this reservation was counted ends: a lock begins at a multiple of `maxFailures` and admits no
+ * further reservation, so an open one is among those that it counted. One exception is left: a success in between sets
+ * the failures to 0, and a reservation that is still open then ends a later lock early. That allows fewer than
+ * `maxFailures` further attempts, which the daily cap still counts.
  */
 export function releaseBudget(budget: AttemptBudget, policy: AttemptPolicy): AttemptBudget {
   const countedByLock = budget.failures % policy.maxFailures === 0;
