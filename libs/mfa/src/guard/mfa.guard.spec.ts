@@ -43,6 +43,12 @@ class BelowOpen extends Open {}
 class BelowChallenged extends Challenged {}
 class BelowSignedIn extends SignedIn {}
 
+@RequireMfa({ ifEnabled: true })
+class IfEnabled extends Unmarked {
+  here() {}
+}
+class BelowIfEnabled extends IfEnabled {}
+
 class Optional {
   @RequireMfa({ ifEnabled: true }) optional() {}
 }
@@ -101,7 +107,7 @@ describe('MfaGuard', () => {
     },
   );
 
-  it.each([BelowOpen, BelowChallenged, BelowSignedIn])(
+  it.each([BelowOpen, BelowChallenged, BelowSignedIn, BelowIfEnabled])(
     'S44a S47 lets %o inherit nothing that demands less than a second factor',
     async (controller) => {
       expect(await demandOf(contextOf(controller, 'here'))).toEqual(SECOND_FACTOR);

@@ -50,5 +50,6 @@ function routeOf(target: object): MfaRoute | undefined {
 /** A base class hands down the requirement of a second factor, and nothing that requires less (S44a, S47). */
 function routeOfClass(controller: Type): MfaRoute | undefined {
   const route = routeOf(controller);
-  return route?.kind === 'second-factor' || Reflect.hasOwnMetadata(MFA_ROUTE, controller) ? route : undefined;
+  const isStrict = route?.kind === 'second-factor' && !route.ifEnabled;
+  return isStrict || Reflect.hasOwnMetadata(MFA_ROUTE, controller) ? route : undefined;
 }
