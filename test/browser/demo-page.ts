@@ -22,7 +22,12 @@ const QUIET = ['--disable-background-networking', '--disable-component-update', 
 
 function launchBrowser(): Promise<Browser> {
   const executablePath = process.env.MFA_TEST_BROWSER;
-  return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', ...QUIET] });
+  return chromium.launch({
+    executablePath,
+    args: ['--no-sandbox', '--disable-gpu', ...QUIET],
+    // Only a scrollbar that takes space shows whether the page jumps when it comes or goes.
+    ignoreDefaultArgs: ['--hide-scrollbars'],
+  });
 }
 
 /** The demo in this process on a free port, with a data folder and a clock of its own. */
@@ -220,7 +225,7 @@ export class DemoPage {
 
   /** How far the page is wider than its window; 0 = nothing to scroll sideways. */
   overflow(): Promise<number> {
-    return this.page.evaluate<number>('document.documentElement.scrollWidth - innerWidth');
+    return this.page.evaluate<number>('document.documentElement.scrollWidth - document.documentElement.clientWidth');
   }
 
   /** The id of the element that has the focus. */

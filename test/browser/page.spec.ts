@@ -174,6 +174,19 @@ describe.skipIf(noBrowser)('the page', () => {
     expect(notice!.y + notice!.height).toBeLessThanOrEqual(main!.y);
   });
 
+  it('leaves the header where it is when a scrollbar comes', async () => {
+    const width = 1280;
+    const { page } = await visitor({ viewport: { width, height: 1_400 } });
+    const look = async () => ({
+      scrolls: await page.evaluate<boolean>('document.documentElement.scrollHeight > innerHeight'),
+      brand: await page.locator('.brand').boundingBox(),
+    });
+    const { scrolls, brand } = await look();
+    expect(scrolls).toBe(false);
+    await page.setViewportSize({ width, height: 300 });
+    expect(await look()).toEqual({ scrolls: true, brand });
+  });
+
   it.each(['light', 'dark'] as const)('draws the API description %s as the system is', async (colorScheme) => {
     const { page } = await visitor({ colorScheme });
     await page.getByRole('link', { name: 'API description' }).click();
