@@ -24,7 +24,7 @@ export class DemoMfaHost extends MfaHost {
     return {
       userId: session.userId,
       accountName: session.user.email,
-      // The hash of the token stands for the session: it tells sessions apart, and opens none.
+      // The hash of the token identifies the session. Nobody can sign in with it.
       sessionId: session.tokenHash,
       amr: session.amr,
       mfaAt: session.mfaAtMs === null ? undefined : new Date(session.mfaAtMs),

@@ -10,9 +10,9 @@ import { SECRET_BYTES, toBase32 } from '../domain/totp/totp.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { eventAuthenticator, MfaEvents } from '../events/mfa-events.js';
 import { MfaHostAccess } from '../host/host-access.js';
-import { accountNameOf, knownPrincipal, type KnownPrincipal } from '../host/known-principal.js';
+import { accountNameOf, type KnownPrincipal } from '../host/known-principal.js';
 import type { MfaPrincipal } from '../host/mfa-host.js';
-import { toUserId } from '../host/user-id.js';
+import { type MfaSessionOf, requirePrincipal, requireSession } from '../host/require-principal.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { provedAt } from '../verification/proved-epoch.js';
 import { AuthenticatorConfirmation } from './authenticator-confirmation.js';
@@ -27,9 +27,6 @@ import { SetupImages } from './setup-images.js';
 
 /** As long as a real one, to try whether a label fits. */
 const EXAMPLE_ID = '0'.repeat(36);
-
-/** What tells the session of a principal from others. */
-type MfaSessionOf = Pick<MfaPrincipal, 'userId' | 'sessionId' | 'authenticatedAt'>;
 
 /** Setup → confirm → remove and disable. Call it outside a database transaction. */
 @Injectable()
@@ -62,7 +59,7 @@ export class MfaEnrollmentService {
     request: ProofOffered & { name?: string } = {},
     context?: ExecutionContext,
   ): Promise<MfaSetup> {
-    const owner = known(principal);
+    const owner = requirePrincipal(principal);
     const name = readName(request.name);
     const accountName = await this.host.call(() => accountNameOf(owner));
     // An account name that fits no QR code is refused before anything is counted or written (S20).
@@ -91,7 +88,7 @@ export class MfaEnrollmentService {
    * @throws MfaException `MFA_SETUP_NOT_FOUND` when there is none, or when another session began it; `MFA_BUSY`
    */
   async cancelSetup(principal: MfaSessionOf, context?: ExecutionContext): Promise<void> {
-    const owner = knownSession(principal);
+    const owner = requireSession(principal);
     const { userId } = owner;
     const cancelled = await this.setups.cancel(userId, this.bindingOf(owner));
     const authenticator = eventAuthenticator(cancelled);
@@ -106,7 +103,7 @@ export class MfaEnrollmentService {
    * `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BAD_REQUEST`, `MFA_BUSY`
    */
   async confirm(principal: MfaSessionOf, code: string, context?: ExecutionContext): Promise<MfaConfirmation> {
-    const owner = knownSession(principal);
+    const owner = requireSession(principal);
     const { userId, sessionId } = owner;
     const confirmed = await this.confirmation.confirm({ userId, binding: this.bindingOf(owner), code, context });
     const { codes, remaining, authenticator, epoch } = confirmed;
@@ -134,7 +131,7 @@ export class MfaEnrollmentService {
     offered: ProofOffered,
     context?: ExecutionContext,
   ): Promise<{ enabled: false; session?: unknown }> {
-    const { userId, sessionId, ...owner } = known(principal);
+    const { userId, sessionId, ...owner } = requirePrincipal(principal);
     const snapshot = await loadEnabled(this.accounts, userId);
     await this.proof.forDisabling(snapshot, { ...owner, userId, sessionId }, { ...offered, context });
     const removal = await this.removal.all(userId, snapshot.account.epoch);
@@ -154,7 +151,7 @@ export class MfaEnrollmentService {
     offered: ProofOffered,
     context?: ExecutionContext,
   ): Promise<MfaRemoval> {
-    const { userId, sessionId } = known(principal);
+    const { userId, sessionId } = requirePrincipal(principal);
     const snapshot = await loadEnabled(this.accounts, userId);
     if (!snapshot.account.activeIds.includes(id)) throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
     await this.proof.byCode(snapshot, { ...offered, context });
@@ -185,7 +182,7 @@ export class MfaEnrollmentService {
     name: string,
     context?: ExecutionContext,
   ): Promise<MfaAuthenticatorView> {
-    const userId = stored(principal);
+    const { userId } = requireSession(principal);
     const snapshot = await this.accounts.load(userId);
     const found = snapshot && activeAuthenticators(snapshot).find((each) => each.id === id);
     if (!found) throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
@@ -233,21 +230,4 @@ export class MfaEnrollmentService {
     }
     return binding;
   }
-}
-
-/** @throws MfaError `MFA_NOT_AUTHENTICATED` for an unusable user id */
-function known(principal: MfaPrincipal): KnownPrincipal {
-  const found = knownPrincipal(principal);
-  if (!found) throw new MfaError('MFA_NOT_AUTHENTICATED');
-  return found;
-}
-
-function knownSession({ userId, sessionId, authenticatedAt }: MfaSessionOf): KnownPrincipal {
-  return known({ userId, sessionId, authenticatedAt, accountName: '' });
-}
-
-function stored({ userId }: Pick<MfaPrincipal, 'userId'>): string {
-  const id = toUserId(userId);
-  if (id === null) throw new MfaError('MFA_NOT_AUTHENTICATED');
-  return id;
 }
