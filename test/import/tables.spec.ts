@@ -84,7 +84,7 @@ describe.each(testDatabases)('tables of the source on %s', (kind) => {
     const backupCodes = { table: 'numbered_codes', columns: { userId: 'person', hash: 'hash', usedAt: 'used' } };
     const report = await importInto(host, { ...planOf('numbered'), backupCodes });
     expect(report.users).toMatchObject({ read: 3, imported: 3 });
-    expect(report.skipped).toEqual([{ what: 'backup-code', userId: '9', reason: 'not-argon2id' }]);
+    expect(report.skipped).toEqual([{ what: 'backup-code', userId: '9', reason: 'not-argon2id', bad: true }]);
     const { mfa_account } = await dumpTables(host);
     const ids = mfa_account!.map((row) => (row as { user_id: string }).user_id);
     expect(ids).toEqual(expect.arrayContaining(['1000', '9', '10000000000']));

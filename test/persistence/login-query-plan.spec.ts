@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DataSource } from 'typeorm';
 import { dialectOf } from '../../libs/mfa/src/persistence/dialect.js';
+import { MfaAccountEntity } from '../../libs/mfa/src/persistence/entities/index.js';
 import { render } from '../../libs/mfa/src/persistence/sql.js';
 import { snapshotQuery } from '../../libs/mfa/src/persistence/stores/account-sql.js';
 import { createDatabase, openMfaDataSource, testDatabases, type TestDatabase } from '../support/databases.js';
@@ -39,9 +40,12 @@ describe.each(testDatabases)('the read of a login on %s', (kind) => {
     );
     const explain = { sqlite: 'EXPLAIN QUERY PLAN', postgres: 'EXPLAIN', mariadb: 'EXPLAIN FORMAT=JSON' }[kind];
     const plan = JSON.stringify(await dataSource.query(`${explain} ${statement.text}`, statement.parameters));
+    const { tableName, primaryColumns } = dataSource.getMetadata(MfaAccountEntity);
+    const columns = primaryColumns.map(({ databaseName }) => databaseName);
+    const primaryKey = dataSource.namingStrategy.primaryKeyName(tableName, columns);
     const accesses = {
       sqlite: /SEARCH a USING (COVERING )?INDEX/,
-      postgres: /(Index Scan using|Bitmap Index Scan on) pk_mfa_account/,
+      postgres: new RegExp(`(Index Scan using|Bitmap Index Scan on) \\\\"${primaryKey}\\\\"`),
       mariadb: /table_name\\":\s*\\"a\\",[^}]*access_type\\":\s*\\"(range|const|ref|eq_ref)/,
     };
     expect(plan).toMatch(accesses[kind]);

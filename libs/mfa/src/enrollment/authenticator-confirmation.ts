@@ -17,7 +17,7 @@ import { SecretReader } from '../totp/secret-reader.js';
 import { AttemptGate } from '../verification/attempt-gate.js';
 import { readCode } from '../verification/code-spending.js';
 import { BackupCodeIssuing, type IssuedBackupCodes } from './backup-code-issuing.js';
-import { tidyUp } from './tidy-up.js';
+import { isLostRace, tidyUp } from './tidy-up.js';
 
 /** A confirmation that was committed. */
 export interface ConfirmedSetup {
@@ -91,13 +91,18 @@ export class AuthenticatorConfirmation {
     entry: UsageEntry,
   ): Promise<{ issued: IssuedBackupCodes | null; after: AccountSnapshot }> {
     const { userId, backupSetId } = attempt.snapshot.account;
+    let issued: IssuedBackupCodes | null = null;
     try {
       // Made before the code is spent: a full hashing queue does not cost the code (S58).
-      const issued = backupSetId === null ? await this.issuing.makeFor(userId, entry) : null;
-      await this.spendFirstCode(attempt, entry, issued);
+      if (backupSetId === null) issued = await this.issuing.makeFor(userId, entry);
+      await this.spendFirstCode(attempt, entry);
       return { issued, after: await this.activate(attempt, issued) };
     } catch (error) {
-      await tidyUp(() => this.gate.release(userId, 'confirmation'));
+      const lostSetId = isLostRace(error) && issued ? issued.setId : null;
+      await tidyUp(
+        () => this.gate.release(userId, 'confirmation'),
+        () => this.issuing.discard(userId, lostSetId),
+      );
       throw error;
     }
   }
@@ -115,11 +120,10 @@ export class AuthenticatorConfirmation {
     return { kind: 'totp', item: `${pending.id}:${step}`, expiresAtMs };
   }
 
-  private async spendFirstCode(attempt: Attempt, entry: UsageEntry, issued: IssuedBackupCodes | null): Promise<void> {
+  private async spendFirstCode(attempt: Attempt, entry: UsageEntry): Promise<void> {
     const { userId, epoch } = attempt.snapshot.account;
     const nowMs = this.clock.nowMs();
     if ((await this.usage.spend({ userId, epoch, entries: [entry], nowMs })) === true) return;
-    if (issued) await tidyUp(() => this.issuing.discard(userId, issued.setId));
     throw this.reject(attempt, 'already_spent');
   }
 

@@ -12,7 +12,7 @@ import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolv
 import { AttemptGate } from '../verification/attempt-gate.js';
 import { BackupCodeIssuing, type IssuedBackupCodes } from './backup-code-issuing.js';
 import { FreshProof } from './fresh-proof.js';
-import { tidyUp } from './tidy-up.js';
+import { isLostRace, tidyUp } from './tidy-up.js';
 
 /** The owner's set of backup codes. */
 @Injectable()
@@ -41,11 +41,7 @@ export class MfaBackupCodeService {
   ): Promise<{ backupCodes: string[]; session?: unknown }> {
     const snapshot = await loadEnabled(this.accounts, toUserId(userId));
     const { userId: id } = snapshot.account;
-    let issued: IssuedBackupCodes | null = null;
-    await this.proof.byCode(snapshot, { code: offered.code, context }, async (entry) => {
-      issued = await this.issuing.makeFor(id, entry);
-    });
-    const { codes, before, setId } = await this.switchOver(snapshot, issued);
+    const { codes, before, setId } = await this.replace(snapshot, offered.code, context);
 
     // The old codes are dead by now, so nothing may throw before the new ones are shown (S39).
     const session = await this.events.changed(
@@ -62,10 +58,33 @@ export class MfaBackupCodeService {
     return { backupCodes: codes, ...(session === undefined ? {} : { session }) };
   }
 
+  /** Makes the new set, spends the proof, and switches the account over. A set that lost its race is removed. */
+  private async replace(proved: AccountSnapshot, code: string | undefined, context?: ExecutionContext) {
+    const { userId } = proved.account;
+    const made: IssuedBackupCodes[] = [];
+    try {
+      await this.proof.byCode(proved, { code, context }, async (entry) => {
+        const issued = await this.issuing.makeFor(userId, entry);
+        if (issued) made.push(issued);
+      });
+      return await this.switchOver(proved, made[0]);
+    } catch (error) {
+      if (isLostRace(error))
+        await tidyUp(
+          ...made.map(
+            ({ setId }) =>
+              () =>
+                this.issuing.discard(userId, setId),
+          ),
+        );
+      throw error;
+    }
+  }
+
   /** The commit point. */
   private async switchOver(
     proved: AccountSnapshot,
-    issued: IssuedBackupCodes | null,
+    issued: IssuedBackupCodes | undefined,
   ): Promise<IssuedBackupCodes & { before: MfaAccount }> {
     const { userId, epoch } = proved.account;
     // Codes are left out only for a proof that was spent before, and such a proof was refused.

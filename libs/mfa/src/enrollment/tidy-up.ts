@@ -19,6 +19,11 @@ export async function tidyUp(...steps: (() => Promise<unknown>)[]): Promise<void
   }
 }
 
+/** Whether a change certainly was not committed, so that the rows that it wrote can go. Other errors leave that open. */
+export function isLostRace(error: unknown): boolean {
+  return isMfaError(error) && error.code === 'MFA_CODE_REJECTED';
+}
+
 /** The message of an error could quote a secret (S64). */
 function nameOf(error: unknown): string {
   if (isMfaError(error)) return error.code;

@@ -23,7 +23,7 @@ export class FactorsResolver {
 
   @Mutation(() => SetupResult)
   setup(@Args('password') password: string, @Execution() context: ExecutionContext) {
-    return this.enrollment.setup(this.principal(context), { password, context });
+    return this.enrollment.setup(this.principal(context), { password }, context);
   }
 
   @Mutation(() => ConfirmResult)
@@ -42,7 +42,7 @@ export class FactorsResolver {
 
   @Mutation(() => ConfirmResult)
   disable(@Args('code') code: string, @Execution() context: ExecutionContext) {
-    return this.enrollment.disable(this.principal(context), { code, context });
+    return this.enrollment.disable(this.principal(context), { code }, context);
   }
 
   private raise({ amr, mfaAt }: MfaStepUp, context: ExecutionContext): void {
