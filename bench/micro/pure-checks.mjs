@@ -33,7 +33,7 @@ async function tokenChecks(key) {
   const { KeyRing } = await libraryModule('domain/secrets/key-ring.js', 'KeyRing');
   const { readMfaToken, signMfaToken } = await libraryModule('challenge/mfa-token.js', 'readMfaToken');
   const nowMs = Date.now();
-  const claims = { userId: randomUUID(), tokenId: randomUUID(), epoch: nowMs };
+  const claims = { userId: randomUUID(), tokenId: randomUUID(), securityStamp: nowMs };
   const terms = { keyRing: new KeyRing([{ id: 'bench', secret: key }]), issuer: 'Bench', lifetimeSeconds: 300, nowMs };
   const token = signMfaToken(claims, terms);
   if (readMfaToken(token, terms)?.userId !== claims.userId) throw new Error('readMfaToken refused a good token');

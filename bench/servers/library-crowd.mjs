@@ -19,7 +19,11 @@ export async function addCrowd(app, { count, codes, active, secret }) {
   const client = await runner.connect();
   const crowd = { where: `user_id = '${SAMPLE}'`, source: `generate_series(0, ${count - 1}) g(n)` };
   const [user_id, id, backup_set_id] = ['user', 'authenticator', 'set'].map(sqlId);
-  await cloneRows(client, { ...crowd, table: 'mfa_account', overrides: { user_id, active_ids: id, backup_set_id } });
+  await cloneRows(client, {
+    ...crowd,
+    table: 'mfa_account',
+    overrides: { user_id, active_ids: `'totp:' || ${id}`, backup_set_id },
+  });
   await cloneRows(client, { ...crowd, table: 'mfa_authenticator', overrides: { user_id, id } });
   for (let code = 0; code < codes; code++) {
     const overrides = { user_id, set_id: backup_set_id, id: sqlId(`code ${code}`) };

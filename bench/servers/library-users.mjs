@@ -50,7 +50,7 @@ export async function addUsers(app, { from, to, secret }) {
 }
 
 function accountOf({ account }, userId) {
-  return { ...account, userId, activeIds: authenticatorIdOf(userId) };
+  return { ...account, userId, activeIds: `totp:${authenticatorIdOf(userId)}` };
 }
 
 function authenticatorOf({ authenticator }, userId, totp, base32) {

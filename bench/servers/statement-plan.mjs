@@ -31,7 +31,7 @@ function parameterOf(one, other) {
     const each = (value, index) => parameterOf({ ...one, value }, { ...other, value: other.value[index] });
     return { list: one.value.map(each) };
   }
-  // What looks like a time may be a constant of the user, as the epoch is.
+  // What looks like a time may be a constant of the user, as the security stamp is.
   for (const timed of [true, false]) {
     const shape = shapeOf(one, timed);
     if (JSON.stringify(shape) === JSON.stringify(shapeOf(other, timed))) return shape;

@@ -91,7 +91,7 @@ describe.each(testDatabases)('a database that fails right behind the commit poin
       const { failed, healed } = failAfterCommit(fault);
       const { body } = await owner.post('/mfa/totp/confirm', { code: phone.code() }).expect(200);
       healed();
-      expect(failed).toEqual(expect.arrayContaining(['settle', 'confirm', 'endFailures', 'expire']));
+      expect(failed).toEqual(expect.arrayContaining(['settle', 'confirm', 'endFailures', 'collectAfter']));
       expect(body).toMatchObject({ enabled: true, session: { renewed: true } });
       expect(body.backupCodes).toHaveLength(4);
       await expectDelivered('mfa.authenticator.confirmed', owner);
@@ -112,7 +112,7 @@ describe.each(testDatabases)('a database that fails right behind the commit poin
       const { failed, healed } = failAfterCommit(fault);
       const { body } = await owner.post('/mfa/backup-codes/regenerate', { code: authenticator.code() }).expect(200);
       healed();
-      expect(failed).toEqual(expect.arrayContaining(['expire', 'endFailures', 'remove']));
+      expect(failed).toEqual(expect.arrayContaining(['collectAfter', 'endFailures', 'remove']));
       await expectDelivered('mfa.backup_codes.regenerated', owner);
       await cleanUp();
       await owner.verify(await owner.login(), backupCodes[0]).expect(401, /MFA_CODE_REJECTED/);

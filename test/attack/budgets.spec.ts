@@ -103,8 +103,8 @@ describe.each(testDatabases)('double submissions on %s', (kind) => {
     },
     'when both are counted': () => {
       const store = host.app.get(MfaVerificationStore, { strict: false });
-      const [complete, meet] = [store.complete.bind(store), meeting()];
-      vi.spyOn(store, 'complete').mockImplementation(async (completion) => {
+      const [complete, meet] = [store.spendAndSettle.bind(store), meeting()];
+      vi.spyOn(store, 'spendAndSettle').mockImplementation(async (completion) => {
         await meet();
         return complete(completion);
       });

@@ -7,7 +7,7 @@ import {
   MfaChallengeService,
   MfaGuard,
   SkipMfa,
-  type CookieResponse,
+  type MfaCookieResponse,
 } from 'nestjs-mfa';
 import { Client } from '../support/client.js';
 import { ADAPTERS, startHostApp, TestHost, type HostApp } from '../support/host-app.js';
@@ -92,7 +92,7 @@ describe.each(ADAPTERS)('guard and edge over %s', (adapter) => {
     await user.enroll();
     const headers = new Map<string, unknown>();
     const setHeader = (name: string, value: unknown) => void headers.set(name.toLowerCase(), value);
-    const response = { getHeader: (name: string) => headers.get(name.toLowerCase()), setHeader } as CookieResponse;
+    const response = { getHeader: (name: string) => headers.get(name.toLowerCase()), setHeader } as MfaCookieResponse;
     await host.app.get(MfaChallengeService, { strict: false }).issue('redirected', { cookie: response });
     expect(headers.get('set-cookie')).toBeDefined();
     expect(headers.get('cache-control')).toBe('no-store');
@@ -105,12 +105,12 @@ describe.each(ADAPTERS)('guard and edge over %s', (adapter) => {
     });
     const headers = new Map<string, unknown>();
     const setHeader = (name: string, value: unknown) => void headers.set(name.toLowerCase(), value);
-    const response = { getHeader: (name: string) => headers.get(name.toLowerCase()), setHeader } as CookieResponse;
+    const response = { getHeader: (name: string) => headers.get(name.toLowerCase()), setHeader } as MfaCookieResponse;
     const server = new Client(host, 'versioned').server;
     const routed = await request(server).post('/mfa/verify').send({ code: '123456' });
     expect(routed.body.code).toBe('MFA_TOKEN_INVALID');
     await host.dataSource.query(
-      `INSERT INTO mfa_account SELECT 'versioned', 1, 1, 'a', NULL, NULL, 0,0,0, 0,0,0, 0,0,0, 0,0,0`,
+      `INSERT INTO mfa_account SELECT 'versioned', 1, 1, 'totp:a', NULL, NULL, 0,0,0, 0,0,0, 0,0,0, 0,0,0`,
     );
     await host.app.get(MfaChallengeService, { strict: false }).issue('versioned', { cookie: response });
     expect(String(headers.get('set-cookie'))).toContain('Path=/mfa;');

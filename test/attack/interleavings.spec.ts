@@ -98,7 +98,7 @@ describe('interleavings', () => {
     const accounts = port(MfaAccountStore);
     const commit = accounts.commit.bind(accounts);
     vi.spyOn(accounts, 'commit').mockImplementationOnce(async (...args) => {
-      await admin.revokeTokens(user.userId); // as a parallel password change does
+      await admin.invalidate(user.userId); // as a parallel password change does
       return commit(...args);
     });
     await expect(admin.reset(user.userId)).resolves.toBeUndefined();

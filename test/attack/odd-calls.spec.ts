@@ -24,7 +24,7 @@ describe('calls of the services by own controllers', () => {
     ['undefined', undefined],
     ['null', null],
     ['a number', 7],
-    ['an object', { userId: 'ann', tokenId: 'x', epoch: 1 }],
+    ['an object', { userId: 'ann', tokenId: 'x', securityStamp: 1 }],
     ['an array', ['token']],
     ['a function', () => 'token'],
   ])('S67 a challenge that is %s is an invalid token', async (_, given) => {

@@ -51,7 +51,7 @@ describe('a database that is busy once, behind the commit point of a change', ()
   });
 
   it.each([
-    ['codes.expire', MfaBackupCodeStore, 'expire', 1],
+    ['codes.collectAfter', MfaBackupCodeStore, 'collectAfter', 1],
     ['accounts.settle', MfaAccountStore, 'settle', 0],
     ['codes.remove', MfaBackupCodeStore, 'remove', 0],
   ] as const)(
@@ -82,7 +82,7 @@ describe('a database that is busy once, behind the commit point of a change', ()
 
   it.each([
     ['authenticators.confirm', MfaAuthenticatorStore, 'confirm'],
-    ['codes.expire', MfaBackupCodeStore, 'expire'],
+    ['codes.collectAfter', MfaBackupCodeStore, 'collectAfter'],
     ['accounts.settle', MfaAccountStore, 'settle'],
   ] as const)(
     'S39 S60 confirming, when %s is busy: the owner receives backup codes and the event is emitted',

@@ -116,7 +116,7 @@ export class RandomChanges {
       disable: () => enrollment.disable(principal, { code: proof() }).then(switchedOff),
       regenerate,
       'regenerate again': regenerate,
-      revoke: () => this.port(MfaAdminService).revokeTokens(userId),
+      revoke: () => this.port(MfaAdminService).invalidate(userId),
       // A cleanup that died holds up the next one of its process.
       ...(this.chaos.dying > 0 ? {} : { clean: () => this.port(MfaCleanupService).purge() }),
       'set up': () => enrollment.setup(principal, { code: proof() }),
@@ -158,7 +158,8 @@ export class RandomChanges {
       void (this.problems[what] ??= []).push(`${userId} ${when} ${JSON.stringify(outcome)}`);
     const snapshot = await this.port(MfaAccountStore).load(userId);
     if (!snapshot) return note('no account');
-    const { activeIds, backupSetId, pendingId } = snapshot.account;
+    const { activeFactors, backupSetId, pendingId } = snapshot.account;
+    const activeIds = activeFactors.map((factor) => factor.id);
     const hasRow = (id: string) => snapshot.authenticators.some((row) => row.id === id);
     const died = (...names: string[]) => names.some((name) => started.includes(name) && outcome[name] === undefined);
     const isOn = activeIds.length > 0;

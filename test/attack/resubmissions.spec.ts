@@ -97,10 +97,17 @@ describe.each(testDatabases)('right codes that are sent again, on %s', (kind) =>
     const authenticator = new VirtualAuthenticator(setup.body.otpauthUri, host.clock);
     // A first confirmation died between the spending and the commit.
     const usage = host.app.get(MfaUsageStore, { strict: false });
-    const [{ epoch }] = await host.dataSource.query(`SELECT epoch FROM mfa_account WHERE user_id = '${user.userId}'`);
+    const [row] = await host.dataSource.query(
+      `SELECT security_stamp FROM mfa_account WHERE user_id = '${user.userId}'`,
+    );
     const step = Math.floor(host.clock.nowMs() / 30_000);
     const entries = [{ kind: 'totp', item: `${setup.body.authenticatorId}:${step}`, expiresAtMs: null }] as const;
-    await usage.spend({ userId: user.userId, epoch: Number(epoch), entries, nowMs: host.clock.nowMs() });
+    await usage.spend({
+      userId: user.userId,
+      securityStamp: Number(row.security_stamp),
+      entries,
+      nowMs: host.clock.nowMs(),
+    });
     await sixTimes(() => user.post('/mfa/totp/confirm', { code: authenticator.code() }));
     expect(await budgets(user)).toEqual(UNLOCKED);
     await user.post('/mfa/totp/confirm', { code: authenticator.code(1) }).expect(200);

@@ -45,7 +45,7 @@ describe.each(testDatabases)('S71 a login in flight on %s', (database) => {
       ({ user, backupCodes }) => user.post('/mfa/backup-codes/regenerate', { code: backupCodes[0] }).expect(200),
     ],
     ['reset', ({ user }) => admin().reset(user.userId)],
-    ['revokeTokens', ({ user }) => admin().revokeTokens(user.userId)],
+    ['invalidate', ({ user }) => admin().invalidate(user.userId)],
     ['passwordChanged', ({ user }) => admin().passwordChanged(user.userId)],
     ['purgeUser', ({ user }) => admin().purgeUser(user.userId)],
   ];

@@ -40,7 +40,7 @@ describe.each(testDatabases)('S71 S72 a step-up in flight on %s', (database) => 
         user.post(`/mfa/authenticators/${id}/remove`, { code: backupCodes[0] }).expect(200),
     ],
     ['reset', ({ user }) => admin().reset(user.userId)],
-    ['revokeTokens', ({ user }) => admin().revokeTokens(user.userId)],
+    ['invalidate', ({ user }) => admin().invalidate(user.userId)],
     ['purgeUser', ({ user }) => admin().purgeUser(user.userId)],
   ];
 

@@ -166,13 +166,13 @@ describe('backup codes', () => {
       await regenerate(newUser(), { code: '000000' }).expect(409, /MFA_NOT_ENABLED/);
     });
 
-    it.each(['expire', 'remove'])('that fails at %s leaves exactly one set that works', async (method) => {
+    it.each(['collectAfter', 'remove'])('that fails at %s leaves exactly one set that works', async (method) => {
       const user = newUser();
       const { authenticator, backupCodes } = await user.enroll();
       const store = providerNamed<Record<string, () => Promise<void>>>(host, 'MfaBackupCodeStore');
       vi.spyOn(store, method).mockRejectedValueOnce(new Error('no database'));
       // The codes are marked for collection before the change is committed, and removed after it.
-      const [status, works] = method === 'expire' ? [500, 200] : [200, 401];
+      const [status, works] = method === 'collectAfter' ? [500, 200] : [200, 401];
       await regenerate(user, { code: authenticator.code() }).expect(status);
       vi.restoreAllMocks();
       await user.verify(await user.login(), backupCodes[0]).expect(works);

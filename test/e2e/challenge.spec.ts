@@ -10,7 +10,7 @@ import {
   MfaGuard,
   MfaVerificationService,
   SkipMfa,
-  type CookieResponse,
+  type MfaCookieResponse,
   type MfaChallenge,
 } from 'nestjs-mfa';
 import { Client } from '../support/client.js';
@@ -30,7 +30,7 @@ class RedirectingLogin {
 
   @Get('oauth/callback/:user')
   @SkipMfa()
-  async callback(@Param('user') user: string, @Res({ passthrough: true }) response: CookieResponse) {
+  async callback(@Param('user') user: string, @Res({ passthrough: true }) response: MfaCookieResponse) {
     const { mfaRequired } = await this.challenges.issue(user, { cookie: response });
     return { mfaRequired };
   }
@@ -102,7 +102,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
     expect(answer.body).toEqual({
       userId: user.userId,
       tokenId: expect.any(String),
-      epoch: expect.any(Number),
+      securityStamp: expect.any(Number),
       expiresAt: new Date(host.clock.nowMs() + 300_000).toISOString(),
     });
   });
@@ -209,7 +209,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
       await user.get('/mfa/challenge').expect(401, /MFA_TOKEN_INVALID/);
       await at('/mfa/challenge').expect(401, /MFA_TOKEN_INVALID/);
       await at(`/mfa/challenge?mfa_token=${mfa_token}`).expect(401, /MFA_TOKEN_INVALID/);
-      await host.app.get(MfaAdminService, { strict: false }).revokeTokens(user.userId);
+      await host.app.get(MfaAdminService, { strict: false }).invalidate(user.userId);
       await at('/mfa/challenge')
         .set('x-mfa-token', mfa_token)
         .expect(401, /MFA_TOKEN_INVALID/);
@@ -286,7 +286,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
     it.each([
       ['the user is reset', (id: string) => admin().reset(id)],
       ['the password was changed', (id: string) => admin().passwordChanged(id)],
-      ['an administrator revokes them', (id: string) => admin().revokeTokens(id)],
+      ['an administrator revokes them', (id: string) => admin().invalidate(id)],
       ['the user is purged', (id: string) => admin().purgeUser(id)],
     ])('die when %s', async (_, change) => {
       const user = newUser();
@@ -358,11 +358,11 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
     await user.verify(spent, authenticator.code()).expect(200);
     const invalid = { code: 'MFA_TOKEN_INVALID' };
     await expect(verification.verify(first, { code: authenticator.code(1) })).rejects.toMatchObject(invalid);
-    await host.app.get(MfaAdminService, { strict: false }).revokeTokens(user.userId);
+    await host.app.get(MfaAdminService, { strict: false }).invalidate(user.userId);
     await expect(verification.verify(second, { code: authenticator.code(1) })).rejects.toMatchObject(invalid);
     // Neither its fields nor a look-alike make another user or token of it.
     const third = await challenges.check(await user.login());
-    Object.assign(third, { userId: 'somebody-else', tokenId: 'x', epoch: 1 });
+    Object.assign(third, { userId: 'somebody-else', tokenId: 'x', securityStamp: 1 });
     await expect(verification.verify(third, { code: authenticator.code(1) })).resolves.toMatchObject({
       login: { userId: user.userId },
     });

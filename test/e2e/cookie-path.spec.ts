@@ -12,7 +12,7 @@ import {
 import { RouterModule } from '@nestjs/core';
 import request from 'supertest';
 import { describe, expect, it } from 'vitest';
-import { MfaChallengeService, MfaEnrollmentService, MfaModule, type CookieResponse } from 'nestjs-mfa';
+import { MfaChallengeService, MfaEnrollmentService, MfaModule, type MfaCookieResponse } from 'nestjs-mfa';
 import { VirtualAuthenticator } from 'nestjs-mfa/testing';
 import { Client } from '../support/client.js';
 import { ADAPTERS, FEW_CODES, PASSWORD, startHostApp, type HostAppSetup } from '../support/host-app.js';
@@ -22,7 +22,7 @@ class CallbackController {
   constructor(private readonly challenges: MfaChallengeService) {}
 
   @Get(':user')
-  async callback(@Param('user') user: string, @Res({ passthrough: true }) response: CookieResponse) {
+  async callback(@Param('user') user: string, @Res({ passthrough: true }) response: MfaCookieResponse) {
     const { mfaRequired } = await this.challenges.issue(user, { cookie: response });
     return { mfaRequired };
   }

@@ -134,7 +134,7 @@ describe('disabling', () => {
 
   it('an administrator may name a user who never touched MFA, but not what is no user id', async () => {
     const admin = host.app.get(MfaAdminService, { strict: false });
-    for (const method of ['unlock', 'revokeTokens', 'passwordChanged', 'reset', 'purgeUser'] as const) {
+    for (const method of ['unlock', 'invalidate', 'passwordChanged', 'reset', 'purgeUser'] as const) {
       await expect(admin[method]('nobody')).resolves.toBeUndefined();
       for (const id of ['', ' padded ', 'x'.repeat(256), Number.NaN, 'nul\0']) {
         await expect(admin[method](id)).rejects.toThrow(TypeError);

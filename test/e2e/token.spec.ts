@@ -54,7 +54,7 @@ describe('the mfa_token', () => {
       aud: 'nestjs-mfa:verify',
       sub: 'alice',
       jti: expect.stringMatching(/^[0-9a-f-]{36}$/),
-      epc: expect.any(Number),
+      stamp: expect.any(Number),
       iat: now(),
       exp: now() + 300,
     });
@@ -104,7 +104,7 @@ describe('the mfa_token', () => {
       await expectRefused(forge({ ...genuine.header, [name]: value }, genuine.payload));
     });
 
-    it.each(['iss', 'aud', 'sub', 'jti', 'epc', 'iat', 'exp'])('without %s', async (name) => {
+    it.each(['iss', 'aud', 'sub', 'jti', 'stamp', 'iat', 'exp'])('without %s', async (name) => {
       await expectRefused(forge(genuine.header, { ...genuine.payload, [name]: undefined }));
     });
 
@@ -124,9 +124,9 @@ describe('the mfa_token', () => {
       ['jti', 7],
       ['jti', 'nul\u0000'],
       ['jti', 'x'.repeat(65)],
-      ['epc', '1'],
-      ['epc', 1.5],
-      ['epc', 0],
+      ['stamp', '1'],
+      ['stamp', 1.5],
+      ['stamp', 0],
       ['iat', 'now'],
       ['exp', 'never'],
     ])('with %s %j', async (name, value) => {
@@ -179,7 +179,14 @@ describe('the mfa_token', () => {
     });
 
     it('a host token is none, though it was signed with the same secret', async () => {
-      const claims = { sub: 'alice', iat: now(), exp: now() + 300, iss: 'Acme', jti: 'x', epc: genuine.payload.epc };
+      const claims = {
+        sub: 'alice',
+        iat: now(),
+        exp: now() + 300,
+        iss: 'Acme',
+        jti: 'x',
+        stamp: genuine.payload.stamp,
+      };
       for (const header of [{ alg: 'HS256', typ: 'JWT' }, genuine.header]) {
         for (const key of [TEST_KEY.secret, Buffer.from(TEST_KEY.secret, 'base64')]) {
           await expectRefused(forge(header, claims, { key }));

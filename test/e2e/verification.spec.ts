@@ -316,15 +316,15 @@ describe('verification', () => {
         const logins = host.state.completedLogins.length;
         const store = providerNamed<Record<string, () => Promise<unknown>>>(host, 'MfaVerificationStore');
         const code = authenticator.code();
-        for (const method of ['begin', 'complete']) {
+        for (const method of ['reserveAttempt', 'spendAndSettle']) {
           vi.spyOn(store, method).mockResolvedValue(answer);
           await user.verify(token, code).expect(401);
           await user.post('/mfa/disable', { code }).expect(401);
           expect((await user.post('/mfa/step-up', { code })).status).toBeGreaterThanOrEqual(400);
           vi.restoreAllMocks();
         }
-        const begin = store.begin!.bind(store) as (...args: unknown[]) => Promise<object>;
-        vi.spyOn(store, 'begin').mockImplementation(async (...args) => ({
+        const begin = store.reserveAttempt!.bind(store) as (...args: unknown[]) => Promise<object>;
+        vi.spyOn(store, 'reserveAttempt').mockImplementation(async (...args) => ({
           ...(await begin(...args)),
           reserved: answer,
         }));

@@ -64,11 +64,11 @@ async function race(syncWait, certified) {
     await accounts.open(userId, NOW);
     let known = null;
     while (known === null) known = await elsewhere.load(userId);
-    const spending = { userId, epoch: NOW, nowMs: NOW };
+    const spending = { userId, securityStamp: NOW, nowMs: NOW };
     if (!(await usage.spend({ ...spending, entries: [entry('before')] }))) counts.refused += 1;
 
     let { version } = known.account;
-    while (!(await accounts.commit(userId, version, { epoch: NOW + 1 }))) {
+    while (!(await accounts.commit(userId, version, { securityStamp: NOW + 1 }))) {
       ({ version } = (await accounts.load(userId)).account);
     }
     if (await usage.spend({ ...spending, entries: [entry('after')] })) counts.faults += 1;

@@ -63,19 +63,19 @@ describe.each(testDatabases)('an import that meets the unexpected on %s', (kind)
     }
     return new Client(host, id);
   }
-  const gates = async (user: Client) => (await user.loginAnswer().expect(201)).body.mfaRequired === true;
+  const requiresMfa = async (user: Client) => (await user.loginAnswer().expect(201)).body.mfaRequired === true;
   const attempt = async (user: Client, code: string) => (await user.verify(await user.login(), code)).status;
 
   it('S59 what support reset after an import that died behind its commit does not come back by the next run', async () => {
     const user = await person();
     await importInto(host, PLAN, { tools: dying });
-    expect(await gates(user)).toBe(true);
+    expect(await requiresMfa(user)).toBe(true);
     // The phone is lost: the desk takes the factor away. Then the operator "runs it again", as the report says.
     await host.app.get(MfaAdminService).reset(user.userId);
-    expect(await gates(user)).toBe(false);
+    expect(await requiresMfa(user)).toBe(false);
     const again = await importInto(host, PLAN);
     expect(again.users.skipped).toEqual({ 'removed-since': 1 });
-    expect(await gates(user)).toBe(false);
+    expect(await requiresMfa(user)).toBe(false);
   });
 
   it('S59 who enrolled by themselves and then disabled gets no old secret back by the next run', async () => {
@@ -84,7 +84,7 @@ describe.each(testDatabases)('an import that meets the unexpected on %s', (kind)
     expect((await importInto(host, PLAN)).users.skipped).toEqual({ 'already-enabled': 1 });
     await user.post('/mfa/disable', { code: authenticator.code() }).expect(200);
     await importInto(host, PLAN);
-    expect(await gates(user)).toBe(false);
+    expect(await requiresMfa(user)).toBe(false);
   });
 
   it('S27 accepted codes that belong to none of the users are told, not dropped in silence', async () => {
@@ -211,7 +211,7 @@ describe.each(testDatabases)('an import that meets the unexpected on %s', (kind)
     const user = await person(['AB12-CD34']);
     await set('INSERT INTO people_codes SELECT ?, hash, ? FROM people_copies', [user.userId, true]);
     await importInto(host, PLAN, { tools: dying });
-    expect(await gates(user)).toBe(true);
+    expect(await requiresMfa(user)).toBe(true);
     expect(await attempt(user, 'AB12-CD34')).toBe(401);
   });
 });

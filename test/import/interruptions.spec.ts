@@ -12,8 +12,8 @@ import { createTable, execute, formerly, type Value } from './source-tables.js';
 
 const WRITES: Record<string, readonly string[]> = {
   accounts: ['open', 'commit'],
-  authenticators: ['add', 'expire', 'remove'],
-  backupCodes: ['add', 'expire', 'remove', 'markUsed'],
+  authenticators: ['add', 'collectAfter', 'remove'],
+  backupCodes: ['add', 'collectAfter', 'remove', 'markUsed'],
   usage: ['spend'],
 };
 
@@ -50,8 +50,8 @@ const ORDER = [
   'usage.spend',
   'usage.spend',
   'accounts.commit',
-  'authenticators.expire',
-  'backupCodes.expire',
+  'authenticators.collectAfter',
+  'backupCodes.collectAfter',
   'usage.spend',
 ];
 
@@ -93,7 +93,7 @@ describe.each(testDatabases)('an import that stops half-way on %s', (kind) => {
       string,
       unknown
     >[];
-  const gates = async (user: Client) => (await user.loginAnswer().expect(201)).body.mfaRequired === true;
+  const requiresMfa = async (user: Client) => (await user.loginAnswer().expect(201)).body.mfaRequired === true;
   const attempt = async (user: Client, code: string) => (await user.verify(await user.login(), code)).status;
 
   async function expectComplete(user: Client, backupCodes: string[]): Promise<void> {
@@ -125,7 +125,7 @@ describe.each(testDatabases)('an import that stops half-way on %s', (kind) => {
       expect(done).toEqual(ORDER.slice(0, Number(writes)));
 
       const committed = done.includes('accounts.commit');
-      expect(await gates(user)).toBe(committed);
+      expect(await requiresMfa(user)).toBe(committed);
       // What gates can be passed: by the backup codes, and by no code that was spent before.
       if (committed) expect(await attempt(user, codeAt(host.clock.nowMs()))).toBe(401);
 
@@ -145,9 +145,9 @@ describe.each(testDatabases)('an import that stops half-way on %s', (kind) => {
     await host.app.get(MfaCleanupService).purge();
     for (const table of ['mfa_authenticator', 'mfa_backup_code']) expect(await rowsOf(table, user)).toEqual([]);
     // That it was begun is never forgotten, and spends nothing.
-    const begun = { kind: 'token', item: expect.stringMatching(/^import-begun:\d+$/) };
+    const begun = { kind: 'import', item: expect.stringMatching(/^import-begun:\d+$/) };
     expect(await rowsOf('mfa_usage', user)).toEqual([expect.objectContaining(begun)]);
-    expect(await gates(user)).toBe(false);
+    expect(await requiresMfa(user)).toBe(false);
     expect(await importInto(host, PLAN)).toMatchObject({ ok: true, users: { imported: 1 } });
   });
 
@@ -223,7 +223,7 @@ describe.each(testDatabases)('an import that stops half-way on %s', (kind) => {
     await importInto(host, PLAN);
     await gone.user.post('/mfa/disable', { code: codeAt(host.clock.nowMs(), 1) }).expect(200);
     expect(await importInto(host, PLAN)).toMatchObject({ ok: true, users: { skipped: { 'removed-since': 1 } } });
-    expect(await gates(gone.user)).toBe(false);
+    expect(await requiresMfa(gone.user)).toBe(false);
   });
 
   it('S12 a setup that was under way ends with it', async () => {

@@ -7,9 +7,9 @@ import { createDatabase, openMfaDataSource, type TestDatabase, testDatabases } f
 
 const NOW = 1_800_000_000_000;
 const ON = { Variable_name: 'wsrep_on', Value: 'ON' };
-const spending = (item: string, epoch = NOW) => ({
+const spending = (item: string, securityStamp = NOW) => ({
   userId: 'anna',
-  epoch,
+  securityStamp,
   entries: [{ kind: 'totp', item, expiresAtMs: NOW } as const],
   nowMs: NOW,
 });
@@ -55,7 +55,7 @@ describe.runIf(testDatabases.includes('mariadb'))('a Galera cluster', () => {
     expect(await new TypeOrmUsageStore(source).spend(spending('x'))).toBe(true);
     const after = await accountRow();
     expect(after).not.toEqual(before);
-    expect({ ...after, confirmation_tat: before.confirmation_tat }).toEqual(before);
+    expect({ ...after, confirmation_daily_tat: before.confirmation_daily_tat }).toEqual(before);
   });
 
   it('S27 S29 S43 spends a code once, and only under the security stamp of the account', async () => {

@@ -17,10 +17,10 @@ describe.each(testDatabases)('the read of a login on %s', (kind) => {
       const zeros = Array(12).fill('0').join();
       const rows = Array.from({ length: 500 }, (_, i) => `('user-${from + i}', 1, 1, '', ${zeros})`);
       const budgets = ['totp', 'backup_code', 'password', 'confirmation'].flatMap((factor) =>
-        ['failures', 'locked_until', 'tat'].map((column) => `${factor}_${column}`),
+        ['failures', 'locked_until', 'daily_tat'].map((column) => `${factor}_${column}`),
       );
       await dataSource.query(
-        `INSERT INTO mfa_account (user_id, epoch, version, active_ids, ${budgets.join()}) VALUES ${rows.join()}`,
+        `INSERT INTO mfa_account (user_id, security_stamp, row_version, active_ids, ${budgets.join()}) VALUES ${rows.join()}`,
       );
     }
     await dataSource.query(kind === 'mariadb' ? 'ANALYZE TABLE mfa_account' : 'ANALYZE');

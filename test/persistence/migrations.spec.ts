@@ -192,7 +192,7 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
     const accounts = new TypeOrmAccountStore(source);
     await accounts.open(userId, NOW);
     const token = { kind: 'token', item: 'token-id', expiresAtMs: NOW } as const;
-    const spent = { userId, epoch: NOW, entries: [token], nowMs: NOW };
+    const spent = { userId, securityStamp: NOW, entries: [token], nowMs: NOW };
     expect(await new TypeOrmUsageStore(source).spend(spent)).toBe(true);
     expect(await accounts.load(userId, 'token-id')).toMatchObject({ tokenSpent: true });
   }

@@ -57,7 +57,7 @@ describe.skipIf(!testDatabases.includes('postgres'))('tables of postgres that ar
     for (const [index, userId] of users.entries()) {
       await stores.accounts.open(userId, NOW);
       const entries = [{ ...entry('token'), expiresAtMs: index % 2 ? NOW - 1 : NOW + 1 }];
-      expect(await stores.usage.spend({ userId, epoch: NOW, entries, nowMs: NOW })).toBe(true);
+      expect(await stores.usage.spend({ userId, securityStamp: NOW, entries, nowMs: NOW })).toBe(true);
     }
     for (let run = 0; run < users.length; run++) await stores.usage.purge(NOW, 4);
     const left = await Promise.all(users.map(async (userId) => (await stores.usage.list(userId)).length));
@@ -69,7 +69,7 @@ describe.skipIf(!testDatabases.includes('postgres'))('tables of postgres that ar
     await stores.accounts.open(userId, NOW);
     const entries = [entry('token')];
     const all = await Promise.all(
-      Array.from({ length: 20 }, () => stores.usage.spend({ userId, epoch: NOW, entries, nowMs: NOW })),
+      Array.from({ length: 20 }, () => stores.usage.spend({ userId, securityStamp: NOW, entries, nowMs: NOW })),
     );
     expect(all.filter(Boolean)).toHaveLength(1);
   });

@@ -50,7 +50,7 @@ function describeSealedValues(stores: () => Stores): void {
       userId: 'ann',
       credentialId: id,
       sealed: `sealed ${id}`,
-      resealed: `resealed ${id}`,
+      reencrypted: `reencrypted ${id}`,
       ...change,
     });
 
@@ -65,9 +65,9 @@ function describeSealedValues(stores: () => Stores): void {
 
     it('S62 replaces several values, each by its own, and no other', async () => {
       await stores().values.replace(purpose, [resealing(ids[0]!), resealing(ids[3]!)]);
-      const changed = (await mine()).map(({ sealed }) => sealed.startsWith('resealed'));
+      const changed = (await mine()).map(({ sealed }) => sealed.startsWith('reencrypted'));
       expect(changed).toEqual([true, false, false, true, false]);
-      expect((await mine())[3]!.sealed).toBe(`resealed ${ids[3]}`);
+      expect((await mine())[3]!.sealed).toBe(`reencrypted ${ids[3]}`);
     });
 
     it.each([
@@ -76,7 +76,7 @@ function describeSealedValues(stores: () => Stores): void {
       ['a row that is gone', { credentialId: 'gone' }],
     ])('S62 leaves %s, and replaces the others of the batch', async (_, change) => {
       await stores().values.replace(purpose, [resealing(ids[0]!, change), resealing(ids[1]!)]);
-      expect((await mine()).map(({ sealed }) => sealed.startsWith('resealed'))).toEqual([
+      expect((await mine()).map(({ sealed }) => sealed.startsWith('reencrypted'))).toEqual([
         false,
         true,
         false,
@@ -89,10 +89,10 @@ function describeSealedValues(stores: () => Stores): void {
       const id = ids[0]!;
       await Promise.all(
         Array.from({ length: 20 }, (_, index) =>
-          stores().values.replace(purpose, [resealing(id, { resealed: `resealed ${index}` })]),
+          stores().values.replace(purpose, [resealing(id, { reencrypted: `reencrypted ${index}` })]),
         ),
       );
-      expect((await mine())[0]!.sealed).toMatch(/^resealed \d+$/);
+      expect((await mine())[0]!.sealed).toMatch(/^reencrypted \d+$/);
     });
 
     it('replaces nothing when it is given nothing', async () => {

@@ -48,7 +48,7 @@ const TRANSIENT: [string, string, object][] = [
 
 const spending = {
   userId: 'anna',
-  epoch: 1,
+  securityStamp: 1,
   entries: [{ kind: 'token', item: 'x', expiresAtMs: NOW } as const],
   nowMs: NOW,
 };
@@ -260,11 +260,11 @@ describe('SQL text', () => {
     placeholder: (position) => (family === 'postgres' ? `$${position}` : '?'),
     table: ({ name }) => `"${name}"`,
   });
-  const statement = sql`UPDATE ${MfaAccountEntity} SET ${raw('epoch')} = ${1} ${sql`WHERE a = ${"'; --"} AND b = ${null}`}`;
+  const statement = sql`UPDATE ${MfaAccountEntity} SET ${raw('security_stamp')} = ${1} ${sql`WHERE a = ${"'; --"} AND b = ${null}`}`;
 
   it.each([
-    ['postgres', 'UPDATE "MfaAccountEntity" SET epoch = $1 WHERE a = $2 AND b = $3'],
-    ['sqlite', 'UPDATE "MfaAccountEntity" SET epoch = ? WHERE a = ? AND b = ?'],
+    ['postgres', 'UPDATE "MfaAccountEntity" SET security_stamp = $1 WHERE a = $2 AND b = $3'],
+    ['sqlite', 'UPDATE "MfaAccountEntity" SET security_stamp = ? WHERE a = ? AND b = ?'],
   ] as const)('binds every value on %s', (family, text) => {
     expect(render(statement, dialect(family))).toEqual({ text, parameters: [1, "'; --", null] });
   });
@@ -306,7 +306,7 @@ describe.runIf(testDatabases.includes('postgres'))('S30 on PostgreSQL with seria
     await accounts.open('anna', NOW);
     const race = async (call: () => Promise<boolean>) =>
       (await Promise.all(Array.from({ length: 30 }, call))).filter(Boolean).length;
-    expect(await race(() => usage.spend({ ...spending, epoch: NOW }))).toBe(1);
+    expect(await race(() => usage.spend({ ...spending, securityStamp: NOW }))).toBe(1);
     expect(await race(() => accounts.commit('anna', NOW, { pendingId: 'p' }))).toBe(1);
   });
 });
@@ -321,8 +321,8 @@ it('S30 SQLite locked by another connection is waited for, then MFA_BUSY, and no
   await accounts.open('anna', NOW);
 
   await other.query('BEGIN IMMEDIATE');
-  await expect(usage.spend({ ...spending, epoch: NOW })).rejects.toMatchObject({ code: 'MFA_BUSY' });
-  const waiting = usage.spend({ ...spending, epoch: NOW });
+  await expect(usage.spend({ ...spending, securityStamp: NOW })).rejects.toMatchObject({ code: 'MFA_BUSY' });
+  const waiting = usage.spend({ ...spending, securityStamp: NOW });
   await sleep(10);
   await other.query('ROLLBACK');
   expect(await waiting).toBe(true);

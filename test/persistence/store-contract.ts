@@ -45,13 +45,13 @@ export function describeStores(stores: () => Stores): void {
 function accountContract(stores: () => Stores, userId: () => string): void {
   const load = async () => (await stores().accounts.load(userId()))!;
 
-  it('opens an empty account whose epoch and version are the time', async () => {
+  it('opens an empty account whose security stamp and row version are the time', async () => {
     expect(await load()).toEqual({
       account: {
         userId: userId(),
-        epoch: NOW,
-        version: NOW,
-        activeIds: [],
+        securityStamp: NOW,
+        rowVersion: NOW,
+        activeFactors: [],
         pendingId: null,
         backupSetId: null,
         budgets: Object.fromEntries(ATTEMPT_FACTORS.map((factor) => [factor, EMPTY_BUDGET])),
@@ -62,26 +62,38 @@ function accountContract(stores: () => Stores, userId: () => string): void {
     });
   });
 
-  it('S71 reads the epoch alone, as it is after every change of it, and none of a missing account', async () => {
-    const epoch = () => stores().accounts.epochOf(userId());
-    expect(await epoch()).toBe(NOW);
-    await stores().accounts.revokeTokens(userId());
-    expect(await epoch()).toBe(NOW + 1);
+  it('S71 reads the security stamp alone, as it is after every change of it, and none of a missing account', async () => {
+    const securityStamp = () => stores().accounts.securityStampOf(userId());
+    expect(await securityStamp()).toBe(NOW);
+    await stores().accounts.invalidate(userId());
+    expect(await securityStamp()).toBe(NOW + 1);
     await stores().accounts.remove(userId());
-    expect(await epoch()).toBeNull();
+    expect(await securityStamp()).toBeNull();
   });
 
   it.each([() => userId().toUpperCase(), () => `${userId()} `])(
-    'S42 reads the epoch of exactly one user',
+    'S42 reads the security stamp of exactly one user',
     async (other) => {
-      expect(await stores().accounts.epochOf(other())).toBeNull();
+      expect(await stores().accounts.securityStampOf(other())).toBeNull();
     },
   );
 
   it('leaves an account as it is when it is opened again', async () => {
-    await stores().accounts.commit(userId(), NOW, { activeIds: ['a', 'b'] });
+    await stores().accounts.commit(userId(), NOW, {
+      activeFactors: [
+        { type: 'totp', id: 'a' },
+        { type: 'totp', id: 'b' },
+      ],
+    });
     await stores().accounts.open(userId(), NOW + 5_000);
-    expect((await load()).account).toMatchObject({ epoch: NOW, version: NOW + 1, activeIds: ['a', 'b'] });
+    expect((await load()).account).toMatchObject({
+      securityStamp: NOW,
+      rowVersion: NOW + 1,
+      activeFactors: [
+        { type: 'totp', id: 'a' },
+        { type: 'totp', id: 'b' },
+      ],
+    });
   });
 
   it.each([
@@ -97,8 +109,8 @@ function accountContract(stores: () => Stores, userId: () => string): void {
   it('S42 keeps users apart whose ids differ by case only', async () => {
     const other = userId().toUpperCase();
     await stores().accounts.open(other, NOW + 1);
-    expect((await stores().accounts.load(other))?.account).toMatchObject({ userId: other, epoch: NOW + 1 });
-    expect((await load()).account.epoch).toBe(NOW);
+    expect((await stores().accounts.load(other))?.account).toMatchObject({ userId: other, securityStamp: NOW + 1 });
+    expect((await load()).account.securityStamp).toBe(NOW);
   });
 
   it('S78 finds at a login the account of the same id in lower case, and never takes it for the one of the user', async () => {
@@ -129,35 +141,48 @@ function accountContract(stores: () => Stores, userId: () => string): void {
 
   it('commits all fields at once, and those left out stay', async () => {
     const ids = Array.from({ length: 10 }, () => randomUUID());
-    const change = { epoch: NOW + 9, activeIds: ids, pendingId: randomUUID(), backupSetId: randomUUID() };
+    const change = {
+      securityStamp: NOW + 9,
+      activeFactors: ids.map((id) => ({ type: 'totp', id })),
+      pendingId: randomUUID(),
+      backupSetId: randomUUID(),
+    };
     expect(await stores().accounts.commit(userId(), NOW, change)).toBe(true);
-    expect((await load()).account).toMatchObject({ ...change, version: NOW + 1 });
+    expect((await load()).account).toMatchObject({ ...change, rowVersion: NOW + 1 });
     expect(await stores().accounts.commit(userId(), NOW + 1, { pendingId: null })).toBe(true);
-    expect((await load()).account).toMatchObject({ ...change, pendingId: null, version: NOW + 2 });
+    expect((await load()).account).toMatchObject({ ...change, pendingId: null, rowVersion: NOW + 2 });
   });
 
-  it('S29 refuses to commit over another version, or for an unknown user', async () => {
-    expect(await stores().accounts.commit(userId(), NOW - 1, { epoch: 1 })).toBe(false);
-    expect(await stores().accounts.commit(userId(), NOW + 1, { epoch: 1 })).toBe(false);
-    expect(await stores().accounts.commit('nobody', NOW, { epoch: 1 })).toBe(false);
-    expect((await load()).account.epoch).toBe(NOW);
+  it('S29 refuses to commit over another row version, or for an unknown user', async () => {
+    expect(await stores().accounts.commit(userId(), NOW - 1, { securityStamp: 1 })).toBe(false);
+    expect(await stores().accounts.commit(userId(), NOW + 1, { securityStamp: 1 })).toBe(false);
+    expect(await stores().accounts.commit('nobody', NOW, { securityStamp: 1 })).toBe(false);
+    expect((await load()).account.securityStamp).toBe(NOW);
   });
 
-  it('raises the version by an empty change', async () => {
+  it('raises the row version by an empty change', async () => {
     expect(await stores().accounts.commit(userId(), NOW, {})).toBe(true);
-    expect((await load()).account.version).toBe(NOW + 1);
+    expect((await load()).account.rowVersion).toBe(NOW + 1);
   });
 
-  it('S43 revokes tokens by a new epoch, and a commit that had read the old one fails', async () => {
-    await stores().accounts.revokeTokens(userId());
-    expect((await load()).account.epoch).toBe(NOW + 1);
-    expect(await stores().accounts.commit(userId(), NOW, { epoch: NOW + 1 })).toBe(false);
+  it('S43 revokes tokens by a new security stamp, and a commit that had read the old one fails', async () => {
+    await stores().accounts.invalidate(userId());
+    expect((await load()).account.securityStamp).toBe(NOW + 1);
+    expect(await stores().accounts.commit(userId(), NOW, { securityStamp: NOW + 1 })).toBe(false);
   });
 
   it('S43 S79 ends a pending setup with the tokens that it revokes, and leaves the factors', async () => {
-    await stores().accounts.commit(userId(), NOW, { activeIds: ['a'], pendingId: 'b', backupSetId: 'c' });
-    await stores().accounts.revokeTokens(userId());
-    expect((await load()).account).toMatchObject({ activeIds: ['a'], pendingId: null, backupSetId: 'c' });
+    await stores().accounts.commit(userId(), NOW, {
+      activeFactors: [{ type: 'totp', id: 'a' }],
+      pendingId: 'b',
+      backupSetId: 'c',
+    });
+    await stores().accounts.invalidate(userId());
+    expect((await load()).account).toMatchObject({
+      activeFactors: [{ type: 'totp', id: 'a' }],
+      pendingId: null,
+      backupSetId: 'c',
+    });
   });
 
   it('loads the authenticators and the remaining codes of the live set', async () => {
@@ -172,7 +197,9 @@ function accountContract(stores: () => Stores, userId: () => string): void {
     const codes = [0, 1, 2].map(() => backupCode(userId(), live));
     await stores().backupCodes.add([...codes, backupCode(userId(), old), backupCode('somebody else', live)]);
     const spent = { kind: 'backup_code', item: codes[0]!.id, expiresAtMs: null } as const;
-    expect(await stores().usage.spend({ userId: userId(), epoch: NOW, entries: [spent], nowMs: NOW })).toBe(true);
+    expect(await stores().usage.spend({ userId: userId(), securityStamp: NOW, entries: [spent], nowMs: NOW })).toBe(
+      true,
+    );
     await stores().accounts.commit(userId(), NOW, { backupSetId: live });
 
     const { authenticators, backupCodesRemaining } = await load();
@@ -207,7 +234,7 @@ function accountContract(stores: () => Stores, userId: () => string): void {
     const [spent, unspent] = [entry('token'), entry('token')];
     await stores().usage.spend({
       userId: userId(),
-      epoch: NOW,
+      securityStamp: NOW,
       entries: [spent, entry('totp', unspent.item)],
       nowMs: NOW,
     });
@@ -224,7 +251,7 @@ function accountContract(stores: () => Stores, userId: () => string): void {
 
 function budgetContract(stores: () => Stores, userId: () => string): void {
   const reserve = (nowMs: number, rest: Partial<Parameters<MfaAccountStore['reserve']>[0]> = {}) =>
-    stores().accounts.reserve({ userId: userId(), epoch: NOW, factor: 'totp', policy, nowMs, ...rest });
+    stores().accounts.reserve({ userId: userId(), securityStamp: NOW, factor: 'totp', policy, nowMs, ...rest });
   const budgets = async () => (await stores().accounts.load(userId()))!.account.budgets;
 
   it('S50 counts an attempt before it is evaluated', async () => {
@@ -233,8 +260,8 @@ function budgetContract(stores: () => Stores, userId: () => string): void {
     expect((await budgets()).backup_code).toEqual(EMPTY_BUDGET);
   });
 
-  it('S43 counts nothing for another epoch or an unknown user', async () => {
-    expect(await reserve(NOW, { epoch: NOW - 1 })).toBe(false);
+  it('S43 counts nothing for another security stamp or an unknown user', async () => {
+    expect(await reserve(NOW, { securityStamp: NOW - 1 })).toBe(false);
     expect(await reserve(NOW, { userId: 'nobody' })).toBe(false);
     expect((await budgets()).totp).toEqual(EMPTY_BUDGET);
   });
@@ -356,7 +383,7 @@ function authenticatorContract(stores: () => Stores, userId: () => string): void
 
   it('S61 leaves the lease of a removal that came before a late confirmation', async () => {
     const pending = await add({ expiresAtMs: NOW + 1 });
-    await stores().authenticators.expire(userId(), [pending.id], NOW + 2);
+    await stores().authenticators.collectAfter(userId(), [pending.id], NOW + 2);
     await stores().authenticators.confirm(pending, NOW);
     expect(await all()).toMatchObject([{ expiresAtMs: NOW + 2 }]);
   });
@@ -381,8 +408,8 @@ function authenticatorContract(stores: () => Stores, userId: () => string): void
     const listed = ({ id, expiresAtMs }: Authenticator) => ({ id, userId: userId(), expiresAtMs });
     expect(await stores().authenticators.listExpired(NOW, 10)).toEqual([listed(early), listed(late)]);
     expect(await stores().authenticators.listExpired(NOW, 1)).toEqual([listed(early)]);
-    await stores().authenticators.expire(userId(), [late.id, early.id], null);
-    await stores().authenticators.expire(userId(), [future.id], NOW - 9);
+    await stores().authenticators.collectAfter(userId(), [late.id, early.id], null);
+    await stores().authenticators.collectAfter(userId(), [future.id], NOW - 9);
     expect(await stores().authenticators.listExpired(NOW, 10)).toMatchObject([{ id: future.id, expiresAtMs: NOW - 9 }]);
     await stores().authenticators.removeAll(userId());
     expect(await all()).toEqual([]);
@@ -392,7 +419,7 @@ function authenticatorContract(stores: () => Stores, userId: () => string): void
     const [kept, gone] = [await add(), await add()];
     await stores().authenticators.remove(userId(), [gone.id]);
     await stores().authenticators.remove(userId(), []);
-    await stores().authenticators.expire(userId(), [], NOW);
+    await stores().authenticators.collectAfter(userId(), [], NOW);
     await stores().authenticators.remove('somebody else', [kept.id]);
     expect(await all()).toEqual([kept]);
   });
@@ -406,7 +433,12 @@ function backupCodeContract(stores: () => Stores, userId: () => string): void {
     return { setId, codes };
   };
   const spend = (code: BackupCode) =>
-    stores().usage.spend({ userId: userId(), epoch: NOW, entries: [entry('backup_code', code.id, null)], nowMs: NOW });
+    stores().usage.spend({
+      userId: userId(),
+      securityStamp: NOW,
+      entries: [entry('backup_code', code.id, null)],
+      nowMs: NOW,
+    });
 
   it('keeps every field, and lists one set of one user', async () => {
     const { setId, codes } = await addSet(10, { expiresAtMs: NOW + 5 });
@@ -442,8 +474,8 @@ function backupCodeContract(stores: () => Stores, userId: () => string): void {
     const listed = ({ setId }: { setId: string }, expiresAtMs: number) => ({ userId: userId(), setId, expiresAtMs });
     expect(await stores().backupCodes.listExpired(NOW, 10)).toEqual([listed(early, NOW - 5), listed(late, NOW)]);
     expect(await stores().backupCodes.listExpired(NOW, 1)).toEqual([listed(early, NOW - 5)]);
-    await stores().backupCodes.expire(userId(), early.setId, null);
-    await stores().backupCodes.expire(userId(), live.setId, NOW - 1);
+    await stores().backupCodes.collectAfter(userId(), early.setId, null);
+    await stores().backupCodes.collectAfter(userId(), live.setId, NOW - 1);
     expect(await stores().backupCodes.listExpired(NOW, 10)).toEqual([listed(live, NOW - 1), listed(late, NOW)]);
     await stores().backupCodes.removeAll(userId());
     expect(await stores().backupCodes.listExpired(NOW, 10)).toEqual([]);
@@ -461,8 +493,8 @@ function backupCodeContract(stores: () => Stores, userId: () => string): void {
 }
 
 function usageContract(stores: () => Stores, userId: () => string): void {
-  const spend = (entries: UsageEntry[], rest: { userId?: string; epoch?: number; backupSetId?: string } = {}) =>
-    stores().usage.spend({ userId: userId(), epoch: NOW, entries, nowMs: NOW, ...rest });
+  const spend = (entries: UsageEntry[], rest: { userId?: string; securityStamp?: number; backupSetId?: string } = {}) =>
+    stores().usage.spend({ userId: userId(), securityStamp: NOW, entries, nowMs: NOW, ...rest });
 
   it('S27 spends a thing once', async () => {
     const code = entry('totp');
@@ -480,7 +512,7 @@ function usageContract(stores: () => Stores, userId: () => string): void {
   it('lists what a user has spent and is remembered, oldest first, and of nobody else', async () => {
     const [first, second] = [entry('totp'), entry('backup_code', randomUUID(), null)];
     await spend([first]);
-    await stores().usage.spend({ userId: userId(), epoch: NOW, entries: [second], nowMs: NOW + 5 });
+    await stores().usage.spend({ userId: userId(), securityStamp: NOW, entries: [second], nowMs: NOW + 5 });
     expect(await stores().usage.list(userId())).toEqual([
       { ...first, spentAtMs: NOW },
       { ...second, spentAtMs: NOW + 5 },
@@ -505,11 +537,11 @@ function usageContract(stores: () => Stores, userId: () => string): void {
     expect(await spend([code])).toBe(true);
   });
 
-  it('S43 spends nothing for another epoch, user or backup set', async () => {
+  it('S43 spends nothing for another security stamp, user or backup set', async () => {
     const code = entry('backup_code', randomUUID(), null);
     await stores().accounts.commit(userId(), NOW, { backupSetId: 'live' });
-    expect(await spend([code], { epoch: NOW + 1 })).toBe(false);
-    expect(await spend([code], { epoch: NOW - 1 })).toBe(false);
+    expect(await spend([code], { securityStamp: NOW + 1 })).toBe(false);
+    expect(await spend([code], { securityStamp: NOW - 1 })).toBe(false);
     expect(await spend([code], { userId: 'nobody' })).toBe(false);
     expect(await spend([code], { backupSetId: 'old' })).toBe(false);
     expect(await spend([code], { backupSetId: 'live' })).toBe(true);

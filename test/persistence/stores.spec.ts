@@ -10,7 +10,7 @@ import {
 } from '../../libs/mfa/src/testing/in-memory-stores.js';
 import { createDatabase, openMfaDataSource, type TestDatabase, testDatabases } from '../support/databases.js';
 import { typeOrmStores } from '../support/typeorm-stores.js';
-import { StepwiseVerificationStore } from '../../libs/mfa/src/domain/verification/stepwise-verification.store.js';
+import { StepwiseVerificationStore } from '../../libs/mfa/src/persistence/stores/stepwise-verification.store.js';
 import { describeStores, type Stores } from './store-contract.js';
 import { describeVerification } from './verification-contract.js';
 

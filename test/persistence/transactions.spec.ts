@@ -55,9 +55,9 @@ describeServers('transactions of the host on', (kind) => {
   /** A note of the host, one attempt and one spending; then what ends the transaction around them. */
   async function attempt(note: Note, userId: string, item: string): Promise<void> {
     await note(`INSERT INTO host_note VALUES ('${item}')`);
-    expect(await accounts.reserve({ userId, epoch: NOW, factor: 'totp', policy, nowMs: NOW })).toBe(true);
+    expect(await accounts.reserve({ userId, securityStamp: NOW, factor: 'totp', policy, nowMs: NOW })).toBe(true);
     const entries = [{ kind: 'token', item, expiresAtMs: NOW } as const];
-    expect(await usage.spend({ userId, epoch: NOW, entries, nowMs: NOW })).toBe(true);
+    expect(await usage.spend({ userId, securityStamp: NOW, entries, nowMs: NOW })).toBe(true);
     throw rollingBack;
   }
 
@@ -112,7 +112,7 @@ describeServers('transactions of the host on', (kind) => {
     const userId = await openAccount();
     const holder = dataSource.createQueryRunner();
     await holder.startTransaction();
-    await holder.query(`UPDATE mfa_account SET version = version + 1 WHERE user_id = '${userId}'`);
+    await holder.query(`UPDATE mfa_account SET row_version = row_version + 1 WHERE user_id = '${userId}'`);
     const commit = accounts.commit(userId, NOW, { pendingId: 'late' });
     await new Promise((resolve) => setTimeout(resolve, 100));
     await holder.commitTransaction();

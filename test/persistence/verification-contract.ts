@@ -7,7 +7,7 @@ import {
   settleBudget,
 } from '../../libs/mfa/src/domain/attempts/attempt-budget.js';
 import type { UsageEntry } from '../../libs/mfa/src/domain/usage/usage.js';
-import type { VerificationStores } from '../../libs/mfa/src/domain/verification/stepwise-verification.store.js';
+import type { VerificationStores } from '../../libs/mfa/src/persistence/stores/stepwise-verification.store.js';
 import type {
   MfaVerificationStore,
   VerificationAttempt,
@@ -36,27 +36,28 @@ export function describeVerification(stores: () => VerificationFixture): void {
     const [live, old] = [randomUUID(), randomUUID()];
     const codes = [0, 1, 2].map(() => backupCode(user.id, live));
     await backupCodes.add([...codes, backupCode(user.id, old), backupCode('somebody else', live)]);
-    const change = { activeIds: [active!.id], pendingId: pending!.id, backupSetId: live };
+    const change = { activeFactors: [{ type: 'totp', id: active!.id }], pendingId: pending!.id, backupSetId: live };
     await accounts.commit(user.id, NOW, change);
     Object.assign(user, { totp: active!.id, setId: live, codes: codes.map(({ id }) => id).sort() });
   });
 
   const load = async () => (await stores().accounts.load(user.id))!;
   const begin = (rest: Partial<VerificationAttempt> = {}) =>
-    stores().verification.begin({ userId: user.id, factor: 'totp', digits: 6, policy, nowMs: NOW, ...rest });
+    stores().verification.reserveAttempt({ userId: user.id, factor: 'totp', digits: 6, policy, nowMs: NOW, ...rest });
   const backup = { factor: 'backup_code', digits: undefined } as const;
   const complete = (entries: UsageEntry[], rest: Partial<VerificationCompletion> = {}) =>
-    stores().verification.complete({
-      ...{ userId: user.id, epoch: NOW, entries, factor: 'totp', credentialId: user.totp, policy, nowMs: NOW },
+    stores().verification.spendAndSettle({
+      ...{ userId: user.id, securityStamp: NOW, entries, factor: 'totp', credentialId: user.totp, policy, nowMs: NOW },
       ...rest,
     });
-  const spend = (entries: UsageEntry[]) => stores().usage.spend({ userId: user.id, epoch: NOW, entries, nowMs: NOW });
+  const spend = (entries: UsageEntry[]) =>
+    stores().usage.spend({ userId: user.id, securityStamp: NOW, entries, nowMs: NOW });
   const usedCodes = async () => {
     const listed = await stores().backupCodes.list(user.id, user.setId);
     return listed.filter(({ usedAtMs }) => usedAtMs !== null).map(({ id, usedAtMs }) => [id, usedAtMs]);
   };
 
-  describe('begin', () => {
+  describe('reserveAttempt', () => {
     it('S50 counts an attempt of this factor, and answers the account as it was', async () => {
       const before = await load();
       const { snapshot, reserved } = await begin();
@@ -113,19 +114,24 @@ export function describeVerification(stores: () => VerificationFixture): void {
       expect([snapshot?.backupCodes, snapshot?.backupCodesRemaining, reserved]).toEqual([[], 0, true]);
     });
 
-    it('counts for the current epoch, and for a token that only others or other kinds have spent', async () => {
+    it('counts for the current security stamp, and for a token that only others or other kinds have spent', async () => {
       const [token, other] = [entry('token'), `user-${randomUUID()}`];
       await stores().accounts.open(other, NOW);
-      await stores().usage.spend({ userId: other, epoch: NOW, entries: [token], nowMs: NOW });
+      await stores().usage.spend({ userId: other, securityStamp: NOW, entries: [token], nowMs: NOW });
       await spend([entry('totp', token.item)]);
-      const { snapshot, reserved } = await begin({ epoch: NOW, tokenId: token.item });
+      const { snapshot, reserved } = await begin({ securityStamp: NOW, tokenId: token.item });
       expect([snapshot?.tokenSpent, reserved]).toEqual([false, true]);
     });
 
     it('counts for the digits of any confirmed authenticator', async () => {
       const second = authenticator(user.id, { digits: 8 });
       await stores().authenticators.add(second);
-      await stores().accounts.commit(user.id, NOW + 1, { activeIds: [user.totp, second.id] });
+      await stores().accounts.commit(user.id, NOW + 1, {
+        activeFactors: [
+          { type: 'totp', id: user.totp },
+          { type: 'totp', id: second.id },
+        ],
+      });
       expect((await begin({ digits: 8 })).reserved).toBe(true);
       expect((await begin({ digits: 6 })).reserved).toBe(true);
       expect((await begin({ digits: undefined })).reserved).toBe(true);
@@ -146,8 +152,8 @@ export function describeVerification(stores: () => VerificationFixture): void {
 
     const spentToken = entry('token');
     const DENIALS: [string, () => Promise<Partial<VerificationAttempt>>][] = [
-      ['S43 for an earlier epoch', async () => ({ epoch: NOW - 1 })],
-      ['S43 for a later epoch', async () => ({ epoch: NOW + 1 })],
+      ['S43 for an earlier security stamp', async () => ({ securityStamp: NOW - 1 })],
+      ['S43 for a later security stamp', async () => ({ securityStamp: NOW + 1 })],
       ['S55 for a spent token', async () => (await spend([spentToken]), { tokenId: spentToken.item })],
       ['for the digits of a pending authenticator', async () => ({ digits: 7 })],
       ['for the digits of a removed authenticator', async () => ({ digits: 8 })],
@@ -156,11 +162,11 @@ export function describeVerification(stores: () => VerificationFixture): void {
       ['S54 over the daily cap', async () => (await fail(3), { policy: { ...policy, dailyBurst: 2 } })],
       ['S13 where nothing is enabled', async () => (await stores().accounts.commit(user.id, NOW + 1, off), {})],
     ];
-    const off = { activeIds: [] };
+    const off = { activeFactors: [] };
     async function fail(times: number): Promise<Partial<VerificationAttempt>> {
       for (let failure = 0; failure < times; failure += 1) {
         for (const factor of ['totp', 'backup_code'] as const) {
-          await stores().accounts.reserve({ userId: user.id, epoch: NOW, factor, policy, nowMs: NOW });
+          await stores().accounts.reserve({ userId: user.id, securityStamp: NOW, factor, policy, nowMs: NOW });
         }
       }
       return {};
@@ -180,7 +186,7 @@ export function describeVerification(stores: () => VerificationFixture): void {
     });
   });
 
-  describe('complete', () => {
+  describe('spendAndSettle', () => {
     it('S34 spends code and token, settles the budget and notes the use', async () => {
       const [code, token] = [entry('totp'), entry('token')];
       await begin();
@@ -256,8 +262,8 @@ export function describeVerification(stores: () => VerificationFixture): void {
       ['S34 a spent one beside a fresh one, in whatever order', [fresh, spent], () => ({})],
       ['S29 no entry', [], () => ({})],
       ['S29 an entry named twice', [fresh, fresh], () => ({})],
-      ['S43 an earlier epoch', [fresh], () => ({ epoch: NOW - 1 })],
-      ['S43 a later epoch', [fresh], () => ({ epoch: NOW + 1 })],
+      ['S43 an earlier security stamp', [fresh], () => ({ securityStamp: NOW - 1 })],
+      ['S43 a later security stamp', [fresh], () => ({ securityStamp: NOW + 1 })],
       ['S33 another backup set', [fresh], () => ({ backupSetId: randomUUID() })],
       ['S42 another user', [fresh], () => ({ userId: 'nobody' })],
       ['S42 a user of other case', [fresh], () => ({ userId: user.id.toUpperCase() })],
@@ -278,8 +284,8 @@ export function describeVerification(stores: () => VerificationFixture): void {
 
     it('S43 is lost after disabling', async () => {
       const { snapshot } = await begin();
-      await stores().accounts.commit(user.id, NOW + 1, { epoch: NOW + 1, activeIds: [] });
-      expect(await complete([entry('totp')], { epoch: snapshot!.account.epoch })).toBe(false);
+      await stores().accounts.commit(user.id, NOW + 1, { securityStamp: NOW + 1, activeFactors: [] });
+      expect(await complete([entry('totp')], { securityStamp: snapshot!.account.securityStamp })).toBe(false);
     });
 
     it('S54 a run of failures and successes follows the pure rules', async () => {

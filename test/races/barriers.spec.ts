@@ -43,7 +43,7 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
   /** Every call of the method waits until `size` calls are there. */
   function hold(
     token: typeof MfaVerificationStore | typeof MfaAccountStore,
-    method: 'complete' | 'commit',
+    method: 'spendAndSettle' | 'commit',
     size: number,
   ): void {
     const instance = host.app.get<Record<string, (...args: unknown[]) => Promise<unknown>>>(token as never, {
@@ -66,7 +66,7 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
     const user = newUser();
     const { authenticator } = await user.enroll();
     const tokens = await Promise.all([1, 2, 3, 4].map(() => user.login()));
-    hold(MfaVerificationStore, 'complete', 4);
+    hold(MfaVerificationStore, 'spendAndSettle', 4);
     const answers = await Promise.all(tokens.map((token) => user.verify(token, authenticator.code())));
     expect(statuses(answers)).toEqual([200, 401, 401, 401]);
   });
@@ -76,7 +76,7 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
     const { authenticator, id } = await user.enroll();
     const token = await user.login();
     const code = authenticator.code();
-    hold(MfaVerificationStore, 'complete', 4);
+    hold(MfaVerificationStore, 'spendAndSettle', 4);
     const answers = await Promise.all([
       user.verify(token, code),
       user.post('/mfa/step-up', { code }),
@@ -90,7 +90,7 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
     const user = newUser();
     const { backupCodes } = await user.enroll();
     const tokens = await Promise.all([1, 2, 3, 4].map(() => user.login()));
-    hold(MfaVerificationStore, 'complete', 4);
+    hold(MfaVerificationStore, 'spendAndSettle', 4);
     const answers = await Promise.all(tokens.map((token) => user.verify(token, backupCodes[0])));
     expect(statuses(answers)).toEqual([200, 401, 401, 401]);
     expect((await user.get('/mfa/status')).body.backupCodes.remaining).toBe(9);
@@ -100,7 +100,7 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
     const user = newUser();
     const { backupCodes } = await user.enroll();
     const token = await user.login();
-    hold(MfaVerificationStore, 'complete', 4);
+    hold(MfaVerificationStore, 'spendAndSettle', 4);
     const answers = await Promise.all(backupCodes.slice(0, 4).map((code) => user.verify(token, code)));
     expect(statuses(answers)).toEqual([200, 401, 401, 401]);
     expect(answers.filter(({ status }) => status === 401).map(({ body }) => body.code)).toEqual(
@@ -203,12 +203,12 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
 /** Holds the first spending of that kind until it is released. */
 function holdOne(host: HostApp, kind: string) {
   const store = host.app.get(MfaVerificationStore, { strict: false });
-  const real = store.complete.bind(store);
+  const real = store.spendAndSettle.bind(store);
   let arrive!: () => void;
   let release!: () => void;
   const arrived = new Promise<void>((resolve) => (arrive = resolve));
   const released = new Promise<void>((resolve) => (release = resolve));
-  store.complete = async (completion) => {
+  store.spendAndSettle = async (completion) => {
     if (completion.entries[0]?.kind === kind) {
       arrive();
       await released;

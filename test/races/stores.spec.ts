@@ -51,7 +51,7 @@ describe.each(testDatabases)('stores under parallel use on %s', (kind) => {
       const userId = await openAccount();
       const code = entry('totp');
       const won = await race(50, (position) =>
-        at(usage, position).spend({ userId, epoch: NOW, entries: [code], nowMs: NOW }),
+        at(usage, position).spend({ userId, securityStamp: NOW, entries: [code], nowMs: NOW }),
       );
       expect(won).toBe(1);
     }
@@ -62,7 +62,7 @@ describe.each(testDatabases)('stores under parallel use on %s', (kind) => {
     await at(accounts, 0).commit(userId, NOW, { backupSetId: 'set' });
     const code = { ...entry('backup_code'), expiresAtMs: null };
     const won = await race(50, (position) =>
-      at(usage, position).spend({ userId, epoch: NOW, backupSetId: 'set', entries: [code], nowMs: NOW }),
+      at(usage, position).spend({ userId, securityStamp: NOW, backupSetId: 'set', entries: [code], nowMs: NOW }),
     );
     expect(won).toBe(1);
   });
@@ -71,7 +71,12 @@ describe.each(testDatabases)('stores under parallel use on %s', (kind) => {
     const userIds = await Promise.all(Array.from({ length: 20 }, openAccount));
     const code = entry('totp');
     const won = await race(20, (position) =>
-      at(usage, position).spend({ userId: userIds[position] as string, epoch: NOW, entries: [code], nowMs: NOW }),
+      at(usage, position).spend({
+        userId: userIds[position] as string,
+        securityStamp: NOW,
+        entries: [code],
+        nowMs: NOW,
+      }),
     );
     expect(won).toBe(20);
   });
@@ -82,7 +87,7 @@ describe.each(testDatabases)('stores under parallel use on %s', (kind) => {
       const token = entry('token');
       const codes = Array.from({ length: 20 }, () => entry('totp'));
       const spend = (position: number, entries: ReturnType<typeof entry>[]) =>
-        at(usage, position).spend({ userId, epoch: NOW, entries, nowMs: NOW });
+        at(usage, position).spend({ userId, securityStamp: NOW, entries, nowMs: NOW });
       // Every other one names them the other way round, which invites deadlocks.
       const won = await race(20, (position) => {
         const pair = [codes[position]!, token];
@@ -99,7 +104,12 @@ describe.each(testDatabases)('stores under parallel use on %s', (kind) => {
       const code = entry('totp');
       const tokens = [entry('token'), entry('token')];
       const won = await race(20, (position) =>
-        at(usage, position).spend({ userId, epoch: NOW, entries: [code, at(tokens, position >> 1)], nowMs: NOW }),
+        at(usage, position).spend({
+          userId,
+          securityStamp: NOW,
+          entries: [code, at(tokens, position >> 1)],
+          nowMs: NOW,
+        }),
       );
       expect(won).toBe(1);
       expect(await race(2, (position) => spendToken(userId, tokens[position]!))).toBe(1);
@@ -107,12 +117,12 @@ describe.each(testDatabases)('stores under parallel use on %s', (kind) => {
   });
 
   const spendToken = (userId: string, token: ReturnType<typeof entry>) =>
-    at(usage, 0).spend({ userId, epoch: NOW, entries: [token], nowMs: NOW });
+    at(usage, 0).spend({ userId, securityStamp: NOW, entries: [token], nowMs: NOW });
 
   it('S50 evaluates at most the budget of 100 parallel guesses', async () => {
     const userId = await openAccount();
     const won = await race(100, (position) =>
-      at(accounts, position).reserve({ userId, epoch: NOW, factor: 'totp', policy, nowMs: NOW }),
+      at(accounts, position).reserve({ userId, securityStamp: NOW, factor: 'totp', policy, nowMs: NOW }),
     );
     expect(won).toBe(policy.maxFailures);
     const loaded = await at(accounts, 0).load(userId);
@@ -126,7 +136,13 @@ describe.each(testDatabases)('stores under parallel use on %s', (kind) => {
     const userId = await openAccount();
     const factors = ['totp', 'backup_code'] as const;
     const won = await race(50, (position) =>
-      at(accounts, position).reserve({ userId, epoch: NOW, factor: factors[position % 2]!, policy, nowMs: NOW }),
+      at(accounts, position).reserve({
+        userId,
+        securityStamp: NOW,
+        factor: factors[position % 2]!,
+        policy,
+        nowMs: NOW,
+      }),
     );
     expect(won).toBe(2 * policy.maxFailures);
   });
@@ -135,13 +151,13 @@ describe.each(testDatabases)('stores under parallel use on %s', (kind) => {
     const userId = await openAccount();
     const won = await race(30, (position) => at(accounts, position).commit(userId, NOW, { pendingId: `p${position}` }));
     expect(won).toBe(1);
-    expect((await at(accounts, 0).load(userId))?.account.version).toBe(NOW + 1);
+    expect((await at(accounts, 0).load(userId))?.account.rowVersion).toBe(NOW + 1);
   });
 
   it('S14 opens one account in 30 parallel setups', async () => {
     const userId = `user-${randomUUID()}`;
     await Promise.all(Array.from({ length: 30 }, (_, position) => at(accounts, position).open(userId, NOW + position)));
-    expect((await at(accounts, 0).load(userId))?.account.activeIds).toEqual([]);
+    expect((await at(accounts, 0).load(userId))?.account.activeFactors).toEqual([]);
   });
 
   it('S33 gives a spending and a regeneration one order', async () => {
@@ -149,7 +165,13 @@ describe.each(testDatabases)('stores under parallel use on %s', (kind) => {
       const userId = await openAccount();
       await at(accounts, 0).commit(userId, NOW, { backupSetId: 'old' });
       const spend = () =>
-        at(usage, 0).spend({ userId, epoch: NOW, backupSetId: 'old', entries: [entry('backup_code')], nowMs: NOW });
+        at(usage, 0).spend({
+          userId,
+          securityStamp: NOW,
+          backupSetId: 'old',
+          entries: [entry('backup_code')],
+          nowMs: NOW,
+        });
       const regenerated = at(accounts, 1).commit(userId, NOW + 1, { backupSetId: 'new' });
       await spend();
       expect(await regenerated).toBe(true);
@@ -160,7 +182,7 @@ describe.each(testDatabases)('stores under parallel use on %s', (kind) => {
   it('S61 purges from several instances at once, each row once', async () => {
     const userId = await openAccount();
     const entries = Array.from({ length: 400 }, () => ({ ...entry('totp'), expiresAtMs: NOW - 1_000 }));
-    await at(usage, 0).spend({ userId, epoch: NOW, entries, nowMs: NOW });
+    await at(usage, 0).spend({ userId, securityStamp: NOW, entries, nowMs: NOW });
     let purged = 0;
     const drain = async (store: TypeOrmUsageStore) => {
       for (let removed = 1; removed > 0; purged += removed) removed = await store.purge(NOW - 1_000, 30);

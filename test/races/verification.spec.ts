@@ -7,7 +7,7 @@ import type { UsageEntry } from '../../libs/mfa/src/domain/usage/usage.js';
 import {
   StepwiseVerificationStore,
   type VerificationStores,
-} from '../../libs/mfa/src/domain/verification/stepwise-verification.store.js';
+} from '../../libs/mfa/src/persistence/stores/stepwise-verification.store.js';
 import type {
   MfaVerificationStore,
   VerificationAttempt,
@@ -53,7 +53,10 @@ describe.each(IMPLEMENTATIONS)('verifications in parallel on $kind $name', ({ ki
     const device = authenticator(userId);
     await stores.accounts.open(userId, NOW);
     await stores.authenticators.add(device);
-    await stores.accounts.commit(userId, NOW, { activeIds: [device.id], backupSetId: 'live' });
+    await stores.accounts.commit(userId, NOW, {
+      activeFactors: [{ type: 'totp', id: device.id }],
+      backupSetId: 'live',
+    });
     return { userId, device: device.id };
   }
   type User = Awaited<ReturnType<typeof enabledUser>>;
@@ -61,7 +64,7 @@ describe.each(IMPLEMENTATIONS)('verifications in parallel on $kind $name', ({ ki
   const at = (position: number) => verifications[position % verifications.length]!;
   const begin = ({ userId }: User, position: number, rest: Partial<VerificationAttempt> = {}) =>
     at(position)
-      .begin({ userId, epoch: NOW, factor: 'totp', digits: 6, policy, nowMs: NOW, ...rest })
+      .reserveAttempt({ userId, securityStamp: NOW, factor: 'totp', digits: 6, policy, nowMs: NOW, ...rest })
       .then(({ reserved }) => reserved);
   const complete = (
     { userId, device }: User,
@@ -69,8 +72,8 @@ describe.each(IMPLEMENTATIONS)('verifications in parallel on $kind $name', ({ ki
     entries: UsageEntry[],
     rest: Partial<VerificationCompletion> = {},
   ) =>
-    at(position).complete({
-      ...{ userId, epoch: NOW, entries, factor: 'totp', credentialId: device, policy, nowMs: NOW },
+    at(position).spendAndSettle({
+      ...{ userId, securityStamp: NOW, entries, factor: 'totp', credentialId: device, policy, nowMs: NOW },
       ...rest,
     });
   const budget = async ({ userId }: User) => (await stores.accounts.load(userId))!.account.budgets.totp;
@@ -133,7 +136,7 @@ describe.each(IMPLEMENTATIONS)('verifications in parallel on $kind $name', ({ ki
       const user = await enabledUser();
       const code = entry('totp');
       await begin(user, 0);
-      const change = { epoch: NOW + 1, activeIds: [] };
+      const change = { securityStamp: NOW + 1, activeFactors: [] };
       const [won, disabled] = await Promise.all([
         complete(user, round, [code]),
         stores.accounts.commit(user.userId, NOW + 1, change),
@@ -142,7 +145,7 @@ describe.each(IMPLEMENTATIONS)('verifications in parallel on $kind $name', ({ ki
       expect(await complete(user, 0, [entry('totp')])).toBe(false);
       // Nothing is spent where nothing was won.
       const entries = [code];
-      expect(await stores.usage.spend({ userId: user.userId, epoch: NOW + 1, entries, nowMs: NOW })).toBe(!won);
+      expect(await stores.usage.spend({ userId: user.userId, securityStamp: NOW + 1, entries, nowMs: NOW })).toBe(!won);
     }
   });
 
@@ -182,7 +185,7 @@ describe.each(IMPLEMENTATIONS)('verifications in parallel on $kind $name', ({ ki
     }
 
     const CHANGES = [
-      ['S43 another epoch', 'epoch = epoch + 1'],
+      ['S43 another security stamp', 'security_stamp = security_stamp + 1'],
       ['S57 a lock', `totp_locked_until = ${NOW + 60_000}`],
       ['S54 a disabled factor', `totp_failures = ${policy.disableAfter}`],
       ['S13 nothing enabled', "active_ids = ''"],
@@ -207,7 +210,7 @@ describe.each(IMPLEMENTATIONS)('verifications in parallel on $kind $name', ({ ki
     });
 
     it.each([
-      ['S43 another epoch', 'epoch = epoch + 1', {}],
+      ['S43 another security stamp', 'security_stamp = security_stamp + 1', {}],
       ['S33 another backup set', "backup_set_id = 'new'", { backupSetId: 'live' }],
     ])('complete finds %s that is committed while it waits', async (_, change, rest) => {
       const statement = `UPDATE mfa_account SET ${change} WHERE user_id = $1`;

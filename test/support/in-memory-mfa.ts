@@ -67,7 +67,9 @@ export function inMemoryMfa(given: Partial<MfaOptions> = {}) {
     await authenticators.add(row);
     await accounts.open(userId, clock.nowMs());
     const { account } = (await accounts.load(userId))!;
-    await accounts.commit(userId, account.version, { activeIds: [...account.activeIds, id] });
+    await accounts.commit(userId, account.rowVersion, {
+      activeFactors: [...account.activeFactors, { type: 'totp', id: id }],
+    });
     const uri = otpauthUri({ issuer: options.issuer, accountName: userId, secret, parameters: row });
     return { id, authenticator: new VirtualAuthenticator(uri, clock) };
   }

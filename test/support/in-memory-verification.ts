@@ -2,12 +2,12 @@ import { BackupCodeHasher } from '../../libs/mfa/src/domain/backup-codes/backup-
 import { HashQueue } from '../../libs/mfa/src/domain/backup-codes/hash-queue.js';
 import { normaliseCode } from '../../libs/mfa/src/domain/code.js';
 import type { AttemptFactor } from '../../libs/mfa/src/domain/attempts/attempt-policy.js';
-import { StepwiseVerificationStore } from '../../libs/mfa/src/domain/verification/stepwise-verification.store.js';
-import { ResealOnUse } from '../../libs/mfa/src/keys/reseal-on-use.js';
+import { StepwiseVerificationStore } from '../../libs/mfa/src/persistence/stores/stepwise-verification.store.js';
+import { ReencryptOnUse } from '../../libs/mfa/src/keys/reencrypt-on-use.js';
 import { InMemorySealedValueStore } from '../../libs/mfa/src/testing/in-memory-sealed-value-store.js';
 import { SecretReader } from '../../libs/mfa/src/totp/secret-reader.js';
-import { AttemptGate } from '../../libs/mfa/src/verification/attempt-gate.js';
-import { CodeSpending } from '../../libs/mfa/src/verification/code-spending.js';
+import { AttemptLimiter } from '../../libs/mfa/src/verification/attempt-limiter.js';
+import { ProofVerifier } from '../../libs/mfa/src/verification/proof-verifier.js';
 import { LoginCompletion } from '../../libs/mfa/src/verification/login-completion.js';
 import { BackupCodeFactor } from '../../libs/mfa/src/verification/factors/backup-code.factor.js';
 import { TotpFactor } from '../../libs/mfa/src/verification/factors/totp.factor.js';
@@ -42,11 +42,11 @@ export function inMemoryVerification(given: Partial<MfaOptions> = {}) {
   const reader = new SecretReader(box, options);
   const factors = [new TotpFactor(reader, options), new BackupCodeFactor(hasher, reader)];
   const store = new StepwiseVerificationStore({ accounts, authenticators, backupCodes, usage });
-  const gate = new AttemptGate(accounts, clock, events, options);
-  const resealing = new ResealOnUse(new InMemorySealedValueStore(state), box);
-  const spending = new CodeSpending(store, accounts, gate, resealing, clock, events, factors, options);
+  const limiter = new AttemptLimiter(accounts, clock, events, options);
+  const reencryption = new ReencryptOnUse(new InMemorySealedValueStore(state), box);
+  const verifier = new ProofVerifier(store, accounts, limiter, reencryption, clock, events, factors, options);
   const completion = new LoginCompletion(hostAccess, new SupersededSessions(accounts, events));
-  const verification = new MfaVerificationService(spending, tokens, completion, cookie, clock);
+  const verification = new MfaVerificationService(verifier, tokens, completion, cookie, clock);
 
   /** The first factor of a login: its checked challenge. */
   async function firstFactor(userId: string) {
@@ -73,7 +73,7 @@ export function inMemoryVerification(given: Partial<MfaOptions> = {}) {
     });
     await backupCodes.add(rows);
     const { account } = (await accounts.load(userId))!;
-    await accounts.commit(userId, account.version, { backupSetId: setId });
+    await accounts.commit(userId, account.rowVersion, { backupSetId: setId });
   }
 
   const budgetOf = (userId: string, factor: AttemptFactor) => state.accounts.get(userId)!.budgets[factor];
@@ -86,7 +86,7 @@ export function inMemoryVerification(given: Partial<MfaOptions> = {}) {
         : [],
     );
 
-  const built = { queue, hasher, store, gate, spending, verification };
+  const built = { queue, hasher, store, limiter, verifier, verification };
   return { ...mfa, ...built, firstFactor, login, giveBackupCodes, budgetOf, failures };
 }
 

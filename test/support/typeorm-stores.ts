@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import type { VerificationStores } from '../../libs/mfa/src/domain/verification/stepwise-verification.store.js';
+import type { VerificationStores } from '../../libs/mfa/src/persistence/stores/stepwise-verification.store.js';
 import {
   TypeOrmAccountStore,
   TypeOrmAuthenticatorStore,

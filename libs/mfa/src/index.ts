@@ -37,15 +37,15 @@ export type {
   MfaFailureReason,
 } from './events/mfa-event.js';
 
-export { TotpService, type SecretOwner } from './totp/totp.service.js';
+export { TotpService, type MfaSecretOwner } from './totp/totp.service.js';
 export { MfaEnrollmentService } from './enrollment/enrollment.service.js';
 export type { MfaConfirmation, MfaRemoval, MfaSetup } from './enrollment/enrollment-results.js';
 export type { MfaAuthenticatorView } from './enrollment/authenticator-view.js';
-export type { ProofOffered } from './enrollment/fresh-proof.js';
+export type { MfaReauthenticationProof } from './enrollment/reauthentication-check.js';
 export { MfaBackupCodeService } from './enrollment/backup-code.service.js';
-export { MfaChallengeService, type IssueOptions } from './challenge/challenge.service.js';
+export { MfaChallengeService, type MfaIssueOptions } from './challenge/challenge.service.js';
 export { MfaChallenge, type MfaChallengeResult, type MfaOpenChallenge } from './challenge/mfa-challenge.js';
-export type { CookieResponse } from './challenge/challenge-cookie.js';
+export type { MfaCookieResponse } from './challenge/challenge-cookie.js';
 export { MfaVerificationService } from './verification/verification.service.js';
 export type { MfaProof } from './verification/mfa-proof.js';
 export { MfaStatusService, type MfaStatus, type MfaUserStatus } from './status/status.service.js';

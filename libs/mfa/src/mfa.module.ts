@@ -25,12 +25,12 @@ import { AuthenticatorSetup } from './enrollment/authenticator-setup.js';
 import { BackupCodeIssuing } from './enrollment/backup-code-issuing.js';
 import { MfaBackupCodeService } from './enrollment/backup-code.service.js';
 import { MfaEnrollmentService } from './enrollment/enrollment.service.js';
-import { FreshProof } from './enrollment/fresh-proof.js';
+import { ReauthenticationCheck } from './enrollment/reauthentication-check.js';
 import { SetupImages } from './enrollment/setup-images.js';
 import { ThrowsMfaException, throwingMfaException } from './errors/throws-mfa-exception.js';
 import { MfaEvents } from './events/mfa-events.js';
 import { MFA_GUARD, MfaGuard } from './guard/mfa.guard.js';
-import { RouteGate } from './guard/route-gate.js';
+import { RouteAccess } from './guard/route-access.js';
 import { TokenExtractor } from './guard/token-extractor.js';
 import { MfaHostAccess } from './host/host-access.js';
 import { MfaHost } from './host/mfa-host.js';
@@ -40,8 +40,8 @@ import { commonPathOnce } from './http/mounted-routes.js';
 import { MfaExceptionFilter } from './http/mfa-exception.filter.js';
 import { RequestReader } from './http/request-reader.js';
 import { MfaKeyService } from './keys/key.service.js';
-import { ResealOnUse } from './keys/reseal-on-use.js';
-import { requireOneCopy } from './loaded-build.js';
+import { ReencryptOnUse } from './keys/reencrypt-on-use.js';
+import { requireOneCopy } from './dual-package-check.js';
 import { ConfigurableModuleClass, MFA_OPTIONS } from './options/mfa.module-definition.js';
 import type { MfaModuleExtras, MfaOptions } from './options/mfa-options.js';
 import { flag, list, misconfigured } from './options/option-checks.js';
@@ -54,8 +54,8 @@ import { BARE_IMPORT, ONE_IMPORT } from './registration.js';
 import { MfaStatusService } from './status/status.service.js';
 import { SecretReader } from './totp/secret-reader.js';
 import { TotpService } from './totp/totp.service.js';
-import { AttemptGate } from './verification/attempt-gate.js';
-import { CodeSpending } from './verification/code-spending.js';
+import { AttemptLimiter } from './verification/attempt-limiter.js';
+import { ProofVerifier } from './verification/proof-verifier.js';
 import { LoginCompletion } from './verification/login-completion.js';
 import { BackupCodeFactor } from './verification/factors/backup-code.factor.js';
 import { TotpFactor } from './verification/factors/totp.factor.js';
@@ -97,11 +97,26 @@ const PARTS: Provider[] = [
     useFactory: (totp: TotpFactor, backupCode: BackupCodeFactor) => [totp, backupCode],
     inject: [TotpFactor, BackupCodeFactor],
   },
-  ...[MfaHostAccess, MfaEvents, SecretReader, ResealOnUse],
+  ...[MfaHostAccess, MfaEvents, SecretReader, ReencryptOnUse],
   { provide: MFA_ROUTES_PATH, useFactory: commonPathOnce, inject: [ApplicationConfig, ModulesContainer] },
-  ...[ChallengeCookie, ChallengeTokens, TokenExtractor, RouteGate],
-  ...[AttemptGate, CodeSpending, SupersededSessions, LoginCompletion, StepUpCompletion, TotpFactor, BackupCodeFactor],
-  ...[FreshProof, AuthenticatorSetup, AuthenticatorConfirmation, AuthenticatorRemoval, BackupCodeIssuing, SetupImages],
+  ...[ChallengeCookie, ChallengeTokens, TokenExtractor, RouteAccess],
+  ...[
+    AttemptLimiter,
+    ProofVerifier,
+    SupersededSessions,
+    LoginCompletion,
+    StepUpCompletion,
+    TotpFactor,
+    BackupCodeFactor,
+  ],
+  ...[
+    ReauthenticationCheck,
+    AuthenticatorSetup,
+    AuthenticatorConfirmation,
+    AuthenticatorRemoval,
+    BackupCodeIssuing,
+    SetupImages,
+  ],
   MfaGuard,
   { provide: MFA_GUARD, useExisting: MfaGuard },
   MfaExceptionFilter,
@@ -132,7 +147,7 @@ export class MfaModule implements OnModuleInit {
 
   /** Nest makes what is request-scoped at each request, and runs none of its checks at boot. */
   onModuleInit(): void {
-    if (this.moduleRef.introspect(RouteGate).scope === Scope.DEFAULT) return;
+    if (this.moduleRef.introspect(RouteAccess).scope === Scope.DEFAULT) return;
     throw misconfigured(
       'what forRootAsync injects for the options, or the DataSource, is request-scoped. The options are read once, at ' +
         'boot: inject singletons. An issuer per tenant is `issuer` of the principal',

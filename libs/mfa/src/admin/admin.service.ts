@@ -1,3 +1,4 @@
+import { isEnabled } from '../domain/accounts/account.js';
 import { Injectable } from '@nestjs/common';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
@@ -28,15 +29,15 @@ export class MfaAdminService {
 
   /** Ends every lock of the user and gives all attempts back. */
   async unlock(userId: string | number): Promise<void> {
-    const id = stored(userId);
+    const id = requireUserId(userId, 'MfaAdminService');
     await this.accounts.clearBudgets(id);
     this.events.emit({ type: 'mfa.unlocked', userId: id, actor: ADMIN });
   }
 
   /** Kills the user's outstanding mfa_tokens (S43). */
-  async revokeTokens(userId: string | number): Promise<void> {
-    const id = stored(userId);
-    await this.accounts.revokeTokens(id);
+  async invalidate(userId: string | number): Promise<void> {
+    const id = requireUserId(userId, 'MfaAdminService');
+    await this.accounts.invalidate(id);
     this.events.emit({ type: 'mfa.invalidated', userId: id, actor: ADMIN });
   }
 
@@ -45,8 +46,8 @@ export class MfaAdminService {
    * first code (S43), and ends locks. Failures and daily caps stay: whoever can reset passwords gets no more guesses (S51).
    */
   async passwordChanged(userId: string | number): Promise<void> {
-    const id = stored(userId);
-    await this.accounts.revokeTokens(id);
+    const id = requireUserId(userId, 'MfaAdminService');
+    await this.accounts.invalidate(id);
     this.events.emit({ type: 'mfa.invalidated', userId: id, actor: ADMIN });
     await this.accounts.endLocks(id);
     this.events.emit({ type: 'mfa.unlocked', userId: id, actor: ADMIN });
@@ -54,7 +55,7 @@ export class MfaAdminService {
 
   /** Removes every factor of the user, as after a lost phone: the next login has no second step. */
   async reset(userId: string | number): Promise<void> {
-    const id = stored(userId);
+    const id = requireUserId(userId, 'MfaAdminService');
     if (!(await this.accounts.load(id))) return;
     const removal = await this.removal.all(id).catch(async (error: unknown) => {
       // Purged meanwhile: there is nothing to reset.
@@ -69,7 +70,7 @@ export class MfaAdminService {
 
   /** What is stored about the user, without secrets, hashes and tokens: for a data-protection request. Three statements. */
   async exportUser(userId: string | number): Promise<MfaUserExport> {
-    const id = stored(userId);
+    const id = requireUserId(userId, 'MfaAdminService');
     const snapshot = await this.accounts.load(id);
     const setId = snapshot?.account.backupSetId;
     const codes = setId ? await this.codes.list(id, setId) : [];
@@ -82,11 +83,11 @@ export class MfaAdminService {
    * @throws MfaException `MFA_BUSY`
    */
   async purgeUser(userId: string | number): Promise<void> {
-    const id = stored(userId);
+    const id = requireUserId(userId, 'MfaAdminService');
     const account = (await this.accounts.load(id))?.account;
     // The account first: without it nothing else counts.
     await this.accounts.remove(id);
-    const wasOn = account !== undefined && account.activeIds.length > 0;
+    const wasOn = account !== undefined && isEnabled({ account });
     if (wasOn) await this.changedByPurge(id);
     const left = await this.removeRows(id);
     // Rows that no account named: an earlier purge stopped before it could deliver the change.
@@ -110,5 +111,3 @@ export class MfaAdminService {
 }
 
 const ADMIN = { type: 'admin' } as const;
-
-const stored = (userId: string | number): string => requireUserId(userId, 'MfaAdminService');

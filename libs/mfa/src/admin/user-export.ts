@@ -1,4 +1,4 @@
-import type { AccountSnapshot, MfaAccount } from '../domain/accounts/account.js';
+import { isActive, isEnabled, type AccountSnapshot, type MfaAccount } from '../domain/accounts/account.js';
 import { ATTEMPT_FACTORS, type AttemptFactor } from '../domain/attempts/attempt-policy.js';
 import type { Authenticator, TotpParameters } from '../domain/authenticators/authenticator.js';
 import type { BackupCode } from '../domain/backup-codes/backup-code.js';
@@ -42,7 +42,7 @@ export function userExport(
 ): MfaUserExport {
   return {
     userId,
-    enabled: snapshot !== null && snapshot.account.activeIds.length > 0,
+    enabled: isEnabled(snapshot),
     authenticators: snapshot?.authenticators.map((each) => exported(each, snapshot.account)) ?? [],
     backupCodes: {
       remaining: snapshot?.backupCodesRemaining ?? 0,
@@ -61,7 +61,7 @@ function exported(authenticator: Authenticator, account: MfaAccount): MfaUserExp
   const { id, name, algorithm, digits, periodSeconds, createdAtMs, confirmedAtMs, lastUsedAtMs } = authenticator;
   return {
     ...{ id, name, algorithm, digits, periodSeconds },
-    state: account.activeIds.includes(id) ? 'active' : account.pendingId === id ? 'pending' : 'removed',
+    state: isActive(account, id) ? 'active' : account.pendingId === id ? 'pending' : 'removed',
     createdAt: new Date(createdAtMs),
     confirmedAt: dateOf(confirmedAtMs),
     lastUsedAt: dateOf(lastUsedAtMs),

@@ -2,7 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 
 /** The part of an Express response or Fastify reply that setting a cookie needs. */
-export interface CookieResponse {
+export interface MfaCookieResponse {
   getHeader(name: string): number | string | string[] | undefined;
   /** Express and Node. */
   setHeader?(name: string, value: string | string[]): unknown;
@@ -26,11 +26,11 @@ export class ChallengeCookie {
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
-  set(response: CookieResponse, token: string): void {
+  set(response: MfaCookieResponse, token: string): void {
     this.append(response, token, this.options.challenge.lifetimeSeconds);
   }
 
-  clear(response: CookieResponse): void {
+  clear(response: MfaCookieResponse): void {
     this.append(response, '', 0);
   }
 
@@ -46,7 +46,7 @@ export class ChallengeCookie {
     return values.filter((value) => value !== '').slice(0, MOST_COOKIES);
   }
 
-  private append(response: CookieResponse, value: string, maxAgeSeconds: number): void {
+  private append(response: MfaCookieResponse, value: string, maxAgeSeconds: number): void {
     const { name, path, secure, sameSite, domain } = this.options.challenge.cookie;
     // RFC 6265 §4.1; a JWT and the empty string need no encoding.
     const cookie = [

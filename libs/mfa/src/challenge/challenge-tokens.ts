@@ -6,7 +6,7 @@ import { SecretBox } from '../domain/secrets/secret-box.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import type { FirstFactor } from './first-factor.js';
 import { MfaChallenge } from './mfa-challenge.js';
-import { type MfaTokenClaims, readMfaToken, signMfaToken, type TokenTerms } from './mfa-token.js';
+import { type MfaTokenClaims, readMfaToken, signMfaToken, type TokenParams } from './mfa-token.js';
 
 const stateContext = ({ userId, tokenId }: Pick<MfaTokenClaims, 'userId' | 'tokenId'>) =>
   ({ purpose: 'login-state', userId, credentialId: tokenId }) as const;
@@ -21,12 +21,12 @@ export class ChallengeTokens {
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
-  /** A new mfa_token of the user, which dies with the epoch. The state of its login is encrypted in it. */
-  sign(userId: string, epoch: number, { amr, state }: FirstFactor = { amr: [] }): string {
+  /** A new mfa_token of the user, which dies with the security stamp. The state of its login is encrypted in it. */
+  sign(userId: string, securityStamp: number, { amr, state }: FirstFactor = { amr: [] }): string {
     const tokenId = this.random.id();
     const sealed =
       state === undefined ? undefined : this.box.seal(Buffer.from(state), stateContext({ userId, tokenId }));
-    return signMfaToken({ userId, tokenId, epoch, amr, state: sealed }, this.terms());
+    return signMfaToken({ userId, tokenId, securityStamp, amr, state: sealed }, this.terms());
   }
 
   /**
@@ -61,7 +61,7 @@ export class ChallengeTokens {
     return typeof token === 'string' ? readMfaToken(token, this.terms()) : null;
   }
 
-  private terms(): TokenTerms {
+  private terms(): TokenParams {
     const { keyRing, issuer, challenge } = this.options;
     return { keyRing, issuer, lifetimeSeconds: challenge.lifetimeSeconds, nowMs: this.clock.nowMs() };
   }

@@ -27,7 +27,7 @@ async function giveBackupCodes(userId: string, count: number): Promise<void> {
 
 async function commit(userId: string, change: Parameters<typeof mfa.accounts.commit>[2]): Promise<void> {
   const { account } = (await mfa.accounts.load(userId))!;
-  expect(await mfa.accounts.commit(userId, account.version, change)).toBe(true);
+  expect(await mfa.accounts.commit(userId, account.rowVersion, change)).toBe(true);
 }
 
 const INVALID = { code: 'MFA_TOKEN_INVALID', status: 401 };
@@ -37,7 +37,7 @@ describe('issue', () => {
     await mfa.accounts.open('removed', 1);
     await mfa.enroll('pending');
     const { account } = (await mfa.accounts.load('pending'))!;
-    await commit('pending', { activeIds: [], pendingId: account.activeIds[0] });
+    await commit('pending', { activeFactors: [], pendingId: account.activeFactors[0]!.id });
     for (const userId of ['never', 'removed', 'pending']) {
       const login = { userId, mfaAt: null, factor: null, backupCodesRemaining: null, enrollmentDueAt: null };
       await expect(mfa.challenges.issue(userId)).resolves.toEqual({ mfaRequired: false, login: { ...login, amr: [] } });
@@ -146,10 +146,10 @@ describe('issue', () => {
 describe('methodsOf', () => {
   it.each([
     [[], 10, []],
-    [['id'], 0, ['totp']],
-    [['id'], 1, ['totp', 'backup_code']],
-  ])('of the authenticators %j and %i codes are %j', (activeIds, backupCodesRemaining, methods) => {
-    expect(methodsOf({ account: { activeIds }, backupCodesRemaining } as never)).toEqual(methods);
+    [[{ type: 'totp', id: 'a' }], 0, ['totp']],
+    [[{ type: 'totp', id: 'a' }], 1, ['totp', 'backup_code']],
+  ])('of the authenticators %j and %i codes are %j', (activeFactors, backupCodesRemaining, methods) => {
+    expect(methodsOf({ account: { activeFactors }, backupCodesRemaining } as never)).toEqual(methods);
   });
 
   it('are told with the challenge', async () => {
@@ -163,9 +163,12 @@ describe('reading a token', () => {
   it('S40 gives the challenge of a right signature, be it revoked or not', async () => {
     await mfa.enroll('ann');
     const token = await tokenOf();
-    await mfa.accounts.revokeTokens('ann');
-    const { userId, tokenId, epoch } = mfa.tokens.read(token);
-    expect({ userId, epoch }).toEqual({ userId: 'ann', epoch: mfa.state.accounts.get('ann')!.epoch - 1 });
+    await mfa.accounts.invalidate('ann');
+    const { userId, tokenId, securityStamp } = mfa.tokens.read(token);
+    expect({ userId, securityStamp }).toEqual({
+      userId: 'ann',
+      securityStamp: mfa.state.accounts.get('ann')!.securityStamp - 1,
+    });
     expect(tokenId).toMatch(/^[0-9a-f-]{36}$/);
   });
 
@@ -179,13 +182,13 @@ describe('a challenge', () => {
     await mfa.enroll('ann');
     const challenge = await mfa.challenges.check(await tokenOf());
     const claims = { ...MfaChallenge.claimsOf(challenge) };
-    Object.assign(challenge, { userId: 'bob', tokenId: 'x', epoch: 0 });
+    Object.assign(challenge, { userId: 'bob', tokenId: 'x', securityStamp: 0 });
     expect(MfaChallenge.claimsOf(challenge)).toEqual(claims);
     expect(claims).toMatchObject({ userId: 'ann', expiresAtMs: mfa.clock.nowMs() + 300_000 });
   });
 
   it('is made by nobody else', () => {
-    const forged = { userId: 'ann', tokenId: 'x', epoch: 0, expiresAt: new Date() };
+    const forged = { userId: 'ann', tokenId: 'x', securityStamp: 0, expiresAt: new Date() };
     const refused = expect.objectContaining({ code: 'MFA_TOKEN_INVALID' });
     for (const each of [forged, undefined, null, 7, Object.create(MfaChallenge.prototype)]) {
       expect(() => MfaChallenge.claimsOf(each as never)).toThrow(refused);
@@ -196,17 +199,27 @@ describe('a challenge', () => {
 describe('check', () => {
   it('gives the challenge that a token stands for', async () => {
     await mfa.enroll('ann');
-    const { epoch } = mfa.state.accounts.get('ann')!;
+    const { securityStamp } = mfa.state.accounts.get('ann')!;
     const challenge = await mfa.challenges.check(await tokenOf());
     const expiresAt = new Date(mfa.clock.nowMs() + 300_000);
-    expect(challenge).toMatchObject({ userId: 'ann', epoch, expiresAt, tokenId: expect.stringMatching(/^[\w-]{36}$/) });
+    expect(challenge).toMatchObject({
+      userId: 'ann',
+      securityStamp,
+      expiresAt,
+      tokenId: expect.stringMatching(/^[\w-]{36}$/),
+    });
   });
 
   it('S64 shows nothing of the account in JSON or in logs', async () => {
     await mfa.enroll('ann');
     const challenge = await mfa.challenges.check(await tokenOf());
     const [row] = mfa.state.authenticators.values();
-    expect(Object.keys(JSON.parse(JSON.stringify(challenge)))).toEqual(['userId', 'tokenId', 'epoch', 'expiresAt']);
+    expect(Object.keys(JSON.parse(JSON.stringify(challenge)))).toEqual([
+      'userId',
+      'tokenId',
+      'securityStamp',
+      'expiresAt',
+    ]);
     expect(inspect(challenge, { depth: 9, showHidden: true })).not.toContain(row!.secret);
   });
 
@@ -234,8 +247,8 @@ describe('check', () => {
   });
 
   it.each<[string, () => Promise<unknown>]>([
-    ['S43 the tokens of the user were revoked', () => mfa.accounts.revokeTokens('ann')],
-    ['S43 MFA was disabled', () => commit('ann', { activeIds: [] })],
+    ['S43 the tokens of the user were revoked', () => mfa.accounts.invalidate('ann')],
+    ['S43 MFA was disabled', () => commit('ann', { activeFactors: [] })],
     ['S43 the account was removed', () => mfa.accounts.remove('ann')],
     ['S43 the account was made anew', async () => (await mfa.accounts.remove('ann'), mfa.accounts.open('ann', 5))],
   ])('refuses it when %s', async (_, change) => {
@@ -248,9 +261,9 @@ describe('check', () => {
   it('S44 refuses it once it is spent, and no other token with it', async () => {
     await mfa.enroll('ann');
     const [spent, other] = [await tokenOf(), await tokenOf()];
-    const { tokenId, epoch } = await mfa.challenges.check(spent);
+    const { tokenId, securityStamp } = await mfa.challenges.check(spent);
     const entries = [{ kind: 'token', item: tokenId, expiresAtMs: null }] as const;
-    await mfa.usage.spend({ userId: 'ann', epoch, entries, nowMs: mfa.clock.nowMs() });
+    await mfa.usage.spend({ userId: 'ann', securityStamp, entries, nowMs: mfa.clock.nowMs() });
     await expect(mfa.challenges.check(spent)).rejects.toMatchObject(INVALID);
     await expect(mfa.challenges.check(other)).resolves.toMatchObject({ userId: 'ann' });
   });
@@ -266,7 +279,7 @@ describe('check', () => {
   it.each([
     ['open', {}],
     ['locked', { failures: 5, lockedUntilMs: Number.MAX_SAFE_INTEGER }],
-    ['over the daily cap', { failures: 6, tatMs: Number.MAX_SAFE_INTEGER }],
+    ['over the daily cap', { failures: 6, dailyTatMs: Number.MAX_SAFE_INTEGER }],
     ['disabled', { failures: 100 }],
   ])('S55 S43a reads only and gives the challenge where the budget is %s', async (_, change) => {
     await mfa.enroll('ann');

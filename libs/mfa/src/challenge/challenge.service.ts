@@ -1,9 +1,9 @@
 import { Inject, Injectable, Logger, type ExecutionContext } from '@nestjs/common';
-import type { AccountSnapshot } from '../domain/accounts/account.js';
+import { isEnabled, type AccountSnapshot } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaError } from '../domain/mfa-error.js';
-import { claimHolds } from '../domain/verification/conditions.js';
+import { claimHolds } from '../domain/verification/attempt-rules.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import type { MfaLogin, MfaMethod } from '../host/mfa-host.js';
@@ -11,18 +11,18 @@ import { requireUserId } from '../host/user-id.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { ChallengeCookie } from './challenge-cookie.js';
 import { ChallengeTokens } from './challenge-tokens.js';
-import { type FirstFactor, type IssueOptions, readFirstFactor } from './first-factor.js';
+import { type FirstFactor, type MfaIssueOptions, readFirstFactor } from './first-factor.js';
 import { MfaChallenge, type MfaChallengeResult, type MfaOpenChallenge } from './mfa-challenge.js';
 
 const OTHER_CASE =
   'MfaChallengeService.issue got a user id of which an MFA account exists in another case. To nestjs-mfa these are two users: ' +
   'pass the id from the row of your user, never what was typed at the login';
 
-export type { IssueOptions } from './first-factor.js';
+export type { MfaIssueOptions } from './first-factor.js';
 
 /** What the user can present for a challenge. */
 export function methodsOf({ account, backupCodesRemaining }: AccountSnapshot): MfaMethod[] {
-  if (account.activeIds.length === 0) return [];
+  if (!isEnabled({ account })) return [];
   return backupCodesRemaining > 0 ? ['totp', 'backup_code'] : ['totp'];
 }
 
@@ -52,17 +52,17 @@ export class MfaChallengeService {
    */
   async issue<S = unknown>(
     userId: string | number,
-    options: IssueOptions<S> = {},
+    options: MfaIssueOptions<S> = {},
     context?: ExecutionContext,
   ): Promise<MfaChallengeResult<S>> {
     const id = requireUserId(userId, 'MfaChallengeService.issue');
     const first = readFirstFactor(options);
     const { snapshot, otherCase } = await this.accounts.loadForLogin(id);
     if (otherCase) this.logger.warn(OTHER_CASE);
-    if (!snapshot || snapshot.account.activeIds.length === 0) {
+    if (!isEnabled(snapshot)) {
       return { mfaRequired: false, login: withoutSecondFactor(id, first) };
     }
-    const token = this.tokens.sign(id, snapshot.account.epoch, first);
+    const token = this.tokens.sign(id, snapshot.account.securityStamp, first);
     if (options.cookie) this.cookie.set(options.cookie, token);
     this.events.emit({ type: 'mfa.challenge.issued', userId: id }, context);
     return {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { inMemoryMfa, KEY, type InMemoryMfa } from '../../../../test/support/in-memory-mfa.js';
-import { LONGEST_STATE, type IssueOptions } from './first-factor.js';
+import { LONGEST_STATE, type MfaIssueOptions } from './first-factor.js';
 import { MfaChallenge } from './mfa-challenge.js';
 import { LONGEST_TOKEN } from './mfa-token.js';
 
@@ -10,7 +10,7 @@ beforeEach(async () => {
   await mfa.enroll('ann');
 });
 
-async function issue(options: IssueOptions, userId = 'ann'): Promise<string> {
+async function issue(options: MfaIssueOptions, userId = 'ann'): Promise<string> {
   const issued = await mfa.challenges.issue(userId, options);
   if (!issued.mfaRequired) throw new Error('no second step');
   return issued.mfa_token;

@@ -1,4 +1,4 @@
-import type { CookieResponse } from './challenge-cookie.js';
+import type { MfaCookieResponse } from './challenge-cookie.js';
 
 /** Longest `state` as JSON in UTF-8, in bytes. */
 export const LONGEST_STATE = 1024;
@@ -7,7 +7,7 @@ const MOST_AMR = 16;
 const AMR_VALUE = /^[\x21\x23-\x5B\x5D-\x7E]{1,64}$/;
 
 /** What a login path says about its first factor. A property that is `null` counts as left out. */
-export interface IssueOptions<S = unknown> {
+export interface MfaIssueOptions<S = unknown> {
   /** How the first factor was proved (RFC 8176), for example `['pwd']`. It stands in `amr` of the login. @default [] */
   amr?: readonly string[] | null | undefined;
   /**
@@ -20,7 +20,7 @@ export interface IssueOptions<S = unknown> {
   /** The issuer in authenticator apps, for logins that lead to an enrollment. */
   issuer?: string | null | undefined;
   /** For logins that redirect: the response on which the token is set as an httpOnly cookie. */
-  cookie?: CookieResponse | null | undefined;
+  cookie?: MfaCookieResponse | null | undefined;
 }
 
 /** The first factor of a login, checked. */
@@ -34,7 +34,7 @@ const wrong = (option: string, text: string, cause?: unknown) =>
   new TypeError(`MfaChallengeService.issue: option \`${option}\` ${text}`, { cause });
 
 /** @throws TypeError that names the option which is of a wrong type, too long, or unknown in this version */
-export function readFirstFactor(options: IssueOptions): FirstFactor {
+export function readFirstFactor(options: MfaIssueOptions): FirstFactor {
   for (const option of ['accountName', 'issuer'] as const) {
     const value: unknown = options[option];
     if (value !== undefined && value !== null && typeof value !== 'string') throw wrong(option, 'must be a string');

@@ -43,7 +43,7 @@ export interface MfaOpenChallenge {
 export class MfaChallenge {
   readonly userId: string;
   readonly tokenId: string;
-  readonly epoch: number;
+  readonly securityStamp: number;
   readonly expiresAt: Date;
   /** Private, so that nothing but a real challenge passes for one, and nothing done to its fields matters. */
   readonly #claims: MfaTokenClaims;
@@ -51,7 +51,7 @@ export class MfaChallenge {
   constructor(claims: MfaTokenClaims) {
     this.userId = claims.userId;
     this.tokenId = claims.tokenId;
-    this.epoch = claims.epoch;
+    this.securityStamp = claims.securityStamp;
     this.expiresAt = new Date(claims.expiresAtMs);
     this.#claims = { ...claims };
   }

@@ -3,15 +3,15 @@ import jwt from 'jsonwebtoken';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { KEY } from '../../../../test/support/in-memory-mfa.js';
 import { KeyRing } from '../domain/secrets/key-ring.js';
-import { readMfaToken, signMfaToken, type TokenTerms } from './mfa-token.js';
+import { readMfaToken, signMfaToken, type TokenParams } from './mfa-token.js';
 
 type Json = Record<string, unknown>;
 
 const NOW = 1_800_000_000;
 const OTHER_KEY = { id: 'k2', secret: 'Zt4w7sPq1mJx9vKe3bRy6uHa8cNf2dLg5oTi0jWqXzM=' };
-const ANN = { userId: 'ann', tokenId: '8a2f', epoch: 7 };
+const ANN = { userId: 'ann', tokenId: '8a2f', securityStamp: 7 };
 
-let terms: TokenTerms;
+let terms: TokenParams;
 beforeEach(() => {
   terms = { keyRing: new KeyRing([KEY]), issuer: 'Acme', lifetimeSeconds: 300, nowMs: NOW * 1000 };
 });
@@ -27,7 +27,7 @@ const PAYLOAD: Json = {
   aud: 'nestjs-mfa:verify',
   sub: 'ann',
   jti: '8a2f',
-  epc: 7,
+  stamp: 7,
   iat: NOW,
   exp: NOW + 300,
 };
@@ -38,7 +38,7 @@ function forge(payload: Json = {}, header: Json = {}, hash = 'sha256'): string {
   return `${text}.${createHmac(hash, tokenKey).update(text).digest('base64url')}`;
 }
 
-const read = (token: string, changes: Partial<TokenTerms> = {}) => readMfaToken(token, { ...terms, ...changes });
+const read = (token: string, changes: Partial<TokenParams> = {}) => readMfaToken(token, { ...terms, ...changes });
 const CLAIMS = { ...ANN, expiresAtMs: (NOW + 300) * 1000 };
 
 describe('signMfaToken', () => {
@@ -142,7 +142,7 @@ describe('readMfaToken', () => {
     }
   });
 
-  it.each(['iss', 'aud', 'sub', 'jti', 'epc', 'iat', 'exp'])('S40 refuses a token without %s', (name) => {
+  it.each(['iss', 'aud', 'sub', 'jti', 'stamp', 'iat', 'exp'])('S40 refuses a token without %s', (name) => {
     expect(read(forge({ [name]: undefined }))).toBeNull();
   });
 
@@ -168,9 +168,9 @@ describe('readMfaToken', () => {
     [{ jti: '8a2f\n' }],
     [{ jti: '8ä2f' }],
     [{ jti: 'x'.repeat(65) }],
-    [{ epc: '7' }],
-    [{ epc: 1.5 }],
-    [{ epc: 2 ** 53 }],
+    [{ stamp: '7' }],
+    [{ stamp: 1.5 }],
+    [{ stamp: 2 ** 53 }],
     [{ iat: 'now' }],
     [{ iat: NOW + 0.5 }],
     [{ exp: 'never' }],

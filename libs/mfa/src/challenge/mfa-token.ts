@@ -22,8 +22,8 @@ export interface MfaTokenClaims {
   userId: string;
   /** `jti`: spent by the login that it completes. */
   tokenId: string;
-  /** The account's epoch at issue; another one means revoked (S43). */
-  epoch: number;
+  /** The account's security stamp at issue; another one means revoked (S43). */
+  securityStamp: number;
   /** `amr` of the first factor; left out = none was given. */
   amr?: readonly string[];
   /** The sealed state of the login; left out = none was given. */
@@ -31,7 +31,7 @@ export interface MfaTokenClaims {
   expiresAtMs: number;
 }
 
-export interface TokenTerms {
+export interface TokenParams {
   keyRing: KeyRing;
   /** `iss`. */
   issuer: string;
@@ -40,7 +40,7 @@ export interface TokenTerms {
 }
 
 /** Signs an mfa_token with the newest key: a JWT in JWS compact serialization (RFC 7519; RFC 7515 §3.1). */
-export function signMfaToken(claims: Omit<MfaTokenClaims, 'expiresAtMs'>, terms: TokenTerms): string {
+export function signMfaToken(claims: Omit<MfaTokenClaims, 'expiresAtMs'>, terms: TokenParams): string {
   const { keyRing, issuer, lifetimeSeconds, nowMs } = terms;
   const issuedAt = Math.floor(nowMs / 1000);
   const payload = {
@@ -48,7 +48,7 @@ export function signMfaToken(claims: Omit<MfaTokenClaims, 'expiresAtMs'>, terms:
     aud: AUDIENCE,
     sub: claims.userId,
     jti: claims.tokenId,
-    epc: claims.epoch,
+    stamp: claims.securityStamp,
     // JSON leaves out what is undefined.
     amr: claims.amr?.length ? claims.amr : undefined,
     state: claims.state,
@@ -60,7 +60,7 @@ export function signMfaToken(claims: Omit<MfaTokenClaims, 'expiresAtMs'>, terms:
 }
 
 /** Reads an mfa_token. `null` = malformed, foreign, expired or too long-lived (S40). */
-export function readMfaToken(token: string, terms: TokenTerms): MfaTokenClaims | null {
+export function readMfaToken(token: string, terms: TokenParams): MfaTokenClaims | null {
   if (token.length > LONGEST_TOKEN) return null;
   const [header = '', payload = '', signature = '', ...others] = token.split('.');
   const key = keysByHeader(terms.keyRing).get(header);
@@ -115,18 +115,20 @@ function decode(segment: string): Record<string, unknown> | null {
   }
 }
 
-function toClaims(payload: Record<string, unknown> | null, terms: TokenTerms): MfaTokenClaims | null {
+function toClaims(payload: Record<string, unknown> | null, terms: TokenParams): MfaTokenClaims | null {
   // No token of ours has an `nbf`; reading one would mean heeding it (RFC 7519 §4.1.5).
   if (payload?.iss !== terms.issuer || payload.aud !== AUDIENCE || payload.nbf !== undefined) return null;
-  const { sub, jti, epc, amr, state, iat, exp } = payload;
+  const { sub, jti, stamp, amr, state, iat, exp } = payload;
   if (typeof sub !== 'string' || toUserId(sub) !== sub || typeof jti !== 'string' || !TOKEN_ID.test(jti)) return null;
-  if (!isWhole(epc) || !isWhole(iat) || !isWhole(exp)) return null;
+  if (!isWhole(stamp) || !isWhole(iat) || !isWhole(exp)) return null;
   if ((amr !== undefined && !isAmr(amr)) || (state !== undefined && !isSealed(state))) return null;
   const lived = exp - iat;
   // A minute of clock skew between instances; a longer life than ours is a foreign token.
   if (lived <= 0 || lived > terms.lifetimeSeconds || iat * 1000 > terms.nowMs + 60_000) return null;
   const expiresAtMs = exp * 1000;
-  return terms.nowMs < expiresAtMs ? { userId: sub, tokenId: jti, epoch: epc, amr, state, expiresAtMs } : null;
+  return terms.nowMs < expiresAtMs
+    ? { userId: sub, tokenId: jti, securityStamp: stamp, amr, state, expiresAtMs }
+    : null;
 }
 
 function isSealed(value: unknown): value is string {

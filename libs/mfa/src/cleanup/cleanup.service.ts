@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import type { SchedulerRegistry } from '@nestjs/schedule';
-import type { MfaAccount } from '../domain/accounts/account.js';
+import { isActive, type MfaAccount } from '../domain/accounts/account.js';
 import { MfaAccountStore, type AccountChange } from '../domain/accounts/account.store.js';
 import { MfaAuthenticatorStore, type ExpiredAuthenticator } from '../domain/authenticators/authenticator.store.js';
 import { MfaBackupCodeStore, type ExpiredBackupSet } from '../domain/backup-codes/backup-code.store.js';
@@ -194,9 +194,9 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
   /** Returns `false` when another change of this account came first; the next run collects the row. */
   private async collectAuthenticator({ userId, id }: ExpiredAuthenticator, beforeMs: number): Promise<boolean> {
     const account = (await this.accounts.load(userId))?.account;
-    if (account?.activeIds.includes(id)) {
+    if (account && isActive(account, id)) {
       // A confirmation or removal that stopped half-way: the account decides, the row follows.
-      await this.authenticators.expire(userId, [id], null);
+      await this.authenticators.collectAfter(userId, [id], null);
       return true;
     }
     if (!(await this.overtakes(account, account?.pendingId === id ? { pendingId: null } : {}))) return false;
@@ -207,7 +207,7 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
   private async collectBackupSet({ userId, setId }: ExpiredBackupSet, beforeMs: number): Promise<boolean> {
     const account = (await this.accounts.load(userId))?.account;
     if (account?.backupSetId === setId) {
-      await this.codes.expire(userId, setId, null);
+      await this.codes.collectAfter(userId, setId, null);
       return true;
     }
     if (!(await this.overtakes(account))) return false;
@@ -220,7 +220,7 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
    * to be committed, then looks for its rows again before it names them.
    */
   private async overtakes(account: MfaAccount | undefined, change: AccountChange = {}): Promise<boolean> {
-    return !account || (await this.accounts.tryCommit(account.userId, account.version, change)) === true;
+    return !account || (await this.accounts.tryCommit(account.userId, account.rowVersion, change)) === true;
   }
 
   /** The host's, which has then loaded `@nestjs/schedule`. No other host loads that, and its cron, for a token. */

@@ -1,11 +1,11 @@
 import { isAbsolute, join } from 'node:path';
 import { HostInitializations } from '../persistence/host-initializations.js';
-import { openBareDataSource, openOwnDataSource } from '../persistence/own-data-source.js';
+import { openBareDataSource, openCliDataSource } from '../persistence/cli-data-source.js';
 import { importFile, whereItFailed } from './module-file.js';
 import { type Terminal, UsageError } from './terminal.js';
 
-type OwnDataSource = Awaited<ReturnType<typeof openOwnDataSource>>;
-type HostDataSource = Parameters<typeof openOwnDataSource>[0];
+type OwnDataSource = Awaited<ReturnType<typeof openCliDataSource>>;
+type HostDataSource = Parameters<typeof openCliDataSource>[0];
 /** Opens the command's own DataSource on the database of the host's. */
 type Open = (host: HostDataSource) => Promise<OwnDataSource>;
 
@@ -22,7 +22,7 @@ export async function withDatabase<T>(
     throw new UsageError("No database: give -d <file>, the DataSource file that TypeORM's command line takes");
   }
   const warn = (message: string) => terminal.err(`Warning: ${message}\n`);
-  return withOwn({ path, option: '-d', terminal, open: (host) => openOwnDataSource(host, { warn }) }, work);
+  return withOwn({ path, option: '-d', terminal, open: (host) => openCliDataSource(host, { warn }) }, work);
 }
 
 /** Does `work` on the database of another DataSource file, which holds no MFA tables. */

@@ -1,5 +1,5 @@
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
-import { pendingAuthenticator, type AccountSnapshot } from '../domain/accounts/account.js';
+import { isEnabled, pendingAuthenticator, type AccountSnapshot } from '../domain/accounts/account.js';
 import { MfaAccountStore, type AccountChange } from '../domain/accounts/account.store.js';
 import { changeAccount } from '../domain/accounts/change-account.js';
 import type { Authenticator } from '../domain/authenticators/authenticator.js';
@@ -14,8 +14,8 @@ import type { MfaFailureReason } from '../events/mfa-event.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { SecretReader } from '../totp/secret-reader.js';
-import { AttemptGate } from '../verification/attempt-gate.js';
-import { readCode } from '../verification/code-spending.js';
+import { AttemptLimiter } from '../verification/attempt-limiter.js';
+import { readCode } from '../verification/proof-verifier.js';
 import { BackupCodeIssuing, type IssuedBackupCodes } from './backup-code-issuing.js';
 import { isLostRace, tidyUp } from './tidy-up.js';
 
@@ -26,7 +26,7 @@ export interface ConfirmedSetup {
   codes: string[] | null;
   remaining: number;
   /** Of the account, under which the setup was confirmed. */
-  epoch: number;
+  securityStamp: number;
   /** What is left to do once the change was delivered; never throws. */
   tidyUp: () => Promise<void>;
 }
@@ -54,7 +54,7 @@ export class AuthenticatorConfirmation {
     private readonly accounts: MfaAccountStore,
     private readonly authenticators: MfaAuthenticatorStore,
     private readonly usage: MfaUsageStore,
-    private readonly gate: AttemptGate,
+    private readonly limiter: AttemptLimiter,
     private readonly reader: SecretReader,
     private readonly issuing: BackupCodeIssuing,
     private readonly clock: MfaClock,
@@ -80,7 +80,7 @@ export class AuthenticatorConfirmation {
       authenticator: pending,
       codes,
       remaining: codes?.length ?? after.backupCodesRemaining,
-      epoch: after.account.epoch,
+      securityStamp: after.account.securityStamp,
       tidyUp: () => this.tidyUp(after, pending, issued),
     };
   }
@@ -100,7 +100,7 @@ export class AuthenticatorConfirmation {
     } catch (error) {
       const lostSetId = isLostRace(error) && issued ? issued.setId : null;
       await tidyUp(
-        () => this.gate.release(userId, 'confirmation'),
+        () => this.limiter.release(userId, 'confirmation'),
         () => this.issuing.discard(userId, lostSetId),
       );
       throw error;
@@ -112,7 +112,7 @@ export class AuthenticatorConfirmation {
     const { snapshot, pending, context } = attempt;
     const normalised = readCode(code);
     if (!isTotpShape(normalised, pending.digits)) throw this.reject(attempt, 'malformed');
-    await this.gate.reserve(snapshot.account, 'confirmation', context);
+    await this.limiter.reserve(snapshot.account, 'confirmation', context);
     const { step, skewSteps } = this.reader.evaluate(pending, normalised, this.clock.nowMs());
     if (step === null) throw this.reject(attempt, skewSteps === null ? 'wrong_code' : 'clock_skew', skewSteps);
     const { window } = this.options.totp;
@@ -121,9 +121,9 @@ export class AuthenticatorConfirmation {
   }
 
   private async spendFirstCode(attempt: Attempt, entry: UsageEntry): Promise<void> {
-    const { userId, epoch } = attempt.snapshot.account;
+    const { userId, securityStamp } = attempt.snapshot.account;
     const nowMs = this.clock.nowMs();
-    if ((await this.usage.spend({ userId, epoch, entries: [entry], nowMs })) === true) return;
+    if ((await this.usage.spend({ userId, securityStamp, entries: [entry], nowMs })) === true) return;
     throw this.reject(attempt, 'already_spent');
   }
 
@@ -134,11 +134,12 @@ export class AuthenticatorConfirmation {
       const { account } = current;
       const isPending = pendingAuthenticator(current, this.clock.nowMs())?.id === pending.id;
       // Confirmed by a parallel request, cancelled, expired, or disabled meanwhile: a lost race (S17).
-      if (!isPending || account.epoch !== seen.account.epoch) throw this.reject(attempt, 'state_changed');
+      if (!isPending || account.securityStamp !== seen.account.securityStamp)
+        throw this.reject(attempt, 'state_changed');
       if (issued) this.issuing.requireHeld(issued);
       return {
         pendingId: null,
-        activeIds: [...account.activeIds, pending.id],
+        activeFactors: [...account.activeFactors, { type: 'totp', id: pending.id }],
         backupSetId: account.backupSetId ?? issued?.setId ?? null,
       };
     };
@@ -147,17 +148,17 @@ export class AuthenticatorConfirmation {
   }
 
   private tidyUp({ account }: AccountSnapshot, pending: Authenticator, issued: IssuedBackupCodes | null) {
-    const { userId, activeIds, budgets, backupSetId } = account;
+    const { userId, activeFactors, budgets, backupSetId } = account;
     const isKept = issued !== null && issued.setId === backupSetId;
     // Guesses at earlier secrets say nothing about the only one that now counts; and re-enrolling is the way out of
     // a factor that too many failures disabled (S54). The daily cap stays (S51).
-    const isReopened = activeIds.length === 1 || budgets.totp.failures >= this.options.attempts.disableAfter;
+    const isReopened = activeFactors.length === 1 || budgets.totp.failures >= this.options.attempts.disableAfter;
     const steps: (() => Promise<unknown>)[] = [
-      () => this.gate.settle(userId, 'confirmation'),
+      () => this.limiter.settle(userId, 'confirmation'),
       () => this.authenticators.confirm(pending, this.clock.nowMs()),
     ];
-    if (isReopened) steps.push(() => this.gate.endFailures(userId, 'totp'));
-    if (isKept) steps.push(() => this.gate.endFailures(userId, 'backup_code'));
+    if (isReopened) steps.push(() => this.limiter.endFailures(userId, 'totp'));
+    if (isKept) steps.push(() => this.limiter.endFailures(userId, 'backup_code'));
     if (issued)
       steps.push(() => (isKept ? this.issuing.keep(userId, issued.setId) : this.issuing.discard(userId, issued.setId)));
     return tidyUp(...steps);
@@ -173,9 +174,8 @@ export class AuthenticatorConfirmation {
 
 /** A user with an authenticator may have confirmed it a moment ago, in another window: then nothing expired. */
 function setupNotFound(snapshot: AccountSnapshot | null): MfaError {
-  const isEnabled = snapshot !== null && snapshot.account.activeIds.length > 0;
   return new MfaError('MFA_SETUP_NOT_FOUND', {
-    message: isEnabled
+    message: isEnabled(snapshot)
       ? 'No setup of this session awaits a code. It may have been confirmed or cancelled in another window.'
       : 'No setup of this session awaits a code, or it expired. Start again.',
   });

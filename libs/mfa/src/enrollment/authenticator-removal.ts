@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import type { AccountSnapshot, MfaAccount } from '../domain/accounts/account.js';
+import { isEnabled, isActive, type AccountSnapshot, type MfaAccount } from '../domain/accounts/account.js';
 import { MfaAccountStore, type AccountChange } from '../domain/accounts/account.store.js';
 import { changeAccount } from '../domain/accounts/change-account.js';
-import { LEASE_MS } from '../domain/accounts/lease.js';
+import { ORPHAN_GRACE_MS } from '../domain/accounts/orphan-grace.js';
 import type { Authenticator } from '../domain/authenticators/authenticator.js';
 import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
 import { MfaClock } from '../domain/clock.js';
@@ -21,9 +21,9 @@ export interface Removal {
 }
 
 /** What switches an account off: nothing is required, nothing verifies, every mfa_token is dead (S43, S59). */
-const switchedOff = ({ epoch }: MfaAccount): AccountChange => ({
-  epoch: epoch + 1,
-  activeIds: [],
+const switchedOff = ({ securityStamp }: MfaAccount): AccountChange => ({
+  securityStamp: securityStamp + 1,
+  activeFactors: [],
   pendingId: null,
   backupSetId: null,
 });
@@ -43,13 +43,14 @@ export class AuthenticatorRemoval {
 
   /**
    * Removes everything.
-   * @param epoch of the account that was proved for; left out by an administrator, who needs no proof
+   * @param securityStamp of the account that was proved for; left out by an administrator, who needs no proof
    * @throws MfaError `MFA_CODE_REJECTED` when the account changed since the proof: a lost race
    */
-  async all(userId: string, epoch?: number): Promise<Removal> {
+  async all(userId: string, securityStamp?: number): Promise<Removal> {
     const decide = async (now: AccountSnapshot) => {
-      if (epoch !== undefined && now.account.epoch !== epoch) throw new MfaError('MFA_CODE_REJECTED');
-      await this.leaseAll(now);
+      if (securityStamp !== undefined && now.account.securityStamp !== securityStamp)
+        throw new MfaError('MFA_CODE_REJECTED');
+      await this.startGraceOfAll(now);
       return switchedOff(now.account);
     };
     const { before } = await changeAccount(this.accounts, userId, decide, 'MFA_CODE_REJECTED');
@@ -58,30 +59,30 @@ export class AuthenticatorRemoval {
 
   /**
    * Removes one; removing the last one is removing everything.
-   * @param epoch of the account that was proved for: a proof by an authenticator that is gone since proves nothing
+   * @param securityStamp of the account that was proved for: a proof by an authenticator that is gone since proves nothing
    * @throws MfaError `MFA_CODE_REJECTED` when the account changed since the proof: a lost race
    */
-  async one(userId: string, id: string, epoch: number): Promise<Removal> {
+  async one(userId: string, id: string, securityStamp: number): Promise<Removal> {
     const decide = async (now: AccountSnapshot) => {
       const { account } = now;
-      if (account.epoch !== epoch || !account.activeIds.includes(id)) throw new MfaError('MFA_CODE_REJECTED');
-      const left = account.activeIds.filter((each) => each !== id);
+      if (account.securityStamp !== securityStamp || !isActive(account, id)) throw new MfaError('MFA_CODE_REJECTED');
+      const left = account.activeFactors.filter((factor) => factor.id !== id);
       if (left.length === 0) {
-        await this.leaseAll(now);
+        await this.startGraceOfAll(now);
         return switchedOff(account);
       }
-      await this.authenticators.expire(userId, [id], this.leaseEnd());
-      return { epoch: epoch + 1, activeIds: left, pendingId: null };
+      await this.authenticators.collectAfter(userId, [id], this.graceEnd());
+      return { securityStamp: securityStamp + 1, activeFactors: left, pendingId: null };
     };
     const { before, after } = await changeAccount(this.accounts, userId, decide, 'MFA_CODE_REJECTED');
-    const anyLeft = after.account.activeIds.length > 0;
+    const anyLeft = isEnabled(after);
     return { anyLeft, before, tidyUp: () => (anyLeft ? this.discardOne(before, id) : this.discardAll(before)) };
   }
 
-  private async leaseAll({ account, authenticators }: AccountSnapshot): Promise<void> {
+  private async startGraceOfAll({ account, authenticators }: AccountSnapshot): Promise<void> {
     const ids = idsOf(authenticators);
-    if (ids.length > 0) await this.authenticators.expire(account.userId, ids, this.leaseEnd());
-    await this.issuing.lease(account.userId, account.backupSetId);
+    if (ids.length > 0) await this.authenticators.collectAfter(account.userId, ids, this.graceEnd());
+    await this.issuing.startGrace(account.userId, account.backupSetId);
   }
 
   private discardOne({ account: { userId, pendingId } }: AccountSnapshot, id: string): Promise<void> {
@@ -96,8 +97,8 @@ export class AuthenticatorRemoval {
     );
   }
 
-  private leaseEnd(): number {
-    return this.clock.nowMs() + LEASE_MS;
+  private graceEnd(): number {
+    return this.clock.nowMs() + ORPHAN_GRACE_MS;
   }
 }
 

@@ -1,3 +1,4 @@
+import { formatActiveFactors } from '../domain/accounts/active-factors.js';
 import { Inject, Injectable } from '@nestjs/common';
 import { pendingAuthenticator, type AccountSnapshot } from '../domain/accounts/account.js';
 import { MfaAccountStore, type AccountChange } from '../domain/accounts/account.store.js';
@@ -141,9 +142,11 @@ export class AuthenticatorSetup {
    * `MFA_PROOF_REQUIRED` when the account is not the one that was proved any more
    */
   private sharedSetup(current: AccountSnapshot, { proved, needed, binding }: SetupRequest): PendingSetup | null {
-    const { epoch, activeIds, pendingId } = current.account;
-    const unchanged = epoch === proved.account.epoch && activeIds.join() === proved.account.activeIds.join();
-    if (!unchanged) throw new MfaError('MFA_PROOF_REQUIRED', { proof: activeIds.length > 0 ? ['code'] : needed });
+    const { securityStamp, activeFactors, pendingId } = current.account;
+    const unchanged =
+      securityStamp === proved.account.securityStamp &&
+      formatActiveFactors(activeFactors) === formatActiveFactors(proved.account.activeFactors);
+    if (!unchanged) throw new MfaError('MFA_PROOF_REQUIRED', { proof: activeFactors.length > 0 ? ['code'] : needed });
     const pending = this.readPending(current);
     if (!pending) return null;
     const madeBefore = pendingId === proved.account.pendingId;

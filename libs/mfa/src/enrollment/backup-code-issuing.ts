@@ -1,5 +1,5 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { LEASE_MS } from '../domain/accounts/lease.js';
+import { ORPHAN_GRACE_MS } from '../domain/accounts/orphan-grace.js';
 import { BackupCodeHasher } from '../domain/backup-codes/backup-code-hash.js';
 import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
 import { generateBackupCodes } from '../domain/backup-codes/generate.js';
@@ -48,7 +48,7 @@ export class BackupCodeIssuing {
     const setId = this.random.id();
     const codes = generateBackupCodes(this.random, this.options.backupCodes.count);
     const hashes = await this.hasher.hashSet(codes.map(normaliseCode));
-    const heldUntilMs = this.clock.nowMs() + LEASE_MS;
+    const heldUntilMs = this.clock.nowMs() + ORPHAN_GRACE_MS;
     await this.codes.add(
       hashes.map((phc) => {
         const id = this.random.id();
@@ -70,12 +70,12 @@ export class BackupCodeIssuing {
 
   /** After the account named the set: it stays. */
   async keep(userId: string, setId: string): Promise<void> {
-    await this.codes.expire(userId, setId, null);
+    await this.codes.collectAfter(userId, setId, null);
   }
 
   /** Before the account drops the set: should this process die in between, the cleanup collects it. */
-  async lease(userId: string, setId: string | null): Promise<void> {
-    if (setId !== null) await this.codes.expire(userId, setId, this.clock.nowMs() + LEASE_MS);
+  async startGrace(userId: string, setId: string | null): Promise<void> {
+    if (setId !== null) await this.codes.collectAfter(userId, setId, this.clock.nowMs() + ORPHAN_GRACE_MS);
   }
 
   async discard(userId: string, setId: string | null): Promise<void> {

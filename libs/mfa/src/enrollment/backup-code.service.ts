@@ -1,5 +1,5 @@
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
-import type { AccountSnapshot, MfaAccount } from '../domain/accounts/account.js';
+import { isEnabled, type AccountSnapshot, type MfaAccount } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { changeAccount } from '../domain/accounts/change-account.js';
 import { loadEnabled } from '../domain/accounts/load-enabled.js';
@@ -9,9 +9,9 @@ import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import { toUserId } from '../host/user-id.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
-import { AttemptGate } from '../verification/attempt-gate.js';
+import { AttemptLimiter } from '../verification/attempt-limiter.js';
 import { BackupCodeIssuing, type IssuedBackupCodes } from './backup-code-issuing.js';
-import { FreshProof } from './fresh-proof.js';
+import { ReauthenticationCheck } from './reauthentication-check.js';
 import { isLostRace, tidyUp } from './tidy-up.js';
 
 /** The owner's set of backup codes. */
@@ -21,9 +21,9 @@ export class MfaBackupCodeService {
   constructor(
     private readonly accounts: MfaAccountStore,
     private readonly authenticators: MfaAuthenticatorStore,
-    private readonly proof: FreshProof,
+    private readonly proof: ReauthenticationCheck,
     private readonly issuing: BackupCodeIssuing,
-    private readonly gate: AttemptGate,
+    private readonly limiter: AttemptLimiter,
     private readonly events: MfaEvents,
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
@@ -51,7 +51,7 @@ export class MfaBackupCodeService {
     await tidyUp(
       () => this.issuing.keep(id, setId),
       // Guesses at the old codes say nothing about the new ones, nor may they keep them disabled (S54).
-      () => this.gate.endFailures(id, 'backup_code'),
+      () => this.limiter.endFailures(id, 'backup_code'),
       () => this.issuing.discard(id, before.backupSetId),
       async () => before.pendingId !== null && this.authenticators.remove(id, [before.pendingId]),
     );
@@ -86,15 +86,15 @@ export class MfaBackupCodeService {
     proved: AccountSnapshot,
     issued: IssuedBackupCodes | undefined,
   ): Promise<IssuedBackupCodes & { before: MfaAccount }> {
-    const { userId, epoch } = proved.account;
+    const { userId, securityStamp } = proved.account;
     // Codes are left out only for a proof that was spent before, and such a proof was refused.
     if (!issued) throw new MfaError('MFA_CODE_REJECTED');
     const decide = async ({ account }: AccountSnapshot) => {
       // Disabled meanwhile, regenerated, or an authenticator removed: a lost race.
-      if (account.epoch !== epoch) throw new MfaError('MFA_CODE_REJECTED');
+      if (account.securityStamp !== securityStamp) throw new MfaError('MFA_CODE_REJECTED');
       this.issuing.requireHeld(issued);
-      await this.issuing.lease(userId, account.backupSetId);
-      return { epoch: epoch + 1, backupSetId: issued.setId };
+      await this.issuing.startGrace(userId, account.backupSetId);
+      return { securityStamp: securityStamp + 1, backupSetId: issued.setId };
     };
     const { before } = await changeAccount(this.accounts, userId, decide, 'MFA_CODE_REJECTED');
     return { ...issued, before: before.account };
@@ -104,9 +104,8 @@ export class MfaBackupCodeService {
   async remaining(userId: string | number): Promise<{ remaining: number; low: boolean }> {
     const id = toUserId(userId);
     const snapshot = id === null ? null : await this.accounts.load(id);
-    const remaining = snapshot && snapshot.account.activeIds.length > 0 ? snapshot.backupCodesRemaining : 0;
-    const low =
-      snapshot !== null && snapshot.account.activeIds.length > 0 && remaining <= this.options.backupCodes.lowAt;
+    const remaining = isEnabled(snapshot) ? snapshot.backupCodesRemaining : 0;
+    const low = isEnabled(snapshot) && remaining <= this.options.backupCodes.lowAt;
     return { remaining, low };
   }
 }

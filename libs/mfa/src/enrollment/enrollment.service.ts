@@ -1,5 +1,5 @@
 import { Inject, Injectable, Logger, type ExecutionContext } from '@nestjs/common';
-import { activeAuthenticators } from '../domain/accounts/account.js';
+import { isActive, activeAuthenticators } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { loadEnabled } from '../domain/accounts/load-enabled.js';
 import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
@@ -14,12 +14,12 @@ import { accountNameOf, type KnownPrincipal } from '../host/known-principal.js';
 import type { MfaPrincipal } from '../host/mfa-host.js';
 import { type MfaSessionOf, requirePrincipal, requireSession } from '../host/require-principal.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
-import { provedAt } from '../verification/proved-epoch.js';
+import { provedAt } from '../verification/proved-stamp.js';
 import { AuthenticatorConfirmation } from './authenticator-confirmation.js';
 import { AuthenticatorRemoval } from './authenticator-removal.js';
 import { AuthenticatorSetup, type OpenSetup } from './authenticator-setup.js';
 import { readName } from './authenticator-name.js';
-import { FreshProof, type ProofOffered } from './fresh-proof.js';
+import { ReauthenticationCheck, type MfaReauthenticationProof } from './reauthentication-check.js';
 import { authenticatorView, type MfaAuthenticatorView } from './authenticator-view.js';
 import type { MfaConfirmation, MfaRemoval, MfaSetup } from './enrollment-results.js';
 import { setupBinding } from './setup-binding.js';
@@ -38,7 +38,7 @@ export class MfaEnrollmentService {
   constructor(
     private readonly accounts: MfaAccountStore,
     private readonly authenticators: MfaAuthenticatorStore,
-    private readonly proof: FreshProof,
+    private readonly proof: ReauthenticationCheck,
     private readonly setups: AuthenticatorSetup,
     private readonly confirmation: AuthenticatorConfirmation,
     private readonly removal: AuthenticatorRemoval,
@@ -56,7 +56,7 @@ export class MfaEnrollmentService {
    */
   async setup(
     principal: MfaPrincipal,
-    request: ProofOffered & { name?: string } = {},
+    request: MfaReauthenticationProof & { name?: string } = {},
     context?: ExecutionContext,
   ): Promise<MfaSetup> {
     const owner = requirePrincipal(principal);
@@ -65,7 +65,7 @@ export class MfaEnrollmentService {
     // An account name that fits no QR code is refused before anything is counted or written (S20).
     this.tryLabel(owner, accountName);
     const proved = await this.setups.open(owner.userId);
-    if (proved.account.activeIds.length >= this.options.maxAuthenticators)
+    if (proved.account.activeFactors.length >= this.options.maxAuthenticators)
       throw new MfaError('MFA_TOO_MANY_AUTHENTICATORS');
     const labelOf = (each: LabelledAuthenticator) => accountLabel(accountName, each, activeAuthenticators(proved));
     this.tryLabel(owner, labelOf({ id: EXAMPLE_ID, name }));
@@ -106,7 +106,7 @@ export class MfaEnrollmentService {
     const owner = requireSession(principal);
     const { userId, sessionId } = owner;
     const confirmed = await this.confirmation.confirm({ userId, binding: this.bindingOf(owner), code, context });
-    const { codes, remaining, authenticator, epoch } = confirmed;
+    const { codes, remaining, authenticator, securityStamp } = confirmed;
     await this.events.changed(
       { type: 'mfa.authenticator.confirmed', userId, authenticator: eventAuthenticator(authenticator) },
       { enabled: true, sessionId, context },
@@ -117,7 +117,13 @@ export class MfaEnrollmentService {
     return {
       enabled: true,
       ...(codes ? { backupCodes: codes } : {}),
-      stepUp: provedAt(epoch, { userId, amr: ['otp', 'mfa'], mfaAt, factor: 'totp', backupCodesRemaining: remaining }),
+      stepUp: provedAt(securityStamp, {
+        userId,
+        amr: ['otp', 'mfa'],
+        mfaAt,
+        factor: 'totp',
+        backupCodesRemaining: remaining,
+      }),
     };
   }
 
@@ -128,13 +134,13 @@ export class MfaEnrollmentService {
    */
   async disable(
     principal: MfaPrincipal,
-    offered: ProofOffered,
+    offered: MfaReauthenticationProof,
     context?: ExecutionContext,
   ): Promise<{ enabled: false; session?: unknown }> {
     const { userId, sessionId, ...owner } = requirePrincipal(principal);
     const snapshot = await loadEnabled(this.accounts, userId);
     await this.proof.forDisabling(snapshot, { ...owner, userId, sessionId }, { ...offered, context });
-    const removal = await this.removal.all(userId, snapshot.account.epoch);
+    const removal = await this.removal.all(userId, snapshot.account.securityStamp);
     const session = await this.events.changed({ type: 'mfa.disabled', userId }, { enabled: false, sessionId, context });
     await removal.tidyUp();
     return { enabled: false, ...(session === undefined ? {} : { session }) };
@@ -148,14 +154,14 @@ export class MfaEnrollmentService {
   async remove(
     principal: MfaPrincipal,
     id: string,
-    offered: ProofOffered,
+    offered: MfaReauthenticationProof,
     context?: ExecutionContext,
   ): Promise<MfaRemoval> {
     const { userId, sessionId } = requirePrincipal(principal);
     const snapshot = await loadEnabled(this.accounts, userId);
-    if (!snapshot.account.activeIds.includes(id)) throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
+    if (!isActive(snapshot.account, id)) throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
     await this.proof.byCode(snapshot, { ...offered, context });
-    const removal = await this.removal.one(userId, id, snapshot.account.epoch);
+    const removal = await this.removal.one(userId, id, snapshot.account.securityStamp);
     const { anyLeft, before } = removal;
     const row = activeAuthenticators(before).find((each) => each.id === id);
     const removed = row && eventAuthenticator(row);

@@ -2,7 +2,7 @@ import { createParamDecorator, Injectable, type ExecutionContext, type PipeTrans
 import { ModuleRef } from '@nestjs/core';
 import { MfaException } from '../errors/mfa.exception.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
-import { findRouteGate } from './find-route-gate.js';
+import { findRouteAccess } from './find-route-access.js';
 import { unseenByPipes } from './unseen-by-pipes.js';
 
 const contextParameter = createParamDecorator((_: unknown, context: ExecutionContext) => context);
@@ -18,7 +18,7 @@ class PrincipalPipe implements PipeTransform<ExecutionContext, Promise<KnownPrin
         message: '@CurrentPrincipal: a global pipe replaced the value; let it pass parameters of type `custom`',
       });
     }
-    return (await findRouteGate(this.moduleRef, context)).principal(context);
+    return (await findRouteAccess(this.moduleRef, context)).principal(context);
   }
 }
 

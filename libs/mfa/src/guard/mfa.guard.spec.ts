@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { ChallengeRoute, PrincipalRoute, RequireMfa, SkipMfa, VerificationRoute } from './decorators.js';
 import { MFA_ROUTE, type MfaRoute } from './mfa-route.js';
 import { MfaGuard } from './mfa.guard.js';
-import { RouteGate } from './route-gate.js';
+import { RouteAccess } from './route-access.js';
 
 class Unmarked {
   plain() {}
@@ -82,10 +82,10 @@ function contextOf(controller: new () => object, name: string): ExecutionContext
   return new ExecutionContextHost([{}, {}], controller, handler);
 }
 
-/** A guard in an application that has this gate. */
-function guardOf(gate: object): MfaGuard {
+/** A guard in an application with this `RouteAccess`. */
+function guardOf(access: object): MfaGuard {
   const get = (token: unknown) => {
-    if (token === RouteGate) return gate;
+    if (token === RouteAccess) return access;
     throw new Error('unknown');
   };
   return new MfaGuard({ get } as never);
@@ -94,8 +94,8 @@ function guardOf(gate: object): MfaGuard {
 /** What the guard demands for a call. */
 async function demandOf(context: ExecutionContext): Promise<MfaRoute> {
   let asked: MfaRoute | undefined;
-  const gate = { admit: async (_: ExecutionContext, route: MfaRoute) => ((asked = route), true) };
-  await expect(guardOf(gate).canActivate(context)).resolves.toBe(true);
+  const access = { admit: async (_: ExecutionContext, route: MfaRoute) => ((asked = route), true) };
+  await expect(guardOf(access).canActivate(context)).resolves.toBe(true);
   return asked!;
 }
 
@@ -125,7 +125,7 @@ describe('MfaGuard', () => {
     expect(MFA_ROUTE).toBe(Symbol.for('nestjs-mfa:route'));
   });
 
-  it('S45 denies when the gate does', async () => {
+  it('S45 denies when the access does', async () => {
     const refusal = new Error('no');
     const guard = guardOf({ admit: () => Promise.reject(refusal) });
     await expect(guard.canActivate(contextOf(Unmarked, 'open'))).rejects.toBe(refusal);

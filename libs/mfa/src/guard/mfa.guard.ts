@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { Injectable, type CanActivate, type ExecutionContext, type Type } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
-import { findRouteGate } from './find-route-gate.js';
+import { findRouteAccess } from './find-route-access.js';
 import { MFA_ROUTE, type MfaRoute } from './mfa-route.js';
 
 /**
@@ -30,15 +30,15 @@ export class MfaGuard implements CanActivate {
 
   private async decide(context: ExecutionContext): Promise<boolean> {
     const marked = routeOf(context.getHandler()) ?? routeOfClass(context.getClass());
-    const gate = await findRouteGate(this.moduleRef, context);
-    return gate.admit(context, marked ?? { kind: 'second-factor' });
+    const access = await findRouteAccess(this.moduleRef, context);
+    return access.admit(context, marked ?? { kind: 'second-factor' });
   }
 
   private providedGuard(): CanActivate | null {
     try {
       return this.moduleRef.get<CanActivate>(MFA_GUARD, { strict: false });
     } catch {
-      return null; // without the module; the gate is missing too, and denies
+      return null; // without the module; `RouteAccess` is missing too, and denies
     }
   }
 }

@@ -5,14 +5,14 @@ import { inMemoryMfa, type InMemoryMfa } from '../../../../test/support/in-memor
 import { MfaError } from '../domain/mfa-error.js';
 import { challengeOf, hasCheckedChallenge } from './current-challenge.js';
 import type { MfaRoute } from './mfa-route.js';
-import { RouteGate } from './route-gate.js';
+import { RouteAccess } from './route-access.js';
 import { TokenExtractor } from './token-extractor.js';
 
 const CHALLENGE: MfaRoute = { kind: 'challenge' };
 const VERIFICATION: MfaRoute = { kind: 'verification' };
 
 let mfa: InMemoryMfa;
-let gate: RouteGate;
+let access: RouteAccess;
 const setHeader = vi.fn<(response: unknown, name: string, value: string) => void>();
 
 beforeEach(() => {
@@ -20,7 +20,7 @@ beforeEach(() => {
   const { hostAccess, challenges, tokens, cookie, options, clock, accounts } = mfa;
   const extractor = new TokenExtractor(cookie, tokens, options);
   const adapterHost = { httpAdapter: { setHeader } } as never;
-  gate = new RouteGate(hostAccess, challenges, tokens, extractor, accounts, clock, adapterHost);
+  access = new RouteAccess(hostAccess, challenges, tokens, extractor, accounts, clock, adapterHost);
 });
 afterEach(() => {
   vi.restoreAllMocks();
@@ -33,7 +33,7 @@ function contextOf(request: object = {}, type = 'http'): ExecutionContext {
   return context;
 }
 
-const admit = (route: MfaRoute, context: ExecutionContext) => gate.admit(context, route);
+const admit = (route: MfaRoute, context: ExecutionContext) => access.admit(context, route);
 
 /** The mfa_token of a first factor. */
 async function firstFactor(): Promise<string> {
@@ -54,7 +54,7 @@ describe('the verification route', () => {
   it('S44a is no way around the check of a challenge route', async () => {
     const context = contextOf({ body: { mfa_token: await firstFactor() } });
     await admit(VERIFICATION, context);
-    await mfa.accounts.revokeTokens('ann');
+    await mfa.accounts.invalidate('ann');
     await expect(admit(CHALLENGE, context)).rejects.toMatchObject({ code: 'MFA_TOKEN_INVALID' });
   });
 

@@ -1,7 +1,7 @@
 import { Injectable, type ExecutionContext } from '@nestjs/common';
 // One small file of it: where class-validator is missing, the application does not start, rather than fail a first login.
 import 'class-validator/cjs/container.js';
-import { onFirstUse } from '../domain/on-first-use.js';
+import { lazy } from '../domain/lazy.js';
 import { MfaException } from '../errors/mfa.exception.js';
 import { MfaHostAccess } from '../host/host-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
@@ -9,7 +9,7 @@ import type { BodyName, MfaBodies } from './dto/read-body.js';
 import { openRequest } from './route-request.js';
 
 /** Three hundred files come with class-validator, and no start needs them. */
-const reader = onFirstUse(() => import('./dto/read-body.js'));
+const reader = lazy(() => import('./dto/read-body.js'));
 
 /** The request as Express and Fastify give it: its fields are read as the guards of the route saw them. */
 export type RouteRequest = object;

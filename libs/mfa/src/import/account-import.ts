@@ -1,13 +1,18 @@
-import type { AccountSnapshot } from '../domain/accounts/account.js';
+import { isActive, isEnabled, type AccountSnapshot } from '../domain/accounts/account.js';
 import { changeAccount } from '../domain/accounts/change-account.js';
 import { MfaError } from '../domain/mfa-error.js';
 import type { BadReason, BenignReason } from './import-report.js';
-import { type AuthenticatorTerms, begunAt, idsOf, ImportedRows } from './imported-rows.js';
+import { type AuthenticatorParams, begunAt, idsOf, ImportedRows } from './imported-rows.js';
 import type { ImportTools } from './import-tools.js';
 import type { UserToImport } from './read-user.js';
 
 /** Why a user is left alone. */
 export type Standing = BenignReason | Extract<BadReason, 'changed-since'>;
+
+/** An account with the import markers that were spent for it. */
+interface MarkedAccount extends AccountSnapshot {
+  markers: readonly string[];
+}
 
 /**
  * Makes one user's account of what another system stored. As an enrollment does it: rows are written first and named
@@ -19,7 +24,7 @@ export class AccountImport {
 
   constructor(
     private readonly tools: ImportTools,
-    terms: AuthenticatorTerms,
+    terms: AuthenticatorParams,
   ) {
     this.rows = new ImportedRows(tools, terms);
   }
@@ -40,17 +45,17 @@ export class AccountImport {
     if (standing !== null) return this.leave(before, user, standing);
     await this.rows.write(before, user);
     await this.spendSteps(before, user);
-    await this.spendForever(before, begunAt(before.account.epoch));
+    await this.spendForever(before, begunAt(before.account.securityStamp));
     const after = await this.commit(before, user);
     if (after === null) {
       const now = await this.opened(user.userId);
       return this.leave(now, user, (await this.standingOf(now, user)) ?? 'already-enabled');
     }
-    await this.complete(after, user);
+    await this.complete({ ...after, markers: before.markers }, user);
     return null;
   }
 
-  private async leave(now: AccountSnapshot, user: UserToImport, standing: Standing): Promise<Standing> {
+  private async leave(now: MarkedAccount, user: UserToImport, standing: Standing): Promise<Standing> {
     if (standing === 'already-imported') {
       await this.spendSteps(now, user);
       await this.complete(now, user);
@@ -60,36 +65,25 @@ export class AccountImport {
     return standing;
   }
 
-  private async standingOf(now: AccountSnapshot | null, { userId, secret }: UserToImport): Promise<Standing | null> {
+  private async standingOf(now: MarkedAccount | null, { userId, secret }: UserToImport): Promise<Standing | null> {
     if (!now) return null;
-    const { activeIds } = now.account;
     const { authenticatorId } = idsOf(userId);
     const imported = now.authenticators.find(({ id }) => id === authenticatorId);
     // One that cannot be opened is no reason to touch it either.
-    if (activeIds.includes(authenticatorId))
+    if (isActive(now.account, authenticatorId))
       return imported && this.rows.holds(imported, secret) ? 'already-imported' : 'changed-since';
-    if (activeIds.length > 0) return 'already-enabled';
-    return now.tokenSpent || (!imported && (await this.committedOnce(now))) ? 'removed-since' : null;
+    if (isEnabled(now)) return 'already-enabled';
+    return isClosed(now) || (!imported && committedOnce(now)) ? 'removed-since' : null;
   }
 
-  /**
-   * Whether a run that died behind its commit has imported the user, and somebody has taken it away again (S59). The
-   * commit raises the epoch, and so does the removal; after a run that died before its commit it is as it was.
-   */
-  private async committedOnce({ account: { userId, epoch } }: AccountSnapshot): Promise<boolean> {
+  private async load(userId: string): Promise<MarkedAccount | null> {
+    const snapshot = await this.tools.accounts.load(userId);
+    if (!snapshot) return null;
     const spent = await this.tools.usage.list(userId);
-    return spent.some(({ kind, item }) => {
-      const [, begun] = /^import-begun:(\d+)$/.exec(item) ?? [];
-      return kind === 'token' && begun !== undefined && epoch >= Number(begun) + 2;
-    });
+    return { ...snapshot, markers: spent.filter(({ kind }) => kind === 'import').map(({ item }) => item) };
   }
 
-  private load(userId: string): Promise<AccountSnapshot | null> {
-    // A marker is asked for like a token: it is spent, or it is not.
-    return this.tools.accounts.load(userId, idsOf(userId).marker);
-  }
-
-  private async opened(userId: string): Promise<AccountSnapshot> {
+  private async opened(userId: string): Promise<MarkedAccount> {
     const known = await this.load(userId);
     if (known) return known;
     await this.tools.accounts.open(userId, this.tools.clock.nowMs());
@@ -105,7 +99,12 @@ export class AccountImport {
     const distinct = new Map(steps.live.map(({ step, expiresAtMs }) => [step, expiresAtMs]));
     for (const [step, expiresAtMs] of distinct) {
       const entry = { kind: 'totp', item: `${authenticatorId}:${step}`, expiresAtMs } as const;
-      await this.tools.usage.spend({ userId, epoch: account.epoch, entries: [entry], nowMs: this.tools.clock.nowMs() });
+      await this.tools.usage.spend({
+        userId,
+        securityStamp: account.securityStamp,
+        entries: [entry],
+        nowMs: this.tools.clock.nowMs(),
+      });
     }
   }
 
@@ -113,12 +112,12 @@ export class AccountImport {
   private async commit({ account }: AccountSnapshot, { userId, codes }: UserToImport): Promise<AccountSnapshot | null> {
     const { authenticatorId, setId } = idsOf(userId);
     const { before, after } = await changeAccount(this.tools.accounts, userId, (now) => {
-      if (now.account.activeIds.length > 0) return null;
-      // What was spent under another epoch was perhaps not spent at all.
-      if (now.account.epoch !== account.epoch) throw new MfaError('MFA_BUSY', { retryAfterSeconds: 1 });
+      if (isEnabled(now)) return null;
+      // What was spent under another security stamp was perhaps not spent at all.
+      if (now.account.securityStamp !== account.securityStamp) throw new MfaError('MFA_BUSY', { retryAfterSeconds: 1 });
       return {
-        epoch: now.account.epoch + 1,
-        activeIds: [authenticatorId],
+        securityStamp: now.account.securityStamp + 1,
+        activeFactors: [{ type: 'totp', id: authenticatorId }],
         // A setup that is under way was proved for an account without any authenticator (S12).
         pendingId: null,
         backupSetId: codes.usable.length > 0 ? setId : null,
@@ -128,23 +127,23 @@ export class AccountImport {
   }
 
   /** Everything behind the commit; each piece can be repeated, and writes nothing where it is done. */
-  private async complete(after: AccountSnapshot, user: UserToImport): Promise<void> {
+  private async complete(after: MarkedAccount, user: UserToImport): Promise<void> {
     const { authenticators } = this.tools;
     const { userId } = user;
     const { authenticatorId, setId } = idsOf(userId);
-    const leased = after.authenticators.some((row) => row.id === authenticatorId && row.expiresAtMs !== null);
-    if (leased) await authenticators.expire(userId, [authenticatorId], null);
+    const isCollectable = after.authenticators.some((row) => row.id === authenticatorId && row.expiresAtMs !== null);
+    if (isCollectable) await authenticators.collectAfter(userId, [authenticatorId], null);
     if (after.account.backupSetId === setId) await this.completeCodes(after, user);
     await this.close(after);
   }
 
-  private async close(now: AccountSnapshot): Promise<void> {
-    if (!now.tokenSpent) await this.spendForever(now, idsOf(now.account.userId).marker);
+  private async close(now: MarkedAccount): Promise<void> {
+    if (!isClosed(now)) await this.spendForever(now, idsOf(now.account.userId).marker);
   }
 
-  private async spendForever({ account: { userId, epoch } }: AccountSnapshot, item: string): Promise<void> {
-    const entries = [{ kind: 'token', item, expiresAtMs: null } as const];
-    await this.tools.usage.spend({ userId, epoch, entries, nowMs: this.tools.clock.nowMs() });
+  private async spendForever({ account: { userId, securityStamp } }: AccountSnapshot, item: string): Promise<void> {
+    const entries = [{ kind: 'import', item, expiresAtMs: null } as const];
+    await this.tools.usage.spend({ userId, securityStamp, entries, nowMs: this.tools.clock.nowMs() });
   }
 
   /** Ends the lease, and spends the codes that were used in the other system after the first run. */
@@ -152,13 +151,29 @@ export class AccountImport {
     const { backupCodes, usage, clock } = this.tools;
     const { setId } = idsOf(userId);
     const live = await backupCodes.list(userId, setId);
-    if (live.some(({ expiresAtMs }) => expiresAtMs !== null)) await backupCodes.expire(userId, setId, null);
+    if (live.some(({ expiresAtMs }) => expiresAtMs !== null)) await backupCodes.collectAfter(userId, setId, null);
     const used = new Set(codes.usedIds);
     for (const { id } of live.filter((each) => used.has(each.id) && each.usedAtMs === null)) {
       const entries = [{ kind: 'backup_code', item: id, expiresAtMs: null } as const];
       const nowMs = clock.nowMs();
-      await usage.spend({ userId, epoch: account.epoch, backupSetId: setId, entries, nowMs });
+      await usage.spend({ userId, securityStamp: account.securityStamp, backupSetId: setId, entries, nowMs });
       await backupCodes.markUsed(userId, id, nowMs);
     }
   }
+}
+
+/** Whether an earlier run has finished with this user, or the user has enrolled without it. */
+function isClosed({ account, markers }: MarkedAccount): boolean {
+  return markers.includes(idsOf(account.userId).marker);
+}
+
+/**
+ * Whether a run that died after its commit has imported the user, and somebody has removed the import since (S59). The
+ * commit raises the security stamp, and so does the removal. After a run that died before its commit it is unchanged.
+ */
+function committedOnce({ account, markers }: MarkedAccount): boolean {
+  return markers.some((item) => {
+    const [, begun] = /^import-begun:(\d+)$/.exec(item) ?? [];
+    return begun !== undefined && account.securityStamp >= Number(begun) + 2;
+  });
 }

@@ -1,6 +1,9 @@
+import type { BackupCode } from '../domain/backup-codes/backup-code.js';
+import type { SpentEntry } from '../domain/usage/usage.js';
+import { isActive, isEnabled } from '../domain/accounts/account.js';
 import type { SourceRow } from '../domain/import/import-source.js';
-import { hashedAs } from '../domain/backup-codes/recipes.js';
-import { nameBasedId } from '../domain/name-based-id.js';
+import { hashedAs } from '../domain/backup-codes/hash-groups.js';
+import { deterministicUuid } from '../domain/deterministic-uuid.js';
 import { toUserId } from '../host/user-id.js';
 import { type ImportRun, pages } from './import-run.js';
 import type { ImportTools } from './import-tools.js';
@@ -56,17 +59,19 @@ export async function listChanges(run: GoingBackRun): Promise<MfaGoingBack | nul
 
 async function addChanges(changes: MfaGoingBack, userId: string, { codes }: SourceUser, run: GoingBackRun) {
   const { authenticatorId, setId, marker } = idsOf(userId);
-  const snapshot = await run.tools.accounts.load(userId, marker);
+  const snapshot = await run.tools.accounts.load(userId);
   if (!snapshot) return;
-  const { activeIds, backupSetId } = snapshot.account;
-  const active = activeIds.includes(authenticatorId);
-  if (!active && !snapshot.tokenSpent) return;
-  if (!active) changes.users.push({ userId, reason: activeIds.length > 0 ? 'replaced' : 'disabled' });
+  const spent = await run.tools.usage.list(userId);
+  const { backupSetId } = snapshot.account;
+  const active = isActive(snapshot.account, authenticatorId);
+  if (!active && !spent.some(({ kind, item }) => kind === 'import' && item === marker)) return;
+  if (!active) changes.users.push({ userId, reason: isEnabled(snapshot) ? 'replaced' : 'disabled' });
   const open = codes.filter(({ hash, usedAt }) => typeof hash === 'string' && readFlag(usedAt) !== true);
-  const used = open.length > 0 ? await usesOf(userId, setId, run) : new Map<string, string | null>();
+  const used =
+    open.length > 0 ? usesOf(spent, await run.tools.backupCodes.list(userId, setId)) : new Map<string, string | null>();
   const spelling = run.mapping.backupCodes?.spelling ?? 'plain';
   for (const { hash } of open as (SourceRow & { hash: string })[]) {
-    const id = nameBasedId('imported backup code', userId, hashedAs(spelling, hash));
+    const id = deterministicUuid('imported backup code', userId, hashedAs(spelling, hash));
     const usedAt = used.get(id);
     if (usedAt !== undefined) changes.backupCodes.push({ userId, hash, reason: 'used', usedAt });
     else if (backupSetId !== setId) changes.backupCodes.push({ userId, hash, reason: 'replaced', usedAt: null });
@@ -74,12 +79,11 @@ async function addChanges(changes: MfaGoingBack, userId: string, { codes }: Sour
 }
 
 /** When the codes of a set were used, by their ids. */
-async function usesOf(userId: string, setId: string, { tools }: GoingBackRun): Promise<Map<string, string | null>> {
-  const [rows, spent] = [await tools.backupCodes.list(userId, setId), await tools.usage.list(userId)];
+function usesOf(spent: readonly SpentEntry[], codes: readonly BackupCode[]): Map<string, string | null> {
   const uses = new Map<string, string | null>();
   for (const { kind, item, spentAtMs } of spent) {
     if (kind === 'backup_code') uses.set(item, new Date(spentAtMs).toISOString());
   }
-  for (const { id, usedAtMs } of rows) if (usedAtMs !== null) uses.set(id, new Date(usedAtMs).toISOString());
+  for (const { id, usedAtMs } of codes) if (usedAtMs !== null) uses.set(id, new Date(usedAtMs).toISOString());
   return uses;
 }

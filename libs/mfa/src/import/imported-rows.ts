@@ -1,17 +1,17 @@
 import type { AccountSnapshot } from '../domain/accounts/account.js';
-import { LEASE_MS } from '../domain/accounts/lease.js';
+import { ORPHAN_GRACE_MS } from '../domain/accounts/orphan-grace.js';
 import type { Authenticator, TotpParameters } from '../domain/authenticators/authenticator.js';
 import type { BackupCode } from '../domain/backup-codes/backup-code.js';
-import type { HashedCode } from '../domain/backup-codes/recipes.js';
+import type { HashedCode } from '../domain/backup-codes/hash-groups.js';
 import { MfaError } from '../domain/mfa-error.js';
-import { nameBasedId } from '../domain/name-based-id.js';
+import { deterministicUuid } from '../domain/deterministic-uuid.js';
 import type { SealContext } from '../domain/secrets/secret-box.js';
 import { CLOCK_SKEW_MS } from '../domain/totp/replay.js';
 import type { ImportTools } from './import-tools.js';
 import type { UserToImport } from './read-user.js';
 
 /** What imported authenticators have in common. */
-export interface AuthenticatorTerms extends TotpParameters {
+export interface AuthenticatorParams extends TotpParameters {
   name: string;
 }
 
@@ -25,27 +25,31 @@ export interface RowIds {
 
 /** The ids of what an import writes for a user. */
 export function idsOf(userId: string): RowIds {
-  const authenticatorId = nameBasedId('imported authenticator', userId);
-  return { authenticatorId, setId: nameBasedId('imported backup set', userId), marker: `import:${authenticatorId}` };
+  const authenticatorId = deterministicUuid('imported authenticator', userId);
+  return {
+    authenticatorId,
+    setId: deterministicUuid('imported backup set', userId),
+    marker: `import:${authenticatorId}`,
+  };
 }
 
-/** Spent just before a commit that wants this epoch: tells later runs of a commit behind which the process died. */
-export const begunAt = (epoch: number): string => `import-begun:${epoch}`;
+/** Spent just before a commit that wants this security stamp: tells later runs of a commit behind which the process died. */
+export const begunAt = (securityStamp: number): string => `import-begun:${securityStamp}`;
 
 /** The authenticator and the backup codes of one user, written under a lease before the account names them. */
 export class ImportedRows {
   constructor(
     private readonly tools: Pick<ImportTools, 'authenticators' | 'backupCodes' | 'box' | 'clock'>,
-    private readonly terms: AuthenticatorTerms,
+    private readonly terms: AuthenticatorParams,
   ) {}
 
   /** @throws MfaError `MFA_BUSY` when another run, of another source, may still be writing them */
   async write(before: AccountSnapshot, user: UserToImport): Promise<void> {
     const { authenticators, clock } = this.tools;
-    const expiresAtMs = clock.nowMs() + LEASE_MS;
+    const expiresAtMs = clock.nowMs() + ORPHAN_GRACE_MS;
     const row = this.authenticatorRow(user, expiresAtMs);
     const left = before.authenticators.find(({ id }) => id === row.id);
-    if (left && this.holds(left, user.secret)) await authenticators.expire(user.userId, [row.id], expiresAtMs);
+    if (left && this.holds(left, user.secret)) await authenticators.collectAfter(user.userId, [row.id], expiresAtMs);
     else {
       if (left) await this.removeAbandoned([left], () => authenticators.remove(user.userId, [row.id]));
       await authenticators.add(row);
@@ -68,7 +72,7 @@ export class ImportedRows {
     const { backupCodes, box } = this.tools;
     const { setId } = idsOf(userId);
     const left = await backupCodes.list(userId, setId);
-    if (this.holdCodes(left, codes.usable)) return backupCodes.expire(userId, setId, expiresAtMs);
+    if (this.holdCodes(left, codes.usable)) return backupCodes.collectAfter(userId, setId, expiresAtMs);
     if (left.length > 0) await this.removeAbandoned(left, () => backupCodes.remove(userId, setId));
     const rows = codes.usable.map(({ id, phc }): BackupCode => {
       const hash = box.seal(Buffer.from(phc), { purpose: 'backup-code', userId, credentialId: id });
@@ -87,7 +91,7 @@ export class ImportedRows {
   ): Promise<void> {
     const abandonedMs = this.tools.clock.nowMs() - CLOCK_SKEW_MS;
     if (left.some(({ expiresAtMs }) => expiresAtMs === null || expiresAtMs > abandonedMs))
-      throw new MfaError('MFA_BUSY', { retryAfterSeconds: LEASE_MS / 1000 });
+      throw new MfaError('MFA_BUSY', { retryAfterSeconds: ORPHAN_GRACE_MS / 1000 });
     await remove();
   }
 

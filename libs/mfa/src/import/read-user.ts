@@ -1,7 +1,7 @@
 import { parsePhc } from '../domain/backup-codes/phc.js';
-import { type HashedCode, hashedAs, recipesOf } from '../domain/backup-codes/recipes.js';
+import { type HashedCode, hashedAs, hashGroupsOf } from '../domain/backup-codes/hash-groups.js';
 import type { SourceRow } from '../domain/import/import-source.js';
-import { nameBasedId } from '../domain/name-based-id.js';
+import { deterministicUuid } from '../domain/deterministic-uuid.js';
 import { isPossibleSecret } from '../domain/totp/totp.js';
 import { spentUntilMs } from '../domain/totp/replay.js';
 import { toUserId } from '../host/user-id.js';
@@ -95,7 +95,7 @@ function readCodes(userId: string, rows: readonly SourceRow[], { backupCodes }: 
   const unused: HashedCode[] = [];
   for (const { hash, usedAt } of rows) {
     const phc = hashedAs(spelling, typeof hash === 'string' ? hash : '');
-    const id = nameBasedId('imported backup code', userId, phc);
+    const id = deterministicUuid('imported backup code', userId, phc);
     const used = readFlag(usedAt);
     if (used === null) read.skipped.push('used-unclear');
     else if (used) read.usedIds.push(id);
@@ -112,7 +112,7 @@ function withinBounds(
   skipped: readonly CodeReason[],
 ): Pick<ReadCodes, 'usable' | 'skipped'> {
   const distinct = new Map(unused.filter(({ id }) => !used.has(id)).map((code) => [code.id, code]));
-  const comparable = recipesOf([...distinct.values()]).flatMap(({ targets }) => targets.map(({ id }) => id));
+  const comparable = hashGroupsOf([...distinct.values()]).flatMap(({ targets }) => targets.map(({ id }) => id));
   const kept = new Set(comparable.slice(0, MOST_CODES));
   const tooCostly = Array.from({ length: distinct.size - kept.size }, () => 'too-costly' as const);
   return { usable: [...distinct.values()].filter(({ id }) => kept.has(id)), skipped: [...skipped, ...tooCostly] };

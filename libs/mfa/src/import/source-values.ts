@@ -2,7 +2,7 @@
 const YES = ['true', 't', 'yes', 'y', 'on', '1'];
 const NO = ['', 'false', 'f', 'no', 'n', 'off', '0'];
 
-/** Epoch seconds reach this value in the year 5138; milliseconds passed it in 1973. */
+/** Unix seconds reach this value in the year 5138; milliseconds passed it in 1973. */
 const FIRST_MILLISECONDS = 100_000_000_000;
 
 /** Whether a column says yes, be it a boolean or a time; `null` where it says something else. */
@@ -17,7 +17,7 @@ export function readFlag(value: unknown): boolean | null {
   return value === 1 || readTimeMs(value) !== null ? true : null;
 }
 
-/** A Date, ISO 8601 text (of UTC where it names no zone), epoch seconds or milliseconds; `null` for anything else. */
+/** A Date, ISO 8601 text (of UTC where it names no zone), Unix seconds or milliseconds; `null` for anything else. */
 export function readTimeMs(value: unknown): number | null {
   if (value instanceof Date) return checked(value.getTime());
   if (typeof value === 'number' || (typeof value === 'string' && /^\d{9,}(\.\d+)?$/.test(value.trim()))) {

@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import type { Row } from './stores/rows.js';
+import type { Row } from './stores/row-mappers.js';
 import { sql } from './sql.js';
 import type { StatementRunner } from './statement-runner.js';
 

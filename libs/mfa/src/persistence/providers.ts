@@ -15,7 +15,7 @@ import { MfaExpiringTables } from '../domain/expiring-tables.js';
 import { MfaPurgePace } from '../domain/purge-pace.js';
 import { MfaSealedValueStore } from '../domain/secrets/sealed-value.store.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
-import { StepwiseVerificationStore } from '../domain/verification/stepwise-verification.store.js';
+import { StepwiseVerificationStore } from './stores/stepwise-verification.store.js';
 import { MfaVerificationStore } from '../domain/verification/verification.store.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';

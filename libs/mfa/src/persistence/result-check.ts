@@ -29,7 +29,9 @@ export async function checkResults(statements: StatementRunner): Promise<void> {
 async function checkAffected(statements: StatementRunner): Promise<void> {
   let affected: number;
   try {
-    ({ affected } = await statements.run(sql`UPDATE ${MfaAccountEntity} SET epoch = epoch WHERE 1 = 0`));
+    ({ affected } = await statements.run(
+      sql`UPDATE ${MfaAccountEntity} SET security_stamp = security_stamp WHERE 1 = 0`,
+    ));
   } catch (error) {
     if (isMfaError(error) && error.code === 'MFA_MISCONFIGURED') throw error;
     return; // a database that refuses to be written at the moment refuses later writes too

@@ -4,7 +4,7 @@ import { isMfaError, MfaError } from '../domain/mfa-error.js';
 import { isCutOff, isRetriable, isUnavailable } from './database-errors.js';
 import { dialectOf } from './dialect.js';
 import { rememberGivenUp } from './given-up-statements.js';
-import { NamedStatements } from './named-statements.js';
+import { NamedQueries } from './postgres/named-queries.js';
 import { render, type RenderedSql, Sql, type SqlDialect } from './sql.js';
 import { logUnavailable } from './outage-log.js';
 import { requireResult, type StatementResult } from './statement-result.js';
@@ -42,7 +42,7 @@ export class StatementRunner {
   readonly dialect: SqlDialect;
   private readonly acquireTimeoutMs: number;
   private readonly statementTimeoutMs: number;
-  private readonly named: NamedStatements;
+  private readonly named: NamedQueries;
 
   constructor(
     private readonly dataSource: DataSource,
@@ -51,7 +51,7 @@ export class StatementRunner {
     this.dialect = dialectOf(dataSource);
     this.acquireTimeoutMs = acquireTimeoutMs;
     this.statementTimeoutMs = statementTimeoutMs;
-    this.named = new NamedStatements(dataSource);
+    this.named = new NamedQueries(dataSource);
   }
 
   /** The result of one statement, {@link retried}. */

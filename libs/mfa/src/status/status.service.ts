@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import {
+  isEnabled,
   activeAuthenticators,
   pendingAuthenticator,
   type AccountSnapshot,
@@ -7,13 +8,13 @@ import {
 } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import type { Authenticator } from '../domain/authenticators/authenticator.js';
-import { recipesOf } from '../domain/backup-codes/recipes.js';
+import { hashGroupsOf } from '../domain/backup-codes/hash-groups.js';
 import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
 import { MfaClock } from '../domain/clock.js';
 import type { MfaRequiredProof } from '../domain/mfa-error.js';
 import { isWeakSecret } from '../domain/totp/totp.js';
 import { authenticatorView, type MfaAuthenticatorView } from '../enrollment/authenticator-view.js';
-import { FreshProof } from '../enrollment/fresh-proof.js';
+import { ReauthenticationCheck } from '../enrollment/reauthentication-check.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import type { MfaMethod, MfaPrincipal } from '../host/mfa-host.js';
 import { methodsOf } from '../challenge/challenge.service.js';
@@ -53,7 +54,7 @@ export class MfaStatusService {
     private readonly accounts: MfaAccountStore,
     private readonly codes: MfaBackupCodeStore,
     private readonly reader: SecretReader,
-    private readonly proofs: FreshProof,
+    private readonly proofs: ReauthenticationCheck,
     private readonly clock: MfaClock,
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
@@ -90,7 +91,7 @@ export class MfaStatusService {
   }
 
   private statusFrom(snapshot: AccountSnapshot | null): MfaUserStatus {
-    const enabled = snapshot !== null && snapshot.account.activeIds.length > 0;
+    const enabled = isEnabled(snapshot);
     const remaining = enabled ? snapshot.backupCodesRemaining : 0;
     return {
       enabled,
@@ -107,9 +108,10 @@ export class MfaStatusService {
   }
 
   /** Whether a guess at the live set costs more than one Argon2, used codes included. */
-  private async areCostly({ userId, backupSetId, activeIds }: MfaAccount): Promise<boolean> {
-    if (backupSetId === null || activeIds.length === 0) return false;
+  private async areCostly(account: MfaAccount): Promise<boolean> {
+    const { userId, backupSetId } = account;
+    if (backupSetId === null || !isEnabled({ account })) return false;
     const stored = await this.codes.list(userId, backupSetId);
-    return recipesOf(stored.flatMap((each) => this.reader.hashOf(each))).length > 1;
+    return hashGroupsOf(stored.flatMap((each) => this.reader.hashOf(each))).length > 1;
   }
 }

@@ -29,8 +29,8 @@ export class InMemoryAccountStore extends MfaAccountStore {
     super();
   }
 
-  override async epochOf(userId: string): Promise<number | null> {
-    return this.state.accounts.get(userId)?.epoch ?? null;
+  override async securityStampOf(userId: string): Promise<number | null> {
+    return this.state.accounts.get(userId)?.securityStamp ?? null;
   }
 
   override async load(userId: string, tokenId?: string): Promise<AccountSnapshot | null> {
@@ -70,24 +70,24 @@ export class InMemoryAccountStore extends MfaAccountStore {
 
   override async open(userId: string, nowMs: number): Promise<void> {
     if (this.state.accounts.has(userId)) return;
-    const nothing = { activeIds: [], pendingId: null, backupSetId: null, budgets: NO_BUDGETS };
-    this.state.accounts.set(userId, { userId, epoch: nowMs, version: nowMs, ...nothing });
+    const nothing = { activeFactors: [], pendingId: null, backupSetId: null, budgets: NO_BUDGETS };
+    this.state.accounts.set(userId, { userId, securityStamp: nowMs, rowVersion: nowMs, ...nothing });
   }
 
-  override async commit(userId: string, version: number, change: AccountChange): Promise<boolean> {
-    const current = this.state.accounts.get(userId)?.version === version;
+  override async commit(userId: string, rowVersion: number, change: AccountChange): Promise<boolean> {
+    const current = this.state.accounts.get(userId)?.rowVersion === rowVersion;
     const given = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== undefined));
-    if (current) this.update(userId, () => ({ ...given, version: version + 1 }));
+    if (current) this.update(userId, () => ({ ...given, rowVersion: rowVersion + 1 }));
     return current;
   }
 
-  override async tryCommit(userId: string, version: number, change: AccountChange): Promise<boolean> {
-    return this.commit(userId, version, change);
+  override async tryCommit(userId: string, rowVersion: number, change: AccountChange): Promise<boolean> {
+    return this.commit(userId, rowVersion, change);
   }
 
-  override async reserve({ userId, epoch, factor, policy, nowMs }: AttemptReservation): Promise<boolean> {
+  override async reserve({ userId, securityStamp, factor, policy, nowMs }: AttemptReservation): Promise<boolean> {
     const account = this.state.accounts.get(userId);
-    if (account?.epoch !== epoch) return false;
+    if (account?.securityStamp !== securityStamp) return false;
     const budget = reserveBudget(account.budgets[factor], policy, nowMs);
     if (budget) this.setBudget(account, factor, budget);
     return budget !== null;
@@ -119,8 +119,12 @@ export class InMemoryAccountStore extends MfaAccountStore {
     this.update(userId, () => ({ budgets: NO_BUDGETS }));
   }
 
-  override async revokeTokens(userId: string): Promise<void> {
-    this.update(userId, ({ epoch, version }) => ({ epoch: epoch + 1, version: version + 1, pendingId: null }));
+  override async invalidate(userId: string): Promise<void> {
+    this.update(userId, ({ securityStamp, rowVersion }) => ({
+      securityStamp: securityStamp + 1,
+      rowVersion: rowVersion + 1,
+      pendingId: null,
+    }));
   }
 
   override async remove(userId: string): Promise<void> {

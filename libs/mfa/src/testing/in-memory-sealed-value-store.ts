@@ -1,6 +1,6 @@
 import {
   MfaSealedValueStore,
-  type Resealing,
+  type Reencryption,
   type SealedPurpose,
   type SealedValue,
 } from '../domain/secrets/sealed-value.store.js';
@@ -23,20 +23,23 @@ export class InMemorySealedValueStore extends MfaSealedValueStore {
       .slice(0, limit);
   }
 
-  override async replace(purpose: SealedPurpose, resealings: readonly Resealing[]): Promise<void> {
-    for (const { userId, credentialId, sealed, resealed } of resealings)
-      this.replaceOne(purpose, { userId, credentialId, sealed, resealed });
+  override async replace(purpose: SealedPurpose, reencryptions: readonly Reencryption[]): Promise<void> {
+    for (const { userId, credentialId, sealed, reencrypted } of reencryptions)
+      this.replaceOne(purpose, { userId, credentialId, sealed, reencrypted });
   }
 
-  private replaceOne(purpose: SealedPurpose, { userId, credentialId, sealed, resealed }: Omit<Resealing, 'purpose'>) {
+  private replaceOne(
+    purpose: SealedPurpose,
+    { userId, credentialId, sealed, reencrypted }: Omit<Reencryption, 'purpose'>,
+  ) {
     const { authenticators, backupCodes } = this.state;
     const authenticator = authenticators.get(credentialId);
     if (purpose === 'totp-secret' && authenticator?.userId === userId && authenticator.secret === sealed) {
-      authenticators.set(credentialId, { ...authenticator, secret: resealed });
+      authenticators.set(credentialId, { ...authenticator, secret: reencrypted });
     }
     const code = backupCodes.get(credentialId);
     if (purpose === 'backup-code' && code?.userId === userId && code.hash === sealed) {
-      backupCodes.set(credentialId, { ...code, hash: resealed });
+      backupCodes.set(credentialId, { ...code, hash: reencrypted });
     }
   }
 

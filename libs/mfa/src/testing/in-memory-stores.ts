@@ -33,7 +33,7 @@ export class InMemoryAuthenticatorStore extends MfaAuthenticatorStore {
     this.update(userId, [id], ({ lastUsedAtMs }) => ({ lastUsedAtMs: Math.max(lastUsedAtMs ?? atMs, atMs) }));
   }
 
-  override async expire(userId: string, ids: readonly string[], expiresAtMs: number | null): Promise<void> {
+  override async collectAfter(userId: string, ids: readonly string[], expiresAtMs: number | null): Promise<void> {
     this.update(userId, ids, () => ({ expiresAtMs }));
   }
 
@@ -90,7 +90,7 @@ export class InMemoryBackupCodeStore extends MfaBackupCodeStore {
     );
   }
 
-  override async expire(userId: string, setId: string, expiresAtMs: number | null): Promise<void> {
+  override async collectAfter(userId: string, setId: string, expiresAtMs: number | null): Promise<void> {
     updateWhere(this.state.backupCodes, inSet(userId, setId), () => ({ expiresAtMs }));
   }
 
@@ -125,12 +125,12 @@ export class InMemoryUsageStore extends MfaUsageStore {
     super();
   }
 
-  override async spend({ userId, epoch, backupSetId, entries, nowMs }: Spending): Promise<boolean> {
+  override async spend({ userId, securityStamp, backupSetId, entries, nowMs }: Spending): Promise<boolean> {
     const account = this.state.accounts.get(userId);
     const live = backupSetId === undefined || account?.backupSetId === backupSetId;
     const keys = new Set(entries.map((entry) => usageKey(userId, entry)));
     const unspent = keys.size === entries.length && [...keys].every((key) => !this.state.usage.has(key));
-    if (account?.epoch !== epoch || !live || !unspent || entries.length === 0) return false;
+    if (account?.securityStamp !== securityStamp || !live || !unspent || entries.length === 0) return false;
     entries.forEach((entry) => this.state.usage.set(usageKey(userId, entry), { ...entry, userId, spentAtMs: nowMs }));
     return true;
   }

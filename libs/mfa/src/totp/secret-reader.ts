@@ -1,7 +1,7 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import type { Authenticator } from '../domain/authenticators/authenticator.js';
 import type { BackupCode } from '../domain/backup-codes/backup-code.js';
-import type { HashedCode } from '../domain/backup-codes/recipes.js';
+import type { HashedCode } from '../domain/backup-codes/hash-groups.js';
 import { isMfaError } from '../domain/mfa-error.js';
 import { SecretBox, type SealContext } from '../domain/secrets/secret-box.js';
 import { clockSkewSteps, matchStep } from '../domain/totp/totp.js';

@@ -13,7 +13,7 @@ import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 
 /** Whose secret is sealed: a sealed secret opens for exactly this pair (S2). */
-export interface SecretOwner {
+export interface MfaSecretOwner {
   userId: string;
   authenticatorId: string;
 }
@@ -45,7 +45,7 @@ export class TotpService implements OnModuleInit {
   }
 
   /** The base32 secret sealed under the newest key, bound to its owner. AES-256-GCM. */
-  encryptSecret(secret: string, { userId, authenticatorId }: SecretOwner): string {
+  encryptSecret(secret: string, { userId, authenticatorId }: MfaSecretOwner): string {
     return this.box.seal(fromBase32(secret), { purpose: 'totp-secret', userId, credentialId: authenticatorId });
   }
 
@@ -53,7 +53,7 @@ export class TotpService implements OnModuleInit {
    * The base32 secret that {@link encryptSecret} sealed for this owner.
    * @throws MfaException `MFA_SECRET_UNREADABLE` when it was altered, is another's, or its key is gone
    */
-  decryptSecret(sealed: string, { userId, authenticatorId }: SecretOwner): string {
+  decryptSecret(sealed: string, { userId, authenticatorId }: MfaSecretOwner): string {
     return toBase32(this.box.open(sealed, { purpose: 'totp-secret', userId, credentialId: authenticatorId }));
   }
 

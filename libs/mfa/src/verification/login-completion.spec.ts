@@ -78,14 +78,14 @@ describe('a whole login', () => {
 
 describe('S71 a login whose account changes while completeLogin runs', () => {
   const commit = async (change: object) => {
-    const { epoch, version } = (await mfa.accounts.load('ann'))!.account;
-    await mfa.accounts.commit('ann', version, { epoch: epoch + 1, ...change });
+    const { securityStamp, rowVersion } = (await mfa.accounts.load('ann'))!.account;
+    await mfa.accounts.commit('ann', rowVersion, { securityStamp: securityStamp + 1, ...change });
   };
 
   it.each<[string, () => Promise<unknown>, boolean]>([
     ['an authenticator was removed', () => commit({}), true],
-    ['MFA was disabled', () => commit({ activeIds: [], backupSetId: null }), false],
-    ['tokens were revoked', () => mfa.accounts.revokeTokens('ann'), true],
+    ['MFA was disabled', () => commit({ activeFactors: [], backupSetId: null }), false],
+    ['tokens were revoked', () => mfa.accounts.invalidate('ann'), true],
     ['the account was purged', () => mfa.accounts.remove('ann'), false],
   ])('is refused and its sessions end: %s', async (_, change, enabled) => {
     meanwhile(change);
@@ -97,7 +97,7 @@ describe('S71 a login whose account changes while completeLogin runs', () => {
   });
 
   it('stays where the change leaves the tokens alive: a rename, a use, a further factor', async () => {
-    meanwhile(() => commit({ epoch: mfa.state.accounts.get('ann')!.epoch, pendingId: 'new' }));
+    meanwhile(() => commit({ securityStamp: mfa.state.accounts.get('ann')!.securityStamp, pendingId: 'new' }));
     await expect(login()).resolves.toEqual({ accessToken: 'new' });
     expect(revokeSessions).not.toHaveBeenCalled();
   });
@@ -128,7 +128,7 @@ describe('S71 a login whose account changes while completeLogin runs', () => {
   });
 
   it('S45 is refused, and its sessions end, where the account cannot be read', async () => {
-    vi.spyOn(mfa.accounts, 'epochOf').mockRejectedValue(new Error('connection lost'));
+    vi.spyOn(mfa.accounts, 'securityStampOf').mockRejectedValue(new Error('connection lost'));
     await expect(login()).rejects.toThrow('connection lost');
     expect(revokeSessions.mock.calls).toEqual(superseded(false));
   });

@@ -14,20 +14,20 @@ export class LoginCompletion {
 
   /**
    * Returns what `MfaHost.completeLogin` returned.
-   * @param epoch of the account, under which the proof was spent
+   * @param securityStamp of the account, under which the proof was spent
    * @throws MfaError `MFA_TOKEN_INVALID` when the user is missing or blocked, or the factors changed; `MFA_BUSY`
    */
-  async complete(login: MfaLogin, epoch: number, context: ExecutionContext): Promise<unknown> {
+  async complete(login: MfaLogin, securityStamp: number, context: ExecutionContext): Promise<unknown> {
     const { userId } = login;
     let response: unknown;
     try {
       response = await this.host.completeLogin(login, context);
     } catch (error) {
       // The session may be open by now. What the host threw is the response.
-      await this.sessions.endIfSuperseded(userId, epoch).catch(() => undefined);
+      await this.sessions.endIfSuperseded(userId, securityStamp).catch(() => undefined);
       throw error;
     }
-    const superseded = await this.sessions.endIfSuperseded(userId, epoch);
+    const superseded = await this.sessions.endIfSuperseded(userId, securityStamp);
     if (superseded || response === null || response === undefined) throw new MfaError('MFA_TOKEN_INVALID');
     return response;
   }

@@ -4,7 +4,7 @@ import { amrAfterStepUp } from '../guard/second-factor.js';
 import { MfaHostAccess } from '../host/host-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
 import type { MfaStepUp } from '../host/mfa-host.js';
-import { provedEpoch } from './proved-epoch.js';
+import { provedStamp } from './proved-stamp.js';
 import { SupersededSessions } from './superseded-sessions.js';
 
 /** A session that passed the second factor. */
@@ -31,16 +31,16 @@ export class StepUpCompletion {
    * @throws MfaError `MFA_CODE_REJECTED` when the factors changed meanwhile; `MFA_BUSY`; and what the host throws
    */
   async complete(principal: KnownPrincipal, proved: MfaStepUp, context: ExecutionContext): Promise<RaisedSession> {
-    const epoch = provedEpoch(proved);
+    const securityStamp = provedStamp(proved);
     let raised: RaisedSession;
     try {
       raised = await this.raise(principal, proved, context);
     } catch (error) {
       // The session may be raised by now. What the host threw is the response.
-      await this.sessions.endIfSuperseded(proved.userId, epoch).catch(() => undefined);
+      await this.sessions.endIfSuperseded(proved.userId, securityStamp).catch(() => undefined);
       throw error;
     }
-    if (await this.sessions.endIfSuperseded(proved.userId, epoch)) throw new MfaError('MFA_CODE_REJECTED');
+    if (await this.sessions.endIfSuperseded(proved.userId, securityStamp)) throw new MfaError('MFA_CODE_REJECTED');
     return raised;
   }
 
@@ -52,7 +52,7 @@ export class StepUpCompletion {
   async confirmed(principal: KnownPrincipal, proved: MfaStepUp, context: ExecutionContext): Promise<unknown> {
     const raised = await this.raise(principal, proved, context).catch(() => null);
     if (!raised) this.logger.error('MfaHost.completeStepUp failed after a confirmation; the session was not raised');
-    const superseded = await this.sessions.endIfFoundSuperseded(proved.userId, provedEpoch(proved));
+    const superseded = await this.sessions.endIfFoundSuperseded(proved.userId, provedStamp(proved));
     return superseded ? undefined : raised?.session;
   }
 

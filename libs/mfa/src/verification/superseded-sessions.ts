@@ -1,3 +1,4 @@
+import { isEnabled } from '../domain/accounts/account.js';
 import { Injectable } from '@nestjs/common';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaEvents } from '../events/mfa-events.js';
@@ -11,15 +12,15 @@ export class SupersededSessions {
   ) {}
 
   /**
-   * Returns whether the epoch is another by now, or the account is gone: then every session of the user ends. Call it
+   * Returns whether the security stamp is another by now, or the account is gone: then every session of the user ends. Call it
    * once the host has the session. A change that commits after the read below calls `revokeSessions` later than that;
    * one that commits before is found by the read (S71).
-   * @param epoch of the account, under which the proof was spent
+   * @param securityStamp of the account, under which the proof was spent
    * @throws MfaError `MFA_BUSY`
    */
-  async endIfSuperseded(userId: string, epoch: number): Promise<boolean> {
+  async endIfSuperseded(userId: string, securityStamp: number): Promise<boolean> {
     try {
-      if ((await this.accounts.epochOf(userId)) === epoch) return false;
+      if ((await this.accounts.securityStampOf(userId)) === securityStamp) return false;
       await this.end(userId, await this.isEnabled(userId));
       return true;
     } catch (error) {
@@ -30,16 +31,16 @@ export class SupersededSessions {
   }
 
   /** The same where a database that is away must end no session: one that enrolled a moment ago. */
-  async endIfFoundSuperseded(userId: string, epoch: number): Promise<boolean> {
-    const current = await this.accounts.epochOf(userId).catch(() => undefined);
-    if (current === undefined || current === epoch) return false;
+  async endIfFoundSuperseded(userId: string, securityStamp: number): Promise<boolean> {
+    const current = await this.accounts.securityStampOf(userId).catch(() => undefined);
+    if (current === undefined || current === securityStamp) return false;
     await this.end(userId, await this.isEnabled(userId).catch(() => false));
     return true;
   }
 
   private async isEnabled(userId: string): Promise<boolean> {
     const now = await this.accounts.load(userId);
-    return now !== null && now.account.activeIds.length > 0;
+    return isEnabled(now);
   }
 
   private async end(userId: string, enabled: boolean): Promise<void> {

@@ -3,7 +3,7 @@ import { Logger } from '@nestjs/common';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { inMemoryVerification, wrongCodeOf } from '../../../../test/support/in-memory-verification.js';
 import type { VirtualAuthenticator } from '../testing/virtual-authenticator.js';
-import type { IssueOptions } from '../challenge/challenge.service.js';
+import type { MfaIssueOptions } from '../challenge/challenge.service.js';
 import { signMfaToken } from '../challenge/mfa-token.js';
 import type { MfaProof } from './mfa-proof.js';
 
@@ -78,8 +78,8 @@ describe('a login by TOTP', () => {
   it('S13 takes no code of an authenticator that the account does not name', async () => {
     const { account } = (await mfa.accounts.load('ann'))!;
     const { authenticator: dropped } = await mfa.enroll('ann');
-    const { version } = (await mfa.accounts.load('ann'))!.account;
-    await mfa.accounts.commit('ann', version, { activeIds: account.activeIds });
+    const { rowVersion } = (await mfa.accounts.load('ann'))!.account;
+    await mfa.accounts.commit('ann', rowVersion, { activeFactors: account.activeFactors });
     await expect(mfa.login('ann', dropped.code())).rejects.toMatchObject(REJECTED);
   });
 
@@ -176,7 +176,7 @@ describe('what was used', () => {
 
 describe('S43 a challenge from before', () => {
   it.each<[string, () => Promise<unknown>]>([
-    ['the tokens were revoked', () => mfa.accounts.revokeTokens('ann')],
+    ['the tokens were revoked', () => mfa.accounts.invalidate('ann')],
     ['the account was removed', () => mfa.accounts.remove('ann')],
   ])('completes nothing once %s, and spends nothing', async (_, change) => {
     const challenge = await mfa.firstFactor('ann');
@@ -202,7 +202,7 @@ describe('a challenge that was kept', () => {
 });
 
 describe('what the login path said about its first factor', () => {
-  const issue = async (options: IssueOptions) => {
+  const issue = async (options: MfaIssueOptions) => {
     const issued = await mfa.challenges.issue('ann', options);
     return issued.mfaRequired ? issued.mfa_token : '';
   };
@@ -227,10 +227,10 @@ describe('what the login path said about its first factor', () => {
   });
 
   it('a state that cannot be opened costs no code', async () => {
-    const { epoch } = mfa.state.accounts.get('ann')!;
+    const { securityStamp } = mfa.state.accounts.get('ann')!;
     const { keyRing, issuer } = mfa.options;
     const terms = { keyRing, issuer, lifetimeSeconds: 300, nowMs: mfa.clock.nowMs() };
-    const token = signMfaToken({ userId: 'ann', tokenId: 'other', epoch, state: 'v1.k1.a.b.c' }, terms);
+    const token = signMfaToken({ userId: 'ann', tokenId: 'other', securityStamp, state: 'v1.k1.a.b.c' }, terms);
     const answer = mfa.verification.verify(token, { code: phone.code() });
     await expect(answer).rejects.toMatchObject({ code: 'MFA_TOKEN_INVALID' });
     expect(mfa.state.usage.size).toBe(0);

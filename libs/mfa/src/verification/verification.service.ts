@@ -1,5 +1,5 @@
 import { Injectable, type ExecutionContext } from '@nestjs/common';
-import { ChallengeCookie, type CookieResponse } from '../challenge/challenge-cookie.js';
+import { ChallengeCookie, type MfaCookieResponse } from '../challenge/challenge-cookie.js';
 import { ChallengeTokens } from '../challenge/challenge-tokens.js';
 import { MfaChallenge, type MfaChallengeResult } from '../challenge/mfa-challenge.js';
 import type { MfaTokenClaims } from '../challenge/mfa-token.js';
@@ -9,7 +9,7 @@ import { CLOCK_SKEW_MS } from '../domain/totp/replay.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import type { MfaLogin, MfaStepUp } from '../host/mfa-host.js';
 import { toUserId } from '../host/user-id.js';
-import { CodeSpending } from './code-spending.js';
+import { ProofVerifier } from './proof-verifier.js';
 import { LoginCompletion } from './login-completion.js';
 import { readProof, type MfaProof } from './mfa-proof.js';
 
@@ -18,7 +18,7 @@ import { readProof, type MfaProof } from './mfa-proof.js';
 @ThrowsMfaException()
 export class MfaVerificationService {
   constructor(
-    private readonly spending: CodeSpending,
+    private readonly spending: ProofVerifier,
     private readonly tokens: ChallengeTokens,
     private readonly completion: LoginCompletion,
     private readonly cookie: ChallengeCookie,
@@ -56,7 +56,7 @@ export class MfaVerificationService {
     const login = await this.spend(claims, proof, context);
     this.clearCookie(context);
     // The token is spent by now, whatever the host does next (S44).
-    return this.completion.complete(login, claims.epoch, context);
+    return this.completion.complete(login, claims.securityStamp, context);
   }
 
   /**
@@ -67,12 +67,12 @@ export class MfaVerificationService {
     const { code, method } = readProof(proof);
     const id = toUserId(userId);
     if (id === null) throw new MfaError('MFA_NOT_ENABLED');
-    return this.spending.spend({ userId: id, method, context }, code);
+    return this.spending.verify({ userId: id, method, context }, code);
   }
 
   /** Whether the token is still unspent is checked by the spending, however long the challenge was kept. */
   private async spend<S>(claims: MfaTokenClaims, proof: MfaProof, context?: ExecutionContext): Promise<MfaLogin<S>> {
-    const { userId, tokenId, epoch, expiresAtMs } = claims;
+    const { userId, tokenId, securityStamp, expiresAtMs } = claims;
     const { code, method } = readProof(proof);
     // A caller may have kept the challenge for longer than the token lives, and than its spending is remembered (S40).
     if (this.clock.nowMs() >= expiresAtMs) throw new MfaError('MFA_TOKEN_INVALID');
@@ -80,7 +80,7 @@ export class MfaVerificationService {
     const state = this.tokens.stateOf(claims) as S | undefined;
     // Remembered for longer than the token lives, by the clock of any instance (S34).
     const token = { kind: 'token', item: tokenId, expiresAtMs: expiresAtMs + CLOCK_SKEW_MS } as const;
-    const proved = await this.spending.spend({ userId, epoch, token, method, context }, code);
+    const proved = await this.spending.verify({ userId, securityStamp, token, method, context }, code);
     const amr = [...new Set([...(claims.amr ?? []), ...proved.amr])];
     return { ...proved, amr, ...(state === undefined ? {} : { state }), enrollmentDueAt: null };
   }
@@ -96,7 +96,7 @@ export class MfaVerificationService {
     const request = http.getRequest<{ headers?: Record<string, unknown> } | null | undefined>();
     if (this.cookie.readAll(request?.headers?.cookie).length === 0) return;
     try {
-      this.cookie.clear(http.getResponse<CookieResponse>());
+      this.cookie.clear(http.getResponse<MfaCookieResponse>());
     } catch {
       // Headers were sent already, or a context of ExternalContextCreator has no response. The token is spent anyway.
     }

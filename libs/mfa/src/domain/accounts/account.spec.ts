@@ -6,7 +6,7 @@ const NOW_MS = 1_800_000_000_000;
 const row = (id: string, expiresAtMs: number | null = null) => ({ id, expiresAtMs }) as Authenticator;
 
 const snapshotOf = (account: Partial<MfaAccount>, authenticators: Authenticator[]) =>
-  ({ account: { activeIds: [], pendingId: null, ...account }, authenticators }) as unknown as AccountSnapshot;
+  ({ account: { activeFactors: [], pendingId: null, ...account }, authenticators }) as unknown as AccountSnapshot;
 
 describe('activeAuthenticators', () => {
   it.each<[string, string[], string[], string[]]>([
@@ -14,10 +14,10 @@ describe('activeAuthenticators', () => {
     ['no row that the account does not name', ['b'], ['a', 'b'], ['b']],
     ['none for a name without a row', ['gone', 'b'], ['b'], ['b']],
     ['none where the account names none', [], ['a'], []],
-  ])('S13 are %s', (_, activeIds, rows, expected) => {
+  ])('S13 are %s', (_, ids, rows, expected) => {
     const found = activeAuthenticators(
       snapshotOf(
-        { activeIds },
+        { activeFactors: ids.map((id) => ({ type: 'totp', id })) },
         rows.map((id) => row(id)),
       ),
     );
@@ -26,7 +26,17 @@ describe('activeAuthenticators', () => {
 
   it('leave the order of the rows alone', () => {
     const rows = [row('a'), row('b')];
-    activeAuthenticators(snapshotOf({ activeIds: ['b', 'a'] }, rows));
+    activeAuthenticators(
+      snapshotOf(
+        {
+          activeFactors: [
+            { type: 'totp', id: 'b' },
+            { type: 'totp', id: 'a' },
+          ],
+        },
+        rows,
+      ),
+    );
     expect(rows.map(({ id }) => id)).toEqual(['a', 'b']);
   });
 });

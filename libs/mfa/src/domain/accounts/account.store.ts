@@ -3,7 +3,7 @@ import type { VerificationSnapshot } from '../verification/verification.store.js
 import type { AccountSnapshot, MfaAccount } from './account.js';
 
 /** The fields of the account row that `commit` may switch over; those left out stay. */
-export type AccountChange = Partial<Pick<MfaAccount, 'epoch' | 'activeIds' | 'pendingId' | 'backupSetId'>>;
+export type AccountChange = Partial<Pick<MfaAccount, 'securityStamp' | 'activeFactors' | 'pendingId' | 'backupSetId'>>;
 
 export interface LoginSnapshot {
   /** `null` when the user never touched MFA. */
@@ -14,8 +14,8 @@ export interface LoginSnapshot {
 
 export interface AttemptReservation {
   userId: string;
-  /** Must still be the account's epoch. */
-  epoch: number;
+  /** Must still be the account's security stamp. */
+  securityStamp: number;
   factor: AttemptFactor;
   policy: AttemptPolicy;
   nowMs: number;
@@ -30,8 +30,8 @@ export abstract class MfaAccountStore {
    */
   abstract load(userId: string, tokenId?: string): Promise<AccountSnapshot | null>;
 
-  /** The account's epoch alone, or `null` when there is no account: the cheapest read. */
-  abstract epochOf(userId: string): Promise<number | null>;
+  /** The account's security stamp alone, or `null` when there is no account: the cheapest read. */
+  abstract securityStampOf(userId: string): Promise<number | null>;
 
   /**
    * As {@link load}, for the user whose first factor was right. One statement, which also finds an account whose id is
@@ -45,18 +45,18 @@ export abstract class MfaAccountStore {
   /** As {@link load}, with the codes of the account's live set in place of the authenticators. */
   abstract loadWithBackupCodes(userId: string, tokenId?: string): Promise<VerificationSnapshot | null>;
 
-  /** Makes the empty row where there is none; epoch and version start at `nowMs`. Safe in parallel. */
+  /** Makes the empty row where there is none; `securityStamp` and `rowVersion` start at `nowMs`. Safe in parallel. */
   abstract open(userId: string, nowMs: number): Promise<void>;
 
-  /** Switches over if `version` is still current, and raises it. `false`: somebody else was first; load again. */
-  abstract commit(userId: string, version: number, change: AccountChange): Promise<boolean>;
+  /** Switches over if `rowVersion` is still current, and raises it. `false`: somebody else was first; load again. */
+  abstract commit(userId: string, rowVersion: number, change: AccountChange): Promise<boolean>;
 
   /** As `commit`, for a change that nobody waits for: it is given up at the deadline of statements with `MFA_BUSY`. */
-  abstract tryCommit(userId: string, version: number, change: AccountChange): Promise<boolean>;
+  abstract tryCommit(userId: string, rowVersion: number, change: AccountChange): Promise<boolean>;
 
   /**
    * Counts an attempt as failed before it is evaluated (S50), unless the factor is locked, over its
-   * daily cap or disabled, or the epoch is another: then `false`, and nothing changes.
+   * daily cap or disabled, or the security stamp is another: then `false`, and nothing changes.
    */
   abstract reserve(reservation: AttemptReservation): Promise<boolean>;
 
@@ -81,8 +81,8 @@ export abstract class MfaAccountStore {
   /** Clears every budget of the user: failures, locks and daily caps. */
   abstract clearBudgets(userId: string): Promise<void>;
 
-  /** Raises the epoch, so that every outstanding mfa_token of the user dies, and drops a setup that awaits its first code. */
-  abstract revokeTokens(userId: string): Promise<void>;
+  /** Raises the security stamp, so that every outstanding mfa_token of the user dies, and drops a setup that awaits its first code. */
+  abstract invalidate(userId: string): Promise<void>;
 
   /** Removes the row itself. */
   abstract remove(userId: string): Promise<void>;

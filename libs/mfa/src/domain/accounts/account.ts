@@ -1,4 +1,5 @@
 import type { AttemptBudget, AttemptFactor } from '../attempts/attempt-policy.js';
+import { activeIdsOf, type ActiveFactor } from './active-factors.js';
 import type { Authenticator } from '../authenticators/authenticator.js';
 
 /**
@@ -8,11 +9,11 @@ import type { Authenticator } from '../authenticators/authenticator.js';
 export interface MfaAccount {
   userId: string;
   /** Rises whenever outstanding mfa_tokens must die (S43). Starts at the time of creation, so that a purged and re-created account never repeats one. */
-  epoch: number;
+  securityStamp: number;
   /** Rises with every change of the fields below: the compare-and-swap value of `commit`. */
-  version: number;
+  rowVersion: number;
   /** Confirmed authenticators, oldest first. Not empty = MFA is enabled, whatever their rows say (S43a). */
-  activeIds: readonly string[];
+  activeFactors: readonly ActiveFactor[];
   /** The authenticator whose confirmation is awaited. */
   pendingId: string | null;
   /** The set of backup codes that counts; codes of other sets are dead. */
@@ -31,11 +32,25 @@ export interface AccountSnapshot {
   tokenSpent: boolean;
 }
 
-/** The confirmed authenticators, in the account's order. */
+/**
+ * Whether MFA is enabled for the user: the account names a live factor, of any type (S43a).
+ * Only `null` means that there is no account. A value that is not a snapshot throws (S45).
+ */
+export function isEnabled<T extends Pick<AccountSnapshot, 'account'>>(
+  snapshot: T | null,
+): snapshot is T & { account: { activeFactors: readonly [ActiveFactor, ...ActiveFactor[]] } } {
+  return snapshot !== null && snapshot.account.activeFactors.length > 0;
+}
+
+/** Whether the account names this TOTP authenticator as live. */
+export function isActive({ activeFactors }: MfaAccount, authenticatorId: string): boolean {
+  return activeIdsOf('totp', activeFactors).includes(authenticatorId);
+}
+
+/** The confirmed TOTP authenticators, in the account's order. */
 export function activeAuthenticators({ account, authenticators }: AccountSnapshot): Authenticator[] {
-  return authenticators
-    .filter(({ id }) => account.activeIds.includes(id))
-    .sort((a, b) => account.activeIds.indexOf(a.id) - account.activeIds.indexOf(b.id));
+  const ids = activeIdsOf('totp', account.activeFactors);
+  return authenticators.filter(({ id }) => ids.includes(id)).sort((a, b) => ids.indexOf(a.id) - ids.indexOf(b.id));
 }
 
 /** The authenticator awaiting its first code, or `null` when there is none or it expired (S18). */

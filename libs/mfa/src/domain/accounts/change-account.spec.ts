@@ -15,20 +15,25 @@ beforeEach(async () => {
 const accountOf = async () => (await accounts.load('ann'))!.account;
 
 /** Somebody else changes the account, after `decide` looked and before it is committed. */
-const overtake = async () => accounts.commit('ann', (await accountOf()).version, { pendingId: 'theirs' });
+const overtake = async () => accounts.commit('ann', (await accountOf()).rowVersion, { pendingId: 'theirs' });
 
 describe('changeAccount', () => {
   it('switches over what was decided, and answers the account before and after', async () => {
-    const { before, after } = await changeAccount(accounts, 'ann', () => ({ activeIds: ['a'] }));
-    expect(before.account).toMatchObject({ version: 100, activeIds: [] });
-    expect(after).toEqual({ ...before, account: { ...before.account, version: 101, activeIds: ['a'] } });
+    const { before, after } = await changeAccount(accounts, 'ann', () => ({
+      activeFactors: [{ type: 'totp', id: 'a' }],
+    }));
+    expect(before.account).toMatchObject({ rowVersion: 100, activeFactors: [] });
+    expect(after).toEqual({
+      ...before,
+      account: { ...before.account, rowVersion: 101, activeFactors: [{ type: 'totp', id: 'a' }] },
+    });
     expect(await accountOf()).toEqual(after.account);
   });
 
   it('changes nothing where nothing is decided', async () => {
     const commit = vi.spyOn(accounts, 'commit');
     const { before, after } = await changeAccount(accounts, 'ann', () => null);
-    expect(before.account.version).toBe(100);
+    expect(before.account.rowVersion).toBe(100);
     expect(after).toBe(before);
     expect(commit).not.toHaveBeenCalled();
   });
@@ -38,16 +43,16 @@ describe('changeAccount', () => {
     const decide = async ({ account }: AccountSnapshot): Promise<AccountChange> => {
       seen.push(account.pendingId);
       if (seen.length === 1) await overtake();
-      return { epoch: 7 };
+      return { securityStamp: 7 };
     };
     const { after } = await changeAccount(accounts, 'ann', decide);
     expect(seen).toEqual([null, 'theirs']);
-    expect(after.account).toMatchObject({ pendingId: 'theirs', epoch: 7, version: 102 });
+    expect(after.account).toMatchObject({ pendingId: 'theirs', securityStamp: 7, rowVersion: 102 });
     expect(await accountOf()).toEqual(after.account);
   });
 
   it.each<[string, AccountChange]>([
-    ['the active factors', { activeIds: ['a'] }],
+    ['the active factors', { activeFactors: [{ type: 'totp', id: 'a' }] }],
     ['the backup codes', { backupSetId: 'set' }],
   ])('S79 ends the pending setup with a change of %s, in the same write', async (_, change) => {
     await accounts.commit('ann', 100, { pendingId: 'theirs' });
@@ -60,7 +65,7 @@ describe('changeAccount', () => {
 
   it('S79 leaves the pending setup with any other change', async () => {
     await accounts.commit('ann', 100, { pendingId: 'mine' });
-    await changeAccount(accounts, 'ann', ({ account }) => ({ epoch: account.epoch + 1 }));
+    await changeAccount(accounts, 'ann', ({ account }) => ({ securityStamp: account.securityStamp + 1 }));
     expect((await accountOf()).pendingId).toBe('mine');
   });
 
@@ -70,7 +75,12 @@ describe('changeAccount', () => {
       await commit(...args);
       throw new Error('connection reset');
     });
-    const { after } = await changeAccount(accounts, 'ann', () => ({ activeIds: ['a', 'b'] }));
+    const { after } = await changeAccount(accounts, 'ann', () => ({
+      activeFactors: [
+        { type: 'totp', id: 'a' },
+        { type: 'totp', id: 'b' },
+      ],
+    }));
     expect(after.account).toEqual(await accountOf());
   });
 
@@ -84,7 +94,9 @@ describe('changeAccount', () => {
       await meanwhile();
       throw new Error('connection reset');
     });
-    await expect(changeAccount(accounts, 'ann', () => ({ activeIds: ['a'] }))).rejects.toThrow('connection reset');
+    await expect(
+      changeAccount(accounts, 'ann', () => ({ activeFactors: [{ type: 'totp', id: 'a' }] })),
+    ).rejects.toThrow('connection reset');
   });
 
   it('S79 lets a change that was answered with an error be committed no later', async () => {
@@ -94,7 +106,7 @@ describe('changeAccount', () => {
       late = () => commit(...args);
       return Promise.reject(new Error('connection reset'));
     });
-    await expect(changeAccount(accounts, 'ann', () => ({ activeIds: [] }))).rejects.toThrow('connection reset');
+    await expect(changeAccount(accounts, 'ann', () => ({ activeFactors: [] }))).rejects.toThrow('connection reset');
     expect(await late!()).toBe(false);
   });
 
@@ -111,7 +123,9 @@ describe('changeAccount', () => {
       });
     };
     const outcome = async () => {
-      const changing = changeAccount(accounts, 'ann', () => ({ activeIds: ['a'] })).catch((error: Error) => error);
+      const changing = changeAccount(accounts, 'ann', () => ({ activeFactors: [{ type: 'totp', id: 'a' }] })).catch(
+        (error: Error) => error,
+      );
       await vi.runAllTimersAsync();
       return changing;
     };
@@ -120,7 +134,9 @@ describe('changeAccount', () => {
       committedAndLost().mockImplementationOnce(away).mockImplementationOnce(away);
       const load = accounts.load.bind(accounts);
       vi.spyOn(accounts, 'load').mockImplementationOnce(load).mockImplementationOnce(away);
-      expect(await outcome()).toMatchObject({ after: { account: { activeIds: ['a'], version: 101 } } });
+      expect(await outcome()).toMatchObject({
+        after: { account: { activeFactors: [{ type: 'totp', id: 'a' }], rowVersion: 101 } },
+      });
     });
 
     it('throws what the commit threw when the database stays away', async () => {
@@ -166,7 +182,7 @@ describe('changeAccount', () => {
 
 describe('loadEnabled', () => {
   it('gives the account of a user who has an authenticator', async () => {
-    await accounts.commit('ann', 100, { activeIds: ['a'] });
+    await accounts.commit('ann', 100, { activeFactors: [{ type: 'totp', id: 'a' }] });
     await expect(loadEnabled(accounts, 'ann')).resolves.toMatchObject({ account: { userId: 'ann' } });
   });
 

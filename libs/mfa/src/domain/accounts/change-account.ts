@@ -31,22 +31,24 @@ export async function changeAccount(
     if (decided === null) return { before, after: before };
     const change = endingSetup(decided);
     if (await commits(accounts, before.account, change)) {
-      const version = before.account.version + 1;
-      return { before, after: { ...before, account: { ...before.account, ...change, version } } };
+      const rowVersion = before.account.rowVersion + 1;
+      return { before, after: { ...before, account: { ...before.account, ...change, rowVersion } } };
     }
   }
   throw new MfaError('MFA_BUSY', { retryAfterSeconds: 1 });
 }
 
 function endingSetup(change: AccountChange): AccountChange {
-  return change.activeIds === undefined && change.backupSetId === undefined ? change : { pendingId: null, ...change };
+  return change.activeFactors === undefined && change.backupSetId === undefined
+    ? change
+    : { pendingId: null, ...change };
 }
 
 /** Whether the change was committed. After an error the database may have committed it, or may still do so. */
 async function commits(accounts: MfaAccountStore, account: MfaAccount, change: AccountChange): Promise<boolean> {
-  const { userId, version } = account;
+  const { userId, rowVersion } = account;
   try {
-    return (await accounts.commit(userId, version, change)) === true;
+    return (await accounts.commit(userId, rowVersion, change)) === true;
   } catch (error) {
     if (await wasCommitted(accounts, account, change)) return true;
     throw error;
@@ -55,20 +57,20 @@ async function commits(accounts: MfaAccountStore, account: MfaAccount, change: A
 
 /**
  * What became of a change whose answer was lost. A statement whose connection was cut may still wait for its row, and be
- * committed later: then nobody would be told (S79). So the version is raised here. Either that succeeds, and the change
+ * committed later: then nobody would be told (S79). So `rowVersion` is raised here. Either that succeeds, and the change
  * can be committed no more, or the change was first. A database that is away is asked for some seconds.
  */
 async function wasCommitted(
   accounts: MfaAccountStore,
-  { userId, version }: MfaAccount,
+  { userId, rowVersion }: MfaAccount,
   change: AccountChange,
 ): Promise<boolean> {
   for (const pauseMs of PAUSES_MS) {
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
     try {
-      if ((await accounts.commit(userId, version, {})) === true) return false;
+      if ((await accounts.commit(userId, rowVersion, {})) === true) return false;
       const now = await accounts.load(userId);
-      return now !== null && tookEffect(now.account, version + 1, change);
+      return now !== null && tookEffect(now.account, rowVersion + 1, change);
     } catch (error) {
       if (!isMfaError(error) || error.code !== 'MFA_BUSY') return false;
     }
@@ -76,7 +78,10 @@ async function wasCommitted(
   return false;
 }
 
-function tookEffect(account: MfaAccount, version: number, change: AccountChange): boolean {
+function tookEffect(account: MfaAccount, rowVersion: number, change: AccountChange): boolean {
   const fields = Object.keys(change) as (keyof AccountChange)[];
-  return account.version === version && fields.every((field) => String(account[field]) === String(change[field]));
+  return (
+    account.rowVersion === rowVersion &&
+    fields.every((field) => JSON.stringify(account[field]) === JSON.stringify(change[field]))
+  );
 }

@@ -1,5 +1,5 @@
 import { MfaError } from '../mfa-error.js';
-import type { AccountSnapshot } from './account.js';
+import { isEnabled, type AccountSnapshot } from './account.js';
 import type { MfaAccountStore } from './account.store.js';
 
 /**
@@ -8,6 +8,6 @@ import type { MfaAccountStore } from './account.store.js';
  */
 export async function loadEnabled(accounts: MfaAccountStore, userId: string | null): Promise<AccountSnapshot> {
   const snapshot = userId === null ? null : await accounts.load(userId);
-  if (!snapshot || snapshot.account.activeIds.length === 0) throw new MfaError('MFA_NOT_ENABLED');
+  if (!isEnabled(snapshot)) throw new MfaError('MFA_NOT_ENABLED');
   return snapshot;
 }

@@ -65,8 +65,12 @@ describe('lockMsAt', () => {
 
 describe('reserveBudget', () => {
   it('S50 counts the attempt before it is evaluated, and leaves its argument alone', () => {
-    expect(reserved(EMPTY_BUDGET)).toEqual({ failures: 1, lockedUntilMs: 0, tatMs: NOW_MS + dailyInterval(POLICY) });
-    expect(EMPTY_BUDGET).toEqual({ failures: 0, lockedUntilMs: 0, tatMs: 0 });
+    expect(reserved(EMPTY_BUDGET)).toEqual({
+      failures: 1,
+      lockedUntilMs: 0,
+      dailyTatMs: NOW_MS + dailyInterval(POLICY),
+    });
+    expect(EMPTY_BUDGET).toEqual({ failures: 0, lockedUntilMs: 0, dailyTatMs: 0 });
   });
 
   it('S50 S54 lets five of any number of attempts through, then locks for 15 minutes', () => {
@@ -81,19 +85,19 @@ describe('reserveBudget', () => {
   });
 
   it('S54 opens exactly when the lock ends', () => {
-    const budget = { failures: 5, lockedUntilMs: NOW_MS, tatMs: 0 };
+    const budget = { failures: 5, lockedUntilMs: NOW_MS, dailyTatMs: 0 };
     expect(reserveBudget(budget, POLICY, NOW_MS - 1)).toBeNull();
     expect(reserveBudget(budget, POLICY, NOW_MS)).toMatchObject({ failures: 6, lockedUntilMs: 0 });
   });
 
   it('S54 holds the daily cap though the locks are over', () => {
-    const spent = { failures: 6, lockedUntilMs: 0, tatMs: NOW_MS + dailyTolerance(POLICY) };
+    const spent = { failures: 6, lockedUntilMs: 0, dailyTatMs: NOW_MS + dailyTolerance(POLICY) };
     expect(reserveBudget(spent, POLICY, NOW_MS)).not.toBeNull();
-    expect(reserveBudget({ ...spent, tatMs: spent.tatMs + 1 }, POLICY, NOW_MS)).toBeNull();
+    expect(reserveBudget({ ...spent, dailyTatMs: spent.dailyTatMs + 1 }, POLICY, NOW_MS)).toBeNull();
   });
 
   it('S54 stays closed for good after a hundred failures in a row', () => {
-    const last = reserved({ failures: 99, lockedUntilMs: 0, tatMs: 0 });
+    const last = reserved({ failures: 99, lockedUntilMs: 0, dailyTatMs: 0 });
     expect(last.failures).toBe(100);
     expect(reserveBudget(last, POLICY, NOW_MS + 100 * DAY_MS)).toBeNull();
   });
@@ -101,12 +105,16 @@ describe('reserveBudget', () => {
 
 describe('settleBudget', () => {
   it('S54 ends failures and lock, and gives the daily cap its own attempt back', () => {
-    const before = { failures: 4, lockedUntilMs: 0, tatMs: NOW_MS + 1000 };
-    expect(settleBudget(reserved(before), POLICY)).toEqual({ failures: 0, lockedUntilMs: 0, tatMs: before.tatMs });
+    const before = { failures: 4, lockedUntilMs: 0, dailyTatMs: NOW_MS + 1000 };
+    expect(settleBudget(reserved(before), POLICY)).toEqual({
+      failures: 0,
+      lockedUntilMs: 0,
+      dailyTatMs: before.dailyTatMs,
+    });
   });
 
   it('S34a leaves the account unlocked when the last attempt before the lock succeeds', () => {
-    const fifth = reserved({ failures: 4, lockedUntilMs: 0, tatMs: 0 });
+    const fifth = reserved({ failures: 4, lockedUntilMs: 0, dailyTatMs: 0 });
     expect(retryAfterSeconds(fifth, POLICY, NOW_MS)).toBe(900);
     expect(retryAfterSeconds(settleBudget(fifth, POLICY), POLICY, NOW_MS)).toBeNull();
   });
@@ -118,13 +126,13 @@ describe('settleBudget', () => {
 
 describe('retryAfterSeconds', () => {
   it.each([
-    ['open', { failures: 0, lockedUntilMs: 0, tatMs: 0 }, null],
-    ['just open', { failures: 5, lockedUntilMs: NOW_MS, tatMs: 0 }, null],
-    ['locked by a millisecond', { failures: 5, lockedUntilMs: NOW_MS + 1, tatMs: 0 }, 1],
-    ['locked', { failures: 5, lockedUntilMs: NOW_MS + 1001, tatMs: 0 }, 2],
-    ['over the daily cap', { failures: 1, lockedUntilMs: 0, tatMs: NOW_MS + dailyTolerance(POLICY) + 5000 }, 5],
-    ['both', { failures: 5, lockedUntilMs: NOW_MS + 9000, tatMs: NOW_MS + dailyTolerance(POLICY) + 5000 }, 9],
-    ['disabled', { failures: 100, lockedUntilMs: 0, tatMs: 0 }, 86_400],
+    ['open', { failures: 0, lockedUntilMs: 0, dailyTatMs: 0 }, null],
+    ['just open', { failures: 5, lockedUntilMs: NOW_MS, dailyTatMs: 0 }, null],
+    ['locked by a millisecond', { failures: 5, lockedUntilMs: NOW_MS + 1, dailyTatMs: 0 }, 1],
+    ['locked', { failures: 5, lockedUntilMs: NOW_MS + 1001, dailyTatMs: 0 }, 2],
+    ['over the daily cap', { failures: 1, lockedUntilMs: 0, dailyTatMs: NOW_MS + dailyTolerance(POLICY) + 5000 }, 5],
+    ['both', { failures: 5, lockedUntilMs: NOW_MS + 9000, dailyTatMs: NOW_MS + dailyTolerance(POLICY) + 5000 }, 9],
+    ['disabled', { failures: 100, lockedUntilMs: 0, dailyTatMs: 0 }, 86_400],
   ])('S57 tells of a budget that is %s', (_, budget, seconds) => {
     expect(retryAfterSeconds(budget, POLICY, NOW_MS)).toBe(seconds);
   });
@@ -133,7 +141,7 @@ describe('retryAfterSeconds', () => {
     const budgets = fc.record({
       failures: fc.nat(99),
       lockedUntilMs: fc.nat(2 * DAY_MS).map((ahead) => NOW_MS - DAY_MS + ahead),
-      tatMs: fc.nat(2 * DAY_MS).map((ahead) => NOW_MS - DAY_MS + ahead),
+      dailyTatMs: fc.nat(2 * DAY_MS).map((ahead) => NOW_MS - DAY_MS + ahead),
     });
     fc.assert(
       fc.property(budgets, (budget) => {
@@ -226,27 +234,29 @@ describe('the daily cap', () => {
 
   it('S54 takes no notice of what a clock far ahead has written', () => {
     const year = 365 * DAY_MS;
-    const budget = { failures: 5, lockedUntilMs: NOW_MS + year, tatMs: NOW_MS + year };
+    const budget = { failures: 5, lockedUntilMs: NOW_MS + year, dailyTatMs: NOW_MS + year };
     expect(retryAfterSeconds(budget, POLICY, NOW_MS)).toBeNull();
     const next = reserveBudget(budget, POLICY, NOW_MS);
-    expect(next).toEqual({ failures: 6, lockedUntilMs: 0, tatMs: NOW_MS + dailyInterval(POLICY) });
+    expect(next).toEqual({ failures: 6, lockedUntilMs: 0, dailyTatMs: NOW_MS + dailyInterval(POLICY) });
   });
 
   it('S54 heeds what the clock of another instance can have written', () => {
     const lockedUntilMs = latestLock(POLICY, NOW_MS);
     expect(lockedUntilMs).toBe(NOW_MS + 2 * DAY_MS);
-    expect(retryAfterSeconds({ failures: 5, lockedUntilMs, tatMs: 0 }, POLICY, NOW_MS)).toBe(2 * 86_400);
-    expect(retryAfterSeconds({ failures: 5, lockedUntilMs: lockedUntilMs + 1, tatMs: 0 }, POLICY, NOW_MS)).toBeNull();
+    expect(retryAfterSeconds({ failures: 5, lockedUntilMs, dailyTatMs: 0 }, POLICY, NOW_MS)).toBe(2 * 86_400);
+    expect(
+      retryAfterSeconds({ failures: 5, lockedUntilMs: lockedUntilMs + 1, dailyTatMs: 0 }, POLICY, NOW_MS),
+    ).toBeNull();
 
-    const tatMs = latestTat(POLICY, NOW_MS);
+    const dailyTatMs = latestTat(POLICY, NOW_MS);
     const wait = (dailyInterval(POLICY) + DAY_MS) / 1000;
-    expect(retryAfterSeconds({ failures: 1, lockedUntilMs: 0, tatMs }, POLICY, NOW_MS)).toBe(wait);
-    expect(retryAfterSeconds({ failures: 1, lockedUntilMs: 0, tatMs: tatMs + 1 }, POLICY, NOW_MS)).toBeNull();
+    expect(retryAfterSeconds({ failures: 1, lockedUntilMs: 0, dailyTatMs }, POLICY, NOW_MS)).toBe(wait);
+    expect(retryAfterSeconds({ failures: 1, lockedUntilMs: 0, dailyTatMs: dailyTatMs + 1 }, POLICY, NOW_MS)).toBeNull();
   });
 
   it('S54 S51 replaced codes end failures and lock, and give the daily cap nothing back', () => {
-    const locked = reserveBudget({ failures: 4, lockedUntilMs: 0, tatMs: 0 }, POLICY, NOW_MS)!;
-    expect(endFailures(locked)).toEqual({ failures: 0, lockedUntilMs: 0, tatMs: locked.tatMs });
+    const locked = reserveBudget({ failures: 4, lockedUntilMs: 0, dailyTatMs: 0 }, POLICY, NOW_MS)!;
+    expect(endFailures(locked)).toEqual({ failures: 0, lockedUntilMs: 0, dailyTatMs: locked.dailyTatMs });
   });
 
   it('S70 S54 however right but spent codes and wrong ones overlap, failures and lock are those of the wrong ones', () => {
@@ -277,15 +287,15 @@ describe('the daily cap', () => {
           atMs = Math.max(atMs, expected.lockedUntilMs);
           expected = reserveBudget(expected, policy, atMs)!;
         }
-        expect({ ...budget, tatMs: 0 }).toEqual({ ...expected, tatMs: 0 });
+        expect({ ...budget, dailyTatMs: 0 }).toEqual({ ...expected, dailyTatMs: 0 });
       }),
     );
   });
 
   it('S58 S70 a release takes the reservation back with the lock that it brought, and no other lock', () => {
-    const before = { failures: 4, lockedUntilMs: 0, tatMs: NOW_MS };
+    const before = { failures: 4, lockedUntilMs: 0, dailyTatMs: NOW_MS };
     expect(releaseBudget(reserveBudget(before, POLICY, NOW_MS)!, POLICY)).toEqual(before);
-    const earlier = { failures: 7, lockedUntilMs: NOW_MS + 1, tatMs: NOW_MS };
+    const earlier = { failures: 7, lockedUntilMs: NOW_MS + 1, dailyTatMs: NOW_MS };
     expect(releaseBudget(earlier, POLICY)).toMatchObject({ failures: 6, lockedUntilMs: NOW_MS + 1 });
   });
 });

@@ -13,7 +13,7 @@ export const DEFAULT_ATTEMPT_POLICY: Readonly<AttemptPolicy> = Object.freeze({
 });
 
 /** A budget that nothing was taken from. */
-export const EMPTY_BUDGET: Readonly<AttemptBudget> = Object.freeze({ failures: 0, lockedUntilMs: 0, tatMs: 0 });
+export const EMPTY_BUDGET: Readonly<AttemptBudget> = Object.freeze({ failures: 0, lockedUntilMs: 0, dailyTatMs: 0 });
 
 /** One rung: the lock that begins when `failures` reaches `atFailures`. */
 export interface LockRung {
@@ -46,7 +46,7 @@ export function dailyInterval({ dailyRefill }: AttemptPolicy): number {
   return Math.ceil(DAY_MS / dailyRefill);
 }
 
-/** How far in milliseconds `tatMs` may lie ahead of now: the burst tolerance of GCRA. */
+/** How far in milliseconds `dailyTatMs` may lie ahead of now: the burst tolerance of GCRA. */
 export function dailyTolerance(policy: AttemptPolicy): number {
   return (policy.dailyBurst - 1) * dailyInterval(policy);
 }
@@ -59,11 +59,11 @@ export function reserveBudget(budget: AttemptBudget, policy: AttemptPolicy, nowM
   if (retryAfterSeconds(budget, policy, nowMs) !== null) return null;
   const failures = budget.failures + 1;
   const lockMs = lockMsAt(failures, policy);
-  const tatMs = budget.tatMs > latestTat(policy, nowMs) ? nowMs : Math.max(budget.tatMs, nowMs);
+  const dailyTatMs = budget.dailyTatMs > latestTat(policy, nowMs) ? nowMs : Math.max(budget.dailyTatMs, nowMs);
   return {
     failures,
     lockedUntilMs: lockMs > 0 ? nowMs + lockMs : 0,
-    tatMs: tatMs + dailyInterval(policy),
+    dailyTatMs: dailyTatMs + dailyInterval(policy),
   };
 }
 
@@ -75,14 +75,14 @@ export function latestLock({ maxLockMs }: AttemptPolicy, nowMs: number): number 
   return nowMs + 2 * maxLockMs;
 }
 
-/** The same for `tatMs`. */
+/** The same for `dailyTatMs`. */
 export function latestTat(policy: AttemptPolicy, nowMs: number): number {
   return nowMs + policy.dailyBurst * dailyInterval(policy) + policy.maxLockMs;
 }
 
 /** The budget after a success that was reserved: failures and lock end, and the daily cap gets its attempt back (S54). */
 export function settleBudget(budget: AttemptBudget, policy: AttemptPolicy): AttemptBudget {
-  return { failures: 0, lockedUntilMs: 0, tatMs: refundedTat(budget, policy) };
+  return { failures: 0, lockedUntilMs: 0, dailyTatMs: refundedTat(budget, policy) };
 }
 
 /**
@@ -92,8 +92,8 @@ export function settleBudget(budget: AttemptBudget, policy: AttemptPolicy): Atte
 export function retryAfterSeconds(budget: AttemptBudget, policy: AttemptPolicy, nowMs: number): number | null {
   if (budget.failures >= policy.disableAfter) return wholeSeconds(policy.maxLockMs);
   const lockedUntilMs = budget.lockedUntilMs > latestLock(policy, nowMs) ? 0 : budget.lockedUntilMs;
-  const tatMs = budget.tatMs > latestTat(policy, nowMs) ? 0 : budget.tatMs;
-  const openAtMs = Math.max(lockedUntilMs, tatMs - dailyTolerance(policy));
+  const dailyTatMs = budget.dailyTatMs > latestTat(policy, nowMs) ? 0 : budget.dailyTatMs;
+  const openAtMs = Math.max(lockedUntilMs, dailyTatMs - dailyTolerance(policy));
   return openAtMs > nowMs ? wholeSeconds(openAtMs - nowMs) : null;
 }
 
@@ -109,18 +109,18 @@ export function releaseBudget(budget: AttemptBudget, policy: AttemptPolicy): Att
   return {
     failures: Math.max(0, budget.failures - 1),
     lockedUntilMs: countedByLock ? 0 : budget.lockedUntilMs,
-    tatMs: refundedTat(budget, policy),
+    dailyTatMs: refundedTat(budget, policy),
   };
 }
 
 /** The budget after its secret or codes were replaced: failures and lock end, the daily cap gets nothing back (S51). */
 export function endFailures(budget: AttemptBudget): AttemptBudget {
-  return { failures: 0, lockedUntilMs: 0, tatMs: budget.tatMs };
+  return { failures: 0, lockedUntilMs: 0, dailyTatMs: budget.dailyTatMs };
 }
 
-/** `tatMs` with one attempt given back. Call it for an attempt that was reserved, and once only. */
-function refundedTat({ tatMs }: AttemptBudget, policy: AttemptPolicy): number {
-  return Math.max(0, tatMs - dailyInterval(policy));
+/** `dailyTatMs` with one attempt given back. Call it for an attempt that was reserved, and once only. */
+function refundedTat({ dailyTatMs }: AttemptBudget, policy: AttemptPolicy): number {
+  return Math.max(0, dailyTatMs - dailyInterval(policy));
 }
 
 function wholeSeconds(ms: number): number {

@@ -12,7 +12,7 @@ export interface AttemptBudget {
   /** Epoch milliseconds until which nothing is evaluated; 0 = not locked. */
   lockedUntilMs: number;
   /** GCRA theoretical arrival time in epoch milliseconds: the rolling daily cap in one column. */
-  tatMs: number;
+  dailyTatMs: number;
 }
 
 /** How many guesses a factor stands, per user (S54; NIST SP 800-63B-4 §3.2.2). */

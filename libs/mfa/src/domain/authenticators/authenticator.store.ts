@@ -17,7 +17,7 @@ export abstract class MfaAuthenticatorStore {
   abstract touch(userId: string, id: string, atMs: number): Promise<void>;
 
   /** Gives the named rows a deadline by which the account must still name them, or they are collected; `null` takes it away. */
-  abstract expire(userId: string, ids: readonly string[], expiresAtMs: number | null): Promise<void>;
+  abstract collectAfter(userId: string, ids: readonly string[], expiresAtMs: number | null): Promise<void>;
 
   abstract remove(userId: string, ids: readonly string[]): Promise<void>;
 

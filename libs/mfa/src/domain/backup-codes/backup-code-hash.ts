@@ -4,9 +4,9 @@ import argon2 from 'argon2';
 import type { MfaRandom } from '../random.js';
 import type { HashQueue } from './hash-queue.js';
 import { encodePhc, type PhcHash } from './phc.js';
-import { type HashedCode, type Recipe, recipesOf, spell } from './recipes.js';
+import { type HashedCode, type HashGroup, hashGroupsOf, spell } from './hash-groups.js';
 
-export type { HashedCode } from './recipes.js';
+export type { HashedCode } from './hash-groups.js';
 
 /** OWASP's and S36's Argon2id: 19 MiB, two passes, one lane. */
 const OWN = { memoryKib: 19_456, passes: 2, parallelism: 1 } as const;
@@ -38,15 +38,15 @@ export class BackupCodeHasher {
 
   /**
    * The id of the code that was given, or `null`. Costs one Argon2 for a set of one salt, and one for
-   * no (usable) hashes at all (S37); imported sets cost one for each salt, within the bounds of {@link recipesOf}.
+   * no (usable) hashes at all (S37); imported sets cost one for each salt, within the bounds of {@link hashGroupsOf}.
    * Does not spend the code.
    */
   match(normalisedCode: string, hashes: readonly HashedCode[]): Promise<string | null> {
-    const known = recipesOf(hashes);
-    const recipes = known.length > 0 ? known : [dummyRecipe()];
+    const known = hashGroupsOf(hashes);
+    const groups = known.length > 0 ? known : [dummyGroup()];
     return this.queue.run(async () => {
       let matched: string | null = null;
-      for (const { spelling, parameters, targets } of recipes) {
+      for (const { spelling, parameters, targets } of groups) {
         const given = await argon2id(spell(normalisedCode, spelling), parameters);
         // No early exit: neither the time nor the number of hashes tells which code it was.
         for (const { id, hash } of targets) if (timingSafeEqual(given, hash)) matched ??= id;
@@ -57,7 +57,7 @@ export class BackupCodeHasher {
 }
 
 /** Makes a guess against nothing cost what any other guess does (S37). */
-function dummyRecipe(): Recipe {
+function dummyGroup(): HashGroup {
   const parameters = { ...OWN, salt: Buffer.alloc(SALT_BYTES), hash: Buffer.alloc(HASH_BYTES) };
   return { spelling: 'plain', parameters, targets: [] };
 }

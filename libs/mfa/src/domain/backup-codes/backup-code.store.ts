@@ -14,7 +14,7 @@ export abstract class MfaBackupCodeStore {
   abstract markUsed(userId: string, id: string, atMs: number): Promise<void>;
 
   /** Sets or (with `null`) takes away the deadline by which the account must name the set. */
-  abstract expire(userId: string, setId: string, expiresAtMs: number | null): Promise<void>;
+  abstract collectAfter(userId: string, setId: string, expiresAtMs: number | null): Promise<void>;
 
   /** Removes the usage rows of a set's codes and then the codes (two statements, to be repeated if interrupted). */
   abstract remove(userId: string, setId: string): Promise<void>;

@@ -3,7 +3,12 @@ import { isMfaError, MfaError } from '../mfa-error.js';
 import { KeyTally, type MfaKeyReport, rowsOf } from './key-report.js';
 import type { KeyRing } from './key-ring.js';
 import type { SecretBox } from './secret-box.js';
-import { type MfaSealedValueStore, type Resealing, SEALED_PURPOSES, type SealedValue } from './sealed-value.store.js';
+import {
+  type MfaSealedValueStore,
+  type Reencryption,
+  SEALED_PURPOSES,
+  type SealedValue,
+} from './sealed-value.store.js';
 
 /** How all rows are gone through. */
 export interface MfaKeyScanOptions {
@@ -61,9 +66,9 @@ export class KeyRotation {
    */
   async rotate({ allowUnprovenKey = false, ...options }: MfaRotationOptions = {}): Promise<MfaKeyReport> {
     let report = await this.verify(options);
-    if (!report.interrupted && resealable(report) > 0) this.requireProvenKey(report, allowUnprovenKey);
-    for (let pass = 0; pass < MOST_PASSES && !report.interrupted && resealable(report) > 0; pass += 1) {
-      report = await this.scan(options, (batch, tally) => this.reseal(batch, tally));
+    if (!report.interrupted && outdatedRows(report) > 0) this.requireProvenKey(report, allowUnprovenKey);
+    for (let pass = 0; pass < MOST_PASSES && !report.interrupted && outdatedRows(report) > 0; pass += 1) {
+      report = await this.scan(options, (batch, tally) => this.reencrypt(batch, tally));
       if (!report.interrupted) report = await this.verify(options);
     }
     return report;
@@ -88,16 +93,16 @@ export class KeyRotation {
     );
   }
 
-  private async reseal(batch: readonly SealedValue[], tally: KeyTally): Promise<readonly SealedValue[]> {
-    const resealings = batch
+  private async reencrypt(batch: readonly SealedValue[], tally: KeyTally): Promise<readonly SealedValue[]> {
+    const reencryptions = batch
       .filter(({ sealed }) => !this.box.isCurrent(sealed))
-      .flatMap((value): Resealing[] => {
+      .flatMap((value): Reencryption[] => {
         const plaintext = this.open(value, tally);
-        return plaintext ? [{ ...value, resealed: this.box.seal(plaintext, value) }] : [];
+        return plaintext ? [{ ...value, reencrypted: this.box.seal(plaintext, value) }] : [];
       });
-    const [first] = resealings;
-    if (first) await this.values.replace(first.purpose, resealings);
-    const now = new Map(resealings.map(({ credentialId, resealed }) => [credentialId, resealed]));
+    const [first] = reencryptions;
+    if (first) await this.values.replace(first.purpose, reencryptions);
+    const now = new Map(reencryptions.map(({ credentialId, reencrypted }) => [credentialId, reencrypted]));
     return batch.map((value) => ({ ...value, sealed: now.get(value.credentialId) ?? value.sealed }));
   }
 
@@ -146,7 +151,7 @@ export class KeyRotation {
 }
 
 /** Rows that open, but not under the newest key. */
-function resealable({ keys }: MfaKeyReport): number {
+function outdatedRows({ keys }: MfaKeyReport): number {
   const outdated = keys.filter(({ role }) => role !== 'writes');
   return outdated.reduce((sum, usage) => sum + rowsOf(usage) - usage.unreadable, 0);
 }

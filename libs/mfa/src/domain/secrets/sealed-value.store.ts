@@ -12,8 +12,8 @@ export interface SealedValue extends SealContext {
 }
 
 /** A value and what it becomes; both hold the same plaintext for the same place. */
-export interface Resealing extends SealedValue {
-  resealed: string;
+export interface Reencryption extends SealedValue {
+  reencrypted: string;
 }
 
 /** Storage port of all that is sealed, for re-encryption. Every method is one statement. */
@@ -25,8 +25,8 @@ export abstract class MfaSealedValueStore {
   abstract listAfter(purpose: SealedPurpose, afterId: string, limit: number): Promise<SealedValue[]>;
 
   /**
-   * Replaces each value that is still the one that was read. What was enrolled, imported or resealed meanwhile
+   * Replaces each value that is still the one that was read. What was enrolled, imported or reencrypted meanwhile
    * stays (S62).
    */
-  abstract replace(purpose: SealedPurpose, resealings: readonly Resealing[]): Promise<void>;
+  abstract replace(purpose: SealedPurpose, reencryptions: readonly Reencryption[]): Promise<void>;
 }

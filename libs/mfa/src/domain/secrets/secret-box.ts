@@ -56,7 +56,7 @@ export class SecretBox {
     return { format: isFernetShape(sealed) ? 'fernet' : 'unknown', keyId: null };
   }
 
-  /** Whether `seal` would seal the value the same way today; what is not current should be resealed (S62). */
+  /** Whether `seal` would seal the value the same way today; what is not current should be reencrypted (S62). */
   isCurrent(sealed: string): boolean {
     return this.current.keyIdOf(sealed) === this.newestKeyId;
   }

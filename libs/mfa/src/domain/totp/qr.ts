@@ -1,9 +1,9 @@
 import type QRCode from 'qrcode';
 import { MfaError } from '../mfa-error.js';
-import { onFirstUse } from '../on-first-use.js';
+import { lazy } from '../lazy.js';
 
 /** Only a setup draws: no other route needs the encoder, nor the PNG writer that comes with it. */
-const qrcode = onFirstUse(async () => (await import('qrcode')).default);
+const qrcode = lazy(async () => (await import('qrcode')).default);
 
 /** Level M survives 15 % damage; four modules of quiet zone are what ISO/IEC 18004 asks, and dark pages need them. */
 const LOOK = { errorCorrectionLevel: 'M', margin: 4 } as const;

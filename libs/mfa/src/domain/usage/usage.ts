@@ -1,5 +1,5 @@
 /** What can be spent, once per user and item. */
-export type UsageKind = 'totp' | 'backup_code' | 'token';
+export type UsageKind = 'totp' | 'backup_code' | 'token' | 'import';
 
 /** One thing to be spent. */
 export interface UsageEntry {
@@ -12,8 +12,8 @@ export interface UsageEntry {
 
 export interface Spending {
   userId: string;
-  /** Must be the account's epoch at the moment of spending. */
-  epoch: number;
+  /** Must be the account's security stamp at the moment of spending. */
+  securityStamp: number;
   /** Where given, must be the account's live backup set at the moment of spending. */
   backupSetId?: string;
   entries: readonly UsageEntry[];

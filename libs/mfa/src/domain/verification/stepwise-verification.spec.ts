@@ -12,14 +12,15 @@ beforeEach(async () => {
   mfa = inMemoryVerification();
   ({ id: phoneId } = await mfa.enroll('ann'));
   const nowMs = mfa.clock.nowMs();
-  const { epoch } = mfa.state.accounts.get('ann')!;
+  const { securityStamp } = mfa.state.accounts.get('ann')!;
   attempt = { userId: 'ann', factor: 'totp', policy: DEFAULT_ATTEMPT_POLICY, nowMs };
   const entries = [{ kind: 'totp', item: `${phoneId}:1`, expiresAtMs: null }] as const;
-  completion = { ...attempt, epoch, entries, credentialId: phoneId };
+  completion = { ...attempt, securityStamp, entries, credentialId: phoneId };
 });
 
-const begin = (changes: Partial<VerificationAttempt> = {}) => mfa.store.begin({ ...attempt, ...changes });
-const complete = (changes: Partial<VerificationCompletion> = {}) => mfa.store.complete({ ...completion, ...changes });
+const begin = (changes: Partial<VerificationAttempt> = {}) => mfa.store.reserveAttempt({ ...attempt, ...changes });
+const complete = (changes: Partial<VerificationCompletion> = {}) =>
+  mfa.store.spendAndSettle({ ...completion, ...changes });
 const budget = () => mfa.budgetOf('ann', 'totp');
 
 function changeAccount(change: object): void {
@@ -29,9 +30,13 @@ function changeAccount(change: object): void {
 const spendToken = () =>
   mfa.usage.spend({ ...completion, entries: [{ kind: 'token', item: 'token', expiresAtMs: null }] });
 
-describe('begin', () => {
+describe('reserveAttempt', () => {
   it('S50 gives the account as it was, and counts the attempt', async () => {
-    const { snapshot, reserved } = await begin({ epoch: completion.epoch, tokenId: 'token', digits: 6 });
+    const { snapshot, reserved } = await begin({
+      securityStamp: completion.securityStamp,
+      tokenId: 'token',
+      digits: 6,
+    });
     expect(reserved).toBe(true);
     expect(snapshot).toMatchObject({ account: { userId: 'ann' }, authenticators: [{ id: phoneId }], backupCodes: [] });
     expect(snapshot!.account.budgets.totp).toEqual(EMPTY_BUDGET);
@@ -39,9 +44,9 @@ describe('begin', () => {
   });
 
   it.each<[string, () => Partial<VerificationAttempt> | Promise<Partial<VerificationAttempt>>]>([
-    ['S43 the epoch is another', () => ({ epoch: completion.epoch + 1 })],
+    ['S43 the security stamp is another', () => ({ securityStamp: completion.securityStamp + 1 })],
     ['S34 the token is spent', async () => (await spendToken(), { tokenId: 'token' })],
-    ['nothing is enabled', () => (changeAccount({ activeIds: [] }), {})],
+    ['nothing is enabled', () => (changeAccount({ activeFactors: [] }), {})],
     ['S42 the row is of another user', () => (changeAccount({ userId: 'Ann' }), {})],
     ['no authenticator makes such codes', () => ({ digits: 8 })],
     ['S54 the factor is locked', () => (changeAccount({ budgets: locked() }), {})],
@@ -56,7 +61,7 @@ describe('begin', () => {
 
   const locked = () => {
     const { budgets } = mfa.state.accounts.get('ann')!;
-    return { ...budgets, totp: { failures: 5, lockedUntilMs: attempt.nowMs + 1, tatMs: 0 } };
+    return { ...budgets, totp: { failures: 5, lockedUntilMs: attempt.nowMs + 1, dailyTatMs: 0 } };
   };
 
   it('reserves nothing where the factor is locked already', async () => {
@@ -96,7 +101,7 @@ describe('begin', () => {
   });
 });
 
-describe('complete', () => {
+describe('spendAndSettle', () => {
   it('S54 spends, ends the run of failures and notes the use', async () => {
     await begin();
     expect(await complete()).toBe(true);
@@ -108,7 +113,7 @@ describe('complete', () => {
   it('S29 changes nothing where spending was lost, or answers anything but `true`', async () => {
     await begin();
     const before = budget();
-    expect(await complete({ epoch: completion.epoch + 1 })).toBe(false);
+    expect(await complete({ securityStamp: completion.securityStamp + 1 })).toBe(false);
     vi.spyOn(mfa.usage, 'spend').mockResolvedValue(1 as never);
     expect(await complete()).toBe(false);
     expect(budget()).toEqual(before);

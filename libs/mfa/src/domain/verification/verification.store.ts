@@ -9,8 +9,8 @@ export type VerificationFactor = Extract<AttemptFactor, 'totp' | 'backup_code'>;
 /** Whose code is about to be evaluated, and what must be true of the account for that. */
 export interface VerificationClaim {
   userId: string;
-  /** Where given, must be the account's epoch (S43). */
-  epoch?: number;
+  /** Where given, must be the account's security stamp (S43). */
+  securityStamp?: number;
   /** Where given, the mfa_token that must not be spent. */
   tokenId?: string;
 }
@@ -30,14 +30,14 @@ export interface VerificationSnapshot extends AccountSnapshot {
   backupCodes: readonly BackupCode[];
 }
 
-export interface BegunVerification {
+export interface ReservedAttempt {
   /** As it was before the reservation; `null` when the user has no account. */
   snapshot: VerificationSnapshot | null;
   /** Whether the attempt was counted: only then may the code be evaluated (S50). */
   reserved: boolean;
 }
 
-/** A right code, to be spent at the epoch and backup set under which it was found right. */
+/** A right code, to be spent at the security stamp and backup set under which it was found right. */
 export interface VerificationCompletion extends Spending {
   factor: VerificationFactor;
   /** The authenticator or backup code that was used. */
@@ -52,11 +52,11 @@ export abstract class MfaVerificationStore {
    * enabled, no authenticator makes such codes, or the factor is locked, over its daily cap or disabled: then
    * nothing changes (S55).
    */
-  abstract begin(attempt: VerificationAttempt): Promise<BegunVerification>;
+  abstract reserveAttempt(attempt: VerificationAttempt): Promise<ReservedAttempt>;
 
   /**
    * Spends all entries or none; with them ends the run of failures, gives the reservation back and notes the use.
    * `true` only if every entry was written and the account was as demanded; a lost race is `false` (S27–S29).
    */
-  abstract complete(completion: VerificationCompletion): Promise<boolean>;
+  abstract spendAndSettle(completion: VerificationCompletion): Promise<boolean>;
 }

@@ -14,16 +14,16 @@ export class MfaAccountEntity {
   @PrimaryColumn({ name: 'user_id', type: 'varchar', length: 255 })
   userId!: string;
 
-  /** mfa_tokens of another epoch are dead. */
-  @Column({ name: 'epoch', type: 'bigint', transformer })
-  epoch!: number;
+  /** Raising it ends what was issued before: mfa_tokens and pending setups. */
+  @Column({ name: 'security_stamp', type: 'bigint', transformer })
+  securityStamp!: number;
 
   /** Compare-and-swap value of changes. */
-  @Column({ name: 'version', type: 'bigint', transformer })
-  version!: number;
+  @Column({ name: 'row_version', type: 'bigint', transformer })
+  rowVersion!: number;
 
-  /** Ids of the confirmed authenticators, oldest first, separated by commas; empty = none. */
-  @Column({ name: 'active_ids', type: 'varchar', length: 400 })
+  /** The confirmed authenticators as `type:id`, oldest first, separated by commas. Empty means that MFA is off. */
+  @Column({ name: 'active_ids', type: 'varchar', length: 2000 })
   activeIds!: string;
 
   @Column({ name: 'pending_id', type: 'varchar', length: 36, nullable: true })
@@ -38,8 +38,8 @@ export class MfaAccountEntity {
   @Column({ name: 'totp_locked_until', type: 'bigint', transformer })
   totpLockedUntil!: number;
 
-  @Column({ name: 'totp_tat', type: 'bigint', transformer })
-  totpTat!: number;
+  @Column({ name: 'totp_daily_tat', type: 'bigint', transformer })
+  totpDailyTat!: number;
 
   @Column({ name: 'backup_code_failures', type: 'int' })
   backupCodeFailures!: number;
@@ -47,8 +47,8 @@ export class MfaAccountEntity {
   @Column({ name: 'backup_code_locked_until', type: 'bigint', transformer })
   backupCodeLockedUntil!: number;
 
-  @Column({ name: 'backup_code_tat', type: 'bigint', transformer })
-  backupCodeTat!: number;
+  @Column({ name: 'backup_code_daily_tat', type: 'bigint', transformer })
+  backupCodeDailyTat!: number;
 
   @Column({ name: 'password_failures', type: 'int' })
   passwordFailures!: number;
@@ -56,8 +56,8 @@ export class MfaAccountEntity {
   @Column({ name: 'password_locked_until', type: 'bigint', transformer })
   passwordLockedUntil!: number;
 
-  @Column({ name: 'password_tat', type: 'bigint', transformer })
-  passwordTat!: number;
+  @Column({ name: 'password_daily_tat', type: 'bigint', transformer })
+  passwordDailyTat!: number;
 
   @Column({ name: 'confirmation_failures', type: 'int' })
   confirmationFailures!: number;
@@ -65,6 +65,6 @@ export class MfaAccountEntity {
   @Column({ name: 'confirmation_locked_until', type: 'bigint', transformer })
   confirmationLockedUntil!: number;
 
-  @Column({ name: 'confirmation_tat', type: 'bigint', transformer })
-  confirmationTat!: number;
+  @Column({ name: 'confirmation_daily_tat', type: 'bigint', transformer })
+  confirmationDailyTat!: number;
 }

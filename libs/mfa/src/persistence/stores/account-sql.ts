@@ -10,7 +10,7 @@ import { MfaAccountEntity, MfaAuthenticatorEntity, MfaBackupCodeEntity, MfaUsage
 import { join, literal, raw, Slot, type Sql, sql, type SqlDialect } from '../sql.js';
 
 /** An attempt in the terms of one factor's columns. */
-export interface BudgetTerms {
+export interface BudgetParams {
   factor: AttemptFactor;
   policy: AttemptPolicy;
   nowMs: number | Slot;
@@ -21,14 +21,14 @@ export function budgetColumns(factor: AttemptFactor): Record<'failures' | 'locke
   return {
     failures: raw(`${factor}_failures`),
     lockedUntil: raw(`${factor}_locked_until`),
-    tat: raw(`${factor}_tat`),
+    tat: raw(`${factor}_daily_tat`),
   };
 }
 
 export const BUDGET_COLUMNS = ATTEMPT_FACTORS.flatMap((factor) => Object.values(budgetColumns(factor)));
 
 /** Assignments that count one attempt as failed. `failures` comes last: MySQL evaluates SET from left to right. */
-export function reserving({ factor, policy, nowMs }: BudgetTerms, dialect: SqlDialect): Sql {
+export function reserving({ factor, policy, nowMs }: BudgetParams, dialect: SqlDialect): Sql {
   const { failures, lockedUntil, tat } = budgetColumns(factor);
   const now = after(nowMs, 0, dialect);
   return sql`${lockedUntil} = ${lockAfter({ factor, policy, nowMs }, dialect)},
@@ -38,7 +38,7 @@ export function reserving({ factor, policy, nowMs }: BudgetTerms, dialect: SqlDi
 }
 
 /** Whether the factor is neither locked nor over its daily cap nor disabled. */
-export function budgetOpen({ factor, policy, nowMs }: BudgetTerms, dialect: SqlDialect): Sql {
+export function budgetOpen({ factor, policy, nowMs }: BudgetParams, dialect: SqlDialect): Sql {
   const { failures, lockedUntil, tat } = budgetColumns(factor);
   const from = (ms: number) => after(nowMs, ms, dialect);
   return sql`${failures} < ${literal(policy.disableAfter)}
@@ -47,7 +47,7 @@ export function budgetOpen({ factor, policy, nowMs }: BudgetTerms, dialect: SqlD
 }
 
 /** The moment so many milliseconds after now. PostgreSQL could not tell the type of the bare parameter. */
-function after(nowMs: BudgetTerms['nowMs'], ms: number, { integer }: SqlDialect): Sql {
+function after(nowMs: BudgetParams['nowMs'], ms: number, { integer }: SqlDialect): Sql {
   return sql`CAST(${nowMs} AS ${integer}) + ${literal(ms)}`;
 }
 
@@ -85,7 +85,7 @@ export function tokenIsSpent(tokenId: string | Slot): Sql {
     WHERE u.user_id = a.user_id AND u.kind = 'token' AND u.item = ${tokenId})`;
 }
 
-export interface SnapshotTerms {
+export interface SnapshotParams {
   /** One user, or a list of them that is not empty. */
   userId: string | Slot | readonly string[];
   /** Where given, the rows of this user are read too (S78). */
@@ -98,13 +98,13 @@ export interface SnapshotTerms {
 }
 
 /** The account `a` with its authenticators or with the codes of its live set. */
-export function snapshotQuery({ userId, lowerCaseId, tokenId, rows, further }: SnapshotTerms): Sql {
+export function snapshotQuery({ userId, lowerCaseId, tokenId, rows, further }: SnapshotParams): Sql {
   const tokenSpent = tokenId === undefined ? raw('0') : sql`CASE WHEN ${tokenIsSpent(tokenId)} THEN 1 ELSE 0 END`;
   const ids = typeof userId === 'string' || userId instanceof Slot ? [userId] : userId;
   const all = lowerCaseId === undefined ? ids : [...ids, lowerCaseId];
   const theUser = all.length === 1 ? sql`a.user_id = ${join(all)}` : sql`a.user_id IN (${join(all)})`;
   return sql`
-    SELECT a.user_id, a.epoch, a.version, a.active_ids, a.pending_id, a.backup_set_id,
+    SELECT a.user_id, a.security_stamp, a.row_version, a.active_ids, a.pending_id, a.backup_set_id,
       ${join(BUDGET_COLUMNS)}, ${tokenSpent} AS token_spent, ${further ? sql`${further},` : sql``}
       (SELECT COUNT(*) FROM ${MfaBackupCodeEntity} b WHERE b.user_id = a.user_id
         AND b.set_id = a.backup_set_id AND NOT EXISTS (SELECT 1 FROM ${MfaUsageEntity} s
@@ -112,9 +112,9 @@ export function snapshotQuery({ userId, lowerCaseId, tokenId, rows, further }: S
       ${rows === 'authenticators' ? AUTHENTICATORS : BACKUP_CODES} WHERE ${theUser} ORDER BY t.id`;
 }
 
-/** The epoch of the account, by its primary key alone. */
-export function epochQuery({ userId }: { userId: string | Slot }): Sql {
-  return sql`SELECT user_id, epoch FROM ${MfaAccountEntity} WHERE user_id = ${userId}`;
+/** The security stamp of the account, by its primary key alone. */
+export function securityStampQuery({ userId }: { userId: string | Slot }): Sql {
+  return sql`SELECT user_id, security_stamp FROM ${MfaAccountEntity} WHERE user_id = ${userId}`;
 }
 
 const AUTHENTICATORS = sql`t.id, t.name, t.secret, t.algorithm, t.digits, t.period_seconds,
@@ -126,7 +126,7 @@ const BACKUP_CODES = sql`t.id, t.set_id, t.hash, t.used_at, t.expires_at
   LEFT JOIN ${MfaBackupCodeEntity} t ON t.user_id = a.user_id AND t.set_id = a.backup_set_id`;
 
 /** The lock that this attempt brings if it fails; in the terms of {@link lockLadder}, by the failures before it. */
-function lockAfter({ factor, policy, nowMs }: BudgetTerms, dialect: SqlDialect): Sql {
+function lockAfter({ factor, policy, nowMs }: BudgetParams, dialect: SqlDialect): Sql {
   const { failures } = budgetColumns(factor);
   const rungs = lockLadder(policy).map(
     ({ atFailures, lockMs }) =>

@@ -1,3 +1,4 @@
+import { formatActiveFactors } from '../../domain/accounts/active-factors.js';
 import type { DataSource } from 'typeorm';
 import type { AccountSnapshot } from '../../domain/accounts/account.js';
 import {
@@ -10,7 +11,7 @@ import { ATTEMPT_FACTORS, type AttemptFactor, type AttemptPolicy } from '../../d
 import type { VerificationSnapshot } from '../../domain/verification/verification.store.js';
 import { isUniqueViolation } from '../database-errors.js';
 import { MfaAccountEntity } from '../entities/index.js';
-import { PreparedStatements } from '../prepared-statements.js';
+import { StatementTemplates } from '../postgres/statement-templates.js';
 import { join, raw, type Sql, sql } from '../sql.js';
 import { StatementRunner, type TypeOrmStoreOptions } from '../statement-runner.js';
 import {
@@ -18,23 +19,23 @@ import {
   budgetColumns,
   budgetOpen,
   endingFailures,
-  epochQuery,
+  securityStampQuery,
   releasing,
   reserving,
   settling,
   snapshotQuery,
 } from './account-sql.js';
-import { type Row, rowsOf, type SnapshotClaim, toSnapshot } from './rows.js';
+import { type Row, rowsOf, type SnapshotClaim, toSnapshot } from './row-mappers.js';
 
 /** {@link MfaAccountStore} on TypeORM. */
 export class TypeOrmAccountStore extends MfaAccountStore {
   private readonly statements: StatementRunner;
-  private readonly prepared: PreparedStatements;
+  private readonly prepared: StatementTemplates;
 
   constructor(dataSource: DataSource, options?: TypeOrmStoreOptions) {
     super();
     this.statements = new StatementRunner(dataSource, options);
-    this.prepared = new PreparedStatements(this.statements.dialect);
+    this.prepared = new StatementTemplates(this.statements.dialect);
   }
 
   override async load(userId: string, tokenId?: string): Promise<AccountSnapshot | null> {
@@ -50,11 +51,13 @@ export class TypeOrmAccountStore extends MfaAccountStore {
     return { snapshot: snapshot && accountOf(snapshot), otherCase: records.some((row) => row.user_id === lowerCaseId) };
   }
 
-  override async epochOf(userId: string): Promise<number | null> {
-    const statement = this.prepared.bind({ scope: this, kind: 'epoch' }, { userId }, (slots) => epochQuery(slots));
+  override async securityStampOf(userId: string): Promise<number | null> {
+    const statement = this.prepared.bind({ scope: this, kind: 'securityStamp' }, { userId }, (slots) =>
+      securityStampQuery(slots),
+    );
     const { records } = await this.statements.run(statement);
     const [row] = rowsOf(userId, records);
-    return row ? Number(row.epoch) : null;
+    return row ? Number(row.security_stamp) : null;
   }
 
   override async loadMany(userIds: readonly string[]): Promise<AccountSnapshot[]> {
@@ -75,28 +78,28 @@ export class TypeOrmAccountStore extends MfaAccountStore {
     const zeros = BUDGET_COLUMNS.map(() => raw('0'));
     try {
       await this.statements.run(sql`
-        INSERT INTO ${MfaAccountEntity} (user_id, epoch, version, active_ids, ${join(BUDGET_COLUMNS)})
+        INSERT INTO ${MfaAccountEntity} (user_id, security_stamp, row_version, active_ids, ${join(BUDGET_COLUMNS)})
         VALUES (${userId}, ${nowMs}, ${nowMs}, '', ${join(zeros)})`);
     } catch (error) {
       if (!isUniqueViolation(error)) throw error;
     }
   }
 
-  override async commit(userId: string, version: number, change: AccountChange): Promise<boolean> {
+  override async commit(userId: string, rowVersion: number, change: AccountChange): Promise<boolean> {
     // Given up and committed later, a change would be told to nobody: no event, no new codes shown (S39, S60).
-    const { affected } = await this.statements.run(switchingOver(userId, version, change), { patient: true });
+    const { affected } = await this.statements.run(switchingOver(userId, rowVersion, change), { patient: true });
     return affected === 1;
   }
 
-  override async tryCommit(userId: string, version: number, change: AccountChange): Promise<boolean> {
-    const { affected } = await this.statements.run(switchingOver(userId, version, change));
+  override async tryCommit(userId: string, rowVersion: number, change: AccountChange): Promise<boolean> {
+    const { affected } = await this.statements.run(switchingOver(userId, rowVersion, change));
     return affected === 1;
   }
 
-  override async reserve({ userId, epoch, ...terms }: AttemptReservation): Promise<boolean> {
+  override async reserve({ userId, securityStamp, ...terms }: AttemptReservation): Promise<boolean> {
     const statement = sql`
       UPDATE ${MfaAccountEntity} SET ${reserving(terms, this.statements.dialect)}
-      WHERE user_id = ${userId} AND epoch = ${epoch} AND ${budgetOpen(terms, this.statements.dialect)}`;
+      WHERE user_id = ${userId} AND security_stamp = ${securityStamp} AND ${budgetOpen(terms, this.statements.dialect)}`;
     // A reservation that comes too late is of a guess that nobody evaluates (S54, S58).
     const release = () => this.release(userId, terms.factor, terms.policy);
     const { affected } = await this.statements.run(statement, {
@@ -130,10 +133,10 @@ export class TypeOrmAccountStore extends MfaAccountStore {
     await this.statements.run(sql`UPDATE ${MfaAccountEntity} SET ${join(zeros)} WHERE user_id = ${userId}`);
   }
 
-  override async revokeTokens(userId: string): Promise<void> {
-    // The version rises too, or a commit that read the old epoch could set the same new one again.
+  override async invalidate(userId: string): Promise<void> {
+    // `row_version` rises too, or a commit that read the old security stamp could set the same new one again.
     await this.statements.run(sql`
-      UPDATE ${MfaAccountEntity} SET epoch = epoch + 1, version = version + 1, pending_id = NULL
+      UPDATE ${MfaAccountEntity} SET security_stamp = security_stamp + 1, row_version = row_version + 1, pending_id = NULL
       WHERE user_id = ${userId}`);
   }
 
@@ -157,16 +160,16 @@ function accountOf({ account, authenticators, backupCodesRemaining, tokenSpent }
   return { account, authenticators, backupCodesRemaining, tokenSpent };
 }
 
-function switchingOver(userId: string, version: number, change: AccountChange): Sql {
+function switchingOver(userId: string, rowVersion: number, change: AccountChange): Sql {
   return sql`
-    UPDATE ${MfaAccountEntity} SET ${join([...assignments(change), sql`version = version + 1`])}
-    WHERE user_id = ${userId} AND version = ${version}`;
+    UPDATE ${MfaAccountEntity} SET ${join([...assignments(change), sql`row_version = row_version + 1`])}
+    WHERE user_id = ${userId} AND row_version = ${rowVersion}`;
 }
 
-function assignments({ epoch, activeIds, pendingId, backupSetId }: AccountChange): Sql[] {
+function assignments({ securityStamp, activeFactors, pendingId, backupSetId }: AccountChange): Sql[] {
   return [
-    ...(epoch === undefined ? [] : [sql`epoch = ${epoch}`]),
-    ...(activeIds === undefined ? [] : [sql`active_ids = ${activeIds.join(',')}`]),
+    ...(securityStamp === undefined ? [] : [sql`security_stamp = ${securityStamp}`]),
+    ...(activeFactors === undefined ? [] : [sql`active_ids = ${formatActiveFactors(activeFactors)}`]),
     ...(pendingId === undefined ? [] : [sql`pending_id = ${pendingId}`]),
     ...(backupSetId === undefined ? [] : [sql`backup_set_id = ${backupSetId}`]),
   ];

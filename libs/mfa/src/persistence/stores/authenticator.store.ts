@@ -43,7 +43,7 @@ export class TypeOrmAuthenticatorStore extends MfaAuthenticatorStore {
       WHERE user_id = ${userId} AND id = ${id} AND (last_used_at IS NULL OR last_used_at < ${atMs})`);
   }
 
-  override async expire(userId: string, ids: readonly string[], expiresAtMs: number | null): Promise<void> {
+  override async collectAfter(userId: string, ids: readonly string[], expiresAtMs: number | null): Promise<void> {
     if (ids.length === 0) return;
     await this.statements.run(sql`
       UPDATE ${MfaAuthenticatorEntity} SET expires_at = ${expiresAtMs}

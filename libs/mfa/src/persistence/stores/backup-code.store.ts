@@ -4,7 +4,7 @@ import { type ExpiredBackupSet, MfaBackupCodeStore } from '../../domain/backup-c
 import { MfaBackupCodeEntity, MfaUsageEntity } from '../entities/index.js';
 import { join, type Sql, sql } from '../sql.js';
 import { StatementRunner, type TypeOrmStoreOptions } from '../statement-runner.js';
-import { toBackupCode } from './rows.js';
+import { toBackupCode } from './row-mappers.js';
 
 /** {@link MfaBackupCodeStore} on TypeORM. */
 export class TypeOrmBackupCodeStore extends MfaBackupCodeStore {
@@ -37,7 +37,7 @@ export class TypeOrmBackupCodeStore extends MfaBackupCodeStore {
       UPDATE ${MfaBackupCodeEntity} SET used_at = ${atMs} WHERE user_id = ${userId} AND id = ${id}`);
   }
 
-  override async expire(userId: string, setId: string, expiresAtMs: number | null): Promise<void> {
+  override async collectAfter(userId: string, setId: string, expiresAtMs: number | null): Promise<void> {
     await this.statements.run(sql`
       UPDATE ${MfaBackupCodeEntity} SET expires_at = ${expiresAtMs}
       WHERE user_id = ${userId} AND set_id = ${setId}`);

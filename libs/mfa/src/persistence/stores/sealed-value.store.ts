@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
 import {
   MfaSealedValueStore,
-  type Resealing,
+  type Reencryption,
   type SealedPurpose,
   type SealedValue,
 } from '../../domain/secrets/sealed-value.store.js';
@@ -41,15 +41,15 @@ export class TypeOrmSealedValueStore extends MfaSealedValueStore {
     }));
   }
 
-  override async replace(purpose: SealedPurpose, resealings: readonly Resealing[]): Promise<void> {
-    if (resealings.length === 0) return;
+  override async replace(purpose: SealedPurpose, reencryptions: readonly Reencryption[]): Promise<void> {
+    if (reencryptions.length === 0) return;
     const { table, column } = PLACES[purpose];
     // Each row is compared with what it holds when it is written, on every database (S62).
-    const branches = resealings.map(
-      ({ credentialId, userId, sealed, resealed }) =>
-        sql`WHEN id = ${credentialId} AND user_id = ${userId} AND ${column} = ${sealed} THEN ${resealed}`,
+    const branches = reencryptions.map(
+      ({ credentialId, userId, sealed, reencrypted }) =>
+        sql`WHEN id = ${credentialId} AND user_id = ${userId} AND ${column} = ${sealed} THEN ${reencrypted}`,
     );
-    const ids = resealings.map(({ credentialId }) => credentialId);
+    const ids = reencryptions.map(({ credentialId }) => credentialId);
     await this.statements.run(sql`
       UPDATE ${table} SET ${column} = CASE ${join(branches, ' ')} ELSE ${column} END WHERE id IN (${join(ids)})`);
   }

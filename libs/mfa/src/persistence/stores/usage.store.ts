@@ -6,7 +6,7 @@ import { MfaAccountEntity, MfaUsageEntity } from '../entities/index.js';
 import { isGalera } from '../galera.js';
 import { raw, type Sql, sql } from '../sql.js';
 import { StatementRunner, type TypeOrmStoreOptions } from '../statement-runner.js';
-import { rowsOf } from './rows.js';
+import { rowsOf } from './row-mappers.js';
 import { budgetColumns } from './account-sql.js';
 import { inOrder, usageRows } from './usage-sql.js';
 
@@ -101,8 +101,11 @@ export class TypeOrmUsageStore extends MfaUsageStore {
   }
 }
 
-/** Whether the account is as the spending found it: at its epoch, with its backup set. */
-function stillAs({ epoch, backupSetId }: Pick<Spending, 'epoch' | 'backupSetId'>, alias = raw('')): Sql {
+/** Whether the account is as the spending found it: at its security stamp, with its backup set. */
+function stillAs(
+  { securityStamp, backupSetId }: Pick<Spending, 'securityStamp' | 'backupSetId'>,
+  alias = raw(''),
+): Sql {
   const liveSet = backupSetId === undefined ? sql`` : sql`AND ${alias}backup_set_id = ${backupSetId}`;
-  return sql`${alias}epoch = ${epoch} ${liveSet}`;
+  return sql`${alias}security_stamp = ${securityStamp} ${liveSet}`;
 }

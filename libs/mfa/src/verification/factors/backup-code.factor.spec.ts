@@ -91,8 +91,8 @@ describe('a backup code', () => {
   });
 
   async function dropSet(): Promise<void> {
-    const { version } = (await mfa.accounts.load('ann'))!.account;
-    await mfa.accounts.commit('ann', version, { backupSetId: null });
+    const { rowVersion } = (await mfa.accounts.load('ann'))!.account;
+    await mfa.accounts.commit('ann', rowVersion, { backupSetId: null });
   }
 
   it('is refused where the account names no set', async () => {

@@ -1,15 +1,15 @@
-import type { MfaAccountStore } from '../accounts/account.store.js';
-import type { MfaAuthenticatorStore } from '../authenticators/authenticator.store.js';
-import type { MfaBackupCodeStore } from '../backup-codes/backup-code.store.js';
-import type { MfaUsageStore } from '../usage/usage.store.js';
-import { mayAttempt } from './conditions.js';
+import type { MfaAccountStore } from '../../domain/accounts/account.store.js';
+import type { MfaAuthenticatorStore } from '../../domain/authenticators/authenticator.store.js';
+import type { MfaBackupCodeStore } from '../../domain/backup-codes/backup-code.store.js';
+import type { MfaUsageStore } from '../../domain/usage/usage.store.js';
+import { mayAttempt } from '../../domain/verification/attempt-rules.js';
 import {
-  type BegunVerification,
+  type ReservedAttempt,
   MfaVerificationStore,
   type VerificationAttempt,
   type VerificationCompletion,
   type VerificationSnapshot,
-} from './verification.store.js';
+} from '../../domain/verification/verification.store.js';
 
 /** The stores that the steps are taken in. */
 export interface VerificationStores {
@@ -28,16 +28,16 @@ export class StepwiseVerificationStore extends MfaVerificationStore {
     super();
   }
 
-  override async begin(attempt: VerificationAttempt): Promise<BegunVerification> {
+  override async reserveAttempt(attempt: VerificationAttempt): Promise<ReservedAttempt> {
     const { userId, factor, policy, nowMs } = attempt;
     const snapshot = await this.load(attempt);
     if (!snapshot || !mayAttempt(snapshot, attempt)) return { snapshot, reserved: false };
-    const { epoch } = snapshot.account;
-    const reserved = await this.stores.accounts.reserve({ userId, epoch, factor, policy, nowMs });
+    const { securityStamp } = snapshot.account;
+    const reserved = await this.stores.accounts.reserve({ userId, securityStamp, factor, policy, nowMs });
     return { snapshot, reserved: reserved === true };
   }
 
-  override async complete(completion: VerificationCompletion): Promise<boolean> {
+  override async spendAndSettle(completion: VerificationCompletion): Promise<boolean> {
     const { userId, factor, policy } = completion;
     if ((await this.stores.usage.spend(completion)) !== true) return false;
     await this.stores.accounts.settle(userId, factor, policy);

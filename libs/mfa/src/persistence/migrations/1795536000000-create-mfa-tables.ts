@@ -24,7 +24,7 @@ const nullable = (column: Column): Column => ({ ...column, nullable: true });
 const budget = (factor: string): Column[] => [
   { name: `${factor}_failures`, type: 'int' },
   time(`${factor}_locked_until`),
-  time(`${factor}_tat`),
+  time(`${factor}_daily_tat`),
 ];
 
 /** The tables as they were when this migration was written: never changed, whatever the entities become. */
@@ -34,9 +34,9 @@ const TABLES: readonly TableShape[] = [
     primaryKey: ['user_id'],
     columns: [
       text('user_id', 255),
-      { name: 'epoch', type: 'bigint' },
-      { name: 'version', type: 'bigint' },
-      text('active_ids', 400),
+      { name: 'security_stamp', type: 'bigint' },
+      { name: 'row_version', type: 'bigint' },
+      text('active_ids', 2000),
       nullable(text('pending_id', 36)),
       nullable(text('backup_set_id', 36)),
       ...['totp', 'backup_code', 'password', 'confirmation'].flatMap(budget),
@@ -84,9 +84,9 @@ const TABLES: readonly TableShape[] = [
 ];
 
 /** Creates the tables of the library on PostgreSQL, MySQL/MariaDB or SQLite. */
-export class CreateMfaTables1795449600000 implements MigrationInterface {
+export class CreateMfaTables1795536000000 implements MigrationInterface {
   /** Explicit, so that a minifier cannot rename what the migrations table records. */
-  readonly name = 'CreateMfaTables1795449600000';
+  readonly name = 'CreateMfaTables1795536000000';
 
   async up(queryRunner: QueryRunner): Promise<void> {
     const tables = TABLES.map((shape) => buildTable(queryRunner, shape));
@@ -170,7 +170,7 @@ function alreadyThere(table: string): MfaError {
       '`synchronize` made it, or a migration of yours that `migration:generate` wrote before this one had run, or an ' +
       'earlier run stopped half-way. Nothing was changed. Either turn `synchronize` off, delete the statements on the ' +
       'mfa_* tables from your own migration and drop the four tables (enrolled authenticators are lost), or keep them ' +
-      'and record CreateMfaTables1795449600000 in the migrations table as run.',
+      'and record CreateMfaTables1795536000000 in the migrations table as run.',
   );
 }
 

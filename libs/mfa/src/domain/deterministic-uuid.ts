@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 
 /** The same names give the same lower-case UUID, on every machine: SHA-256, cut to RFC 9562 version 8. */
-export function nameBasedId(...names: readonly string[]): string {
+export function deterministicUuid(...names: readonly string[]): string {
   const bytes = createHash('sha256')
     .update(JSON.stringify(['nestjs-mfa', ...names]))
     .digest()

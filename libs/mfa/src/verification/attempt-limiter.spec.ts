@@ -10,8 +10,8 @@ beforeEach(async () => {
   ({ account } = (await mfa.accounts.load('ann'))!);
 });
 
-const reserve = () => mfa.gate.reserve(account, 'password');
-const untouched = { failures: 0, lockedUntilMs: 0, tatMs: 0 };
+const reserve = () => mfa.limiter.reserve(account, 'password');
+const untouched = { failures: 0, lockedUntilMs: 0, dailyTatMs: 0 };
 
 describe('AttemptGate', () => {
   it('S50 counts an attempt as failed, for its own factor alone', async () => {
@@ -31,7 +31,7 @@ describe('AttemptGate', () => {
   });
 
   it.each<[string, () => Promise<unknown>]>([
-    ['another epoch', () => mfa.accounts.revokeTokens('ann')],
+    ['another securityStamp', () => mfa.accounts.invalidate('ann')],
     ['no account any more', () => mfa.accounts.remove('ann')],
   ])('S43 counts nothing where there is %s, and answers as to a wrong code', async (_, change) => {
     await change();
@@ -48,33 +48,33 @@ describe('AttemptGate', () => {
   it('explains a refusal by the account as it was seen, and reads it again only where that explains nothing', async () => {
     const load = vi.spyOn(mfa.accounts, 'load');
     const budgets = { ...account.budgets, totp: { ...untouched, lockedUntilMs: mfa.clock.nowMs() + 9_000 } };
-    const refusal = await mfa.gate.refusal('ann', 'totp', { seen: { ...account, budgets } });
+    const refusal = await mfa.limiter.refusal('ann', 'totp', { seen: { ...account, budgets } });
     expect(refusal).toMatchObject({ code: 'MFA_LOCKED', details: { retryAfterSeconds: 9 } });
     expect(load).not.toHaveBeenCalled();
-    expect(await mfa.gate.refusal('ann', 'totp', { seen: account })).toMatchObject({ code: 'MFA_CODE_REJECTED' });
+    expect(await mfa.limiter.refusal('ann', 'totp', { seen: account })).toMatchObject({ code: 'MFA_CODE_REJECTED' });
     expect(load).toHaveBeenCalledTimes(1);
   });
 
   it('S54 ends the run of failures after a success, and gives that attempt back', async () => {
     await reserve();
-    const { tatMs } = mfa.budgetOf('ann', 'password');
+    const { dailyTatMs } = mfa.budgetOf('ann', 'password');
     await reserve();
-    await mfa.gate.settle('ann', 'password');
-    expect(mfa.budgetOf('ann', 'password')).toEqual({ failures: 0, lockedUntilMs: 0, tatMs });
+    await mfa.limiter.settle('ann', 'password');
+    expect(mfa.budgetOf('ann', 'password')).toEqual({ failures: 0, lockedUntilMs: 0, dailyTatMs });
   });
 
   it('S54 ends failures and lock without a reservation, and gives the daily cap nothing back', async () => {
     for (let tries = 0; tries < 5; tries += 1) await reserve();
-    const { tatMs } = mfa.budgetOf('ann', 'password');
-    await mfa.gate.endFailures('ann', 'password');
-    expect(mfa.budgetOf('ann', 'password')).toEqual({ failures: 0, lockedUntilMs: 0, tatMs });
+    const { dailyTatMs } = mfa.budgetOf('ann', 'password');
+    await mfa.limiter.endFailures('ann', 'password');
+    expect(mfa.budgetOf('ann', 'password')).toEqual({ failures: 0, lockedUntilMs: 0, dailyTatMs });
   });
 
   it('S58 takes a reservation back as if it had not been', async () => {
     await reserve();
     const before = mfa.budgetOf('ann', 'password');
     await reserve();
-    await mfa.gate.release('ann', 'password');
+    await mfa.limiter.release('ann', 'password');
     expect(mfa.budgetOf('ann', 'password')).toEqual(before);
   });
 });

@@ -2,19 +2,19 @@ import { Logger, type ExecutionContext } from '@nestjs/common';
 import type { ModuleRef } from '@nestjs/core';
 import { MfaException } from '../errors/mfa.exception.js';
 import { transportErrorOf } from '../errors/transport-error.js';
-import { RouteGate } from './route-gate.js';
+import { RouteAccess } from './route-access.js';
 
 const MESSAGE =
   'MfaGuard: the application does not import MfaModule, so the guard denies. Import MfaModule.forRoot(...); in a unit test use overrideGuard(MfaGuard)';
 
 /**
- * The gate of the application. It is looked up when it is used, so that a unit test of a guarded controller needs no
+ * The `RouteAccess` of the application. It is looked up when it is used, so that a unit test of a guarded controller needs no
  * `MfaModule`.
  * @throws MfaException `MFA_MISCONFIGURED` without the module
  */
-export async function findRouteGate(moduleRef: ModuleRef, context: ExecutionContext): Promise<RouteGate> {
+export async function findRouteAccess(moduleRef: ModuleRef, context: ExecutionContext): Promise<RouteAccess> {
   try {
-    return moduleRef.get(RouteGate, { strict: false });
+    return moduleRef.get(RouteAccess, { strict: false });
   } catch (cause) {
     new Logger('nestjs-mfa').error(MESSAGE);
     const refusal = new MfaException('MFA_MISCONFIGURED', { message: MESSAGE, cause });

@@ -1,21 +1,21 @@
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
-import type { AccountSnapshot } from '../domain/accounts/account.js';
-import { OneAtATime } from '../domain/attempts/one-at-a-time.js';
+import { isEnabled, type AccountSnapshot } from '../domain/accounts/account.js';
+import { KeyedMutex } from '../domain/attempts/keyed-mutex.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaError, type MfaRequiredProof } from '../domain/mfa-error.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import { MfaHostAccess } from '../host/host-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
-import { AttemptGate } from '../verification/attempt-gate.js';
-import { CodeSpending, type Preparation } from '../verification/code-spending.js';
+import { AttemptLimiter } from '../verification/attempt-limiter.js';
+import { ProofVerifier, type Preparation } from '../verification/proof-verifier.js';
 
 /** How old a sign-in may be to count as fresh, in milliseconds (S12). */
 const RECENT_SIGN_IN_MS = 5 * 60 * 1000;
 const LONGEST_PASSWORD = 1024;
 
 /** What a caller offers to prove that it is the owner, and not just an open session. */
-export interface ProofOffered {
+export interface MfaReauthenticationProof {
   /** A TOTP or backup code; spent by the proof. */
   code?: string | undefined;
   /** The host's password, where it may stand for a code. */
@@ -23,19 +23,19 @@ export interface ProofOffered {
 }
 
 /** The same, in the request that it came with. */
-export interface ProofOfRequest extends ProofOffered {
+export interface ReauthenticationRequest extends MfaReauthenticationProof {
   context?: ExecutionContext | undefined;
 }
 
 /** Fresh proof before a change of factors (S12): a stolen older session alone changes nothing. */
 @Injectable()
-export class FreshProof {
+export class ReauthenticationCheck {
   /** A right password that is given twenty times at once is right twenty times (S14). */
-  private readonly passwords = new OneAtATime();
+  private readonly passwords = new KeyedMutex();
 
   constructor(
-    private readonly spending: CodeSpending,
-    private readonly gate: AttemptGate,
+    private readonly spending: ProofVerifier,
+    private readonly limiter: AttemptLimiter,
     private readonly host: MfaHostAccess,
     private readonly clock: MfaClock,
     private readonly events: MfaEvents,
@@ -44,7 +44,7 @@ export class FreshProof {
 
   /** What the next change of this account needs: `code` where an authenticator is active; empty = a session is enough. */
   async required(snapshot: AccountSnapshot | null, principal: KnownPrincipal): Promise<MfaRequiredProof[]> {
-    if (snapshot && snapshot.account.activeIds.length > 0) return ['code'];
+    if (isEnabled(snapshot)) return ['code'];
     const proof = await this.host.enrollmentProof(principal);
     return proof === 'session-only' ? [] : [proof];
   }
@@ -56,7 +56,7 @@ export class FreshProof {
   async forSetup(
     snapshot: AccountSnapshot,
     principal: KnownPrincipal,
-    offered: ProofOfRequest,
+    offered: ReauthenticationRequest,
   ): Promise<MfaRequiredProof[]> {
     const required = await this.required(snapshot, principal);
     for (const proof of required) {
@@ -68,7 +68,11 @@ export class FreshProof {
   }
 
   /** For disabling: a code, or by option a password. */
-  async forDisabling(snapshot: AccountSnapshot, principal: KnownPrincipal, offered: ProofOfRequest): Promise<void> {
+  async forDisabling(
+    snapshot: AccountSnapshot,
+    principal: KnownPrincipal,
+    offered: ReauthenticationRequest,
+  ): Promise<void> {
     const { code, password } = offered;
     if (!this.options.disableWithPassword || (code !== undefined && code !== null))
       return this.byCode(snapshot, offered);
@@ -77,12 +81,20 @@ export class FreshProof {
   }
 
   /**
-   * The code counts for the account as `snapshot` showed it, and for no later epoch of it.
+   * The code counts for the account as `snapshot` showed it, and for no later security stamp of it.
    * @param prepare what the change needs, made before the code is spent
    */
-  async byCode({ account }: AccountSnapshot, { code, context }: ProofOfRequest, prepare?: Preparation): Promise<void> {
+  async byCode(
+    { account }: AccountSnapshot,
+    { code, context }: ReauthenticationRequest,
+    prepare?: Preparation,
+  ): Promise<void> {
     if (code === undefined || code === null) throw missing('code');
-    await this.spending.spend({ userId: account.userId, epoch: account.epoch, context }, code, prepare);
+    await this.spending.verify(
+      { userId: account.userId, securityStamp: account.securityStamp, context },
+      code,
+      prepare,
+    );
   }
 
   private byRecentSignIn({ authenticatedAt }: KnownPrincipal): void {
@@ -94,7 +106,7 @@ export class FreshProof {
   private async byPassword(
     snapshot: AccountSnapshot,
     principal: KnownPrincipal,
-    offered: ProofOfRequest,
+    offered: ReauthenticationRequest,
   ): Promise<void> {
     const { password, context } = offered;
     if (password === undefined || password === null || password === '') throw missing('password');
@@ -112,13 +124,13 @@ export class FreshProof {
     password: string,
     context?: ExecutionContext,
   ): Promise<void> {
-    await this.gate.reserve(snapshot.account, 'password', context);
+    await this.limiter.reserve(snapshot.account, 'password', context);
     if ((await this.host.call((host) => host.verifyPassword?.(principal, password, context))) !== true) {
       const { userId } = principal;
       this.events.emit({ type: 'mfa.verification.failed', userId, factor: 'password', failure: 'wrong_code' }, context);
       throw missing('password', 'The password was not accepted.');
     }
-    await this.gate.settle(principal.userId, 'password');
+    await this.limiter.settle(principal.userId, 'password');
     this.events.emit({ type: 'mfa.verification.succeeded', userId: principal.userId, factor: 'password' }, context);
   }
 }

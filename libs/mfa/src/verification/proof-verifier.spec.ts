@@ -4,7 +4,7 @@ import type { MfaException } from '../errors/mfa.exception.js';
 import type { VirtualAuthenticator } from '../testing/virtual-authenticator.js';
 
 const REJECTED = { code: 'MFA_CODE_REJECTED', status: 401 };
-const NOT_COUNTED = { failures: 0, lockedUntilMs: 0, tatMs: 0 };
+const NOT_COUNTED = { failures: 0, lockedUntilMs: 0, dailyTatMs: 0 };
 
 let mfa: ReturnType<typeof inMemoryVerification>;
 let phone: VirtualAuthenticator;
@@ -54,9 +54,9 @@ describe('attempts', () => {
 
   it('S54 a success ends the run of failures', async () => {
     for (let tries = 0; tries < 4; tries += 1) await expect(mfa.login('ann', wrongCode())).rejects.toThrow();
-    const { tatMs } = mfa.budgetOf('ann', 'totp');
+    const { dailyTatMs } = mfa.budgetOf('ann', 'totp');
     await mfa.login('ann', phone.code());
-    expect(mfa.budgetOf('ann', 'totp')).toEqual({ failures: 0, lockedUntilMs: 0, tatMs });
+    expect(mfa.budgetOf('ann', 'totp')).toEqual({ failures: 0, lockedUntilMs: 0, dailyTatMs });
   });
 
   it('S54 S57 the fifth failure locks, also for a right code, until the lock ends', async () => {
@@ -117,7 +117,7 @@ describe('a claim that does not hold', () => {
 
   it.each(codes)('S43 is told so where the token is revoked, also with a %s code', async (kind) => {
     const challenge = await mfa.firstFactor('ann');
-    await mfa.accounts.revokeTokens('ann');
+    await mfa.accounts.invalidate('ann');
     const refusal = { code: 'MFA_TOKEN_INVALID', status: 401 };
     await expect(mfa.verification.verify(challenge, { code: codeOf(kind) })).rejects.toMatchObject(refusal);
     expect(mfa.failures()).toEqual([]);
@@ -140,9 +140,9 @@ describe('a claim that does not hold', () => {
   });
 
   it.each(codes)('S43 is a lost race where the account was read before, with a %s code', async (kind) => {
-    const claim = { userId: 'ann', epoch: mfa.state.accounts.get('ann')!.epoch };
-    await mfa.accounts.revokeTokens('ann');
-    await expect(mfa.spending.spend(claim, codeOf(kind))).rejects.toMatchObject({ code: 'MFA_CODE_REJECTED' });
+    const claim = { userId: 'ann', securityStamp: mfa.state.accounts.get('ann')!.securityStamp };
+    await mfa.accounts.invalidate('ann');
+    await expect(mfa.verifier.verify(claim, codeOf(kind))).rejects.toMatchObject({ code: 'MFA_CODE_REJECTED' });
     expect(mfa.failures()).toEqual([{ factor: kind === 'right' ? 'totp' : undefined, failure: 'state_changed' }]);
     expect(mfa.state.usage.size).toBe(0);
   });
@@ -157,26 +157,26 @@ describe('S29 S45 a store that answers something else than it should', () => {
   it.each([undefined, null, {}, { snapshot: null, reserved: true }])(
     'opens nothing by beginning with %j',
     async (begun) => {
-      vi.spyOn(mfa.store, 'begin').mockResolvedValue(begun as never);
+      vi.spyOn(mfa.store, 'reserveAttempt').mockResolvedValue(begun as never);
       await expect(mfa.login('ann', phone.code())).rejects.toMatchObject({ code: 'MFA_TOKEN_INVALID' });
       expect(mfa.state.usage.size).toBe(0);
     },
   );
 
   it('opens nothing by a reservation that is only something like `true`', async () => {
-    const { snapshot } = await mfa.store.begin({
+    const { snapshot } = await mfa.store.reserveAttempt({
       userId: 'ann',
       factor: 'totp',
       policy: mfa.options.attempts,
       nowMs: mfa.clock.nowMs(),
     });
-    vi.spyOn(mfa.store, 'begin').mockResolvedValue({ snapshot, reserved: 1 as never });
+    vi.spyOn(mfa.store, 'reserveAttempt').mockResolvedValue({ snapshot, reserved: 1 as never });
     await expect(mfa.login('ann', phone.code())).rejects.toMatchObject(REJECTED);
     expect(mfa.state.usage.size).toBe(0);
   });
 
   it.each([undefined, 1, 'true', {}])('opens nothing by completing with %j', async (answer) => {
-    vi.spyOn(mfa.store, 'complete').mockResolvedValue(answer as never);
+    vi.spyOn(mfa.store, 'spendAndSettle').mockResolvedValue(answer as never);
     await expect(mfa.login('ann', phone.code())).rejects.toMatchObject(REJECTED);
     expect(mfa.failures()).toEqual([{ factor: 'totp', failure: 'already_spent' }]);
   });

@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
 import {
-  type BegunVerification,
+  type ReservedAttempt,
   MfaVerificationStore,
   type VerificationAttempt,
   type VerificationCompletion,
@@ -8,7 +8,7 @@ import {
 } from '../../domain/verification/verification.store.js';
 import { isUniqueViolation } from '../database-errors.js';
 import { MfaAccountEntity, MfaAuthenticatorEntity, MfaBackupCodeEntity, MfaUsageEntity } from '../entities/index.js';
-import { PreparedStatements, type SlotsOf } from '../prepared-statements.js';
+import { StatementTemplates, type SlotsOf } from './statement-templates.js';
 import { type Slot, type Sql, sql, type SqlDialect } from '../sql.js';
 import { StatementRunner, type TypeOrmStoreOptions } from '../statement-runner.js';
 import {
@@ -17,11 +17,11 @@ import {
   reserving,
   settling,
   snapshotQuery,
-  type SnapshotTerms,
+  type SnapshotParams,
   tokenIsSpent,
-} from './account-sql.js';
-import { type Row, toSnapshot } from './rows.js';
-import { inOrder, usageRows, usageSlots, usageValues } from './usage-sql.js';
+} from '../stores/account-sql.js';
+import { type Row, toSnapshot } from '../stores/row-mappers.js';
+import { inOrder, usageRows, usageSlots, usageValues } from '../stores/usage-sql.js';
 
 /**
  * {@link MfaVerificationStore} on PostgreSQL: each step is one statement with data-modifying CTEs, so one commit.
@@ -33,21 +33,21 @@ import { inOrder, usageRows, usageSlots, usageValues } from './usage-sql.js';
  */
 export class PostgresVerificationStore extends MfaVerificationStore {
   private readonly statements: StatementRunner;
-  private readonly prepared: PreparedStatements;
+  private readonly prepared: StatementTemplates;
 
   constructor(dataSource: DataSource, options?: TypeOrmStoreOptions) {
     super();
     this.statements = new StatementRunner(dataSource, options);
-    this.prepared = new PreparedStatements(this.statements.dialect);
+    this.prepared = new StatementTemplates(this.statements.dialect);
   }
 
-  override async begin(attempt: VerificationAttempt): Promise<BegunVerification> {
-    const { userId, epoch, tokenId, factor, digits, policy, nowMs } = attempt;
+  override async reserveAttempt(attempt: VerificationAttempt): Promise<ReservedAttempt> {
+    const { userId, securityStamp, tokenId, factor, digits, policy, nowMs } = attempt;
     const rows = factor === 'totp' ? 'authenticators' : 'backup codes';
     const statement = this.prepared.bind(
       { scope: policy, kind: `begin ${factor}` },
-      { userId, epoch, tokenId, digits, nowMs },
-      (slots) => beginning(slots, { factor, policy, rows }, this.statements.dialect),
+      { userId, securityStamp, tokenId, digits, nowMs },
+      (slots) => reserveStatement(slots, { factor, policy, rows }, this.statements.dialect),
     );
     const { records } = await this.statements.run(statement, {
       whenLate: (late) => (isReserved(late.records) ? this.release(attempt) : undefined),
@@ -61,13 +61,13 @@ export class PostgresVerificationStore extends MfaVerificationStore {
       UPDATE ${MfaAccountEntity} SET ${releasing(factor, policy)} WHERE user_id = ${userId}`);
   }
 
-  override async complete(completion: VerificationCompletion): Promise<boolean> {
-    const { userId, epoch, backupSetId, entries, factor, credentialId, policy, nowMs } = completion;
+  override async spendAndSettle(completion: VerificationCompletion): Promise<boolean> {
+    const { userId, securityStamp, backupSetId, entries, factor, credentialId, policy, nowMs } = completion;
     if (entries.length === 0) return false;
     const statement = this.prepared.bind(
       { scope: policy, kind: `complete ${factor}` },
-      { userId, epoch, backupSetId, credentialId, nowMs, ...usageValues(inOrder(entries)) },
-      (slots) => completing(slots, { factor, policy }, this.statements.dialect),
+      { userId, securityStamp, backupSetId, credentialId, nowMs, ...usageValues(inOrder(entries)) },
+      (slots) => settleStatement(slots, { factor, policy }, this.statements.dialect),
     );
     try {
       const { records } = await this.statements.run(statement);
@@ -85,17 +85,17 @@ function isReserved([first]: readonly Row[]): boolean {
 }
 
 /** What the texts depend on besides which values are given. */
-type Terms = Pick<VerificationAttempt, 'factor' | 'policy'>;
+type StatementParams = Pick<VerificationAttempt, 'factor' | 'policy'>;
 
-type BeginSlots = SlotsOf<Pick<VerificationAttempt, 'userId' | 'epoch' | 'tokenId' | 'digits' | 'nowMs'>>;
+type ReserveSlots = SlotsOf<Pick<VerificationAttempt, 'userId' | 'securityStamp' | 'tokenId' | 'digits' | 'nowMs'>>;
 
 /**
- * The SELECT shows the account as it was before. When it changed while the UPDATE waited, the epoch of the snapshot
+ * The SELECT shows the account as it was before. When it changed while the UPDATE waited, the security stamp of the snapshot
  * is an old one, and completing under it fails.
  */
-function beginning(
-  slots: BeginSlots,
-  { rows, ...terms }: Terms & Pick<SnapshotTerms, 'rows'>,
+function reserveStatement(
+  slots: ReserveSlots,
+  { rows, ...terms }: StatementParams & Pick<SnapshotParams, 'rows'>,
   dialect: SqlDialect,
 ): Sql {
   const further = sql`(SELECT COUNT(*) FROM reserved) AS reserved`;
@@ -105,11 +105,15 @@ function beginning(
 }
 
 /** Counts the attempt where all that `begin` demands is true. */
-function reservation({ userId, epoch, tokenId, digits, nowMs }: BeginSlots, terms: Terms, dialect: SqlDialect): Sql {
+function reservation(
+  { userId, securityStamp, tokenId, digits, nowMs }: ReserveSlots,
+  terms: StatementParams,
+  dialect: SqlDialect,
+): Sql {
   return sql`
     UPDATE ${MfaAccountEntity} a SET ${reserving({ ...terms, nowMs }, dialect)}
     WHERE a.user_id = ${userId} AND a.active_ids <> '' AND ${budgetOpen({ ...terms, nowMs }, dialect)}
-      ${epoch ? sql`AND a.epoch = ${epoch}` : sql``}
+      ${securityStamp ? sql`AND a.security_stamp = ${securityStamp}` : sql``}
       ${tokenId ? sql`AND NOT ${tokenIsSpent(tokenId)}` : sql``}
       ${digits ? sql`AND ${makesCodesOf(digits)}` : sql``}
     RETURNING 1`;
@@ -117,11 +121,11 @@ function reservation({ userId, epoch, tokenId, digits, nowMs }: BeginSlots, term
 
 function makesCodesOf(digits: Slot): Sql {
   return sql`EXISTS (SELECT 1 FROM ${MfaAuthenticatorEntity} d WHERE d.user_id = a.user_id
-    AND d.digits = ${digits} AND d.id = ANY(string_to_array(a.active_ids, ',')))`;
+    AND d.digits = ${digits} AND 'totp:' || d.id = ANY(string_to_array(a.active_ids, ',')))`;
 }
 
-type CompleteSlots = SlotsOf<
-  Pick<VerificationCompletion, 'userId' | 'epoch' | 'backupSetId' | 'credentialId' | 'nowMs'>
+type SettleSlots = SlotsOf<
+  Pick<VerificationCompletion, 'userId' | 'securityStamp' | 'backupSetId' | 'credentialId' | 'nowMs'>
 >;
 
 /**
@@ -129,12 +133,12 @@ type CompleteSlots = SlotsOf<
  * completions of a user take turns. What is spent already is a unique violation: then nothing of the statement has
  * happened, the settling neither.
  */
-function completing(slots: CompleteSlots, { factor, policy }: Terms, dialect: SqlDialect): Sql {
-  const { userId, epoch, backupSetId, nowMs } = slots;
+function settleStatement(slots: SettleSlots, { factor, policy }: StatementParams, dialect: SqlDialect): Sql {
+  const { userId, securityStamp, backupSetId, nowMs } = slots;
   return sql`
     WITH settled AS (
       UPDATE ${MfaAccountEntity} SET ${settling(factor, policy)}
-      WHERE user_id = ${userId} AND epoch = ${epoch} ${backupSetId ? sql`AND backup_set_id = ${backupSetId}` : sql``}
+      WHERE user_id = ${userId} AND security_stamp = ${securityStamp} ${backupSetId ? sql`AND backup_set_id = ${backupSetId}` : sql``}
       RETURNING user_id
     ), spent AS (
       INSERT INTO ${MfaUsageEntity} (user_id, kind, item, spent_at, expires_at)
@@ -145,7 +149,7 @@ function completing(slots: CompleteSlots, { factor, policy }: Terms, dialect: Sq
 }
 
 /** Notes the use for people, of the account that `settled` let through. */
-function noting({ credentialId, nowMs }: CompleteSlots, factor: VerificationFactor, { integer }: SqlDialect): Sql {
+function noting({ credentialId, nowMs }: SettleSlots, factor: VerificationFactor, { integer }: SqlDialect): Sql {
   const now = sql`CAST(${nowMs} AS ${integer})`;
   return factor === 'totp'
     ? sql`UPDATE ${MfaAuthenticatorEntity} c SET last_used_at = ${now} FROM settled s

@@ -1,13 +1,14 @@
 import { ATTEMPT_FACTORS, type AttemptBudget, type AttemptFactor } from '../../domain/attempts/attempt-policy.js';
 import type { MfaAccount } from '../../domain/accounts/account.js';
+import { parseActiveFactors } from '../../domain/accounts/active-factors.js';
 import type { Authenticator, TotpAlgorithm } from '../../domain/authenticators/authenticator.js';
 import type { BackupCode } from '../../domain/backup-codes/backup-code.js';
 import type { VerificationSnapshot } from '../../domain/verification/verification.store.js';
 import { misunderstood } from '../statement-result.js';
-import type { SnapshotTerms } from './account-sql.js';
+import type { SnapshotParams } from './account-sql.js';
 
 /** Whose snapshot, and of what. */
-export interface SnapshotClaim extends Pick<SnapshotTerms, 'rows'> {
+export interface SnapshotClaim extends Pick<SnapshotParams, 'rows'> {
   userId: string;
   tokenId?: string;
 }
@@ -55,9 +56,9 @@ export function toAccount(row: Row): MfaAccount {
   const budgets = ATTEMPT_FACTORS.map((factor) => [factor, toBudget(row, factor)]);
   return {
     userId: row.user_id as string,
-    epoch: Number(row.epoch),
-    version: Number(row.version),
-    activeIds: row.active_ids === '' ? [] : row.active_ids.split(','),
+    securityStamp: Number(row.security_stamp),
+    rowVersion: Number(row.row_version),
+    activeFactors: parseActiveFactors(row.active_ids),
     pendingId: row.pending_id as string | null,
     backupSetId: row.backup_set_id as string | null,
     budgets: Object.fromEntries(budgets) as Record<AttemptFactor, AttemptBudget>,
@@ -68,7 +69,7 @@ function toBudget(row: Row, factor: AttemptFactor): AttemptBudget {
   return {
     failures: Number(row[`${factor}_failures`]),
     lockedUntilMs: Number(row[`${factor}_locked_until`]),
-    tatMs: Number(row[`${factor}_tat`]),
+    dailyTatMs: Number(row[`${factor}_daily_tat`]),
   };
 }
 

@@ -1,3 +1,4 @@
+import { isEnabled } from '../domain/accounts/account.js';
 import { Injectable, type ExecutionContext } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { ChallengeTokens } from '../challenge/challenge-tokens.js';
@@ -18,7 +19,7 @@ type SecondFactorRoute = Extract<MfaRoute, { kind: 'second-factor' }>;
 
 /** Decides whether a request may pass. It admits or throws; nothing that fails on the way admits (S45). */
 @Injectable()
-export class RouteGate {
+export class RouteAccess {
   private readonly enrolled = new PerRequest<Promise<boolean>>();
 
   constructor(
@@ -105,9 +106,7 @@ export class RouteGate {
   }
 
   private async isEnrolled({ userId }: KnownPrincipal): Promise<boolean> {
-    const snapshot = await this.accounts.load(userId);
-    // Only `null` means that there is no account. Anything else that is not an account throws, and so denies (S45).
-    return snapshot !== null && snapshot.account.activeIds.length > 0;
+    return isEnabled(await this.accounts.load(userId));
   }
 
   /** No filter of the library runs on the host's own routes, so the guard writes the headers. */

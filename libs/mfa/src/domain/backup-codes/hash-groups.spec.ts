@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { encodePhc } from './phc.js';
-import { hashedAs, recipesOf, spell } from './recipes.js';
+import { hashedAs, hashGroupsOf, spell } from './hash-groups.js';
 
 const hash = (salt: number, memoryKib = 65_536, passes = 3) =>
   encodePhc({ memoryKib, passes, parallelism: 4, salt: Buffer.alloc(16, salt), hash: Buffer.alloc(32, 1) });
 const codes = (phcs: string[]) => phcs.map((phc, index) => ({ id: `${index}`, phc }));
-const targets = (phcs: string[]) => recipesOf(codes(phcs)).flatMap((recipe) => recipe.targets.map(({ id }) => id));
+const targets = (phcs: string[]) => hashGroupsOf(codes(phcs)).flatMap((group) => group.targets.map(({ id }) => id));
 
 describe('the spelling that was hashed', () => {
   it('is the normalised code, or the same with its hyphen', () => {
@@ -14,17 +14,17 @@ describe('the spelling that was hashed', () => {
   });
 
   it('is kept with the hash', () => {
-    const [plain, hyphenated] = recipesOf(codes([hashedAs('plain', hash(1)), hashedAs('hyphenated', hash(2))]));
+    const [plain, hyphenated] = hashGroupsOf(codes([hashedAs('plain', hash(1)), hashedAs('hyphenated', hash(2))]));
     expect([plain!.spelling, hyphenated!.spelling]).toEqual(['plain', 'hyphenated']);
     expect(hyphenated!.parameters).toMatchObject({ memoryKib: 65_536, passes: 3, parallelism: 4 });
   });
 
-  it('makes two recipes of one salt', () => {
-    expect(recipesOf(codes([hash(1), hashedAs('hyphenated', hash(1)), hash(1)]))).toHaveLength(2);
+  it('makes two groups of one salt', () => {
+    expect(hashGroupsOf(codes([hash(1), hashedAs('hyphenated', hash(1)), hash(1)]))).toHaveLength(2);
   });
 
   it.each(['hyphenated:', 'hyphenated:hyphenated:', 'Hyphenated:', 'other:'])('is not said by %j', (mark) => {
-    expect(recipesOf(codes([mark === 'hyphenated:' ? mark : mark + hash(1)]))).toEqual([]);
+    expect(hashGroupsOf(codes([mark === 'hyphenated:' ? mark : mark + hash(1)]))).toEqual([]);
   });
 });
 

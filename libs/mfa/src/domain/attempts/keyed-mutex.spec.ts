@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
-import { OneAtATime } from './one-at-a-time.js';
+import { KeyedMutex } from './keyed-mutex.js';
 
 /** Work that notes its beginning and its end. */
 function logged(log: string[]) {
@@ -14,9 +14,9 @@ function logged(log: string[]) {
     };
 }
 
-describe('OneAtATime', () => {
+describe('KeyedMutex', () => {
   it('runs work of one key in turn, also after a failure, and of other keys beside it', async () => {
-    const turns = new OneAtATime();
+    const turns = new KeyedMutex();
     const log: string[] = [];
     const work = logged(log);
     const first = turns.run('a', work('first', true));
@@ -29,7 +29,7 @@ describe('OneAtATime', () => {
   });
 
   it('keeps those in turn who come when the first is done and the second is not', async () => {
-    const turns = new OneAtATime();
+    const turns = new KeyedMutex();
     const log: string[] = [];
     const work = logged(log);
     const first = turns.run('a', work('first'));
@@ -40,13 +40,13 @@ describe('OneAtATime', () => {
   });
 
   it('waits no longer than its patience for work that hangs', { timeout: 2_000 }, async () => {
-    const turns = new OneAtATime(20);
+    const turns = new KeyedMutex(20);
     void turns.run('a', () => new Promise(() => undefined));
     await expect(turns.run('a', async () => 'second')).resolves.toBe('second');
   });
 
   it('keeps nothing of a key whose work is done', async () => {
-    const turns = new OneAtATime();
+    const turns = new KeyedMutex();
     await Promise.all([turns.run('a', setImmediate), turns.run('a', setImmediate), turns.run('b', setImmediate)]);
     expect(turns).toMatchObject({ tails: new Map() });
   });

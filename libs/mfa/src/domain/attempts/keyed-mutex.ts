@@ -3,7 +3,7 @@
  * would otherwise use up the attempt budget with reservations that are still open; no correctness rests on it, and
  * nobody waits longer than `patienceMs` for work that hangs.
  */
-export class OneAtATime {
+export class KeyedMutex {
   private readonly tails = new Map<string, Promise<void>>();
 
   constructor(private readonly patienceMs = 3_000) {}

@@ -1,16 +1,16 @@
-import { type AccountSnapshot, activeAuthenticators } from '../accounts/account.js';
+import { type AccountSnapshot, activeAuthenticators, isEnabled } from '../accounts/account.js';
 import { retryAfterSeconds } from '../attempts/attempt-budget.js';
 import type { VerificationAttempt, VerificationClaim } from './verification.store.js';
 
-/** Whether MFA is enabled for exactly this user (S42), at the claimed epoch, and the claimed mfa_token is not spent. */
+/** Whether MFA is enabled for exactly this user (S42), at the claimed security stamp, and the claimed mfa_token is not spent. */
 export function claimHolds(
   { account, tokenSpent }: Pick<AccountSnapshot, 'account' | 'tokenSpent'>,
-  { userId, epoch, tokenId }: VerificationClaim,
+  { userId, securityStamp, tokenId }: VerificationClaim,
 ): boolean {
   return (
     account.userId === userId &&
-    account.activeIds.length > 0 &&
-    (epoch === undefined || account.epoch === epoch) &&
+    isEnabled({ account }) &&
+    (securityStamp === undefined || account.securityStamp === securityStamp) &&
     (tokenId === undefined || !tokenSpent)
   );
 }

@@ -17,15 +17,15 @@ async function underOldKey() {
   const phone = await mfa.enroll('ada');
   const tablet = await mfa.enroll('ada');
   await mfa.giveBackupCodes('ada', CODES);
-  const resealed = (purpose: 'totp-secret' | 'backup-code', id: string, sealed: string) => {
+  const reencrypted = (purpose: 'totp-secret' | 'backup-code', id: string, sealed: string) => {
     const context = { purpose, userId: 'ada', credentialId: id };
     return old.seal(mfa.box.open(sealed, context), context);
   };
   for (const [id, row] of mfa.state.authenticators) {
-    mfa.state.authenticators.set(id, { ...row, secret: resealed('totp-secret', id, row.secret) });
+    mfa.state.authenticators.set(id, { ...row, secret: reencrypted('totp-secret', id, row.secret) });
   }
   for (const [id, row] of mfa.state.backupCodes) {
-    mfa.state.backupCodes.set(id, { ...row, hash: resealed('backup-code', id, row.hash) });
+    mfa.state.backupCodes.set(id, { ...row, hash: reencrypted('backup-code', id, row.hash) });
   }
   const keyOf = (id: string) => mfa.box.originOf(mfa.state.authenticators.get(id)!.secret).keyId;
   const codeKeys = () => [...mfa.state.backupCodes.values()].map(({ hash }) => mfa.box.originOf(hash).keyId);
@@ -56,7 +56,7 @@ describe('what is used', () => {
     const { account } = (await accounts.load('ada'))!;
     const step = Math.floor(clock.nowMs() / 30_000);
     const entries = [{ kind: 'totp', item: `${phone.id}:${step}`, expiresAtMs: null } as const];
-    await usage.spend({ userId: 'ada', epoch: account.epoch, entries, nowMs: clock.nowMs() });
+    await usage.spend({ userId: 'ada', securityStamp: account.securityStamp, entries, nowMs: clock.nowMs() });
     await expect(verification.verify(challenge, { code: phone.authenticator.code() })).rejects.toMatchObject({
       code: 'MFA_CODE_REJECTED',
     });

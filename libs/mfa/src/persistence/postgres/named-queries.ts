@@ -1,5 +1,5 @@
 import type { DataSource, QueryRunner } from 'typeorm';
-import type { RenderedSql } from './sql.js';
+import type { RenderedSql } from '../sql.js';
 
 /** A connection of `pg`. TypeORM gives it texts only; it also takes statements with a name. */
 interface NamingClient {
@@ -21,7 +21,7 @@ const UNUSABLE_NAME = /^(26000|0A000|42...)$/;
  * Poolers that hand out other connections within a session without telling of names (PgBouncer before 1.21) make such a
  * statement fail before it does anything. It is then sent without its name, and so are all later ones.
  */
-export class NamedStatements {
+export class NamedQueries {
   private refused = false;
 
   constructor(private readonly dataSource: DataSource) {}

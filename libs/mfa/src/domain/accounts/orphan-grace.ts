@@ -1,2 +1,2 @@
 /** How long a written row may wait to be named by its account before it counts as garbage, in milliseconds. */
-export const LEASE_MS = 10 * 60 * 1000;
+export const ORPHAN_GRACE_MS = 10 * 60 * 1000;

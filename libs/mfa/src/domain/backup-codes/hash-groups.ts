@@ -6,11 +6,11 @@ export type HashedSpelling = 'plain' | 'hyphenated';
 /** Stands before the PHC string of a hash that was made over the hyphenated code. */
 const HYPHENATED = 'hyphenated:';
 
-/** A set of our own has one recipe; imported codes have one each, and there are ten of them. */
-const MAX_RECIPES = 10;
+/** A set of our own has one group; imported codes have one each, and there are ten of them. */
+const MAX_GROUPS = 10;
 
 /**
- * What one guess may cost, in KiB × passes, all recipes of a set together: ten of argon2-cffi's defaults
+ * What one guess may cost, in KiB × passes, all groups of a set together: ten of argon2-cffi's defaults
  * (64 MiB, 3 passes) and a quarter more. About 64 times one hash of our own (S58).
  */
 const MAX_WORK = 2_500_000;
@@ -23,7 +23,7 @@ export interface HashedCode {
 }
 
 /** How a guess is to be hashed, to be comparable with the targets. */
-export interface Recipe {
+export interface HashGroup {
   spelling: HashedSpelling;
   parameters: PhcHash;
   targets: { id: string; hash: Buffer }[];
@@ -40,24 +40,24 @@ export function spell(normalisedCode: string, spelling: HashedSpelling): string 
 }
 
 /**
- * The recipes of a set, each of them one Argon2 a guess: at most ten, and no more than {@link MAX_WORK} together.
+ * The groups of a set, each of them one Argon2 a guess: at most ten, and no more than {@link MAX_WORK} together.
  * Hashes that are unusable, or beyond the bounds, are in none of them and match nothing.
  */
-export function recipesOf(hashes: readonly HashedCode[]): Recipe[] {
-  const recipes = new Map<string, Recipe>();
+export function hashGroupsOf(hashes: readonly HashedCode[]): HashGroup[] {
+  const groups = new Map<string, HashGroup>();
   let work = 0;
   for (const { id, phc } of hashes) {
     const parsed = parse(phc);
     if (parsed === null) continue;
-    const known = recipes.get(parsed.key);
+    const known = groups.get(parsed.key);
     const cost = parsed.parameters.memoryKib * parsed.parameters.passes;
-    if (!known && (recipes.size === MAX_RECIPES || work + cost > MAX_WORK)) continue;
-    const recipe = known ?? { ...parsed, targets: [] };
+    if (!known && (groups.size === MAX_GROUPS || work + cost > MAX_WORK)) continue;
+    const group = known ?? { ...parsed, targets: [] };
     if (!known) work += cost;
-    recipe.targets.push({ id, hash: parsed.parameters.hash });
-    recipes.set(parsed.key, recipe);
+    group.targets.push({ id, hash: parsed.parameters.hash });
+    groups.set(parsed.key, group);
   }
-  return [...recipes.values()].map(({ spelling, parameters, targets }) => ({ spelling, parameters, targets }));
+  return [...groups.values()].map(({ spelling, parameters, targets }) => ({ spelling, parameters, targets }));
 }
 
 function parse(text: string): { key: string; spelling: HashedSpelling; parameters: PhcHash } | null {

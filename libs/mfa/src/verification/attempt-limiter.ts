@@ -10,7 +10,7 @@ import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolv
 
 /** Every guess is counted as failed before it is evaluated (S50). */
 @Injectable()
-export class AttemptGate {
+export class AttemptLimiter {
   constructor(
     private readonly accounts: MfaAccountStore,
     private readonly clock: MfaClock,
@@ -19,13 +19,17 @@ export class AttemptGate {
   ) {}
 
   /**
-   * Reserves one attempt of the account at its epoch.
+   * Reserves one attempt of the account at its security stamp.
    * @throws MfaError `MFA_LOCKED`; `MFA_CODE_REJECTED` when the account changed meanwhile
    */
-  async reserve({ userId, epoch }: MfaAccount, factor: AttemptFactor, context?: ExecutionContext): Promise<void> {
+  async reserve(
+    { userId, securityStamp }: MfaAccount,
+    factor: AttemptFactor,
+    context?: ExecutionContext,
+  ): Promise<void> {
     const nowMs = this.clock.nowMs();
     const policy = this.options.attempts;
-    if ((await this.accounts.reserve({ userId, epoch, factor, policy, nowMs })) === true) return;
+    if ((await this.accounts.reserve({ userId, securityStamp, factor, policy, nowMs })) === true) return;
     throw await this.refusal(userId, factor, { context });
   }
 

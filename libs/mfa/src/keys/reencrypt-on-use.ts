@@ -4,7 +4,7 @@ import { MfaSealedValueStore, type SealedValue } from '../domain/secrets/sealed-
 
 /** Brings what was just used under the newest key, so that most rows move by themselves after a new key (S62). */
 @Injectable()
-export class ResealOnUse {
+export class ReencryptOnUse {
   private readonly logger = new Logger('nestjs-mfa');
 
   constructor(
@@ -16,16 +16,16 @@ export class ResealOnUse {
    * Values of one purpose. Costs nothing where all are current. The verification is over when it comes here, and never
    * fails by it.
    */
-  async reseal(values: readonly SealedValue[]): Promise<void> {
+  async reencryptOnUse(values: readonly SealedValue[]): Promise<void> {
     const outdated = values.filter(({ sealed }) => !this.box.isCurrent(sealed));
     const [first] = outdated;
     if (!first) return;
     try {
-      const resealings = outdated.map((value) => ({
+      const reencryptions = outdated.map((value) => ({
         ...value,
-        resealed: this.box.seal(this.box.open(value.sealed, value), value),
+        reencrypted: this.box.seal(this.box.open(value.sealed, value), value),
       }));
-      await this.values.replace(first.purpose, resealings);
+      await this.values.replace(first.purpose, reencryptions);
     } catch (error) {
       const reason = error instanceof Error ? error.message : 'unknown error';
       this.logger.warn(`A used ${first.purpose} could not be sealed anew (row ${first.credentialId}): ${reason}`);

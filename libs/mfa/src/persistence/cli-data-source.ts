@@ -10,7 +10,7 @@ type MfaEntities = (typeof MFA_ENTITIES)[number][];
  * The host's entities, subscribers and migrations have no part in it. The caller destroys it.
  * @throws MfaError `MFA_MISCONFIGURED` when the tables are not there, or not as they must be
  */
-export async function openOwnDataSource(host: DataSource, logger: SchemaCheckLogger): Promise<DataSource> {
+export async function openCliDataSource(host: DataSource, logger: SchemaCheckLogger): Promise<DataSource> {
   const own = await openBareDataSource(host, [...MFA_ENTITIES]);
   try {
     await checkSchema(own, logger);

@@ -4,7 +4,7 @@ import { MfaClock } from '../domain/clock.js';
 import { normaliseCode } from '../domain/code.js';
 import { isMfaError, MfaError } from '../domain/mfa-error.js';
 import type { UsageEntry } from '../domain/usage/usage.js';
-import { claimHolds, digitsFit } from '../domain/verification/conditions.js';
+import { claimHolds, digitsFit } from '../domain/verification/attempt-rules.js';
 import {
   type VerificationClaim,
   MfaVerificationStore,
@@ -13,10 +13,10 @@ import {
 import { MfaEvents } from '../events/mfa-events.js';
 import type { MfaFailureReason } from '../events/mfa-event.js';
 import type { MfaStepUp } from '../host/mfa-host.js';
-import { ResealOnUse } from '../keys/reseal-on-use.js';
+import { ReencryptOnUse } from '../keys/reencrypt-on-use.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
-import { AttemptGate } from './attempt-gate.js';
-import { provedAt } from './proved-epoch.js';
+import { AttemptLimiter } from './attempt-limiter.js';
+import { provedAt } from './proved-stamp.js';
 import { MFA_FACTORS, type CodeShape, type FactorEvaluation, type FactorMatch, type MfaFactor } from './mfa-factor.js';
 
 /** Longest code that is looked at, in characters. */
@@ -28,8 +28,8 @@ export type Preparation = (entry: UsageEntry) => Promise<void>;
 /** Who presents a code, and for what. */
 export interface CodeClaim {
   userId: string;
-  /** The epoch of what the code decides about: a token's, or that of the account as it was read before (S43). */
-  epoch?: number;
+  /** The security stamp of what the code decides about: a token's, or that of the account as it was read before (S43). */
+  securityStamp?: number;
   /** The mfa_token that is spent with the code: both or neither (S34). */
   token?: UsageEntry;
   /** The one method that is evaluated; left out = the one whose codes look like this. */
@@ -43,12 +43,12 @@ export interface CodeClaim {
  * Nothing before the spending accepts, and everything that goes wrong on the way denies (S29, S30, S45).
  */
 @Injectable()
-export class CodeSpending {
+export class ProofVerifier {
   constructor(
     private readonly store: MfaVerificationStore,
     private readonly accounts: MfaAccountStore,
-    private readonly gate: AttemptGate,
-    private readonly resealing: ResealOnUse,
+    private readonly limiter: AttemptLimiter,
+    private readonly reencryption: ReencryptOnUse,
     private readonly clock: MfaClock,
     private readonly events: MfaEvents,
     @Inject(MFA_FACTORS) private readonly factors: readonly MfaFactor[],
@@ -60,7 +60,7 @@ export class CodeSpending {
    * @throws MfaError `MFA_BAD_REQUEST` for what is no code at all; `MFA_TOKEN_INVALID` for a token that is spent or
    * revoked; `MFA_NOT_ENABLED`; `MFA_CODE_REJECTED` for wrong, used, replayed and lost races alike; `MFA_LOCKED`; `MFA_BUSY`
    */
-  async spend(claim: CodeClaim, code: string, prepare?: Preparation): Promise<MfaStepUp> {
+  async verify(claim: CodeClaim, code: string, prepare?: Preparation): Promise<MfaStepUp> {
     const normalised = readCode(code);
     const recognised = this.recognise(normalised, claim.method);
     if (!recognised) throw await this.refuseShape(claim);
@@ -73,14 +73,14 @@ export class CodeSpending {
 
     if ((await this.complete(claim, snapshot, factor, match)) !== true) {
       // The code was right, so it was no guess: a lost race or a right code that is sent again costs nothing (S34a, S70).
-      await this.gate.release(claim.userId, factor.method);
+      await this.limiter.release(claim.userId, factor.method);
       throw this.reject(claim, factor, 'already_spent');
     }
-    await this.resealing.reseal(match.sealed);
+    await this.reencryption.reencryptOnUse(match.sealed);
     const { userId, context } = claim;
     this.events.emit({ type: 'mfa.verification.succeeded', userId, factor: factor.method }, context);
     const spentBackupCode = factor.method === 'backup_code' ? 1 : 0;
-    return provedAt(snapshot.account.epoch, {
+    return provedAt(snapshot.account.securityStamp, {
       userId,
       amr: [...factor.amr],
       mfaAt: new Date(nowMs),
@@ -101,9 +101,9 @@ export class CodeSpending {
   /** The account as the code is evaluated against it, when the attempt was counted (S50). */
   private async begin(claim: CodeClaim, factor: MfaFactor, shape: CodeShape): Promise<VerificationSnapshot> {
     const known = knownOf(claim);
-    const begun = await this.store.begin({
+    const begun = await this.store.reserveAttempt({
       userId: known.userId,
-      epoch: known.epoch,
+      securityStamp: known.securityStamp,
       tokenId: known.tokenId,
       digits: shape.digits,
       factor: factor.method,
@@ -114,7 +114,7 @@ export class CodeSpending {
     if (!snapshot || !claimHolds(snapshot, known)) throw this.refuseClaim(claim, factor);
     if (!digitsFit(snapshot, shape)) throw this.reject(claim, undefined, 'malformed');
     if (begun.reserved !== true) {
-      throw await this.gate.refusal(claim.userId, factor.method, { seen: snapshot.account, context: claim.context });
+      throw await this.limiter.refusal(claim.userId, factor.method, { seen: snapshot.account, context: claim.context });
     }
     return snapshot;
   }
@@ -133,7 +133,7 @@ export class CodeSpending {
       return evaluation;
     } catch (error) {
       if (isMfaError(error) && error.code === 'MFA_BUSY') {
-        await this.gate.release(claim.userId, factor.method);
+        await this.limiter.release(claim.userId, factor.method);
         this.reject(claim, factor, 'busy');
       }
       throw error;
@@ -146,9 +146,9 @@ export class CodeSpending {
     factor: MfaFactor,
     { entry, backupSetId, credentialId }: FactorMatch,
   ): Promise<boolean> {
-    return this.store.complete({
+    return this.store.spendAndSettle({
       userId,
-      epoch: account.epoch,
+      securityStamp: account.securityStamp,
       backupSetId,
       entries: token ? [entry, token] : [entry],
       factor: factor.method,
@@ -169,7 +169,7 @@ export class CodeSpending {
   private refuseClaim(claim: CodeClaim, factor?: MfaFactor): MfaError {
     if (claim.token) return new MfaError('MFA_TOKEN_INVALID');
     // The account that was read before is another by now: a lost race.
-    if (claim.epoch !== undefined) return this.reject(claim, factor, 'state_changed');
+    if (claim.securityStamp !== undefined) return this.reject(claim, factor, 'state_changed');
     return new MfaError('MFA_NOT_ENABLED');
   }
 
@@ -185,8 +185,8 @@ export class CodeSpending {
   }
 }
 
-function knownOf({ userId, epoch, token }: CodeClaim): VerificationClaim {
-  return { userId, epoch, tokenId: token?.item };
+function knownOf({ userId, securityStamp, token }: CodeClaim): VerificationClaim {
+  return { userId, securityStamp, tokenId: token?.item };
 }
 
 /** The one door for codes, HTTP or not (S24). */

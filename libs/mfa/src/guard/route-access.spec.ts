@@ -3,29 +3,29 @@ import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-hos
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { inMemoryMfa, type InMemoryMfa } from '../../../../test/support/in-memory-mfa.js';
 import type { MfaRoute } from './mfa-route.js';
-import { RouteGate } from './route-gate.js';
+import { RouteAccess } from './route-access.js';
 import { TokenExtractor } from './token-extractor.js';
 
 const PRINCIPAL: MfaRoute = { kind: 'principal' };
 const SECOND_FACTOR: MfaRoute = { kind: 'second-factor' };
 
 let mfa: InMemoryMfa;
-let gate: RouteGate;
+let access: RouteAccess;
 const setHeader = vi.fn<(response: unknown, name: string, value: string) => void>();
 const response = { of: 'this request' };
 
 beforeEach(() => {
   mfa = inMemoryMfa();
-  gate = gateOf({ httpAdapter: { setHeader } });
+  access = accessOf({ httpAdapter: { setHeader } });
 });
 afterEach(() => {
   vi.restoreAllMocks();
   setHeader.mockReset();
 });
 
-function gateOf(adapterHost: object): RouteGate {
+function accessOf(adapterHost: object): RouteAccess {
   const { hostAccess, challenges, tokens, cookie, options, clock, accounts } = mfa;
-  return new RouteGate(
+  return new RouteAccess(
     hostAccess,
     challenges,
     tokens,
@@ -47,7 +47,7 @@ function signIn(session: object = {}): void {
   mfa.host.principal = () => ({ userId: 'ann', accountName: 'ann@example.org', ...session });
 }
 
-const admit = (route: MfaRoute, context = contextOf()) => gate.admit(context, route);
+const admit = (route: MfaRoute, context = contextOf()) => access.admit(context, route);
 const headersWritten = () => Object.fromEntries(setHeader.mock.calls.map(([, name, value]) => [name, value]));
 
 describe('an open route', () => {
@@ -176,7 +176,7 @@ describe('S49 a user without an authenticator', () => {
 
   it('S43a is nobody whose authenticator is locked, disabled or unreadable', async () => {
     const { id } = await mfa.enroll('ann', { secret: 'unreadable' });
-    await mfa.authenticators.expire('ann', [id], 0);
+    await mfa.authenticators.collectAfter('ann', [id], 0);
     signIn();
     await expect(admit(OPTIONAL)).rejects.toMatchObject({ code: 'MFA_STEP_UP_REQUIRED' });
   });
@@ -227,7 +227,7 @@ describe('S49 a refusal', () => {
   });
 
   it('S45 refuses where the application has no HTTP adapter', async () => {
-    gate = gateOf({});
+    access = accessOf({});
     await expect(admit(SECOND_FACTOR)).rejects.toMatchObject({ code: 'MFA_NOT_AUTHENTICATED' });
   });
 });

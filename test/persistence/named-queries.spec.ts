@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type DataSource, type DataSourceOptions, EventSubscriber } from 'typeorm';
 import { DEFAULT_ATTEMPT_POLICY } from '../../libs/mfa/src/domain/attempts/attempt-budget.js';
 import { MFA_ENTITIES } from '../../libs/mfa/src/persistence/entities/index.js';
-import { PreparedStatements } from '../../libs/mfa/src/persistence/prepared-statements.js';
+import { StatementTemplates } from '../../libs/mfa/src/persistence/postgres/statement-templates.js';
 import { dialectOf } from '../../libs/mfa/src/persistence/dialect.js';
 import { sql } from '../../libs/mfa/src/persistence/sql.js';
 import {
@@ -78,16 +78,16 @@ describe.skipIf(!testDatabases.includes('postgres'))('statements by name on post
     await new TypeOrmAccountStore(source).open(user.id, NOW);
     const added = authenticator(user.id, { digits: 6 });
     await new TypeOrmAuthenticatorStore(source).add(added);
-    await new TypeOrmAccountStore(source).commit(user.id, NOW, { activeIds: [added.id] });
+    await new TypeOrmAccountStore(source).commit(user.id, NOW, { activeFactors: [{ type: 'totp', id: added.id }] });
     user.totp = added.id;
     return new PostgresVerificationStore(source);
   }
 
   const begin = (store: PostgresVerificationStore) =>
-    store.begin({ userId: user.id, factor: 'totp', digits: 6, policy, nowMs: NOW });
+    store.reserveAttempt({ userId: user.id, factor: 'totp', digits: 6, policy, nowMs: NOW });
   const complete = (store: PostgresVerificationStore, item: string) =>
-    store.complete({
-      ...{ userId: user.id, epoch: NOW, factor: 'totp', credentialId: user.totp, policy, nowMs: NOW },
+    store.spendAndSettle({
+      ...{ userId: user.id, securityStamp: NOW, factor: 'totp', credentialId: user.totp, policy, nowMs: NOW },
       entries: [{ kind: 'totp', item, expiresAtMs: NOW + 1 }],
     });
   const failures = async () =>
@@ -238,9 +238,9 @@ describe('prepared statements', () => {
     driver: { escape: (name: string) => name },
     getMetadata: () => ({ tablePath: 'mfa_table' }),
   } as unknown as DataSource;
-  const bind = (userId: string, epoch?: number) =>
-    new PreparedStatements(dialectOf(source)).bind({ scope: source, kind: 'x' }, { userId, epoch }, (slots) => {
-      return sql`SELECT ${slots.userId} ${slots.epoch ? sql`, ${slots.epoch}` : sql``}, ${slots.userId}, ${7}`;
+  const bind = (userId: string, securityStamp?: number) =>
+    new StatementTemplates(dialectOf(source)).bind({ scope: source, kind: 'x' }, { userId, securityStamp }, (slots) => {
+      return sql`SELECT ${slots.userId} ${slots.securityStamp ? sql`, ${slots.securityStamp}` : sql``}, ${slots.userId}, ${7}`;
     });
 
   it('S43 give the same values the same text and name, and others another', () => {

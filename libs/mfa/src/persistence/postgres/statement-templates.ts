@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { flatten, type RenderedSql, requireValue, Slot, type Sql, type SqlDialect, type SqlValue } from './sql.js';
+import { flatten, type RenderedSql, requireValue, Slot, type Sql, type SqlDialect, type SqlValue } from '../sql.js';
 
 /** The values of one run; what is left out has no place in the text. */
 export type SlotValues = Readonly<Record<string, SqlValue | undefined>>;
@@ -14,7 +14,7 @@ export type SlotsOf<V extends SlotValues> = {
  * a database can keep it parsed and planned. A text sees no value, only which ones there are: no value can get into it,
  * and the same ones always make the same text.
  */
-export class PreparedStatements {
+export class StatementTemplates {
   /** By what the texts depend on besides, such as the attempt policy. */
   private readonly scopes = new WeakMap<object, Map<string, Template>>();
 
