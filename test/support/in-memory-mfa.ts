@@ -7,7 +7,7 @@ import { SystemRandom } from '../../libs/mfa/src/domain/random.js';
 import { SecretBox } from '../../libs/mfa/src/domain/secrets/secret-box.js';
 import { otpauthUri } from '../../libs/mfa/src/domain/totp/otpauth-uri.js';
 import { generateSecret } from '../../libs/mfa/src/domain/totp/totp.js';
-import type { MfaEvent } from '../../libs/mfa/src/events/mfa-event.js';
+import type { MfaEvent } from '../../libs/mfa/src/host/mfa-event.js';
 import { MfaEvents } from '../../libs/mfa/src/events/mfa-events.js';
 import { MfaHostAccess } from '../../libs/mfa/src/host/host-access.js';
 import type { MfaHost, MfaPrincipal } from '../../libs/mfa/src/host/mfa-host.js';
@@ -44,7 +44,7 @@ export function inMemoryMfa(given: Partial<MfaOptions> = {}) {
   const usage = new InMemoryUsageStore(state);
   const told: MfaEvent[] = [];
   const host: FakeHost = { principal: () => null, notify: (event) => void told.push(event) };
-  const hostAccess = new MfaHostAccess({ get: () => host } as unknown as ModuleRef, options);
+  const hostAccess = new MfaHostAccess({ get: () => host } as unknown as ModuleRef);
   const events = new MfaEvents(hostAccess, clock);
   const cookie = new ChallengeCookie(() => '/mfa', options);
   const tokens = new ChallengeTokens(clock, random, box, options);

@@ -35,7 +35,7 @@ export type {
   MfaEventAuthenticator,
   MfaEventType,
   MfaFailureReason,
-} from './events/mfa-event.js';
+} from './host/mfa-event.js';
 
 export { TotpService, type MfaSecretOwner } from './totp/totp.service.js';
 export { MfaEnrollmentService } from './enrollment/enrollment.service.js';

@@ -25,6 +25,7 @@ import { AuthenticatorSetup } from './enrollment/authenticator-setup.js';
 import { BackupCodeIssuing } from './enrollment/backup-code-issuing.js';
 import { MfaBackupCodeService } from './enrollment/backup-code.service.js';
 import { MfaEnrollmentService } from './enrollment/enrollment.service.js';
+import { EnrollmentProof } from './enrollment/enrollment-proof.js';
 import { ReauthenticationCheck } from './enrollment/reauthentication-check.js';
 import { SetupImages } from './enrollment/setup-images.js';
 import { ThrowsMfaException, throwingMfaException } from './errors/throws-mfa-exception.js';
@@ -110,6 +111,7 @@ const PARTS: Provider[] = [
     BackupCodeFactor,
   ],
   ...[
+    EnrollmentProof,
     ReauthenticationCheck,
     AuthenticatorSetup,
     AuthenticatorConfirmation,

@@ -10,7 +10,7 @@ import { MfaError } from '../domain/mfa-error.js';
 import { spentUntilMs } from '../domain/totp/replay.js';
 import type { UsageEntry } from '../domain/usage/usage.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
-import type { MfaFailureReason } from '../events/mfa-event.js';
+import type { MfaFailureReason } from '../host/mfa-event.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { SecretReader } from '../totp/secret-reader.js';

@@ -1,4 +1,4 @@
-import type { MfaEventAuthenticator } from '../events/mfa-event.js';
+import type { MfaEventAuthenticator } from '../host/mfa-event.js';
 import type { MfaStepUp } from '../host/mfa-host.js';
 
 /** What a person needs to enroll an authenticator app. Show it once, with `Cache-Control: no-store`. */

@@ -1,3 +1,4 @@
+import { EnrollmentProof } from './enrollment-proof.js';
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
 import { isEnabled, type AccountSnapshot } from '../domain/accounts/account.js';
 import { KeyedMutex } from '../domain/attempts/keyed-mutex.js';
@@ -37,6 +38,7 @@ export class ReauthenticationCheck {
     private readonly spending: ProofVerifier,
     private readonly limiter: AttemptLimiter,
     private readonly host: MfaHostAccess,
+    private readonly enrollmentProof: EnrollmentProof,
     private readonly clock: MfaClock,
     private readonly events: MfaEvents,
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
@@ -45,7 +47,7 @@ export class ReauthenticationCheck {
   /** What the next change of this account needs: `code` where an authenticator is active; empty = a session is enough. */
   async required(snapshot: AccountSnapshot | null, principal: KnownPrincipal): Promise<MfaRequiredProof[]> {
     if (isEnabled(snapshot)) return ['code'];
-    const proof = await this.host.enrollmentProof(principal);
+    const proof = await this.enrollmentProof.of(principal);
     return proof === 'session-only' ? [] : [proof];
   }
 

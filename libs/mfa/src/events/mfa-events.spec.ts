@@ -3,7 +3,7 @@ import { Logger, type ExecutionContext } from '@nestjs/common';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { inMemoryMfa, type InMemoryMfa } from '../../../../test/support/in-memory-mfa.js';
 import type { MfaHost } from '../host/mfa-host.js';
-import type { MfaEvent } from './mfa-event.js';
+import type { MfaEvent } from '../host/mfa-event.js';
 
 const context = {} as ExecutionContext;
 const settled = () => new Promise((resolve) => setImmediate(resolve));

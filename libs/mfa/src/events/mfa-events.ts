@@ -3,7 +3,7 @@ import type { Authenticator } from '../domain/authenticators/authenticator.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaHostAccess } from '../host/host-access.js';
 import { resultOf } from '../host/result-of.js';
-import type { MfaChange, MfaChangeDraft, MfaEvent, MfaEventAuthenticator, MfaEventDraft } from './mfa-event.js';
+import type { MfaChange, MfaChangeDraft, MfaEvent, MfaEventAuthenticator, MfaEventDraft } from '../host/mfa-event.js';
 
 const INFO = ['requestId', 'ip', 'userAgent'] as const;
 

@@ -1,16 +1,13 @@
-import { Inject, Injectable, Logger, Scope, type ExecutionContext, type OnModuleInit, type Type } from '@nestjs/common';
+import { Injectable, Logger, Scope, type ExecutionContext, type OnModuleInit, type Type } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { MfaError } from '../domain/mfa-error.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
-import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { knownPrincipal, type KnownPrincipal } from './known-principal.js';
-import { MfaHost, type MfaEnrollmentProof, type MfaLogin, type MfaPrincipal } from './mfa-host.js';
+import { MfaHost, type MfaLogin } from './mfa-host.js';
 import { PerRequest } from './per-request.js';
 import { resultOf } from './result-of.js';
 
 const misconfigured = (message: string) => new MfaError('MFA_MISCONFIGURED', { message: `MfaModule: ${message}` });
-
-const ENROLLMENT_PROOFS: readonly unknown[] = ['password', 'recent-sign-in', 'session-only'];
 
 const UNUSABLE = {
   mfaAt: 'Give a Date, or ISO 8601 text with a time zone. It counts as no second factor',
@@ -31,30 +28,10 @@ export class MfaHostAccess implements OnModuleInit {
   private readonly principals = new PerRequest<Promise<KnownPrincipal | null>>();
   private readonly warned = new Set<string>();
 
-  constructor(
-    private readonly moduleRef: ModuleRef,
-    @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
-  ) {}
+  constructor(private readonly moduleRef: ModuleRef) {}
 
   get instance(): MfaHost {
     return this.moduleRef.get(MfaHost);
-  }
-
-  /**
-   * What the first enrollment of this principal needs (S12).
-   * @throws MfaError `MFA_MISCONFIGURED` where the host's hook returns anything else than a proof or `null` (S45)
-   */
-  async enrollmentProof(principal: MfaPrincipal): Promise<MfaEnrollmentProof> {
-    const chosen = await this.call((host) => (host.enrollmentProof ? host.enrollmentProof(principal) : null));
-    // A hook that forgot a case returns `undefined`: it must not fall back to a weaker proof.
-    const proof: unknown = chosen === null ? (this.options.enrollment ?? 'password') : chosen;
-    if (!ENROLLMENT_PROOFS.includes(proof)) {
-      throw misconfigured("MfaHost.enrollmentProof must return 'password', 'recent-sign-in', 'session-only' or null");
-    }
-    if (proof === 'password' && typeof this.instance.verifyPassword !== 'function') {
-      throw misconfigured("the first enrollment needs 'password', but the MfaHost has no `verifyPassword`");
-    }
-    return proof as MfaEnrollmentProof;
   }
 
   onModuleInit(): void {
@@ -68,7 +45,6 @@ export class MfaHostAccess implements OnModuleInit {
       if (typeof host[method] !== 'function')
         throw misconfigured(`option \`host\`: the class has no method \`${method}\``);
     }
-    this.checkProof(host);
     if (!host.revokeSessions) {
       this.logger.warn(
         'MfaHost has no `revokeSessions`, so a change of factors ends no session, and a session keeps its `mfaAt` after MFA is disabled',
@@ -78,22 +54,6 @@ export class MfaHostAccess implements OnModuleInit {
       this.logger.warn(
         'MfaHost has no `completeStepUp`, so POST step-up returns 404 and @RequireMfa({ maxAgeSeconds }) can only be satisfied by a new login',
       );
-    }
-  }
-
-  private checkProof(host: MfaHost): void {
-    const hasPassword = typeof host.verifyPassword === 'function';
-    const chooses = typeof host.enrollmentProof === 'function';
-    if (!hasPassword && !chooses && this.options.enrollment === undefined) {
-      throw misconfigured(
-        "the first enrollment needs a proof besides the session: implement `verifyPassword` or `enrollmentProof` on the MfaHost, or set option `enrollment.proof` to 'recent-sign-in' (and give `authenticatedAt` in `principal`) or to 'session-only'",
-      );
-    }
-    if (!hasPassword && this.options.enrollment === 'password') {
-      throw misconfigured("option `enrollment.proof` is 'password', but the MfaHost has no `verifyPassword`");
-    }
-    if (!hasPassword && this.options.disableWithPassword) {
-      throw misconfigured('option `enrollment.disableWithPassword` needs `verifyPassword` on the MfaHost');
     }
   }
 

@@ -1,5 +1,5 @@
 import type { ExecutionContext } from '@nestjs/common';
-import type { MfaChange, MfaEvent } from '../events/mfa-event.js';
+import type { MfaChange, MfaEvent } from './mfa-event.js';
 
 /** A way to pass the second factor. */
 export type MfaMethod = 'totp' | 'backup_code' | 'passkey' | 'email' | 'sms' | (string & {});

@@ -1,4 +1,4 @@
-import type { AccountSnapshot, MfaAccount } from '../domain/accounts/account.js';
+import type { AccountSnapshot, MfaAccount, VerificationSnapshot } from '../domain/accounts/account.js';
 import {
   type AccountChange,
   type AttemptReservation,
@@ -13,7 +13,6 @@ import {
   settleBudget,
 } from '../domain/attempts/attempt-budget.js';
 import type { AttemptBudget, AttemptFactor, AttemptPolicy } from '../domain/attempts/attempt-policy.js';
-import type { VerificationSnapshot } from '../domain/verification/verification.store.js';
 import { inSet, InMemoryMfaState, updateWhere, usageKey } from './in-memory-state.js';
 
 const NO_BUDGETS: MfaAccount['budgets'] = {

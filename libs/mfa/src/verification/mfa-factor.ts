@@ -1,10 +1,7 @@
+import type { VerificationSnapshot } from '../domain/accounts/account.js';
 import type { SealedValue } from '../domain/secrets/sealed-value.store.js';
 import type { UsageEntry } from '../domain/usage/usage.js';
-import type {
-  VerificationAttempt,
-  VerificationFactor,
-  VerificationSnapshot,
-} from '../domain/verification/verification.store.js';
+import type { VerificationAttempt, VerificationFactor } from '../domain/verification/verification.store.js';
 
 /** What a code's shape demands of the account, before it costs an attempt. */
 export type CodeShape = Pick<VerificationAttempt, 'digits'>;

@@ -1,3 +1,4 @@
+import type { VerificationSnapshot } from '../domain/accounts/account.js';
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaClock } from '../domain/clock.js';
@@ -5,13 +6,9 @@ import { normaliseCode } from '../domain/code.js';
 import { isMfaError, MfaError } from '../domain/mfa-error.js';
 import type { UsageEntry } from '../domain/usage/usage.js';
 import { claimHolds, digitsFit } from '../domain/verification/attempt-rules.js';
-import {
-  type VerificationClaim,
-  MfaVerificationStore,
-  type VerificationSnapshot,
-} from '../domain/verification/verification.store.js';
+import { type VerificationClaim, MfaVerificationStore } from '../domain/verification/verification.store.js';
 import { MfaEvents } from '../events/mfa-events.js';
-import type { MfaFailureReason } from '../events/mfa-event.js';
+import type { MfaFailureReason } from '../host/mfa-event.js';
 import type { MfaStepUp } from '../host/mfa-host.js';
 import { ReencryptOnUse } from '../keys/reencrypt-on-use.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';

@@ -1,6 +1,5 @@
 import type { AttemptFactor, AttemptPolicy } from '../attempts/attempt-policy.js';
-import type { VerificationSnapshot } from '../verification/verification.store.js';
-import type { AccountSnapshot, MfaAccount } from './account.js';
+import type { AccountSnapshot, MfaAccount, VerificationSnapshot } from './account.js';
 
 /** The fields of the account row that `commit` may switch over; those left out stay. */
 export type AccountChange = Partial<Pick<MfaAccount, 'securityStamp' | 'activeFactors' | 'pendingId' | 'backupSetId'>>;

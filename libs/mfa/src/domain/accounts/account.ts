@@ -1,3 +1,4 @@
+import type { BackupCode } from '../backup-codes/backup-code.js';
 import type { AttemptBudget, AttemptFactor } from '../attempts/attempt-policy.js';
 import { activeIdsOf, type ActiveFactor } from './active-factors.js';
 import type { Authenticator } from '../authenticators/authenticator.js';
@@ -30,6 +31,12 @@ export interface AccountSnapshot {
   backupCodesRemaining: number;
   /** Whether the mfa_token that `load` was asked about is spent; false when it was not asked. */
   tokenSpent: boolean;
+}
+
+/** The account with what one factor needs, read by one statement. */
+export interface VerificationSnapshot extends AccountSnapshot {
+  /** The codes of the live set, used ones included; read for a backup code only, as `authenticators` are for TOTP. */
+  backupCodes: readonly BackupCode[];
 }
 
 /**

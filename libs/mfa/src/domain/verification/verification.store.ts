@@ -1,6 +1,5 @@
-import type { AccountSnapshot } from '../accounts/account.js';
+import type { VerificationSnapshot } from '../accounts/account.js';
 import type { AttemptFactor, AttemptPolicy } from '../attempts/attempt-policy.js';
-import type { BackupCode } from '../backup-codes/backup-code.js';
 import type { Spending } from '../usage/usage.js';
 
 /** What signs in or proves freshness; the other budgets guard an enrollment. */
@@ -22,12 +21,6 @@ export interface VerificationAttempt extends VerificationClaim {
   digits?: number;
   policy: AttemptPolicy;
   nowMs: number;
-}
-
-/** The account with what one factor needs, read by one statement. */
-export interface VerificationSnapshot extends AccountSnapshot {
-  /** The codes of the live set, used ones included; read for a backup code only, as `authenticators` are for TOTP. */
-  backupCodes: readonly BackupCode[];
 }
 
 export interface ReservedAttempt {

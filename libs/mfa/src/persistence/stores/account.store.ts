@@ -1,6 +1,6 @@
 import { formatActiveFactors } from '../../domain/accounts/active-factors.js';
 import type { DataSource } from 'typeorm';
-import type { AccountSnapshot } from '../../domain/accounts/account.js';
+import type { AccountSnapshot, VerificationSnapshot } from '../../domain/accounts/account.js';
 import {
   type AccountChange,
   type AttemptReservation,
@@ -8,7 +8,6 @@ import {
   MfaAccountStore,
 } from '../../domain/accounts/account.store.js';
 import { ATTEMPT_FACTORS, type AttemptFactor, type AttemptPolicy } from '../../domain/attempts/attempt-policy.js';
-import type { VerificationSnapshot } from '../../domain/verification/verification.store.js';
 import { isUniqueViolation } from '../database-errors.js';
 import { MfaAccountEntity } from '../entities/index.js';
 import { StatementTemplates } from '../postgres/statement-templates.js';

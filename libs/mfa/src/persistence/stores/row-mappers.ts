@@ -1,9 +1,8 @@
 import { ATTEMPT_FACTORS, type AttemptBudget, type AttemptFactor } from '../../domain/attempts/attempt-policy.js';
-import type { MfaAccount } from '../../domain/accounts/account.js';
+import type { MfaAccount, VerificationSnapshot } from '../../domain/accounts/account.js';
 import { parseActiveFactors } from '../../domain/accounts/active-factors.js';
 import type { Authenticator, TotpAlgorithm } from '../../domain/authenticators/authenticator.js';
 import type { BackupCode } from '../../domain/backup-codes/backup-code.js';
-import type { VerificationSnapshot } from '../../domain/verification/verification.store.js';
 import { misunderstood } from '../statement-result.js';
 import type { SnapshotParams } from './account-sql.js';
 

@@ -1,3 +1,4 @@
+import type { VerificationSnapshot } from '../../domain/accounts/account.js';
 import type { MfaAccountStore } from '../../domain/accounts/account.store.js';
 import type { MfaAuthenticatorStore } from '../../domain/authenticators/authenticator.store.js';
 import type { MfaBackupCodeStore } from '../../domain/backup-codes/backup-code.store.js';
@@ -8,7 +9,6 @@ import {
   MfaVerificationStore,
   type VerificationAttempt,
   type VerificationCompletion,
-  type VerificationSnapshot,
 } from '../../domain/verification/verification.store.js';
 
 /** The stores that the steps are taken in. */

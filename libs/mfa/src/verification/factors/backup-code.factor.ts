@@ -1,9 +1,9 @@
+import type { VerificationSnapshot } from '../../domain/accounts/account.js';
 import { Injectable } from '@nestjs/common';
 import { BackupCodeHasher } from '../../domain/backup-codes/backup-code-hash.js';
 import type { BackupCode } from '../../domain/backup-codes/backup-code.js';
 import { isBackupCodeShape } from '../../domain/code.js';
 import type { SealedValue } from '../../domain/secrets/sealed-value.store.js';
-import type { VerificationSnapshot } from '../../domain/verification/verification.store.js';
 import { SecretReader } from '../../totp/secret-reader.js';
 import { MfaFactor, type CodeShape, type FactorEvaluation, type FactorMatch } from '../mfa-factor.js';
 

@@ -1,9 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { activeAuthenticators } from '../../domain/accounts/account.js';
+import { activeAuthenticators, type VerificationSnapshot } from '../../domain/accounts/account.js';
 import type { Authenticator } from '../../domain/authenticators/authenticator.js';
 import { isAnyTotpShape } from '../../domain/code.js';
 import { spentUntilMs } from '../../domain/totp/replay.js';
-import type { VerificationSnapshot } from '../../domain/verification/verification.store.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
 import { SecretReader } from '../../totp/secret-reader.js';
 import { MfaFactor, type CodeShape, type FactorEvaluation, type FactorMatch } from '../mfa-factor.js';
