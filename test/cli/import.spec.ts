@@ -23,7 +23,7 @@ import {
 import { HostFolder } from '../support/command-line.js';
 import { createDatabase, openMfaDataSource, type TestDatabase, testDatabases } from '../support/databases.js';
 
-const PAGE = read('docs/migrating.md');
+const PAGE = read('docs/guides/migrating.md');
 const plans = codeFiles(PAGE, 'js');
 const blocks = (language: string) =>
   [...PAGE.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'gms'))].map(([, text = '']) => text);
@@ -89,7 +89,7 @@ describe.each(testDatabases)('nestjs-mfa import on %s', (kind) => {
     await database.drop();
   });
 
-  it('docs/migrating.md: brings the Python service over as the page says, and back', async () => {
+  it('docs/guides/migrating.md: brings the Python service over as the page says, and back', async () => {
     await formerly(database, (old) => createPythonTables(old, Date.now()));
     const [dry, apply] = about('mfa-import.mjs');
     const dryRun = await run(dry!);
@@ -121,7 +121,7 @@ describe.each(testDatabases)('nestjs-mfa import on %s', (kind) => {
     expect(await run(apply!)).toMatchObject({ out: expect.stringContaining('3 of 7') });
   });
 
-  it('docs/migrating.md: brings columns over as the page says', async () => {
+  it('docs/guides/migrating.md: brings columns over as the page says', async () => {
     const secrets = Array.from({ length: 4 }, () => authenticator.generateSecret(20));
     const [plain, aes, cryptojs, json] = secrets as [string, string, string, string];
     const columns = { id: 'VARCHAR(20)', secret: 'TEXT', enabled: 'BOOLEAN' };

@@ -35,7 +35,7 @@ describe('nestjs-mfa keys rotate', () => {
     await sealed('signed-in', boxOf(RIGHT));
     for (const user of ['a', 'b', 'c']) await sealed(user, boxOf(OLD));
     const { code } = await host.folder.runHere(['keys', 'rotate', '-d', host.file], env(MISTYPED, OLD));
-    // docs/keys.md: "A mistyped secret is recognised and refused."
+    // docs/guides/keys.md: "A mistyped secret is recognised and refused."
     expect({ code, keyIds: await keyIds() }).toEqual({ code: 2, keyIds: ['k1', 'k1', 'k1', 'k2', 'k2'] });
   });
 

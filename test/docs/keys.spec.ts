@@ -13,7 +13,7 @@ import { CLI, HostFolder } from '../support/command-line.js';
 import { createDatabase, openMfaDataSource, type TestDatabase } from '../support/databases.js';
 import { codeFiles, read } from './markdown.js';
 
-const PAGE = read('docs/keys.md');
+const PAGE = read('docs/guides/keys.md');
 const commands = [...PAGE.matchAll(/^ *```sh\n([^]*?)^ *```/gm)].map(([, block = '']) => block.trim());
 const env = {
   MFA_KEY_2027_01: randomBytes(32).toString('base64'),
@@ -74,7 +74,7 @@ function shell(command: string) {
   return { status, stdout, stderr };
 }
 
-it('S62 every command of docs/keys.md works as it says, in its order', () => {
+it('S62 every command of docs/guides/keys.md works as it says, in its order', () => {
   expect(commands).toHaveLength(4);
   const [makeKey, status, rotate, verify] = commands.map(shell);
   expect(makeKey!.stdout).toMatch(/^[A-Za-z0-9+/]{43}=\n$/);

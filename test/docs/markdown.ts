@@ -8,9 +8,9 @@ export const read = (path: string): string => readFileSync(`${root}${path}`, 'ut
 /** Every page that people read, relative to the root. */
 export const pages = [
   ...['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', 'SECURITY.md'],
-  ...readdirSync(`${root}docs`)
+  ...(readdirSync(`${root}docs`, { recursive: true }) as string[])
     .filter((name) => name.endsWith('.md'))
-    .map((name) => `docs/${name}`),
+    .map((name) => `docs/${name.replaceAll('\\', '/')}`),
 ];
 
 /** Blocks that a reader is to copy: fences as ```` ```ts title="src/app.module.ts" ````, by their file. */

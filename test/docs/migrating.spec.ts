@@ -6,9 +6,9 @@ import { testServers } from '../support/databases.js';
 import { startHostApp, type HostApp } from '../support/host-app.js';
 import { codeFiles, read, tableRows } from './markdown.js';
 
-const PAGE = read('docs/migrating.md');
+const PAGE = read('docs/guides/migrating.md');
 
-describe.skipIf(!testServers.includes('postgres'))('fernet.sql of docs/migrating.md', () => {
+describe.skipIf(!testServers.includes('postgres'))('fernet.sql of docs/guides/migrating.md', () => {
   let host: HostApp;
   beforeAll(async () => {
     const fernet = { keys: [{ secretKey: service.secretKey }], until: '2027-06-01' };
@@ -34,7 +34,7 @@ describe.skipIf(!testServers.includes('postgres'))('fernet.sql of docs/migrating
   });
 });
 
-describe('the plan of docs/migrating.md', () => {
+describe('the plan of docs/guides/migrating.md', () => {
   const [, section = ''] = /<!-- plan -->(.*)<!-- \/plan -->/s.exec(PAGE) ?? [];
   const rows = tableRows(section);
 

@@ -168,7 +168,7 @@ describe.each(VARIANTS)('S68 a GraphQL server %s', (_, driver) => {
 });
 
 describe('a GraphQL server without fieldResolverEnhancers', () => {
-  it('runs no guard of a field, which is the rule of Nest that docs/guarding.md tells', async () => {
+  it('runs no guard of a field, which is the rule of Nest that docs/guides/guarding.md tells', async () => {
     const host = await start(false, { fieldResolverEnhancers: [] });
     expect(await ask(host, '{ account { balance } }')).toEqual({ data: { account: { balance: 'confidential' } } });
     await host.close();
