@@ -11,7 +11,7 @@ import {
   InMemoryBackupCodeStore,
   InMemoryUsageStore,
 } from '../../libs/mfa/src/testing/in-memory-stores.js';
-import { startHostApp, type HostApp } from '../support/host-app.js';
+import { startHostApp, type HostApp } from './host-app.js';
 
 export const sha256 = (code: string) => createHash('sha256').update(code).digest('hex');
 

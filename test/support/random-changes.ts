@@ -10,7 +10,7 @@ import { VirtualAuthenticator } from 'nestjs-mfa/testing';
 import { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account.store.js';
 import { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
 import { SecretBox } from '../../libs/mfa/src/domain/secrets/secret-box.js';
-import { PASSWORD, type HostApp } from '../support/host-app.js';
+import { PASSWORD, type HostApp } from './host-app.js';
 import { sha256, startInMemoryHost } from './in-memory-host.js';
 
 /** What a random world does before and after each statement of a store. */
