@@ -61,7 +61,7 @@ module.exports = {
       `${ROOMS}/http/`,
     ]),
     {
-      name: 'on-first-use',
+      name: 'lazily-loaded',
       comment:
         'What no start needs is loaded by those who ask for it. Of class-validator one file of its own tells at start that it is there.',
       severity: 'error',

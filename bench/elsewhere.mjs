@@ -1,4 +1,4 @@
-/** The library on MariaDB and SQLite: a table of their own, for they stand beside no floor. */
+/** The library on MariaDB and SQLite. They have their own table, because nothing else was measured on them. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -34,12 +34,12 @@ async function tokenChecks(key) {
   const { readMfaToken, signMfaToken } = await libraryModule('challenge/mfa-token.js', 'readMfaToken');
   const nowMs = Date.now();
   const claims = { userId: randomUUID(), tokenId: randomUUID(), securityStamp: nowMs };
-  const terms = { keyRing: new KeyRing([{ id: 'bench', secret: key }]), issuer: 'Bench', lifetimeSeconds: 300, nowMs };
-  const token = signMfaToken(claims, terms);
-  if (readMfaToken(token, terms)?.userId !== claims.userId) throw new Error('readMfaToken refused a good token');
+  const params = { keyRing: new KeyRing([{ id: 'bench', secret: key }]), issuer: 'Bench', lifetimeSeconds: 300, nowMs };
+  const token = signMfaToken(claims, params);
+  if (readMfaToken(token, params)?.userId !== claims.userId) throw new Error('readMfaToken refused a good token');
   const bareKey = createSecretKey(Buffer.from(key));
   const bare = signBareToken({ ...claims, expiresAtMs: nowMs + 300_000 }, bareKey);
-  return { bare: () => readBareToken(bare, bareKey, nowMs), library: () => readMfaToken(token, terms) };
+  return { bare: () => readBareToken(bare, bareKey, nowMs), library: () => readMfaToken(token, params) };
 }
 
 /** What the package does not export may move. */

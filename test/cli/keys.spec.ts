@@ -129,7 +129,7 @@ describe.each(testDatabases)('nestjs-mfa keys on %s', (kind) => {
     ).toBe(0);
   });
 
-  it('tells which rows a truncated token or a wrong secret of an older key leaves unreadable', async () => {
+  it('lists the rows that a truncated token or a wrong secret of an older key leaves unreadable', async () => {
     await enroll(dataSource, oldKey, 2);
     await enroll(dataSource, newKey, 2);
     const [first] = (await secrets()).filter(({ secret }) => secret.startsWith('v1.2027-01.'));

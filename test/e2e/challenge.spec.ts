@@ -41,7 +41,7 @@ class RedirectingLogin {
     return challenge;
   }
 
-  @Get('no-gate')
+  @Get('without-guard')
   @SkipMfa()
   noGate(@CurrentChallenge() challenge: MfaChallenge) {
     return challenge;
@@ -113,7 +113,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
     const token = await user.login();
     const server = request(host.app.getHttpServer());
     await server
-      .get('/api/no-gate')
+      .get('/api/without-guard')
       .set('x-mfa-token', token)
       .expect(401, /MFA_TOKEN_INVALID/);
   });
@@ -385,10 +385,10 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
   });
 });
 
-describe('S43a a confirmed authenticator always gates', () => {
+describe('S43a a confirmed authenticator always requires MFA', () => {
   let host: HostApp;
   let users = 0;
-  const newUser = () => new Client(host, `gated-${(users += 1)}`);
+  const newUser = () => new Client(host, `enrolled-${(users += 1)}`);
 
   beforeAll(async () => {
     host = await startHostApp({

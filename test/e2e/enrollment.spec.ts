@@ -69,7 +69,7 @@ describe.each(ADAPTERS)('enrollment over %s', (adapter) => {
     await setup(user, { code: backupCodes[0] }).expect(401, /MFA_CODE_REJECTED/);
   });
 
-  it('S13 S19 neither gates a login nor accepts a code elsewhere nor has backup codes while pending', async () => {
+  it('S13 S19 neither requires MFA at login, nor accepts a code elsewhere, nor has backup codes while pending', async () => {
     const user = newUser();
     const { body } = await setup(user).expect(200);
     const code = appFor(body.otpauthUri).code();

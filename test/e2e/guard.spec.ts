@@ -425,7 +425,7 @@ describe('MfaGuard as APP_GUARD', () => {
     await session.get('/payouts').expect(200);
   });
 
-  it("lets a handler's own demand stand beside it", async () => {
+  it('combines with a requirement of the handler', async () => {
     await new Client(host, 'u').enroll();
     const session = host.state.signIn('u', { mfaAt: new Date(host.clock.nowMs() - 61_000), amr: ['mfa'] });
     const client = new Client(host, 'u', session);

@@ -41,7 +41,7 @@ describe.each(testDatabases)('a new key on %s', (kind) => {
     await database.drop();
   });
 
-  it('S62 seals a used authenticator anew, and the whole set of a used backup code', async () => {
+  it('S62 re-encrypts a used authenticator, and the whole set of a used backup code', async () => {
     const before = await start({ keys: [TEST_KEY] });
     const user = new Client(before, 'ada');
     const { backupCodes, authenticator } = await user.enroll();
@@ -66,7 +66,7 @@ describe.each(testDatabases)('a new key on %s', (kind) => {
     await last.verify(await last.login(), backupCodes[2]).expect(200);
   });
 
-  it('S62 a sealing anew that fails costs nobody the login', async () => {
+  it('S62 a re-encryption that fails does not fail the login', async () => {
     const before = await start({ keys: [TEST_KEY] });
     const { authenticator } = await new Client(before, 'ada').enroll();
     const after = await start({ keys: [NEW_KEY, TEST_KEY] });
@@ -99,7 +99,7 @@ describe.each(testDatabases)('a new key on %s', (kind) => {
       await user.verify(await user.login(), authenticator.code()).expect(200);
       await user.verify(await user.login(), backupCodes[0]).expect(200);
       if (index % 4 > 0) return;
-      // Enrolled anew: the row that the rotation may have read is gone, and another one is there.
+      // Enrolled again: the row that the rotation may have read is gone, and another one is there.
       await user.post('/mfa/disable', { code: backupCodes[1]! }).expect(200);
       await user.enroll();
     });
@@ -159,7 +159,7 @@ describe('Fernet tokens in the table', () => {
     };
   }
 
-  it('S10 are refused by default, and still gate', async () => {
+  it('S10 are refused by default, and MFA stays required', async () => {
     const { authenticator } = await imported('ada');
     const user = new Client(plain, 'ada');
     const token = await user.login();
@@ -167,7 +167,7 @@ describe('Fernet tokens in the table', () => {
     await user.verify(token, authenticator.code()).expect(401, /MFA_CODE_REJECTED/);
   });
 
-  it('S9 verify where the option says so, and are sealed anew by their first use', async () => {
+  it('S9 verify where the option allows them, and are re-encrypted at their first use', async () => {
     const { user, authenticator } = await imported('grace');
     await user.verify(await user.login(), authenticator.code()).expect(200);
     const rows = await sealedRows(plain, 'grace');

@@ -4,7 +4,7 @@ import { Client } from '../support/client.js';
 import { describeServers } from '../support/servers.js';
 import { FEW_CODES, PASSWORD, startHostApp, type HostApp } from '../support/host-app.js';
 
-/** No mocks: some transaction holds the row of the pending authenticator for longer than statementTimeoutSeconds. */
+/** No mocks: some transaction holds the row of the pending authenticator for longer than `timeouts.statementSeconds`. */
 describeServers('a confirmation whose authenticator row is locked on', (kind) => {
   let host: HostApp;
   beforeAll(async () => {

@@ -42,7 +42,7 @@ function dyingAfter(writes: number): { tools: (tools: ImportTools) => ImportTool
   return { tools, done };
 }
 
-/** All writes of one import, in order; `open` … `commit` gate nothing, what follows completes. */
+/** All writes of one import, in order; before `commit` MFA is not required; the writes after it complete the import. */
 const ORDER = [
   'accounts.open',
   'authenticators.add',
@@ -126,7 +126,7 @@ describe.each(testDatabases)('an import that stops half-way on %s', (kind) => {
 
       const committed = done.includes('accounts.commit');
       expect(await requiresMfa(user)).toBe(committed);
-      // What gates can be passed: by the backup codes, and by no code that was spent before.
+      // Where MFA is required, the user can pass it with a backup code, and not with a code that was spent before.
       if (committed) expect(await attempt(user, codeAt(host.clock.nowMs()))).toBe(401);
 
       const again = await importInto(host, PLAN);

@@ -45,7 +45,7 @@ function describeSealedValues(stores: () => Stores): void {
       }
     };
     const mine = async () => (await all()).filter(({ credentialId }) => ids.includes(credentialId));
-    const resealing = (id: string, change: object = {}) => ({
+    const reencryption = (id: string, change: object = {}) => ({
       purpose,
       userId: 'ann',
       credentialId: id,
@@ -64,7 +64,7 @@ function describeSealedValues(stores: () => Stores): void {
     });
 
     it('S62 replaces several values, each by its own, and no other', async () => {
-      await stores().values.replace(purpose, [resealing(ids[0]!), resealing(ids[3]!)]);
+      await stores().values.replace(purpose, [reencryption(ids[0]!), reencryption(ids[3]!)]);
       const changed = (await mine()).map(({ sealed }) => sealed.startsWith('reencrypted'));
       expect(changed).toEqual([true, false, false, true, false]);
       expect((await mine())[3]!.sealed).toBe(`reencrypted ${ids[3]}`);
@@ -75,7 +75,7 @@ function describeSealedValues(stores: () => Stores): void {
       ['a row of another user', { userId: 'bob' }],
       ['a row that is gone', { credentialId: 'gone' }],
     ])('S62 leaves %s, and replaces the others of the batch', async (_, change) => {
-      await stores().values.replace(purpose, [resealing(ids[0]!, change), resealing(ids[1]!)]);
+      await stores().values.replace(purpose, [reencryption(ids[0]!, change), reencryption(ids[1]!)]);
       expect((await mine()).map(({ sealed }) => sealed.startsWith('reencrypted'))).toEqual([
         false,
         true,
@@ -89,7 +89,7 @@ function describeSealedValues(stores: () => Stores): void {
       const id = ids[0]!;
       await Promise.all(
         Array.from({ length: 20 }, (_, index) =>
-          stores().values.replace(purpose, [resealing(id, { reencrypted: `reencrypted ${index}` })]),
+          stores().values.replace(purpose, [reencryption(id, { reencrypted: `reencrypted ${index}` })]),
         ),
       );
       expect((await mine())[0]!.sealed).toMatch(/^reencrypted \d+$/);

@@ -381,7 +381,7 @@ function authenticatorContract(stores: () => Stores, userId: () => string): void
     expect(await all()).toMatchObject([{ confirmedAtMs: NOW, expiresAtMs: null }]);
   });
 
-  it('S61 leaves the lease of a removal that came before a late confirmation', async () => {
+  it('S61 keeps the grace time of a removal that came before a late confirmation', async () => {
     const pending = await add({ expiresAtMs: NOW + 1 });
     await stores().authenticators.collectAfter(userId(), [pending.id], NOW + 2);
     await stores().authenticators.confirm(pending, NOW);

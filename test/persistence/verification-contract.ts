@@ -86,13 +86,13 @@ export function describeVerification(stores: () => VerificationFixture): void {
     it('S56 counts by the budget of each factor in turn, and by the policy that is given', async () => {
       const lax = { ...policy, disableAfter: policy.disableAfter + 1 };
       const counted = [];
-      for (const terms of [
+      for (const claim of [
         { digits: undefined },
         backup,
         { digits: undefined, policy: lax },
         { ...backup, policy: lax },
       ]) {
-        expect((await begin(terms)).reserved).toBe(true);
+        expect((await begin(claim)).reserved).toBe(true);
         const { totp, backup_code } = (await load()).account.budgets;
         counted.push([totp.failures, backup_code.failures]);
       }

@@ -70,7 +70,7 @@ function note(value: unknown, depth = 0): void {
   }
 }
 
-/** What was logged and must not have been; then the record begins anew. */
+/** Returns what was logged and must not have been, and clears the record. */
 export function takeLeaks(): string[] {
   const log = lines.splice(0).join('\n');
   const values = [...sensitive];

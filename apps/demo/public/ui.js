@@ -24,7 +24,7 @@ const isVisible = (element) => element.getClientRects().length > 0;
 
 export const isShown = (name) => !document.querySelector(`[data-view="${name}"]`).hidden;
 
-/** Has the signed-in page drawn anew, and then says what was done. */
+/** Renders the signed-in page again, then shows what was done. */
 export function changed(said = '') {
   document.dispatchEvent(new CustomEvent('changed', { detail: said }));
 }

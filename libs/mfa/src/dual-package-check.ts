@@ -35,9 +35,10 @@ function folderOf(file: string): string {
 
 /**
  * Refuses to start with two builds or two copies of this package in one process: its classes then exist twice, and
- * dependency injection finds one of the two (S44b, S75).
+ * dependency injection finds one of the two.
  * @throws MfaException `MFA_MISCONFIGURED`
  */
+// S44b, S75
 export function requireOneCopy(copies: readonly LoadedCopy[] = [...loaded.values()]): void {
   if (copies.length === 1) return;
   const formats = new Set(copies.map((copy) => copy.format));

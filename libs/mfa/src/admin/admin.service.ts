@@ -34,7 +34,8 @@ export class MfaAdminService {
     this.events.emit({ type: 'mfa.unlocked', userId: id, actor: ADMIN });
   }
 
-  /** Kills the user's outstanding mfa_tokens (S43). */
+  /** Kills the user's outstanding mfa_tokens. */
+  // S43
   async invalidate(userId: string | number): Promise<void> {
     const id = requireUserId(userId, 'MfaAdminService');
     await this.accounts.invalidate(id);
@@ -43,8 +44,9 @@ export class MfaAdminService {
 
   /**
    * Call it when the user's password was changed or reset: kills outstanding mfa_tokens and a setup that awaits its
-   * first code (S43), and ends locks. Failures and daily caps stay: whoever can reset passwords gets no more guesses (S51).
+   * first code, and ends locks. Failures and daily caps stay: whoever can reset passwords gets no more guesses.
    */
+  // S43, S51
   async passwordChanged(userId: string | number): Promise<void> {
     const id = requireUserId(userId, 'MfaAdminService');
     await this.accounts.invalidate(id);

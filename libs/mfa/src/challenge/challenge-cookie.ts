@@ -36,8 +36,9 @@ export class ChallengeCookie {
 
   /**
    * Every non-empty value of the cookie in a `Cookie` header, in the order sent, at most 8. A sibling subdomain can set
-   * a cookie of the same name, so the first one need not be ours (S73).
+   * a cookie of the same name, so the first one need not be ours.
    */
+  // S73
   readAll(header: unknown): string[] {
     if (typeof header !== 'string') return [];
     const prefix = `${this.options.challenge.cookie.name}=`;

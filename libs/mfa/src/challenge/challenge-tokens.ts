@@ -26,7 +26,7 @@ export class ChallengeTokens {
     const tokenId = this.random.id();
     const sealed =
       state === undefined ? undefined : this.box.seal(Buffer.from(state), stateContext({ userId, tokenId }));
-    return signMfaToken({ userId, tokenId, securityStamp, amr, state: sealed }, this.terms());
+    return signMfaToken({ userId, tokenId, securityStamp, amr, state: sealed }, this.params());
   }
 
   /**
@@ -58,10 +58,10 @@ export class ChallengeTokens {
   }
 
   private claimsOf(token: unknown): MfaTokenClaims | null {
-    return typeof token === 'string' ? readMfaToken(token, this.terms()) : null;
+    return typeof token === 'string' ? readMfaToken(token, this.params()) : null;
   }
 
-  private terms(): TokenParams {
+  private params(): TokenParams {
     const { keyRing, issuer, challenge } = this.options;
     return { keyRing, issuer, lifetimeSeconds: challenge.lifetimeSeconds, nowMs: this.clock.nowMs() };
   }

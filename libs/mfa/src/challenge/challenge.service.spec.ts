@@ -250,7 +250,10 @@ describe('check', () => {
     ['S43 the tokens of the user were revoked', () => mfa.accounts.invalidate('ann')],
     ['S43 MFA was disabled', () => commit('ann', { activeFactors: [] })],
     ['S43 the account was removed', () => mfa.accounts.remove('ann')],
-    ['S43 the account was made anew', async () => (await mfa.accounts.remove('ann'), mfa.accounts.open('ann', 5))],
+    [
+      'S43 the account was removed and created again',
+      async () => (await mfa.accounts.remove('ann'), mfa.accounts.open('ann', 5)),
+    ],
   ])('refuses it when %s', async (_, change) => {
     await mfa.enroll('ann');
     const token = await tokenOf();

@@ -43,13 +43,14 @@ export class MfaChallengeService {
 
   /**
    * Call it on every login path once the first factor is right. It needs no second step only when the user has no
-   * confirmed authenticator at all; with a locked, disabled or unreadable one MFA stays required (S43a). One statement,
+   * confirmed authenticator at all; with a locked, disabled or unreadable one MFA stays required. One statement,
    * no write. Pass the id from the row of the user, never what was typed: ids are compared by `===`.
    * @throws MfaException `MFA_BUSY`; TypeError for an unusable user id or option
    * @example
    * const result = await challenges.issue(user.id, { amr: ['pwd'] });
    * return result.mfaRequired ? result : sessions.open(result.login);
    */
+  // S43a
   async issue<S = unknown>(
     userId: string | number,
     options: MfaIssueOptions<S> = {},
@@ -74,9 +75,10 @@ export class MfaChallengeService {
   }
 
   /**
-   * The challenge that `token` stands for. One statement, no write: a stranger's request counts against nobody (S55).
+   * The challenge that `token` stands for. One statement, no write: a stranger's request counts against nobody.
    * @throws MfaException `MFA_TOKEN_INVALID` when it is malformed, expired, spent or revoked; `MFA_BUSY`
    */
+  // S55
   async check(token: string): Promise<MfaChallenge> {
     const challenge = this.tokens.read(token);
     await this.load(challenge);

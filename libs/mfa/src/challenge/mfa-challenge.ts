@@ -58,8 +58,9 @@ export class MfaChallenge {
 
   /**
    * What the token holds. Whether it is spent or revoked is decided where the code is spent.
-   * @throws MfaError `MFA_TOKEN_INVALID` for anything but a challenge, such as a field that a client left out (S67)
+   * @throws MfaError `MFA_TOKEN_INVALID` for anything but a challenge, such as a field that a client left out
    */
+  // S67
   static claimsOf(challenge: MfaChallenge): MfaTokenClaims {
     const given: unknown = challenge;
     if (typeof given !== 'object' || given === null || !(#claims in given)) throw new MfaError('MFA_TOKEN_INVALID');

@@ -11,12 +11,12 @@ const NOW = 1_800_000_000;
 const OTHER_KEY = { id: 'k2', secret: 'Zt4w7sPq1mJx9vKe3bRy6uHa8cNf2dLg5oTi0jWqXzM=' };
 const ANN = { userId: 'ann', tokenId: '8a2f', securityStamp: 7 };
 
-let terms: TokenParams;
+let params: TokenParams;
 beforeEach(() => {
-  terms = { keyRing: new KeyRing([KEY]), issuer: 'Acme', lifetimeSeconds: 300, nowMs: NOW * 1000 };
+  params = { keyRing: new KeyRing([KEY]), issuer: 'Acme', lifetimeSeconds: 300, nowMs: NOW * 1000 };
 });
 
-const signed = () => signMfaToken(ANN, terms);
+const signed = () => signMfaToken(ANN, params);
 
 const encode = (json: unknown) => Buffer.from(JSON.stringify(json)).toString('base64url');
 const tokenKey = Buffer.from(hkdfSync('sha256', KEY.secret, '', 'nestjs-mfa/mfa-token/v1', 32));
@@ -38,7 +38,7 @@ function forge(payload: Json = {}, header: Json = {}, hash = 'sha256'): string {
   return `${text}.${createHmac(hash, tokenKey).update(text).digest('base64url')}`;
 }
 
-const read = (token: string, changes: Partial<TokenParams> = {}) => readMfaToken(token, { ...terms, ...changes });
+const read = (token: string, changes: Partial<TokenParams> = {}) => readMfaToken(token, { ...params, ...changes });
 const CLAIMS = { ...ANN, expiresAtMs: (NOW + 300) * 1000 };
 
 describe('signMfaToken', () => {
@@ -57,13 +57,13 @@ describe('signMfaToken', () => {
   });
 
   it('counts from the whole second that has begun', () => {
-    const token = signMfaToken(ANN, { ...terms, nowMs: NOW * 1000 + 999 });
+    const token = signMfaToken(ANN, { ...params, nowMs: NOW * 1000 + 999 });
     expect(jwt.decode(token)).toMatchObject({ iat: NOW, exp: NOW + 300 });
   });
 
   it('S63 signs with the newest key, and is read by every key of the ring', () => {
     const rotated = new KeyRing([OTHER_KEY, KEY]);
-    const token = signMfaToken(ANN, { ...terms, keyRing: rotated });
+    const token = signMfaToken(ANN, { ...params, keyRing: rotated });
     expect(jwt.decode(token, { complete: true })?.header.kid).toBe('k2');
     expect(read(token, { keyRing: rotated })).toEqual(CLAIMS);
     expect(read(signed(), { keyRing: rotated })).toEqual(CLAIMS);

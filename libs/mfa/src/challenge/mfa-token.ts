@@ -3,9 +3,11 @@ import type { KeyRing, RingKey } from '../domain/secrets/key-ring.js';
 import { toUserId } from '../host/user-id.js';
 import { isAmr } from './first-factor.js';
 
-/** Pinned: nothing in a token chooses its algorithm (S40; RFC 8725 §3.1). HMAC-SHA-256 (RFC 7518 §3.2). */
+/** Pinned: nothing in a token chooses its algorithm (RFC 8725 §3.1). HMAC-SHA-256 (RFC 7518 §3.2). */
+// S40
 const ALGORITHM = { alg: 'HS256', hash: 'sha256' };
-/** Explicit typing and audience keep every other token of the host out (S41; RFC 8725 §3.11, §3.9). */
+/** Explicit typing and audience keep every other token of the host out (RFC 8725 §3.11, §3.9). */
+// S41
 const TYPE = 'mfa+jwt';
 const AUDIENCE = 'nestjs-mfa:verify';
 /** Longest mfa_token in characters: the longest user id, issuer, `amr` and state fit. */
@@ -14,7 +16,8 @@ export const LONGEST_TOKEN = 8192;
 const LONGEST_SEALED = 2048;
 /** Longest header segment that is looked at: a `kid` has at most 32 characters. */
 const LONGEST_HEADER = 512;
-/** Printable ASCII: whatever else might pass for an equal string in a database is none (S42). */
+/** Printable ASCII: whatever else might pass for an equal string in a database is none. */
+// S42
 const TOKEN_ID = /^[\x21-\x7E]{1,64}$/;
 
 /** What an mfa_token holds. */
@@ -22,7 +25,8 @@ export interface MfaTokenClaims {
   userId: string;
   /** `jti`: spent by the login that it completes. */
   tokenId: string;
-  /** The account's security stamp at issue; another one means revoked (S43). */
+  /** The account's security stamp at issue; another one means revoked. */
+  // S43
   securityStamp: number;
   /** `amr` of the first factor; left out = none was given. */
   amr?: readonly string[];
@@ -40,8 +44,8 @@ export interface TokenParams {
 }
 
 /** Signs an mfa_token with the newest key: a JWT in JWS compact serialization (RFC 7519; RFC 7515 §3.1). */
-export function signMfaToken(claims: Omit<MfaTokenClaims, 'expiresAtMs'>, terms: TokenParams): string {
-  const { keyRing, issuer, lifetimeSeconds, nowMs } = terms;
+export function signMfaToken(claims: Omit<MfaTokenClaims, 'expiresAtMs'>, params: TokenParams): string {
+  const { keyRing, issuer, lifetimeSeconds, nowMs } = params;
   const issuedAt = Math.floor(nowMs / 1000);
   const payload = {
     iss: issuer,
@@ -59,14 +63,15 @@ export function signMfaToken(claims: Omit<MfaTokenClaims, 'expiresAtMs'>, terms:
   return `${text}.${signatureOf(text, keyRing.newest)}`;
 }
 
-/** Reads an mfa_token. `null` = malformed, foreign, expired or too long-lived (S40). */
-export function readMfaToken(token: string, terms: TokenParams): MfaTokenClaims | null {
+/** Reads an mfa_token. `null` = malformed, foreign, expired or too long-lived. */
+// S40
+export function readMfaToken(token: string, params: TokenParams): MfaTokenClaims | null {
   if (token.length > LONGEST_TOKEN) return null;
   const [header = '', payload = '', signature = '', ...others] = token.split('.');
-  const key = keysByHeader(terms.keyRing).get(header);
+  const key = keysByHeader(params.keyRing).get(header);
   if (!key || others.length > 0) return null;
   if (!isSame(signature, signatureOf(`${header}.${payload}`, key))) return null;
-  return toClaims(decode(payload), terms);
+  return toClaims(decode(payload), params);
 }
 
 /** Whether a Bearer value is meant to be an mfa_token, valid or not: by its `typ` (RFC 7515 §4.1.9). */
@@ -91,7 +96,8 @@ function isSame(given: string, expected: string): boolean {
 /** The first segments that tokens of ours have, one for each key. */
 const headers = new WeakMap<KeyRing, ReadonlyMap<string, RingKey>>();
 
-/** Nothing of a header is interpreted: it is the one that a key of the ring writes, or the token is foreign (S40). */
+/** Nothing of a header is interpreted: it is the one that a key of the ring writes, or the token is foreign. */
+// S40
 function keysByHeader(ring: KeyRing): ReadonlyMap<string, RingKey> {
   const known = headers.get(ring) ?? new Map(ring.ids.map((id) => [headerOf(id), ring.byId(id)!]));
   headers.set(ring, known);
@@ -115,18 +121,18 @@ function decode(segment: string): Record<string, unknown> | null {
   }
 }
 
-function toClaims(payload: Record<string, unknown> | null, terms: TokenParams): MfaTokenClaims | null {
+function toClaims(payload: Record<string, unknown> | null, params: TokenParams): MfaTokenClaims | null {
   // No token of ours has an `nbf`; reading one would mean heeding it (RFC 7519 §4.1.5).
-  if (payload?.iss !== terms.issuer || payload.aud !== AUDIENCE || payload.nbf !== undefined) return null;
+  if (payload?.iss !== params.issuer || payload.aud !== AUDIENCE || payload.nbf !== undefined) return null;
   const { sub, jti, stamp, amr, state, iat, exp } = payload;
   if (typeof sub !== 'string' || toUserId(sub) !== sub || typeof jti !== 'string' || !TOKEN_ID.test(jti)) return null;
   if (!isWhole(stamp) || !isWhole(iat) || !isWhole(exp)) return null;
   if ((amr !== undefined && !isAmr(amr)) || (state !== undefined && !isSealed(state))) return null;
   const lived = exp - iat;
   // A minute of clock skew between instances; a longer life than ours is a foreign token.
-  if (lived <= 0 || lived > terms.lifetimeSeconds || iat * 1000 > terms.nowMs + 60_000) return null;
+  if (lived <= 0 || lived > params.lifetimeSeconds || iat * 1000 > params.nowMs + 60_000) return null;
   const expiresAtMs = exp * 1000;
-  return terms.nowMs < expiresAtMs
+  return params.nowMs < expiresAtMs
     ? { userId: sub, tokenId: jti, securityStamp: stamp, amr, state, expiresAtMs }
     : null;
 }

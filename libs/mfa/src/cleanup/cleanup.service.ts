@@ -39,9 +39,10 @@ export interface MfaPurgeReport {
 }
 
 /**
- * Removes what has expired, in bounded batches and safely on several instances at once (S61): each removal is one
+ * Removes what has expired, in bounded batches and safely on several instances at once: each removal is one
  * conditional statement, and what two instances both see is removed by one of them.
  */
+// S61
 @Injectable()
 @ThrowsMfaException()
 export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestroy {
@@ -216,8 +217,8 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
   }
 
   /**
-   * Raises the account's version before rows of it are removed. A change that read the account earlier, and still waits
-   * to be committed, then looks for its rows again before it names them.
+   * Raises `rowVersion` of the account before its rows are removed. A change that read the account earlier and is not yet
+   * committed then fails its compare-and-swap, and reads its rows again before it names them.
    */
   private async overtakes(account: MfaAccount | undefined, change: AccountChange = {}): Promise<boolean> {
     return !account || (await this.accounts.tryCommit(account.userId, account.rowVersion, change)) === true;

@@ -11,8 +11,8 @@ import { EXIT, type Terminal, UsageError } from './terminal.js';
 export const KEYS_USAGE = `nestjs-mfa keys <status | rotate | verify> -d <data source file> [--keys <file>]
 
   status   shows how many rows each key has sealed
-  verify   opens every row with the keys; tells which do not open
-  rotate   seals everything anew that is not under the newest key, while the application runs
+  verify   opens every row with the keys; lists the rows that do not open
+  rotate   re-encrypts every row that is not under the newest key; the application may run
 
   -d, --data-source <file>  the DataSource file that TypeORM's command line takes (compiled)
   -k, --keys <file>         a module that exports \`keys\`, and \`fernet\` where used, as given to forRoot;

@@ -19,7 +19,8 @@ export async function importFile(path: string, option: string, { cwd }: Terminal
   }
 }
 
-/** The name and the line of an error. Its message may quote a secret whose quotes were forgotten (S64). */
+/** The name and the line of an error. Its message may quote a secret whose quotes were forgotten. */
+// S64
 export function whereItFailed(cause: unknown): string {
   if (!(cause instanceof Error)) return 'it threw a value that is not an Error';
   const [, line] = /\.(?:[cm]?[jt]s|json):(\d+)/.exec(cause.stack?.replace(cause.message, '') ?? '') ?? [];

@@ -1,4 +1,5 @@
-/** White space, dashes, and what is invisible: joiners, direction marks, soft hyphens, variation selectors (S77). */
+/** White space, dashes, and what is invisible: joiners, direction marks, soft hyphens, variation selectors. */
+// S77
 const SEPARATORS = /[\s\p{White_Space}\p{Dash}\p{Cf}\p{Default_Ignorable_Code_Point}]/gu;
 
 /** A decimal digit of another script. */
@@ -11,9 +12,10 @@ const BACKUP_CODE = /^(?=.*[A-Z])[A-Z0-9]{8}$/;
 
 /**
  * What a person typed, reduced to the one spelling that is compared, counted and spent: NFKC, no
- * white space, no dashes, nothing invisible, ASCII digits, upper case (S24, S38, S77). Idempotent for every accepted
- * code, so variants of one code share one identity (S25). Anything may come out; check its shape next.
+ * white space, no dashes, nothing invisible, ASCII digits, upper case. Idempotent for every accepted
+ * code, so variants of one code share one identity. Anything may come out; check its shape next.
  */
+// S24, S38, S77, S25
 export function normaliseCode(input: string): string {
   return input.normalize('NFKC').replace(SEPARATORS, '').replace(FOREIGN_DIGIT, asciiDigit).toUpperCase();
 }
@@ -26,7 +28,8 @@ function asciiDigit(digit: string): string {
   return String((codePoint - first) % 10);
 }
 
-/** Whether a normalised code is `digits` ASCII digits (S24). */
+/** Whether a normalised code is `digits` ASCII digits. */
+// S24
 export function isTotpShape(normalised: string, digits: number): boolean {
   return normalised.length === digits && DIGITS.test(normalised);
 }
@@ -36,7 +39,8 @@ export function isAnyTotpShape(normalised: string): boolean {
   return normalised.length >= 6 && normalised.length <= 8 && DIGITS.test(normalised);
 }
 
-/** Whether a normalised code is 8 of A–Z and 0–9 with a letter, so that no code has both shapes (S35). */
+/** Whether a normalised code is 8 of A–Z and 0–9 with a letter, so that no code has both shapes. */
+// S35
 export function isBackupCodeShape(normalised: string): boolean {
   return BACKUP_CODE.test(normalised);
 }

@@ -13,7 +13,8 @@ export type MfaErrorCode =
   | 'MFA_LOCKED'
   | 'MFA_BUSY'
   | 'MFA_BAD_REQUEST'
-  /** Never leaves the process as such: a stored secret that cannot be opened counts as a wrong code (S3). */
+  /** Never leaves the process as such: a stored secret that cannot be opened counts as a wrong code. */
+  // S3
   | 'MFA_SECRET_UNREADABLE'
   /** An option, a key, a host or a migration is wrong. Thrown at boot, or by the first request that shows it. */
   | 'MFA_MISCONFIGURED';
@@ -22,7 +23,8 @@ export type MfaErrorCode =
 export type MfaRequiredProof = 'code' | 'password' | 'recent-sign-in';
 
 export interface MfaErrorDetails {
-  /** Text for people; never a code, secret, token or user id (S64). Derived from the code when left out. */
+  /** Text for people; never a code, secret, token or user id. Derived from the code when left out. */
+  // S64
   message?: string | string[] | undefined;
   /** Seconds until another try can succeed; whole, at least 1. */
   retryAfterSeconds?: number | undefined;

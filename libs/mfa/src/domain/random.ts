@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 
-/** The one source of randomness: the platform's CSPRNG (S11). */
+/** The one source of randomness: the platform's CSPRNG. */
+// S11
 export abstract class MfaRandom {
   abstract bytes(length: number): Buffer;
   /** A random lower-case UUID (RFC 9562 version 4). */

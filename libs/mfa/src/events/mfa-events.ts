@@ -7,7 +7,8 @@ import type { MfaChange, MfaChangeDraft, MfaEvent, MfaEventAuthenticator, MfaEve
 
 const INFO = ['requestId', 'ip', 'userAgent'] as const;
 
-/** Delivers outcomes to the host (S65). No listener delays or breaks the flow. */
+/** Delivers outcomes to the host. No listener delays or breaks the flow. */
+// S65
 @Injectable()
 export class MfaEvents {
   private readonly logger = new Logger('nestjs-mfa');
@@ -18,10 +19,11 @@ export class MfaEvents {
   ) {}
 
   /**
-   * Delivers a change, and calls `MfaHost.revokeSessions` (S60). The change is made by now, and its response may hold
-   * backup codes that are shown once (S39): a hook that throws is logged, and nothing else happens.
+   * Delivers a change, and calls `MfaHost.revokeSessions`. The change is made by now, and its response may hold
+   * backup codes that are shown once: a hook that throws is logged, and nothing else happens.
    * @returns what the hook returned: the caller's new session, or `undefined` for none
    */
+  // S60, S39
   async changed(
     draft: MfaChangeDraft,
     { enabled, sessionId, context }: Pick<MfaChange, 'enabled' | 'sessionId'> & { context?: ExecutionContext },
@@ -71,5 +73,6 @@ export function eventAuthenticator({ id, name, createdAtMs }: Authenticator): Mf
   return { id, type: 'totp', name, createdAt: new Date(createdAtMs) };
 }
 
-/** The message of an error could quote a secret (S64). */
+/** The message of an error could quote a secret. */
+// S64
 const nameOf = (error: unknown) => (error instanceof Error ? error.name : typeof error);

@@ -14,5 +14,6 @@ export type MfaRoute =
    */
   | { kind: 'second-factor'; maxAgeSeconds?: number; ifEnabled?: boolean };
 
-/** Metadata key of {@link MfaRoute}: a symbol of the library, so that no metadata of a host opens a guard (S47). */
+/** Metadata key of {@link MfaRoute}: a symbol of the library, so that no metadata of a host opens a guard. */
+// S47
 export const MFA_ROUTE = Symbol.for('nestjs-mfa:route');

@@ -47,7 +47,8 @@ function routeOf(target: object): MfaRoute | undefined {
   return Reflect.getMetadata(MFA_ROUTE, target) as MfaRoute | undefined;
 }
 
-/** A base class hands down the requirement of a second factor, and nothing that requires less (S44a, S47). */
+/** A base class hands down the requirement of a second factor, and nothing that requires less. */
+// S44a, S47
 function routeOfClass(controller: Type): MfaRoute | undefined {
   const route = routeOf(controller);
   const isStrict = route?.kind === 'second-factor' && !route.ifEnabled;

@@ -110,8 +110,8 @@ describe('a route that demands a second factor', () => {
     ['is missing', () => ({ amr: ['mfa'] })],
     ['is null', () => ({ mfaAt: null, amr: ['mfa'] })],
     ['lies over a minute ahead', () => ({ mfaAt: at(60_001), amr: ['mfa'] })],
-    ['stands beside an amr without mfa', () => ({ mfaAt: at(0), amr: ['pwd', 'otp'] })],
-    ['stands beside an empty amr', () => ({ mfaAt: at(0), amr: [] })],
+    ['comes with an amr without mfa', () => ({ mfaAt: at(0), amr: ['pwd', 'otp'] })],
+    ['comes with an empty amr', () => ({ mfaAt: at(0), amr: [] })],
   ])('S45 refuses when its time %s', async (_, session) => {
     const warn = vi.spyOn(Logger.prototype, 'warn').mockReturnValue();
     signIn(session());

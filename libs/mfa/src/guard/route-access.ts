@@ -17,7 +17,8 @@ import { TokenExtractor } from './token-extractor.js';
 
 type SecondFactorRoute = Extract<MfaRoute, { kind: 'second-factor' }>;
 
-/** Decides whether a request may pass. It admits or throws; nothing that fails on the way admits (S45). */
+/** Decides whether a request may pass. It admits or throws; nothing that fails on the way admits. */
+// S45
 @Injectable()
 export class RouteAccess {
   private readonly enrolled = new PerRequest<Promise<boolean>>();
@@ -49,7 +50,8 @@ export class RouteAccess {
     }
   }
 
-  /** What is thrown: the exception of the transport (S68). What the host threw stays as it is. */
+  /** What is thrown: the exception of the transport. What the host threw stays as it is. */
+  // S68
   private async refusalOf(context: ExecutionContext, error: unknown): Promise<unknown> {
     // Not every transport takes nothing for an error (S45).
     const thrown = toMfaException(error) ?? new MfaException('MFA_MISCONFIGURED', { message: 'MfaHost threw nothing' });

@@ -18,8 +18,9 @@ const OF_THE_PROOF = ['hwk', 'swk', 'user', 'otp', 'mfa'];
 
 /**
  * `amr` of a session after a step-up: that of its sign-in, with the values of the new proof in place of those of an
- * earlier one. So a session never claims a stronger factor than its newest proof (S49).
+ * earlier one. So a session never claims a stronger factor than its newest proof.
  */
+// S49
 export function amrAfterStepUp(session: readonly string[], proof: readonly string[]): string[] {
   return [...new Set([...session.filter((value) => !OF_THE_PROOF.includes(value)), ...proof])];
 }

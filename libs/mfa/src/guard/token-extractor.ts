@@ -24,9 +24,10 @@ export class TokenExtractor {
   ) {}
 
   /**
-   * The token, or `null` where there is none. Only HTTP requests carry one (S46).
+   * The token, or `null` where there is none. Only HTTP requests carry one.
    * @throws MfaError `MFA_BAD_REQUEST` for what is no string, or too long for a token
    */
+  // S46
   extract(context: ExecutionContext): string | null {
     if (context.getType() !== 'http') return null;
     const { extractToken } = this.options.challenge;
@@ -51,7 +52,8 @@ export class TokenExtractor {
     return headers['x-mfa-token'] ?? bearerOf(headers.authorization) ?? this.ofCookies(headers.cookie);
   }
 
-  /** A sibling subdomain can set a cookie of the same name: the first one that is a token of ours decides (S73). */
+  /** A sibling subdomain can set a cookie of the same name: the first one that is a token of ours decides. */
+  // S73
   private ofCookies(header: unknown): string | undefined {
     const values = this.cookie.readAll(header);
     return values.find((value) => this.tokens.isReadable(value)) ?? values[0];

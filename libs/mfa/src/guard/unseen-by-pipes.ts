@@ -3,9 +3,10 @@ import 'reflect-metadata';
 const PARAMETER_TYPES = 'design:paramtypes';
 
 /**
- * A parameter decorator whose value `ValidationPipe` leaves alone whatever its options are (S69): with
+ * A parameter decorator whose value `ValidationPipe` leaves alone whatever its options are: with
  * `validateCustomDecorators` it would replace the value by a copy of the parameter's class. It skips the type `Object`.
  */
+// S69
 export function unseenByPipes(decorator: ParameterDecorator): ParameterDecorator {
   return (target, method, index) => {
     decorator(target, method, index);

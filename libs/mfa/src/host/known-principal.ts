@@ -46,7 +46,8 @@ function sessionIdOf(sessionId: unknown, warn: Warn): string | undefined {
   return undefined;
 }
 
-/** Where it is unusable it is not left out: a session that has an `amr` needs `mfa` in it (S45). */
+/** Where it is unusable it is not left out: a session that has an `amr` needs `mfa` in it. */
+// S45
 function amrOf(amr: unknown, warn: Warn): readonly string[] | undefined {
   if (amr === undefined || amr === null) return undefined;
   const values: unknown[] = Array.isArray(amr) ? amr : [];

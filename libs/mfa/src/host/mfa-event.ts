@@ -16,7 +16,8 @@ export interface MfaEventAuthenticator {
   createdAt: Date;
 }
 
-/** Why a verification failed; for the operator only, never in a response (S66). */
+/** Why a verification failed; for the operator only, never in a response. */
+// S66
 export type MfaFailureReason =
   'malformed' | 'wrong_code' | 'clock_skew' | 'already_spent' | 'locked' | 'busy' | 'state_changed';
 
@@ -63,7 +64,8 @@ interface EventBase {
   userAgent?: string;
 }
 
-/** One outcome, told by its `type`. Holds no code, secret or token (S64). */
+/** One outcome, told by its `type`. Holds no code, secret or token. */
+// S64
 export type MfaEvent = EventBase & (ChangeDetails | OtherDetails);
 
 export type MfaEventType = MfaEvent['type'];

@@ -15,13 +15,15 @@ const CACHE_TTL = 'cache_module:cache_ttl';
 
 /**
  * `CacheInterceptor` calls a lifetime that is a function before it runs the handler. Where that throws, it runs the
- * handler and stores nothing, so that it has nothing to serve to the next user (S69).
+ * handler and stores nothing, so that it has nothing to serve to the next user.
  */
+// S69
 function neverCached(): never {
   throw new Error('The routes of nestjs-mfa are not cached');
 }
 
-/** Marks a controller of this module, and keeps its responses out of the application's caches (S69). */
+/** Marks a controller of this module, and keeps its responses out of the application's caches. */
+// S69
 export const BuiltInRoutes = (): ClassDecorator =>
   applyDecorators(UseGuards(OwnResponseGuard), markRoutes as ClassDecorator);
 

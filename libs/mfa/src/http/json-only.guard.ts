@@ -5,9 +5,9 @@ import { rememberRequest } from './route-request.js';
 export type BodyHeaders = Record<string, string | undefined>;
 
 /**
- * Refuses bodies that are not JSON with 415, so that no cross-site form or fetch without a preflight reaches a route
- * (S44b). It also keeps every response out of caches (S21).
+ * Refuses bodies that are not JSON with 415, so that no cross-site form or fetch without a preflight reaches a route. It also keeps every response out of caches.
  */
+// S44b, S21
 @Injectable()
 export class JsonOnlyGuard implements CanActivate {
   constructor(private readonly adapterHost: HttpAdapterHost) {}

@@ -9,10 +9,10 @@ interface SendingResponse {
 }
 
 /**
- * Sends no success that the handler of this very request did not produce, as an interceptor does that caches by URL
- * (S69). Guards run before interceptors, so this one can watch what is sent. A read is then done for its own user;
+ * Sends no success that the handler of this very request did not produce, as an interceptor does that caches by URL. Guards run before interceptors, so this one can watch what is sent. A read is then done for its own user;
  * any other request is refused.
  */
+// S69
 @Injectable()
 export class OwnResponseGuard implements CanActivate {
   private readonly logger = new Logger('nestjs-mfa');

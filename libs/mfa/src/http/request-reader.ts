@@ -16,9 +16,10 @@ export type RouteRequest = object;
 
 /**
  * What a built-in handler needs of its request. Handlers take `@Req()` alone, which Nest hands to no pipe: a global pipe
- * of the host can neither change nor refuse what they read (S69), nor make a number a code before the check (S24). What
+ * of the host can neither change nor refuse what they read, nor make a number a code before the check. What
  * an interceptor does to the body or the parameters of the request comes too late.
  */
+// S69, S24
 @Injectable()
 export class RequestReader {
   constructor(private readonly host: MfaHostAccess) {}

@@ -7,7 +7,8 @@ interface SentRequest {
   params: unknown;
 }
 
-/** Each request to a built-in route. It is kept outside the request, where no pipe, interceptor or client reaches it (S69). */
+/** Each request to a built-in route. It is kept outside the request, where no pipe, interceptor or client reaches it. */
+// S69
 const requests = new WeakMap<object, SentRequest>();
 /** Requests whose own handler ran. */
 const handled = new WeakSet<object>();

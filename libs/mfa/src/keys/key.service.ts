@@ -30,10 +30,11 @@ export class MfaKeyService {
   }
 
   /**
-   * Seals everything anew that is not under the newest key, while verifications go on (S62). May be interrupted and
+   * Re-encrypts every row that is not under the newest key. Verifications may run at the same time. May be interrupted and
    * repeated. The application itself is the proof of its newest key.
    * Errors as {@link status}.
    */
+  // S62
   async rotate(options?: MfaKeyScanOptions): Promise<MfaKeyReport> {
     return this.rotation.rotate({ ...options, allowUnprovenKey: true });
   }

@@ -32,15 +32,15 @@ async function underOldKey() {
   return { ...mfa, phone, tablet, keyOf, codeKeys };
 }
 
-describe('what is used', () => {
-  it('S62 is sealed anew: the authenticator whose code it was, and no other', async () => {
+describe('ReencryptOnUse', () => {
+  it('S62 re-encrypts the authenticator whose code it was, and no other', async () => {
     const { login, phone, tablet, keyOf, codeKeys } = await underOldKey();
     await login('ada', phone.authenticator.code());
     expect([keyOf(phone.id), keyOf(tablet.id)]).toEqual(['k2', 'k1']);
     expect(codeKeys()).toEqual(['k1', 'k1']);
   });
 
-  it('S62 is sealed anew: every backup code of the set', async () => {
+  it('S62 re-encrypts every backup code of the set', async () => {
     const { login, phone, keyOf, codeKeys } = await underOldKey();
     await login('ada', CODES[0]!);
     expect(codeKeys()).toEqual(['k2', 'k2']);

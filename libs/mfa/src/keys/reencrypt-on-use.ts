@@ -2,7 +2,8 @@ import { Injectable, Logger } from '@nestjs/common';
 import { SecretBox } from '../domain/secrets/secret-box.js';
 import { MfaSealedValueStore, type SealedValue } from '../domain/secrets/sealed-value.store.js';
 
-/** Brings what was just used under the newest key, so that most rows move by themselves after a new key (S62). */
+/** Brings what was just used under the newest key, so that most rows move by themselves after a new key. */
+// S62
 @Injectable()
 export class ReencryptOnUse {
   private readonly logger = new Logger('nestjs-mfa');
@@ -28,7 +29,7 @@ export class ReencryptOnUse {
       await this.values.replace(first.purpose, reencryptions);
     } catch (error) {
       const reason = error instanceof Error ? error.message : 'unknown error';
-      this.logger.warn(`A used ${first.purpose} could not be sealed anew (row ${first.credentialId}): ${reason}`);
+      this.logger.warn(`A used ${first.purpose} could not be re-encrypted (row ${first.credentialId}): ${reason}`);
     }
   }
 }

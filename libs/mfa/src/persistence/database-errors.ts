@@ -1,7 +1,8 @@
 /**
  * What a driver says when nothing was written and the same statement may succeed in a moment:
- * PostgreSQL SQLSTATEs, MySQL/MariaDB error numbers, SQLite result codes (S30).
+ * PostgreSQL SQLSTATEs, MySQL/MariaDB error numbers, SQLite result codes.
  */
+// S30
 const RETRIABLE = new Set<unknown>([
   '40001', // serialization_failure
   '40P01', // deadlock_detected
@@ -116,7 +117,8 @@ const UNAVAILABLE_MESSAGE = new RegExp(
   'i',
 );
 
-/** Whether the statement failed for a moment only. It wrote nothing; this is never a success (S30). */
+/** Whether the statement failed for a moment only. It wrote nothing; this is never a success. */
+// S30
 export function isRetriable(error: unknown): boolean {
   return matches(error, RETRIABLE, LOCKED_MESSAGE);
 }

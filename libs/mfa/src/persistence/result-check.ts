@@ -11,8 +11,9 @@ const SAMPLES = { mixed: 'aB c', digits: '42', blank: '' } as const;
 
 /**
  * Looks at start-up whether what the DataSource returns can be understood: the shape of results, text as strings,
- * 64-bit integers as what `Number` reads, and the number of written rows. Otherwise `MFA_MISCONFIGURED` (S43a).
+ * 64-bit integers as what `Number` reads, and the number of written rows. Otherwise `MFA_MISCONFIGURED`.
  */
+// S43a
 export async function checkResults(statements: StatementRunner): Promise<void> {
   const { records } = await statements.run(samplesQuery(statements.dialect));
   const [row] = records;

@@ -10,8 +10,9 @@ const WRITE = /^(INSERT|UPDATE|DELETE)\b/;
 
 /**
  * Returns TypeORM's structured result of the statement `text`. Throws `MFA_MISCONFIGURED` for anything else, such as
- * the bare rows of a query runner that was wrapped for two parameters: no rows must never be read out of it (S43a).
+ * the bare rows of a query runner that was wrapped for two parameters: no rows must never be read out of it.
  */
+// S43a
 export function requireResult(result: unknown, text: string): StatementResult {
   const { records, affected } = (result ?? {}) as Partial<StatementResult>;
   if (!Array.isArray(records)) throw misunderstood('a result without an array of rows');

@@ -35,9 +35,10 @@ const FIRST_PAUSE_MS = 10;
 
 /**
  * Runs single statements, each on a query runner of its own and therefore committed by itself: a
- * transaction that the host has open around the call, and may roll back, has no part in it (S34b, S52).
+ * transaction that the host has open around the call, and may roll back, has no part in it.
  * (SQLite has one connection for all; see `checkSchema`.)
  */
+// S34b, S52
 export class StatementRunner {
   readonly dialect: SqlDialect;
   private readonly acquireTimeoutMs: number;
@@ -78,9 +79,10 @@ export class StatementRunner {
   /**
    * Does one statement's `work` on a connection outside every ambient transaction. What failed for a
    * moment only (deadlock, serialization, busy) wrote nothing and is tried again a few times; then it
-   * is `MFA_BUSY` (S30). A database that cannot be used is `MFA_BUSY` at once, since the statement may have been
+   * is `MFA_BUSY`. A database that cannot be used is `MFA_BUSY` at once, since the statement may have been
    * committed before the connection was lost.
    */
+  // S30
   async retried<T>(work: (runner: QueryRunner) => Promise<T>, deadline?: StatementDeadline<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -98,8 +100,9 @@ export class StatementRunner {
 
   /**
    * The same, once. A statement that outlives its deadline is given up: `MFA_BUSY`, and never tried again, since
-   * it may still commit. What it reserves or spends then is spent and was accepted by nobody (S29, S30).
+   * it may still commit. What it reserves or spends then is spent and was accepted by nobody.
    */
+  // S29, S30
   async withConnection<T>(
     work: (runner: QueryRunner) => Promise<T>,
     { patient = false, whenLate }: StatementDeadline<T> = {},

@@ -36,7 +36,8 @@ export interface MfaUserStatus {
 /** The same for one user, with what the next change needs. */
 export interface MfaStatus extends MfaUserStatus {
   backupCodes: MfaUserStatus['backupCodes'] & {
-    /** There only when the codes were imported and each guess costs several hashes: regenerate them (S58). */
+    /** There only when the codes were imported and each guess costs several hashes: regenerate them. */
+    // S58
     regenerate?: true;
   };
   /** The proofs of which the next change of factors needs one; empty = a session is enough. */

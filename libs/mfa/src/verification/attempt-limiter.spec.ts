@@ -13,7 +13,7 @@ beforeEach(async () => {
 const reserve = () => mfa.limiter.reserve(account, 'password');
 const untouched = { failures: 0, lockedUntilMs: 0, dailyTatMs: 0 };
 
-describe('AttemptGate', () => {
+describe('AttemptLimiter', () => {
   it('S50 counts an attempt as failed, for its own factor alone', async () => {
     await reserve();
     expect(mfa.budgetOf('ann', 'password')).toMatchObject({ failures: 1, lockedUntilMs: 0 });

@@ -14,7 +14,7 @@ export interface FactorMatch {
   backupSetId?: string;
   /** The authenticator or backup code, whose use is noted when the code is spent. */
   credentialId: string;
-  /** What was opened for it: sealed anew after the use if that is due (S62). */
+  /** What was opened for it. It is re-encrypted after the use if it is under an older key (S62). */
   sealed: readonly SealedValue[];
 }
 

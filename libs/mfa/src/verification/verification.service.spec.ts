@@ -229,8 +229,8 @@ describe('what the login path said about its first factor', () => {
   it('a state that cannot be opened costs no code', async () => {
     const { securityStamp } = mfa.state.accounts.get('ann')!;
     const { keyRing, issuer } = mfa.options;
-    const terms = { keyRing, issuer, lifetimeSeconds: 300, nowMs: mfa.clock.nowMs() };
-    const token = signMfaToken({ userId: 'ann', tokenId: 'other', securityStamp, state: 'v1.k1.a.b.c' }, terms);
+    const params = { keyRing, issuer, lifetimeSeconds: 300, nowMs: mfa.clock.nowMs() };
+    const token = signMfaToken({ userId: 'ann', tokenId: 'other', securityStamp, state: 'v1.k1.a.b.c' }, params);
     const answer = mfa.verification.verify(token, { code: phone.code() });
     await expect(answer).rejects.toMatchObject({ code: 'MFA_TOKEN_INVALID' });
     expect(mfa.state.usage.size).toBe(0);

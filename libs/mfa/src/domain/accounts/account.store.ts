@@ -25,8 +25,9 @@ export abstract class MfaAccountStore {
   /**
    * The account with its authenticators, or `null` when the user never touched MFA. With `tokenId`
    * it also tells whether that mfa_token is spent. A row whose user id is not `===` to the one asked
-   * for is no row (S42).
+   * for is no row.
    */
+  // S42
   abstract load(userId: string, tokenId?: string): Promise<AccountSnapshot | null>;
 
   /** The account's security stamp alone, or `null` when there is no account: the cheapest read. */
@@ -34,8 +35,9 @@ export abstract class MfaAccountStore {
 
   /**
    * As {@link load}, for the user whose first factor was right. One statement, which also finds an account whose id is
-   * this one in lower case (S78).
+   * this one in lower case.
    */
+  // S78
   abstract loadForLogin(userId: string): Promise<LoginSnapshot>;
 
   /** The accounts of those of the users who have one, with their authenticators; in no order. For up to 500 users. */
@@ -54,27 +56,32 @@ export abstract class MfaAccountStore {
   abstract tryCommit(userId: string, rowVersion: number, change: AccountChange): Promise<boolean>;
 
   /**
-   * Counts an attempt as failed before it is evaluated (S50), unless the factor is locked, over its
+   * Counts an attempt as failed before it is evaluated, unless the factor is locked, over its
    * daily cap or disabled, or the security stamp is another: then `false`, and nothing changes.
    */
+  // S50
   abstract reserve(reservation: AttemptReservation): Promise<boolean>;
 
   /**
    * After a success: consecutive failures and lock end, and the daily cap gets this one attempt back. Call it once for
-   * an attempt that `reserve` counted; without one it refills the daily cap (S54).
+   * an attempt that `reserve` counted; without one it refills the daily cap.
    */
+  // S54
   abstract settle(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void>;
 
   /**
    * Takes one open reservation back, with the lock that it brought: the code was not evaluated, or it was right and
-   * already spent (S70). Call it once for an attempt that `reserve` counted.
+   * already spent. Call it once for an attempt that `reserve` counted.
    */
+  // S70
   abstract release(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void>;
 
-  /** Ends consecutive failures and lock of a factor whose secret or codes were replaced; the daily cap stays (S51). */
+  /** Ends consecutive failures and lock of a factor whose secret or codes were replaced; the daily cap stays. */
+  // S51
   abstract endFailures(userId: string, factor: AttemptFactor): Promise<void>;
 
-  /** Ends the locks of every factor; failures and daily caps stay, so that it refills no budget (S51). */
+  /** Ends the locks of every factor; failures and daily caps stay, so that it refills no budget. */
+  // S51
   abstract endLocks(userId: string): Promise<void>;
 
   /** Clears every budget of the user: failures, locks and daily caps. */

@@ -9,11 +9,13 @@ import type { Authenticator } from '../authenticators/authenticator.js';
  */
 export interface MfaAccount {
   userId: string;
-  /** Rises whenever outstanding mfa_tokens must die (S43). Starts at the time of creation, so that a purged and re-created account never repeats one. */
+  /** Rises whenever outstanding mfa_tokens must die. Starts at the time of creation, so that a purged and re-created account never repeats one. */
+  // S43
   securityStamp: number;
   /** Rises with every change of the fields below: the compare-and-swap value of `commit`. */
   rowVersion: number;
-  /** Confirmed authenticators, oldest first. Not empty = MFA is enabled, whatever their rows say (S43a). */
+  /** Confirmed authenticators, oldest first. Not empty = MFA is enabled, whatever their rows say. */
+  // S43a
   activeFactors: readonly ActiveFactor[];
   /** The authenticator whose confirmation is awaited. */
   pendingId: string | null;
@@ -40,9 +42,10 @@ export interface VerificationSnapshot extends AccountSnapshot {
 }
 
 /**
- * Whether MFA is enabled for the user: the account names a live factor, of any type (S43a).
- * Only `null` means that there is no account. A value that is not a snapshot throws (S45).
+ * Whether MFA is enabled for the user: the account names a live factor, of any type.
+ * Only `null` means that there is no account. A value that is not a snapshot throws.
  */
+// S43a, S45
 export function isEnabled<T extends Pick<AccountSnapshot, 'account'>>(
   snapshot: T | null,
 ): snapshot is T & { account: { activeFactors: readonly [ActiveFactor, ...ActiveFactor[]] } } {
@@ -60,7 +63,8 @@ export function activeAuthenticators({ account, authenticators }: AccountSnapsho
   return authenticators.filter(({ id }) => ids.includes(id)).sort((a, b) => ids.indexOf(a.id) - ids.indexOf(b.id));
 }
 
-/** The authenticator awaiting its first code, or `null` when there is none or it expired (S18). */
+/** The authenticator awaiting its first code, or `null` when there is none or it expired. */
+// S18
 export function pendingAuthenticator(snapshot: AccountSnapshot, nowMs: number): Authenticator | null {
   const pending = snapshot.authenticators.find(({ id }) => id === snapshot.account.pendingId);
   return pending?.expiresAtMs != null && nowMs < pending.expiresAtMs ? pending : null;

@@ -13,11 +13,12 @@ type Decision = AccountChange | null;
 /**
  * Optimistic update of the account row with retries. `decide` returns the change, or `null` to leave the account
  * unchanged; it runs again whenever another change was committed first. A change of the active factors or of the
- * backup set also ends the pending setup, which was proved for the account as it was (S79).
+ * backup set also ends the pending setup, which was proved for the account as it was.
  * @param missing the code to throw where the user has no account
  * @returns the account before and after; the same where there was nothing to change
  * @throws MfaError `missing`; `MFA_BUSY` after too many lost races
  */
+// S79
 export async function changeAccount(
   accounts: MfaAccountStore,
   userId: string,
@@ -57,9 +58,10 @@ async function commits(accounts: MfaAccountStore, account: MfaAccount, change: A
 
 /**
  * What became of a change whose answer was lost. A statement whose connection was cut may still wait for its row, and be
- * committed later: then nobody would be told (S79). So `rowVersion` is raised here. Either that succeeds, and the change
+ * committed later: then nobody would be told. So `rowVersion` is raised here. Either that succeeds, and the change
  * can be committed no more, or the change was first. A database that is away is asked for some seconds.
  */
+// S79
 async function wasCommitted(
   accounts: MfaAccountStore,
   { userId, rowVersion }: MfaAccount,

@@ -2,7 +2,8 @@ import type { AttemptBudget, AttemptPolicy } from './attempt-policy.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** 5 failures, then 15 minutes doubling to 24 hours; 20 a day; disabled after 100 (S54; NIST SP 800-63B-4 §3.2.2). */
+/** 5 failures, then 15 minutes doubling to 24 hours; 20 a day; disabled after 100 (NIST SP 800-63B-4 §3.2.2). */
+// S54
 export const DEFAULT_ATTEMPT_POLICY: Readonly<AttemptPolicy> = Object.freeze({
   maxFailures: 5,
   lockMs: 15 * 60 * 1000,
@@ -52,9 +53,10 @@ export function dailyTolerance(policy: AttemptPolicy): number {
 }
 
 /**
- * The budget with one more attempt counted as failed, before it is evaluated (S50), or `null` when
+ * The budget with one more attempt counted as failed, before it is evaluated, or `null` when
  * nothing may be evaluated now: locked, over the daily cap, or disabled.
  */
+// S50
 export function reserveBudget(budget: AttemptBudget, policy: AttemptPolicy, nowMs: number): AttemptBudget | null {
   if (retryAfterSeconds(budget, policy, nowMs) !== null) return null;
   const failures = budget.failures + 1;
@@ -69,8 +71,9 @@ export function reserveBudget(budget: AttemptBudget, policy: AttemptPolicy, nowM
 
 /**
  * The latest lock, in epoch milliseconds, that a clock somewhat ahead of this one can have written. A later one was
- * written by a clock that was plainly wrong, and counts for nothing: nobody is locked out for a year (S54).
+ * written by a clock that was plainly wrong, and counts for nothing: nobody is locked out for a year.
  */
+// S54
 export function latestLock({ maxLockMs }: AttemptPolicy, nowMs: number): number {
   return nowMs + 2 * maxLockMs;
 }
@@ -80,15 +83,17 @@ export function latestTat(policy: AttemptPolicy, nowMs: number): number {
   return nowMs + policy.dailyBurst * dailyInterval(policy) + policy.maxLockMs;
 }
 
-/** The budget after a success that was reserved: failures and lock end, and the daily cap gets its attempt back (S54). */
+/** The budget after a success that was reserved: failures and lock end, and the daily cap gets its attempt back. */
+// S54
 export function settleBudget(budget: AttemptBudget, policy: AttemptPolicy): AttemptBudget {
   return { failures: 0, lockedUntilMs: 0, dailyTatMs: refundedTat(budget, policy) };
 }
 
 /**
  * Seconds until the next attempt would be evaluated, whole and at least 1; `null` = now. A disabled
- * factor waits for a person, so it answers with the longest lock (S57).
+ * factor waits for a person, so it answers with the longest lock.
  */
+// S57
 export function retryAfterSeconds(budget: AttemptBudget, policy: AttemptPolicy, nowMs: number): number | null {
   if (budget.failures >= policy.disableAfter) return wholeSeconds(policy.maxLockMs);
   const lockedUntilMs = budget.lockedUntilMs > latestLock(policy, nowMs) ? 0 : budget.lockedUntilMs;
@@ -98,12 +103,13 @@ export function retryAfterSeconds(budget: AttemptBudget, policy: AttemptPolicy, 
 }
 
 /**
- * The budget without one open reservation: the code was not evaluated, or it was right and already spent (S70).
+ * The budget without one open reservation: the code was not evaluated, or it was right and already spent.
  * A lock that began because this reservation was counted ends: a lock begins at a multiple of `maxFailures` and admits no
  * further reservation, so an open one is among those that it counted. One exception is left: a success in between sets
  * the failures to 0, and a reservation that is still open then ends a later lock early. That allows fewer than
  * `maxFailures` further attempts, which the daily cap still counts.
  */
+// S70
 export function releaseBudget(budget: AttemptBudget, policy: AttemptPolicy): AttemptBudget {
   const countedByLock = budget.failures % policy.maxFailures === 0;
   return {
@@ -113,7 +119,8 @@ export function releaseBudget(budget: AttemptBudget, policy: AttemptPolicy): Att
   };
 }
 
-/** The budget after its secret or codes were replaced: failures and lock end, the daily cap gets nothing back (S51). */
+/** The budget after its secret or codes were replaced: failures and lock end, the daily cap gets nothing back. */
+// S51
 export function endFailures(budget: AttemptBudget): AttemptBudget {
   return { failures: 0, lockedUntilMs: 0, dailyTatMs: budget.dailyTatMs };
 }

@@ -15,7 +15,8 @@ export interface AttemptBudget {
   dailyTatMs: number;
 }
 
-/** How many guesses a factor stands, per user (S54; NIST SP 800-63B-4 §3.2.2). */
+/** How many guesses a factor stands, per user (NIST SP 800-63B-4 §3.2.2). */
+// S54
 export interface AttemptPolicy {
   /** Consecutive failures before a lock. */
   maxFailures: number;

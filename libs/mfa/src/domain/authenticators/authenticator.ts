@@ -24,7 +24,7 @@ export interface Authenticator extends TotpParameters {
   lastUsedAtMs: number | null;
   /**
    * When the row may be collected unless the account names it as active: the pending secret's
-   * expiry, or the lease set just before a removal. `null` while active.
+   * expiry, or the grace time set just before a removal. `null` while active.
    */
   expiresAtMs: number | null;
   /** The session that may confirm this setup (see `setupBinding`); `null` = the host names no session. */

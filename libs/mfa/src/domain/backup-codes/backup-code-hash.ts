@@ -8,12 +8,15 @@ import { type HashedCode, type HashGroup, hashGroupsOf, spell } from './hash-gro
 
 export type { HashedCode } from './hash-groups.js';
 
-/** OWASP's and S36's Argon2id: 19 MiB, two passes, one lane. */
+/** Argon2id as OWASP recommends it: 19 MiB, two passes, one lane. */
+// S36
+// TODO
 const OWN = { memoryKib: 19_456, passes: 2, parallelism: 1 } as const;
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;
 
-/** Hashes and matches backup codes. All its work goes through the queue and may throw `MFA_BUSY` (S58). */
+/** Hashes and matches backup codes. All its work goes through the queue and may throw `MFA_BUSY`. */
+// S58
 export class BackupCodeHasher {
   constructor(
     private readonly queue: HashQueue,
@@ -22,8 +25,9 @@ export class BackupCodeHasher {
 
   /**
    * One PHC string a code, in order, all with one fresh salt, so that a guess is hashed once whatever
-   * the number of codes (S36, S37). Takes one place in the queue: it is turned away before it begins, or not at all.
+   * the number of codes. Takes one place in the queue: it is turned away before it begins, or not at all.
    */
+  // S36, S37
   hashSet(normalisedCodes: readonly string[]): Promise<string[]> {
     const salt = this.random.bytes(SALT_BYTES);
     return this.queue.run(async () => {
@@ -38,9 +42,10 @@ export class BackupCodeHasher {
 
   /**
    * The id of the code that was given, or `null`. Costs one Argon2 for a set of one salt, and one for
-   * no (usable) hashes at all (S37); imported sets cost one for each salt, within the bounds of {@link hashGroupsOf}.
+   * no (usable) hashes at all; imported sets cost one for each salt, within the bounds of {@link hashGroupsOf}.
    * Does not spend the code.
    */
+  // S37
   match(normalisedCode: string, hashes: readonly HashedCode[]): Promise<string | null> {
     const known = hashGroupsOf(hashes);
     const groups = known.length > 0 ? known : [dummyGroup()];
@@ -56,7 +61,8 @@ export class BackupCodeHasher {
   }
 }
 
-/** Makes a guess against nothing cost what any other guess does (S37). */
+/** Makes a guess against nothing cost what any other guess does. */
+// S37
 function dummyGroup(): HashGroup {
   const parameters = { ...OWN, salt: Buffer.alloc(SALT_BYTES), hash: Buffer.alloc(HASH_BYTES) };
   return { spelling: 'plain', parameters, targets: [] };

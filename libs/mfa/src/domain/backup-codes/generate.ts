@@ -1,14 +1,16 @@
 import type { MfaRandom } from '../random.js';
 
-/** A–Z without I and O, 2–9: 32 symbols that nobody mistakes for one another on paper (S35). */
+/** A–Z without I and O, 2–9: 32 symbols that nobody mistakes for one another on paper. */
+// S35
 const ALPHABET = 'ABCDEFGHJKLMNPQRSTUVWXYZ23456789';
 const CODE_LENGTH = 8;
 const MAX_DRAWS_PER_CODE = 100;
 
 /**
  * `count` codes `XXXX-XXXX` of 40 random bits each, all different, each with a letter, so that none
- * looks like an 8-digit TOTP (S35). Throws if the randomness keeps repeating itself.
+ * looks like an 8-digit TOTP. Throws if the randomness keeps repeating itself.
  */
+// S35
 export function generateBackupCodes(random: MfaRandom, count = 10): string[] {
   const codes = new Set<string>();
   for (let draws = 0; codes.size < count; draws++) {

@@ -11,8 +11,9 @@ const MAX_GROUPS = 10;
 
 /**
  * What one guess may cost, in KiB × passes, all groups of a set together: ten of argon2-cffi's defaults
- * (64 MiB, 3 passes) and a quarter more. About 64 times one hash of our own (S58).
+ * (64 MiB, 3 passes) and a quarter more. About 64 times one hash of our own.
  */
+// S58
 const MAX_WORK = 2_500_000;
 
 /** A stored code, unsealed. */

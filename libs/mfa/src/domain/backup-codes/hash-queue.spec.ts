@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { defaultHashConcurrency, HashQueue, processHashQueue } from './hash-queue.js';
 
 /** Work that ends when told to. */
-function gate() {
+function barrier() {
   let open!: () => void;
   const passed = new Promise<void>((resolve) => (open = resolve));
   return { open, passed };
@@ -31,7 +31,7 @@ describe('HashQueue', () => {
 
   it('S58 refuses what is beyond the waiting room at once, without calling it', async () => {
     const queue = new HashQueue({ concurrency: 1, maxWaiting: 1 });
-    const { open, passed } = gate();
+    const { open, passed } = barrier();
     const accepted = [queue.run(() => passed), queue.run(() => passed)];
     let called = false;
     const refused = queue.run(async () => (called = true));
@@ -50,7 +50,7 @@ describe('HashQueue', () => {
     'S58 asks to wait longer behind a longer queue, and less long where more runs at once: %i at once, %i waiting, %i s',
     async (concurrency, maxWaiting, retryAfterSeconds) => {
       const queue = new HashQueue({ concurrency, maxWaiting });
-      const { open, passed } = gate();
+      const { open, passed } = barrier();
       const accepted = Array.from({ length: concurrency + maxWaiting }, () => queue.run(() => passed));
       await expect(queue.run(() => passed)).rejects.toMatchObject({ details: { retryAfterSeconds } });
       open();

@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { MfaError } from '../mfa-error.js';
 
-/** A cautious guess at one Argon2id of S36 on a busy core; only `Retry-After` depends on it. */
+/** A cautious estimate for one Argon2id hash of a backup code on a busy core. Only `Retry-After` depends on it. */
+// TODO
 const ASSUMED_HASH_MS = 50;
 
 /** libuv's own default for the thread pool that file reads, DNS and Argon2 share. */
@@ -16,8 +17,9 @@ export interface HashQueueLimits {
 
 /**
  * Bounds how much hashing runs and waits in this process, so that a burst of guesses cannot starve
- * everything else (S58). First come, first served.
+ * everything else. First come, first served.
  */
+// S58
 export class HashQueue {
   private running = 0;
   private readonly waiting: (() => void)[] = [];
@@ -77,5 +79,6 @@ function threadPoolSize(): number {
   return Number.isSafeInteger(configured) && configured > 0 ? configured : DEFAULT_POOL_SIZE;
 }
 
-/** The one queue of this process: several modules, or several test applications, share its bound (S58). */
+/** The one queue of this process: several modules, or several test applications, share its bound. */
+// S58
 export const processHashQueue = new HashQueue({ concurrency: defaultHashConcurrency(), maxWaiting: 32 });

@@ -13,8 +13,9 @@ export interface FernetReading {
 
 /**
  * Reads TOTP secrets that another service stored as Fernet tokens of their base32 text. Fernet binds a token to no
- * row, so whoever can write the table could move one (S10): opt-in, for TOTP secrets only, and for a limited time.
+ * row, so whoever can write the table could move one: opt-in, for TOTP secrets only, and for a limited time.
  */
+// S10
 export class FernetFormat implements SealedFormat {
   constructor(
     private readonly reading: FernetReading,

@@ -11,7 +11,8 @@ export interface MfaKey {
   secret: string | Buffer;
 }
 
-/** A key in its two roles; neither key works in the other's place (S8; RFC 8725 §3.12). */
+/** A key in its two roles; neither key works in the other's place (RFC 8725 §3.12). */
+// S8
 export interface RingKey {
   readonly id: string;
   /** AES-256 key for what is stored. */
@@ -26,8 +27,9 @@ const REMEDY = `Make one with: node -e "console.log(require('node:crypto').rando
 /**
  * The keys of the application: the first one writes, all can read. Keeps derived keys only.
  * Throws `MFA_MISCONFIGURED`, naming the entry and the remedy, for a missing, short, repeated or
- * guessable key (S7).
+ * guessable key.
  */
+// S7
 export class KeyRing {
   /** The key that seals and signs. */
   readonly newest: RingKey;
@@ -40,7 +42,8 @@ export class KeyRing {
     this.keys = new Map(derived.map((key) => [key.id, key]));
   }
 
-  /** The key of that id; `null` when the ring has none: deny then, and never try another (S63). */
+  /** The key of that id; `null` when the ring has none: deny then, and never try another. */
+  // S63
   byId(id: string): RingKey | null {
     return this.keys.get(id) ?? null;
   }

@@ -34,7 +34,8 @@ type Pass = (
 /** Instances still on the old key may write new rows while a pass runs. */
 const MOST_PASSES = 3;
 
-/** Goes through all that is sealed and brings it under the newest key, while verifications go on (S62). */
+/** Goes through all that is sealed and brings it under the newest key, while verifications go on. */
+// S62
 export class KeyRotation {
   constructor(
     private readonly values: MfaSealedValueStore,
@@ -59,7 +60,7 @@ export class KeyRotation {
   }
 
   /**
-   * Seals anew whatever is not sealed under the newest key. Rows that do not open stay as they are and are reported.
+   * Re-encrypts every row that is not under the newest key. Rows that do not open stay unchanged and are reported.
    * May be interrupted and repeated at any time; the report is of a last pass that opens everything.
    * @throws MfaError `MFA_MISCONFIGURED`, before anything is written, when some row under the newest key's id does not
    * open, or when there is none (see `allowUnprovenKey`); otherwise as {@link status}

@@ -44,9 +44,10 @@ const WELL_KNOWN = [
 
 /**
  * Why a key must not be used, as the rest of a sentence that begins with its name, or `null` when
- * nothing speaks against it (S7). Text is also judged by the bytes it encodes in hex or base64. Never
+ * nothing speaks against it. Text is also judged by the bytes it encodes in hex or base64. Never
  * quotes the key.
  */
+// S7
 export function keyWeakness(secret: string | Uint8Array): string | null {
   const unit = typeof secret === 'string' ? 'characters' : 'bytes';
   if (secret.length < MIN_LENGTH) return `is shorter than ${MIN_LENGTH} ${unit}`;

@@ -6,7 +6,8 @@ import { type SealContext, type SealedFormat, unreadable } from './sealed-format
 const VERSION = 'v1';
 const CIPHER = 'aes-256-gcm';
 const NONCE_BYTES = 12;
-/** Node would verify 4-, 8- and 12-byte tags as well: a forger's chance grows to 2⁻³² (S4; NIST SP 800-38D §5.2.1.2). */
+/** Node would verify 4-, 8- and 12-byte tags as well: a forger's chance grows to 2⁻³² (NIST SP 800-38D §5.2.1.2). */
+// S4
 const TAG_BYTES = 16;
 
 interface Parts {
@@ -17,9 +18,10 @@ interface Parts {
 }
 
 /**
- * `v1.<key id>.<nonce>.<ciphertext>.<tag>` in base64url: AES-256-GCM with a random 96-bit nonce (S5)
- * and format, key, purpose, user and credential as associated data (S2).
+ * `v1.<key id>.<nonce>.<ciphertext>.<tag>` in base64url: AES-256-GCM with a random 96-bit nonce
+ * and format, key, purpose, user and credential as associated data.
  */
+// S5, S2
 export class SealedV1 implements SealedFormat {
   constructor(
     private readonly ring: KeyRing,

@@ -26,7 +26,8 @@ export abstract class MfaSealedValueStore {
 
   /**
    * Replaces each value that is still the one that was read. What was enrolled, imported or reencrypted meanwhile
-   * stays (S62).
+   * stays.
    */
+  // S62
   abstract replace(purpose: SealedPurpose, reencryptions: readonly Reencryption[]): Promise<void>;
 }

@@ -15,9 +15,10 @@ export interface SealedOrigin {
 }
 
 /**
- * Seals what is stored and opens it again, each value for one place only (S1, S2). Writes v1; reads
- * v1 and the further `formats` it is given, none by default (S10).
+ * Seals what is stored and opens it again, each value for one place only. Writes v1; reads
+ * v1 and the further `formats` it is given, none by default.
  */
+// S1, S2, S10
 export class SecretBox {
   private readonly current: SealedV1;
   private readonly formats: readonly SealedFormat[];
@@ -37,8 +38,9 @@ export class SecretBox {
 
   /**
    * The plaintext, if the value is intact, of a known format and key, and sealed for this very
-   * context. Otherwise throws `MFA_SECRET_UNREADABLE`: answer as to a wrong code, and log it (S3, S63).
+   * context. Otherwise throws `MFA_SECRET_UNREADABLE`: answer as to a wrong code, and log it.
    */
+  // S3, S63
   open(sealed: string, context: SealContext): Buffer {
     const format = this.formats.find((candidate) => typeof sealed === 'string' && candidate.recognises(sealed));
     if (format === undefined) throw unreadable('its format is unknown or not enabled');
@@ -56,7 +58,8 @@ export class SecretBox {
     return { format: isFernetShape(sealed) ? 'fernet' : 'unknown', keyId: null };
   }
 
-  /** Whether `seal` would seal the value the same way today; what is not current should be reencrypted (S62). */
+  /** Whether `seal` would seal the value the same way today; what is not current should be reencrypted. */
+  // S62
   isCurrent(sealed: string): boolean {
     return this.current.keyIdOf(sealed) === this.newestKeyId;
   }

@@ -23,9 +23,10 @@ export interface OtpauthUriRequest {
 
 /**
  * The provisioning URI `otpauth://totp/Issuer:account?…` of the Key URI format. Issuer and account
- * stay data whatever they contain (S20). Throws `MFA_BAD_REQUEST` when one of them is blank or holds
+ * stay data whatever they contain. Throws `MFA_BAD_REQUEST` when one of them is blank or holds
  * control characters or lone surrogates, or when the URI would exceed 1000 characters.
  */
+// S20
 export function otpauthUri({ issuer, accountName, secret, parameters }: OtpauthUriRequest): string {
   const uri = new TOTP({
     issuer: labelPart(issuer, 'issuer'),
@@ -48,9 +49,10 @@ export interface LabelledAuthenticator {
 
 /**
  * The account name as the app shows it. Some apps overwrite an entry that has the same label, so the label of a further
- * authenticator carries its name in brackets, and a part of its id where another one has that name (S76).
+ * authenticator carries its name in brackets, and a part of its id where another one has that name.
  * @param others the user's active authenticators
  */
+// S76
 export function accountLabel(
   accountName: string,
   { id, name }: LabelledAuthenticator,

@@ -6,12 +6,13 @@ import { MfaError } from '../mfa-error.js';
 import type { MfaRandom } from '../random.js';
 
 /**
- * As many as the hash has, as RFC 6238 §5.1 and its test vectors use them, and at least the 160 bits of RFC 4226 §4 R6
- * (S11). Some apps stretch a shorter secret to this length and then show other codes.
+ * As many as the hash has, as RFC 6238 §5.1 and its test vectors use them, and at least the 160 bits of RFC 4226 §4 R6. Some apps stretch a shorter secret to this length and then show other codes.
  */
+// S11
 export const SECRET_BYTES: Readonly<Record<TotpAlgorithm, number>> = { SHA1: 20, SHA256: 32, SHA512: 64 };
 
-/** Below this a secret is damaged or guessable, and otpauth would compute codes even for an empty one (S6). */
+/** Below this a secret is damaged or guessable, and otpauth would compute codes even for an empty one. */
+// S6
 const MIN_SECRET_BYTES = 10;
 
 /** RFC 4226 §4 R6: 128 bits at least. */
@@ -39,9 +40,10 @@ export function currentStep(nowMs: number, periodSeconds: number): number {
 
 /**
  * The step within ±`window` whose code was given, nearest to now and the earlier of two; `null` when
- * there is none, when the secret has under 10 bytes (S6), or when the code has another shape. Does
- * not prevent replay: spend the step. RFC 6238 §5.2 (S23).
+ * there is none, when the secret has under 10 bytes, or when the code has another shape. Does
+ * not prevent replay: spend the step. RFC 6238 §5.2.
  */
+// S6, S23
 export function matchStep(request: TotpMatchRequest): number | null {
   return firstMatch(request, { from: 0, to: request.window });
 }
@@ -77,17 +79,20 @@ function firstMatch(
   return matched;
 }
 
-/** Whether a secret is one at all: codes are made of nothing shorter than 10 bytes (S6). */
+/** Whether a secret is one at all: codes are made of nothing shorter than 10 bytes. */
+// S6
 export function isPossibleSecret(secret: Uint8Array): boolean {
   return secret.length >= MIN_SECRET_BYTES;
 }
 
-/** Whether a secret has less than the 128 bits that RFC 4226 §4 R6 demands, as imported ones may (S6). */
+/** Whether a secret has less than the 128 bits that RFC 4226 §4 R6 demands, as imported ones may. */
+// S6
 export function isWeakSecret(secret: Uint8Array): boolean {
   return secret.length < STRONG_SECRET_BYTES;
 }
 
-/** A new secret from the CSPRNG, as long as the hash: 20, 32 or 64 bytes (S11; RFC 4226 §4 R6). */
+/** A new secret from the CSPRNG, as long as the hash: 20, 32 or 64 bytes (RFC 4226 §4 R6). */
+// S11
 export function generateSecret(random: MfaRandom, algorithm: TotpAlgorithm): Buffer {
   return random.bytes(SECRET_BYTES[algorithm]);
 }

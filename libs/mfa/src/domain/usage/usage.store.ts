@@ -4,8 +4,9 @@ import type { SpentEntry, Spending } from './usage.js';
 export abstract class MfaUsageStore {
   /**
    * Spends all entries by one statement, or none. `true` only if every row was written and the
-   * account was as demanded; a lost race is `false`, and nothing is spent then (S27–S29).
+   * account was as demanded; a lost race is `false`, and nothing is spent then.
    */
+  // S27–S29
   abstract spend(spending: Spending): Promise<boolean>;
 
   /** Forgets up to `limit` rows with `expiresAtMs <= beforeMs`; answers how many. One statement. */

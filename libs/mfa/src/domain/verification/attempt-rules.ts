@@ -2,7 +2,8 @@ import { type AccountSnapshot, activeAuthenticators, isEnabled } from '../accoun
 import { retryAfterSeconds } from '../attempts/attempt-budget.js';
 import type { VerificationAttempt, VerificationClaim } from './verification.store.js';
 
-/** Whether MFA is enabled for exactly this user (S42), at the claimed security stamp, and the claimed mfa_token is not spent. */
+/** Whether MFA is enabled for exactly this user, at the claimed security stamp, and the claimed mfa_token is not spent. */
+// S42
 export function claimHolds(
   { account, tokenSpent }: Pick<AccountSnapshot, 'account' | 'tokenSpent'>,
   { userId, securityStamp, tokenId }: VerificationClaim,

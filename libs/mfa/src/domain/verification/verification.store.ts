@@ -8,7 +8,8 @@ export type VerificationFactor = Extract<AttemptFactor, 'totp' | 'backup_code'>;
 /** Whose code is about to be evaluated, and what must be true of the account for that. */
 export interface VerificationClaim {
   userId: string;
-  /** Where given, must be the account's security stamp (S43). */
+  /** Where given, must be the account's security stamp. */
+  // S43
   securityStamp?: number;
   /** Where given, the mfa_token that must not be spent. */
   tokenId?: string;
@@ -26,7 +27,8 @@ export interface VerificationAttempt extends VerificationClaim {
 export interface ReservedAttempt {
   /** As it was before the reservation; `null` when the user has no account. */
   snapshot: VerificationSnapshot | null;
-  /** Whether the attempt was counted: only then may the code be evaluated (S50). */
+  /** Whether the attempt was counted: only then may the code be evaluated. */
+  // S50
   reserved: boolean;
 }
 
@@ -41,15 +43,17 @@ export interface VerificationCompletion extends Spending {
 /** Storage port of the two steps around the evaluation of a code. */
 export abstract class MfaVerificationStore {
   /**
-   * Reads what the factor needs and counts the attempt as failed (S50), unless the claim does not hold, nothing is
+   * Reads what the factor needs and counts the attempt as failed, unless the claim does not hold, nothing is
    * enabled, no authenticator makes such codes, or the factor is locked, over its daily cap or disabled: then
-   * nothing changes (S55).
+   * nothing changes.
    */
+  // S50, S55
   abstract reserveAttempt(attempt: VerificationAttempt): Promise<ReservedAttempt>;
 
   /**
    * Spends all entries or none; with them ends the run of failures, gives the reservation back and notes the use.
-   * `true` only if every entry was written and the account was as demanded; a lost race is `false` (S27–S29).
+   * `true` only if every entry was written and the account was as demanded; a lost race is `false`.
    */
+  // S27–S29
   abstract spendAndSettle(completion: VerificationCompletion): Promise<boolean>;
 }

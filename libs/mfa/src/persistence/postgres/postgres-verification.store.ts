@@ -55,7 +55,8 @@ export class PostgresVerificationStore extends MfaVerificationStore {
     return { snapshot: toSnapshot(records, { userId, tokenId, rows }), reserved: isReserved(records) };
   }
 
-  /** A reservation that comes too late is of a guess that nobody evaluates (S54, S58). */
+  /** A reservation that comes too late is of a guess that nobody evaluates. */
+  // S54, S58
   private async release({ userId, factor, policy }: VerificationAttempt): Promise<void> {
     await this.statements.run(sql`
       UPDATE ${MfaAccountEntity} SET ${releasing(factor, policy)} WHERE user_id = ${userId}`);
@@ -95,24 +96,24 @@ type ReserveSlots = SlotsOf<Pick<VerificationAttempt, 'userId' | 'securityStamp'
  */
 function reserveStatement(
   slots: ReserveSlots,
-  { rows, ...terms }: StatementParams & Pick<SnapshotParams, 'rows'>,
+  { rows, ...params }: StatementParams & Pick<SnapshotParams, 'rows'>,
   dialect: SqlDialect,
 ): Sql {
   const further = sql`(SELECT COUNT(*) FROM reserved) AS reserved`;
   return sql`
-    WITH reserved AS (${reservation(slots, terms, dialect)})
+    WITH reserved AS (${reservation(slots, params, dialect)})
     ${snapshotQuery({ ...slots, rows, further })}`;
 }
 
 /** Counts the attempt where all that `begin` demands is true. */
 function reservation(
   { userId, securityStamp, tokenId, digits, nowMs }: ReserveSlots,
-  terms: StatementParams,
+  params: StatementParams,
   dialect: SqlDialect,
 ): Sql {
   return sql`
-    UPDATE ${MfaAccountEntity} a SET ${reserving({ ...terms, nowMs }, dialect)}
-    WHERE a.user_id = ${userId} AND a.active_ids <> '' AND ${budgetOpen({ ...terms, nowMs }, dialect)}
+    UPDATE ${MfaAccountEntity} a SET ${reserving({ ...params, nowMs }, dialect)}
+    WHERE a.user_id = ${userId} AND a.active_ids <> '' AND ${budgetOpen({ ...params, nowMs }, dialect)}
       ${securityStamp ? sql`AND a.security_stamp = ${securityStamp}` : sql``}
       ${tokenId ? sql`AND NOT ${tokenIsSpent(tokenId)}` : sql``}
       ${digits ? sql`AND ${makesCodesOf(digits)}` : sql``}

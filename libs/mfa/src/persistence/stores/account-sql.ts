@@ -17,11 +17,11 @@ export interface BudgetParams {
 }
 
 /** The columns of one factor's budget. */
-export function budgetColumns(factor: AttemptFactor): Record<'failures' | 'lockedUntil' | 'tat', Sql> {
+export function budgetColumns(factor: AttemptFactor): Record<'failures' | 'lockedUntil' | 'dailyTat', Sql> {
   return {
     failures: raw(`${factor}_failures`),
     lockedUntil: raw(`${factor}_locked_until`),
-    tat: raw(`${factor}_daily_tat`),
+    dailyTat: raw(`${factor}_daily_tat`),
   };
 }
 
@@ -29,21 +29,21 @@ export const BUDGET_COLUMNS = ATTEMPT_FACTORS.flatMap((factor) => Object.values(
 
 /** Assignments that count one attempt as failed. `failures` comes last: MySQL evaluates SET from left to right. */
 export function reserving({ factor, policy, nowMs }: BudgetParams, dialect: SqlDialect): Sql {
-  const { failures, lockedUntil, tat } = budgetColumns(factor);
+  const { failures, lockedUntil, dailyTat } = budgetColumns(factor);
   const now = after(nowMs, 0, dialect);
   return sql`${lockedUntil} = ${lockAfter({ factor, policy, nowMs }, dialect)},
-    ${tat} = CASE WHEN ${tat} > ${now} AND ${tat} <= ${after(nowMs, latestTat(policy, 0), dialect)}
-      THEN ${tat} ELSE ${now} END + ${literal(dailyInterval(policy))},
+    ${dailyTat} = CASE WHEN ${dailyTat} > ${now} AND ${dailyTat} <= ${after(nowMs, latestTat(policy, 0), dialect)}
+      THEN ${dailyTat} ELSE ${now} END + ${literal(dailyInterval(policy))},
     ${failures} = ${failures} + 1`;
 }
 
 /** Whether the factor is neither locked nor over its daily cap nor disabled. */
 export function budgetOpen({ factor, policy, nowMs }: BudgetParams, dialect: SqlDialect): Sql {
-  const { failures, lockedUntil, tat } = budgetColumns(factor);
+  const { failures, lockedUntil, dailyTat } = budgetColumns(factor);
   const from = (ms: number) => after(nowMs, ms, dialect);
   return sql`${failures} < ${literal(policy.disableAfter)}
     AND (${lockedUntil} <= ${from(0)} OR ${lockedUntil} > ${from(latestLock(policy, 0))})
-    AND (${tat} <= ${from(dailyTolerance(policy))} OR ${tat} > ${from(latestTat(policy, 0))})`;
+    AND (${dailyTat} <= ${from(dailyTolerance(policy))} OR ${dailyTat} > ${from(latestTat(policy, 0))})`;
 }
 
 /** The moment so many milliseconds after now. PostgreSQL could not tell the type of the bare parameter. */
@@ -64,9 +64,9 @@ export function endingFailures(factor: AttemptFactor): Sql {
 
 /** The assignment that gives the daily cap one attempt back. */
 function refunding(factor: AttemptFactor, policy: AttemptPolicy): Sql {
-  const { tat } = budgetColumns(factor);
+  const { dailyTat } = budgetColumns(factor);
   const interval = literal(dailyInterval(policy));
-  return sql`${tat} = CASE WHEN ${tat} > ${interval} THEN ${tat} - ${interval} ELSE 0 END`;
+  return sql`${dailyTat} = CASE WHEN ${dailyTat} > ${interval} THEN ${dailyTat} - ${interval} ELSE 0 END`;
 }
 
 /** Assignments that take one open reservation back, with the lock that it brought. */
@@ -88,7 +88,8 @@ export function tokenIsSpent(tokenId: string | Slot): Sql {
 export interface SnapshotParams {
   /** One user, or a list of them that is not empty. */
   userId: string | Slot | readonly string[];
-  /** Where given, the rows of this user are read too (S78). */
+  /** Where given, the rows of this user are read too. */
+  // S78
   lowerCaseId?: string | Slot;
   tokenId?: string | Slot;
   /** What is read with the account, a row for each. */

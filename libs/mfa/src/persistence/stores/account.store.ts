@@ -95,12 +95,12 @@ export class TypeOrmAccountStore extends MfaAccountStore {
     return affected === 1;
   }
 
-  override async reserve({ userId, securityStamp, ...terms }: AttemptReservation): Promise<boolean> {
+  override async reserve({ userId, securityStamp, ...attempt }: AttemptReservation): Promise<boolean> {
     const statement = sql`
-      UPDATE ${MfaAccountEntity} SET ${reserving(terms, this.statements.dialect)}
-      WHERE user_id = ${userId} AND security_stamp = ${securityStamp} AND ${budgetOpen(terms, this.statements.dialect)}`;
+      UPDATE ${MfaAccountEntity} SET ${reserving(attempt, this.statements.dialect)}
+      WHERE user_id = ${userId} AND security_stamp = ${securityStamp} AND ${budgetOpen(attempt, this.statements.dialect)}`;
     // A reservation that comes too late is of a guess that nobody evaluates (S54, S58).
-    const release = () => this.release(userId, terms.factor, terms.policy);
+    const release = () => this.release(userId, attempt.factor, attempt.policy);
     const { affected } = await this.statements.run(statement, {
       whenLate: (late) => (late.affected === 1 ? release() : undefined),
     });

@@ -36,10 +36,11 @@ export function toSnapshot(
 }
 
 /**
- * The rows of exactly this user. Rows of a user whose id the database takes for equal are left out (S42): MariaDB pads
+ * The rows of exactly this user. Rows of a user whose id the database takes for equal are left out: MariaDB pads
  * with spaces even in a binary collation, and a query may look for another case. Any other row was not asked for, so
- * the driver changed what it read, and "no row" would be a wrong conclusion (S43a): `MFA_MISCONFIGURED`.
+ * the driver changed what it read, and "no row" would be a wrong conclusion: `MFA_MISCONFIGURED`.
  */
+// S42, S43a
 export function rowsOf(userId: string, records: readonly Row[]): Row[] {
   return records.filter(({ user_id }) => {
     if (user_id === userId) return true;

@@ -40,13 +40,13 @@ export class TypeOrmUsageStore extends MfaUsageStore {
     }
   }
 
-  private insert({ userId, entries, nowMs, ...terms }: Spending): Sql {
+  private insert({ userId, entries, nowMs, ...expected }: Spending): Sql {
     const { dialect } = this.statements;
     return sql`
       INSERT INTO ${MfaUsageEntity} (user_id, kind, item, spent_at, expires_at)
       SELECT a.user_id, e.kind, e.item, e.spent_at, e.expires_at
       FROM ${MfaAccountEntity} a CROSS JOIN (${usageRows(inOrder(entries), nowMs, dialect)}) e
-      WHERE a.user_id = ${userId} AND ${stillAs(terms, raw('a.'))} ${LOCKING[dialect.family]}`;
+      WHERE a.user_id = ${userId} AND ${stillAs(expected, raw('a.'))} ${LOCKING[dialect.family]}`;
   }
 
   /**
@@ -55,10 +55,10 @@ export class TypeOrmUsageStore extends MfaUsageStore {
    * (1213) and is tried again. One millisecond of a daily cap is a change that means nothing.
    */
   private async spendCertified(spending: Spending): Promise<number> {
-    const { tat } = budgetColumns('confirmation');
+    const { dailyTat } = budgetColumns('confirmation');
     return this.statements.transaction(async (run) => {
       const { affected } = await run(sql`
-        UPDATE ${MfaAccountEntity} SET ${tat} = ${tat} + 1
+        UPDATE ${MfaAccountEntity} SET ${dailyTat} = ${dailyTat} + 1
         WHERE user_id = ${spending.userId} AND ${stillAs(spending)}`);
       return affected === 1 ? (await run(this.insert(spending))).affected : 0;
     });
