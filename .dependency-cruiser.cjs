@@ -4,7 +4,7 @@
  */
 const ROOMS = '^libs/mfa/src';
 const WIRING = `${ROOMS}/mfa\\.module\\.ts$`;
-const ENTRY = `${ROOMS}/(index|migrations|openapi|testing|cli)\\.ts$`;
+const ENTRY = `${ROOMS}/(index|import|migrations|openapi|testing|cli)\\.ts$`;
 const CLI = `${ROOMS}/cli/`;
 const SPEC = '\\.(spec|contract)\\.ts$';
 const FLOW = '(enrollment|challenge|verification|guard|totp)';
@@ -128,10 +128,27 @@ module.exports = {
     },
     {
       name: 'nobody-imports-import',
-      comment: 'import/ serves the command line; the running application does without it.',
+      comment: 'Only its entry point, the command line and its storage import import/.',
       severity: 'error',
-      from: { path: ROOMS, pathNot: [`${ROOMS}/(import|cli)/`, ENTRY, SPEC] },
+      from: { path: ROOMS, pathNot: [`${ROOMS}/(import|cli)/`, `${ROOMS}/persistence/import-`, ENTRY, SPEC] },
       to: { path: `${ROOMS}/import/` },
+    },
+    {
+      name: 'core-without-import',
+      comment: 'An application that imports `nestjs-mfa` loads nothing of the importer.',
+      severity: 'error',
+      from: { path: `${ROOMS}/index\\.ts$` },
+      to: { path: `${ROOMS}/(import/|import\\.ts$|persistence/import-)`, reachable: true },
+    },
+    {
+      name: 'domain-serves-the-flow',
+      comment: 'What only the importer uses belongs in import/.',
+      severity: 'error',
+      from: {
+        path: ROOMS,
+        pathNot: [`${ROOMS}/import/`, `${ROOMS}/import\\.ts$`, `${ROOMS}/persistence/import-`, CLI, SPEC],
+      },
+      module: { path: `${ROOMS}/domain/`, pathNot: SPEC, numberOfDependentsLessThan: 1 },
     },
     {
       name: 'migrations-without-entities',

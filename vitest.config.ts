@@ -6,7 +6,7 @@ const source = (path: string) => fileURLToPath(new URL(`./libs/mfa/src/${path}`,
 /** Tests run against the sources; what is packed is tested by `test/hosts`. */
 const alias = [
   { find: /^nestjs-mfa$/, replacement: source('index.ts') },
-  { find: /^nestjs-mfa\/(migrations|testing|openapi)$/, replacement: source('$1.ts') },
+  { find: /^nestjs-mfa\/(import|migrations|openapi|testing)$/, replacement: source('$1.ts') },
 ];
 
 /** Compiles library and demo first, for specs that run them as they are built. */

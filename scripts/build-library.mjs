@@ -31,7 +31,7 @@ const codes = await Promise.all([
 ]);
 const failed = codes.some((code) => code !== 0);
 if (!failed) {
-  await bundleEntries(join(staging, 'esm'), ['index', 'migrations', 'openapi', 'testing', 'cli']);
+  await bundleEntries(join(staging, 'esm'), ['index', 'import', 'migrations', 'openapi', 'testing', 'cli']);
   const dist = join(library, 'dist');
   const replaced = `${staging}-replaced`;
   try {

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { emptyFolder, must, packLibrary, root } from './packing.mjs';
 
 const REQUIRED = ['LICENSE', 'README.md', 'package.json'].concat(
-  ['index', 'migrations', 'openapi', 'testing'].flatMap((entry) =>
+  ['index', 'import', 'migrations', 'openapi', 'testing'].flatMap((entry) =>
     ['esm', 'cjs'].flatMap((format) => ['js', 'd.ts'].map((end) => `dist/${format}/${entry}.${end}`)),
   ),
   ['dist/esm/index.js.map', 'dist/cjs/index.js.map', 'dist/esm/cli.js'],

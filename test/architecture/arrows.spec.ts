@@ -36,6 +36,7 @@ const FOLDERS = ['libs', 'apps', 'ormconfig.ts'];
 /** A small house in which every import is allowed: what the breaches are planted into. */
 const HOUSE: Record<string, string> = {
   [`${src}/index.ts`]: `export * from './mfa.module.js'; export * from './cleanup/sweep.js';`,
+  [`${src}/import.ts`]: `export * from './import/run.js'; export * from './persistence/import-rows.js';`,
   [`${src}/migrations.ts`]: `export * from './persistence/migrations/one.js';`,
   [`${src}/openapi.ts`]: `import './http/dto.js';`,
   [`${src}/testing.ts`]: `export * from './testing/fakes.js';`,
@@ -45,6 +46,7 @@ const HOUSE: Record<string, string> = {
   [`${src}/import/run.ts`]: `import '../domain/thing.js'; export const run = 1;`,
   [`${src}/persistence/entities/row.entity.ts`]: `import 'typeorm'; export const row = 1;`,
   [`${src}/persistence/stores/store.ts`]: `import '@nestjs/typeorm'; import '../entities/row.entity.js'; export const store = 1;`,
+  [`${src}/persistence/import-rows.ts`]: `import type {} from '../import/run.js'; export const rows = 1;`,
   [`${src}/persistence/migrations/one.ts`]: `import 'typeorm'; export const one = 1;`,
   [`${src}/cleanup/sweep.ts`]: `import type {} from '@nestjs/schedule'; export const sweep = () => import('@nestjs/schedule');`,
   [`${src}/http/dto.ts`]: `import 'class-validator/cjs/container.js'; export const dto = () => import('./dto/body.js');`,
@@ -82,8 +84,15 @@ const BREACHES: [rule: string, file: string, source: string, to: string][] = [
   ['nobody-imports-cli', `${src}/keys/shell.ts`, `import '../cli/run.js';`, 'cli/run.ts'],
   ['flow-sees-ports', `${src}/verification/row.ts`, `import '../persistence/entities/row.entity.js';`, 'row.entity.ts'],
   ['persistence-below-the-flow', `${src}/persistence/stores/up.ts`, `import '../../challenge/issue.js';`, 'issue.ts'],
-  ['import-beside-the-flow', `${src}/import/up.ts`, `import '../challenge/issue.js';`, 'challenge/issue.ts'],
+  [
+    'import-beside-the-flow',
+    `${src}/import/up.ts`,
+    `import '../challenge/issue.js'; import '../domain/for-import.js';`,
+    'challenge/issue.ts',
+  ],
   ['nobody-imports-import', `${src}/options/all.ts`, `import '../import/run.js';`, 'import/run.ts'],
+  ['core-without-import', `${src}/index.ts`, `import './options/all.js';`, 'import/run.ts'],
+  ['domain-serves-the-flow', `${src}/domain/for-import.ts`, `export const only = 1;`, 'domain/for-import.ts'],
   [
     'migrations-without-entities',
     `${src}/persistence/migrations/two.ts`,

@@ -268,7 +268,7 @@ describe('nestjs-mfa import, given wrongly', () => {
     const first = await host.run(words, { env });
     expect(first).toMatchObject({
       code: 0,
-      err: expect.stringContaining('nothing is sealed under the key "2026-11" yet'),
+      err: expect.stringContaining('No row is sealed under the key "2026-11" yet'),
     });
     expect(statSync(join(host.path, 'report.json')).mode & 0o077).toBe(0);
     await formerly(database, (old) => execute(old, 'UPDATE app_user SET id = ?', ['bob']));

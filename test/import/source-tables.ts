@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { DataSource } from 'typeorm';
-import type { MfaImportPlan } from '../../libs/mfa/src/import/import-plan.js';
+import type { MfaImportPlan } from 'nestjs-mfa/import';
 import type { TestDatabase } from '../support/databases.js';
 
 /** What `make.py` wrote: see `test/fixtures/python-service`. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { MfaImportSource, SourceRow } from '../../libs/mfa/src/domain/import/import-source.js';
+import type { MfaImportSource, SourceRow } from '../../libs/mfa/src/import/import-source.js';
 import type { ImportTools } from '../../libs/mfa/src/import/import-tools.js';
 import { runImport } from '../../libs/mfa/src/import/import-run.js';
 import { readPlan } from '../../libs/mfa/src/import/read-plan.js';

@@ -52,7 +52,6 @@ export { MfaStatusService, type MfaStatus, type MfaUserStatus } from './status/s
 export { MfaAdminService } from './admin/admin.service.js';
 export type { MfaUserExport } from './admin/user-export.js';
 export { MfaCleanupService, type MfaPurgeReport } from './cleanup/cleanup.service.js';
-export type { MfaImportPlan } from './import/import-plan.js';
 export { MfaKeyService } from './keys/key.service.js';
 export type { MfaKeyReport, MfaKeyUsage, MfaUnreadableRow } from './domain/secrets/key-report.js';
 export type { MfaKeyScanOptions } from './domain/secrets/key-rotation.js';

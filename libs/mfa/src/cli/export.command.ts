@@ -1,7 +1,7 @@
-import { listChanges, type MfaGoingBack } from '../import/going-back.js';
+import { listChanges, type MfaChangesSinceImport } from '../import/changes-since-import.js';
 import { readPlan } from '../import/read-plan.js';
 import { TypeOrmImportSource } from '../persistence/import-source.js';
-import { TypeOrmAccountStore, TypeOrmBackupCodeStore, TypeOrmUsageStore } from '../persistence/stores/index.js';
+import { importStores } from '../persistence/import-stores.js';
 import { readArguments } from './arguments.js';
 import { withDatabase, withSourceDatabase } from './database.js';
 import { importFile } from './module-file.js';
@@ -32,15 +32,11 @@ export async function exportCommand(given: readonly string[], terminal: Terminal
   const exported = await importFile(plan, 'export', terminal);
   const mapping = readPlan(exported.default ?? exported);
   const changes = await withDatabase(values['data-source'], terminal, (own) => {
-    const work = (from: DataSource): Promise<MfaGoingBack | null> =>
+    const work = (from: DataSource): Promise<MfaChangesSinceImport | null> =>
       listChanges({
         mapping,
         source: new TypeOrmImportSource(from),
-        tools: {
-          accounts: new TypeOrmAccountStore(own),
-          backupCodes: new TypeOrmBackupCodeStore(own),
-          usage: new TypeOrmUsageStore(own),
-        },
+        tools: importStores(own),
         signal: terminal.interrupted,
       });
     return values.source === undefined ? work(own) : withSourceDatabase(values.source, terminal, work);

@@ -1,17 +1,11 @@
 import { SystemClock } from '../domain/clock.js';
-import { KeyRotation } from '../domain/secrets/key-rotation.js';
-import { rowsOf } from '../domain/secrets/key-report.js';
 import type { MfaImportReport } from '../import/import-report.js';
 import { runImport } from '../import/import-run.js';
+import { checkImportKeys } from '../import/key-check.js';
 import { type ImportMapping, readPlan } from '../import/read-plan.js';
 import { TypeOrmImportSource } from '../persistence/import-source.js';
-import {
-  TypeOrmAccountStore,
-  TypeOrmAuthenticatorStore,
-  TypeOrmBackupCodeStore,
-  TypeOrmSealedValueStore,
-  TypeOrmUsageStore,
-} from '../persistence/stores/index.js';
+import { importStores } from '../persistence/import-stores.js';
+import { TypeOrmSealedValueStore } from '../persistence/stores/index.js';
 import { readArguments } from './arguments.js';
 import { withDatabase, withSourceDatabase } from './database.js';
 import { describeImport } from './import-report-text.js';
@@ -57,7 +51,8 @@ export async function importCommand(given: readonly string[], terminal: Terminal
   const { 'data-source': path, source: sourcePath, apply = false } = values;
   const reportFile = new ReportFile(values.report, terminal);
   const report = await withDatabase(path, terminal, async (own) => {
-    await requireSameKeys(own, keys, terminal);
+    const warning = await checkImportKeys(new TypeOrmSealedValueStore(own), keys);
+    if (warning !== null) terminal.err(`Warning: ${warning}\n`);
     // A report that cannot be written is found before anything is imported.
     await reportFile.check();
     const work = (from: DataSource) => runHere({ own, from, mapping, keys, apply, reportFile }, terminal);
@@ -83,34 +78,9 @@ function runHere({ own, from, mapping, keys, apply, reportFile }: Here, terminal
     mapping,
     apply,
     source: new TypeOrmImportSource(from),
-    tools: {
-      accounts: new TypeOrmAccountStore(own),
-      authenticators: new TypeOrmAuthenticatorStore(own),
-      backupCodes: new TypeOrmBackupCodeStore(own),
-      usage: new TypeOrmUsageStore(own),
-      box: keys.box,
-      clock: new SystemClock(),
-    },
+    tools: { ...importStores(own), box: keys.box, clock: new SystemClock() },
     onProgress: progressBar(terminal, apply ? 'import' : 'dry run'),
     onReport: (soFar) => reportFile.keep(soFar),
     signal: terminal.interrupted,
   });
-}
-
-/** What is sealed with a mistyped secret gates its owner, and opens for nobody. */
-async function requireSameKeys(own: DataSource, { box, ring }: Keys, terminal: Terminal): Promise<void> {
-  const { keys } = await new KeyRotation(new TypeOrmSealedValueStore(own), box, ring).verify();
-  const newest = keys.find(({ role }) => role === 'writes');
-  const rows = newest ? rowsOf(newest) : 0;
-  if (newest && rows > 0 && newest.unreadable === rows) {
-    throw new UsageError(
-      `The secret given for the key "${ring.newest.id}" is not the one that sealed the rows there are`,
-    );
-  }
-  if (rows === 0) {
-    terminal.err(
-      `Note: nothing is sealed under the key "${ring.newest.id}" yet. Make sure that the application has the same id ` +
-        'and secret: what is imported under another one locks its owners out.\n',
-    );
-  }
 }

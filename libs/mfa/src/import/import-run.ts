@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises';
 import { isMfaError } from '../domain/mfa-error.js';
-import type { MfaImportSource, SourceKey, SourceRow, SourceTable } from '../domain/import/import-source.js';
+import type { MfaImportSource, SourceKey, SourceRow, SourceTable } from './import-source.js';
 import { isWeakSecret } from '../domain/totp/totp.js';
 import { AccountImport } from './account-import.js';
 import { ImportTally, type MfaImportReport, type UserOutcome } from './import-report.js';

@@ -4,7 +4,7 @@ import type { Authenticator, TotpParameters } from '../domain/authenticators/aut
 import type { BackupCode } from '../domain/backup-codes/backup-code.js';
 import type { HashedCode } from '../domain/backup-codes/hash-groups.js';
 import { MfaError } from '../domain/mfa-error.js';
-import { deterministicUuid } from '../domain/deterministic-uuid.js';
+import { deterministicUuid } from './deterministic-uuid.js';
 import type { SealContext } from '../domain/secrets/secret-box.js';
 import { CLOCK_SKEW_MS } from '../domain/totp/replay.js';
 import type { ImportTools } from './import-tools.js';

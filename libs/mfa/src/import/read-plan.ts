@@ -1,6 +1,6 @@
 import { TOTP_ALGORITHMS, type TotpParameters } from '../domain/authenticators/authenticator.js';
 import type { HashedSpelling } from '../domain/backup-codes/hash-groups.js';
-import type { SourceTable } from '../domain/import/import-source.js';
+import type { SourceTable } from './import-source.js';
 import { HASHED_OVER, type MfaSecretEncoding, SECRET_ENCODINGS, WINDOW_UNITS } from './import-plan.js';
 import { choice, fields, identifier, planError, type PlanValue, text, whole } from './plan-fields.js';
 import { type Decrypt, readDecryption } from './read-decryption.js';

@@ -1,11 +1,11 @@
 import { parsePhc } from '../domain/backup-codes/phc.js';
-import { type HashedCode, hashedAs, hashGroupsOf } from '../domain/backup-codes/hash-groups.js';
-import type { SourceRow } from '../domain/import/import-source.js';
-import { deterministicUuid } from '../domain/deterministic-uuid.js';
+import { type HashedCode, hashGroupsOf } from '../domain/backup-codes/hash-groups.js';
+import type { SourceRow } from './import-source.js';
 import { isPossibleSecret } from '../domain/totp/totp.js';
 import { spentUntilMs } from '../domain/totp/replay.js';
 import { toUserId } from '../host/user-id.js';
 import type { BadReason, BenignReason, CodeReason } from './import-report.js';
+import { importedCode } from './imported-code.js';
 import type { ImportMapping } from './read-plan.js';
 import { decodeSecret } from './secret-text.js';
 import { readFlag, readTimeMs } from './source-values.js';
@@ -94,13 +94,12 @@ function readCodes(userId: string, rows: readonly SourceRow[], { backupCodes }: 
   const spelling = backupCodes?.spelling ?? 'plain';
   const unused: HashedCode[] = [];
   for (const { hash, usedAt } of rows) {
-    const phc = hashedAs(spelling, typeof hash === 'string' ? hash : '');
-    const id = deterministicUuid('imported backup code', userId, phc);
+    const code = importedCode(userId, spelling, typeof hash === 'string' ? hash : '');
     const used = readFlag(usedAt);
     if (used === null) read.skipped.push('used-unclear');
-    else if (used) read.usedIds.push(id);
+    else if (used) read.usedIds.push(code.id);
     else if (typeof hash !== 'string' || parsePhc(hash) === null) read.skipped.push('not-argon2id');
-    else unused.push({ id, phc });
+    else unused.push(code);
   }
   return { ...read, ...withinBounds(unused, new Set(read.usedIds), read.skipped) };
 }

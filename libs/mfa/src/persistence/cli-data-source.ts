@@ -3,6 +3,9 @@ import { MfaError } from '../domain/mfa-error.js';
 import { MFA_ENTITIES } from './entities/index.js';
 import { checkSchema, type SchemaCheckLogger } from './schema-check.js';
 
+/** A DataSource of the application. */
+export type HostDataSource = DataSource;
+
 type MfaEntities = (typeof MFA_ENTITIES)[number][];
 
 /**

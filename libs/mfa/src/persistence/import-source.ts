@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import { MfaImportSource, type SourceKey, type SourceRow, type SourceTable } from '../domain/import/import-source.js';
+import { MfaImportSource, type SourceKey, type SourceRow, type SourceTable } from '../import/import-source.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { escapePath } from './dialect.js';
 import { join, raw, type Sql, sql } from './sql.js';

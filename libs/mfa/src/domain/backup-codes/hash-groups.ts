@@ -3,8 +3,8 @@ import { encodePhc, parsePhc, type PhcHash } from './phc.js';
 /** Which spelling of a code was hashed: ours has no hyphen, other systems hashed `XXXX-XXXX` as they showed it. */
 export type HashedSpelling = 'plain' | 'hyphenated';
 
-/** Stands before the PHC string of a hash that was made over the hyphenated code. */
-const HYPHENATED = 'hyphenated:';
+/** The mark before the PHC string of a hash that was made over the hyphenated code. */
+export const HYPHENATED = 'hyphenated:';
 
 /** A set of our own has one group; imported codes have one each, and there are ten of them. */
 const MAX_GROUPS = 10;
@@ -19,7 +19,7 @@ const MAX_WORK = 2_500_000;
 /** A stored code, unsealed. */
 export interface HashedCode {
   id: string;
-  /** What was sealed: an Argon2id PHC string, with a mark where {@link hashedAs} put one. */
+  /** What was sealed: an Argon2id PHC string, after {@link HYPHENATED} where the hyphenated code was hashed. */
   phc: string;
 }
 
@@ -28,11 +28,6 @@ export interface HashGroup {
   spelling: HashedSpelling;
   parameters: PhcHash;
   targets: { id: string; hash: Buffer }[];
-}
-
-/** The text to be sealed for a hash that another system made. */
-export function hashedAs(spelling: HashedSpelling, phc: string): string {
-  return spelling === 'hyphenated' ? HYPHENATED + phc : phc;
 }
 
 /** A normalised code in the spelling that was hashed. */
@@ -65,7 +60,7 @@ function parse(text: string): { key: string; spelling: HashedSpelling; parameter
   const spelling = text.startsWith(HYPHENATED) ? 'hyphenated' : 'plain';
   const parameters = parsePhc(spelling === 'plain' ? text : text.slice(HYPHENATED.length));
   if (parameters === null) return null;
-  // Whatever has one spelling, one salt and one set of parameters is compared with one hash of the guess.
-  const key = hashedAs(spelling, encodePhc({ ...parameters, hash: Buffer.alloc(parameters.hash.length) }));
+  // Codes of one spelling, one salt and one set of parameters are compared with one hash of the guess.
+  const key = spelling + encodePhc({ ...parameters, hash: Buffer.alloc(parameters.hash.length) });
   return { key, spelling, parameters };
 }

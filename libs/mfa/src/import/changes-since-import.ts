@@ -1,12 +1,11 @@
 import type { BackupCode } from '../domain/backup-codes/backup-code.js';
 import type { SpentEntry } from '../domain/usage/usage.js';
 import { isActive, isEnabled } from '../domain/accounts/account.js';
-import type { SourceRow } from '../domain/import/import-source.js';
-import { hashedAs } from '../domain/backup-codes/hash-groups.js';
-import { deterministicUuid } from '../domain/deterministic-uuid.js';
+import type { SourceRow } from './import-source.js';
 import { toUserId } from '../host/user-id.js';
 import { type ImportRun, pages } from './import-run.js';
 import type { ImportTools } from './import-tools.js';
+import { importedCode } from './imported-code.js';
 import { idsOf } from './imported-rows.js';
 import type { SourceUser } from './read-user.js';
 import { readFlag } from './source-values.js';
@@ -30,13 +29,13 @@ export interface MfaChangedUser {
 }
 
 /** What the old system has to take over before it goes on. */
-export interface MfaGoingBack {
+export interface MfaChangesSinceImport {
   backupCodes: MfaSpentCode[];
   users: MfaChangedUser[];
 }
 
 /** How the old tables are compared with what happened here since the import. */
-export type GoingBackRun = Pick<ImportRun, 'mapping' | 'source' | 'signal'> & {
+export type ChangesRun = Pick<ImportRun, 'mapping' | 'source' | 'signal'> & {
   tools: Pick<ImportTools, 'accounts' | 'backupCodes' | 'usage'>;
 };
 
@@ -45,8 +44,8 @@ export type GoingBackRun = Pick<ImportRun, 'mapping' | 'source' | 'signal'> & {
  * @returns `null` when it was interrupted
  * @throws MfaError `MFA_BUSY`
  */
-export async function listChanges(run: GoingBackRun): Promise<MfaGoingBack | null> {
-  const changes: MfaGoingBack = { backupCodes: [], users: [] };
+export async function listChanges(run: ChangesRun): Promise<MfaChangesSinceImport | null> {
+  const changes: MfaChangesSinceImport = { backupCodes: [], users: [] };
   for await (const users of pages(run)) {
     for (const user of users) {
       if (run.signal?.aborted) return null;
@@ -57,7 +56,7 @@ export async function listChanges(run: GoingBackRun): Promise<MfaGoingBack | nul
   return changes;
 }
 
-async function addChanges(changes: MfaGoingBack, userId: string, { codes }: SourceUser, run: GoingBackRun) {
+async function addChanges(changes: MfaChangesSinceImport, userId: string, { codes }: SourceUser, run: ChangesRun) {
   const { authenticatorId, setId, marker } = idsOf(userId);
   const snapshot = await run.tools.accounts.load(userId);
   if (!snapshot) return;
@@ -71,7 +70,7 @@ async function addChanges(changes: MfaGoingBack, userId: string, { codes }: Sour
     open.length > 0 ? usesOf(spent, await run.tools.backupCodes.list(userId, setId)) : new Map<string, string | null>();
   const spelling = run.mapping.backupCodes?.spelling ?? 'plain';
   for (const { hash } of open as (SourceRow & { hash: string })[]) {
-    const id = deterministicUuid('imported backup code', userId, hashedAs(spelling, hash));
+    const { id } = importedCode(userId, spelling, hash);
     const usedAt = used.get(id);
     if (usedAt !== undefined) changes.backupCodes.push({ userId, hash, reason: 'used', usedAt });
     else if (backupSetId !== setId) changes.backupCodes.push({ userId, hash, reason: 'replaced', usedAt: null });

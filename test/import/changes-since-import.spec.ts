@@ -1,6 +1,6 @@
 import argon2 from 'argon2';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { listChanges } from '../../libs/mfa/src/import/going-back.js';
+import { listChanges } from '../../libs/mfa/src/import/changes-since-import.js';
 import { readPlan } from '../../libs/mfa/src/import/read-plan.js';
 import { TypeOrmImportSource } from '../../libs/mfa/src/persistence/import-source.js';
 import { Client } from '../support/client.js';
