@@ -1,12 +1,5 @@
-import {
-  Module,
-  Scope,
-  type ConfigurableModuleAsyncOptions,
-  type DynamicModule,
-  type OnModuleInit,
-  type Provider,
-} from '@nestjs/common';
-import { ApplicationConfig, ModuleRef, ModulesContainer } from '@nestjs/core';
+import { Module, type ConfigurableModuleAsyncOptions, type DynamicModule, type Provider } from '@nestjs/common';
+import { ApplicationConfig, ModulesContainer } from '@nestjs/core';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import { MfaAdminService } from './admin/admin.service.js';
 import { ChallengeCookie, MFA_ROUTES_PATH } from './challenge/challenge-cookie.js';
@@ -52,6 +45,7 @@ import { plainOptions, requireKnownAsyncOptions, requireKnownOptions } from './o
 import { MFA_ENTITIES } from './persistence/entities/index.js';
 import { PersistenceCheck, persistenceProviders } from './persistence/providers.js';
 import { BARE_IMPORT, ONE_IMPORT } from './registration.js';
+import { RequestScopeCheck } from './request-scope-check.js';
 import { MfaStatusService } from './status/status.service.js';
 import { SecretReader } from './totp/secret-reader.js';
 import { TotpService } from './totp/totp.service.js';
@@ -142,18 +136,9 @@ export type MfaAsyncOptions = {
 /** Multi-factor authentication for an application that keeps its own login. */
 @Module({ providers: [BARE_IMPORT] })
 @ThrowsMfaException()
-export class MfaModule implements OnModuleInit {
-  constructor(private readonly moduleRef: ModuleRef) {
+export class MfaModule {
+  constructor() {
     requireOneCopy();
-  }
-
-  /** Nest makes what is request-scoped at each request, and runs none of its checks at boot. */
-  onModuleInit(): void {
-    if (this.moduleRef.introspect(RouteAccess).scope === Scope.DEFAULT) return;
-    throw misconfigured(
-      'what forRootAsync injects for the options, or the DataSource, is request-scoped. The options are read once, at ' +
-        'boot: inject singletons. An issuer per tenant is `issuer` of the principal',
-    );
   }
 
   static forRoot(options: MfaOptions & MfaModuleExtras): DynamicModule {
@@ -193,6 +178,7 @@ function assemble(definition: DynamicModule, extras: MfaModuleExtras): DynamicMo
     ],
     controllers: http ? createMfaControllers(http) : [],
     providers: [
+      RequestScopeCheck,
       ...(definition.providers ?? []),
       ONE_IMPORT,
       { provide: MfaHost, useClass: host },
