@@ -7,9 +7,9 @@ import {
   TypeOrmBackupCodeStore,
   TypeOrmSealedValueStore,
 } from '../../libs/mfa/src/persistence/stores/index.js';
-import { InMemoryMfaState } from '../../libs/mfa/src/testing/in-memory-state.js';
-import { InMemorySealedValueStore } from '../../libs/mfa/src/testing/in-memory-sealed-value-store.js';
-import { InMemoryAuthenticatorStore, InMemoryBackupCodeStore } from '../../libs/mfa/src/testing/in-memory-stores.js';
+import { InMemoryMfaState } from '../support/in-memory-state.js';
+import { InMemorySealedValueStore } from '../support/in-memory-sealed-value-store.js';
+import { InMemoryAuthenticatorStore, InMemoryBackupCodeStore } from '../support/in-memory-stores.js';
 import { createDatabase, openMfaDataSource, type TestDatabase, testDatabases } from '../support/databases.js';
 
 interface Stores {

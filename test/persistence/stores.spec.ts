@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import type { DataSource } from 'typeorm';
 import { PostgresVerificationStore } from '../../libs/mfa/src/persistence/stores/index.js';
-import { InMemoryMfaState } from '../../libs/mfa/src/testing/in-memory-state.js';
-import { InMemoryAccountStore } from '../../libs/mfa/src/testing/in-memory-account-store.js';
+import { InMemoryMfaState } from '../support/in-memory-state.js';
+import { InMemoryAccountStore } from '../support/in-memory-account-store.js';
 import {
   InMemoryAuthenticatorStore,
   InMemoryBackupCodeStore,
   InMemoryUsageStore,
-} from '../../libs/mfa/src/testing/in-memory-stores.js';
+} from '../support/in-memory-stores.js';
 import { createDatabase, openMfaDataSource, type TestDatabase, testDatabases } from '../support/databases.js';
 import { typeOrmStores } from '../support/typeorm-stores.js';
 import { StepwiseVerificationStore } from '../../libs/mfa/src/persistence/stores/stepwise-verification.store.js';

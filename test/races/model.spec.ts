@@ -15,13 +15,13 @@ import { MfaAuthenticatorStore } from '../../libs/mfa/src/domain/authenticators/
 import { BackupCodeHasher, type HashedCode } from '../../libs/mfa/src/domain/backup-codes/backup-code-hash.js';
 import { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
 import { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
-import { InMemoryMfaState } from '../../libs/mfa/src/testing/in-memory-state.js';
-import { InMemoryAccountStore } from '../../libs/mfa/src/testing/in-memory-account-store.js';
+import { InMemoryMfaState } from '../support/in-memory-state.js';
+import { InMemoryAccountStore } from '../support/in-memory-account-store.js';
 import {
   InMemoryAuthenticatorStore,
   InMemoryBackupCodeStore,
   InMemoryUsageStore,
-} from '../../libs/mfa/src/testing/in-memory-stores.js';
+} from '../support/in-memory-stores.js';
 import { PASSWORD, startHostApp, type HostApp } from '../support/host-app.js';
 import { AttemptModel } from './attempt-model.js';
 

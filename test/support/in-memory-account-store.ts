@@ -1,18 +1,18 @@
-import type { AccountSnapshot, MfaAccount, VerificationSnapshot } from '../domain/accounts/account.js';
+import type { AccountSnapshot, MfaAccount, VerificationSnapshot } from '../../libs/mfa/src/domain/accounts/account.js';
 import {
   type AccountChange,
   type AttemptReservation,
   type LoginSnapshot,
   MfaAccountStore,
-} from '../domain/accounts/account.store.js';
+} from '../../libs/mfa/src/domain/accounts/account.store.js';
 import {
   EMPTY_BUDGET,
   endFailures,
   releaseBudget,
   reserveBudget,
   settleBudget,
-} from '../domain/attempts/attempt-budget.js';
-import type { AttemptBudget, AttemptFactor, AttemptPolicy } from '../domain/attempts/attempt-policy.js';
+} from '../../libs/mfa/src/domain/attempts/attempt-budget.js';
+import type { AttemptBudget, AttemptFactor, AttemptPolicy } from '../../libs/mfa/src/domain/attempts/attempt-policy.js';
 import { inSet, InMemoryMfaState, updateWhere, usageKey } from './in-memory-state.js';
 
 const NO_BUDGETS: MfaAccount['budgets'] = {

@@ -14,13 +14,9 @@ import type { MfaHost, MfaPrincipal } from '../../libs/mfa/src/host/mfa-host.js'
 import type { MfaOptions } from '../../libs/mfa/src/options/mfa-options.js';
 import { resolveOptions } from '../../libs/mfa/src/options/resolve-options.js';
 import { FixedClock } from '../../libs/mfa/src/testing/fixed-clock.js';
-import { InMemoryAccountStore } from '../../libs/mfa/src/testing/in-memory-account-store.js';
-import { InMemoryMfaState } from '../../libs/mfa/src/testing/in-memory-state.js';
-import {
-  InMemoryAuthenticatorStore,
-  InMemoryBackupCodeStore,
-  InMemoryUsageStore,
-} from '../../libs/mfa/src/testing/in-memory-stores.js';
+import { InMemoryAccountStore } from './in-memory-account-store.js';
+import { InMemoryMfaState } from './in-memory-state.js';
+import { InMemoryAuthenticatorStore, InMemoryBackupCodeStore, InMemoryUsageStore } from './in-memory-stores.js';
 import { VirtualAuthenticator } from '../../libs/mfa/src/testing/virtual-authenticator.js';
 
 /** A test key: 32 bytes that stand nowhere else. */

@@ -3,7 +3,7 @@ import {
   type Reencryption,
   type SealedPurpose,
   type SealedValue,
-} from '../domain/secrets/sealed-value.store.js';
+} from '../../libs/mfa/src/domain/secrets/sealed-value.store.js';
 import { InMemoryMfaState } from './in-memory-state.js';
 
 /** {@link MfaSealedValueStore} in memory. */

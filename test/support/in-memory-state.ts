@@ -1,7 +1,7 @@
-import type { MfaAccount } from '../domain/accounts/account.js';
-import type { Authenticator } from '../domain/authenticators/authenticator.js';
-import type { BackupCode } from '../domain/backup-codes/backup-code.js';
-import type { UsageEntry } from '../domain/usage/usage.js';
+import type { MfaAccount } from '../../libs/mfa/src/domain/accounts/account.js';
+import type { Authenticator } from '../../libs/mfa/src/domain/authenticators/authenticator.js';
+import type { BackupCode } from '../../libs/mfa/src/domain/backup-codes/backup-code.js';
+import type { UsageEntry } from '../../libs/mfa/src/domain/usage/usage.js';
 
 /** A spent thing. */
 export interface UsageRow extends UsageEntry {

@@ -1,9 +1,12 @@
-import type { Authenticator } from '../domain/authenticators/authenticator.js';
-import { type ExpiredAuthenticator, MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
-import type { BackupCode } from '../domain/backup-codes/backup-code.js';
-import { type ExpiredBackupSet, MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
-import type { SpentEntry, Spending } from '../domain/usage/usage.js';
-import { MfaUsageStore } from '../domain/usage/usage.store.js';
+import type { Authenticator } from '../../libs/mfa/src/domain/authenticators/authenticator.js';
+import {
+  type ExpiredAuthenticator,
+  MfaAuthenticatorStore,
+} from '../../libs/mfa/src/domain/authenticators/authenticator.store.js';
+import type { BackupCode } from '../../libs/mfa/src/domain/backup-codes/backup-code.js';
+import { type ExpiredBackupSet, MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
+import type { SpentEntry, Spending } from '../../libs/mfa/src/domain/usage/usage.js';
+import { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
 import { inSet, InMemoryMfaState, isExpired, removeWhere, updateWhere, usageKey } from './in-memory-state.js';
 
 /** {@link MfaAuthenticatorStore} in memory. */

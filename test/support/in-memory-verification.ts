@@ -4,7 +4,7 @@ import { normaliseCode } from '../../libs/mfa/src/domain/code.js';
 import type { AttemptFactor } from '../../libs/mfa/src/domain/attempts/attempt-policy.js';
 import { StepwiseVerificationStore } from '../../libs/mfa/src/persistence/stores/stepwise-verification.store.js';
 import { ReencryptOnUse } from '../../libs/mfa/src/keys/reencrypt-on-use.js';
-import { InMemorySealedValueStore } from '../../libs/mfa/src/testing/in-memory-sealed-value-store.js';
+import { InMemorySealedValueStore } from './in-memory-sealed-value-store.js';
 import { SecretReader } from '../../libs/mfa/src/totp/secret-reader.js';
 import { AttemptLimiter } from '../../libs/mfa/src/verification/attempt-limiter.js';
 import { ProofVerifier } from '../../libs/mfa/src/verification/proof-verifier.js';

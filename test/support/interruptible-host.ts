@@ -4,13 +4,9 @@ import { MfaAuthenticatorStore } from '../../libs/mfa/src/domain/authenticators/
 import { BackupCodeHasher, type HashedCode } from '../../libs/mfa/src/domain/backup-codes/backup-code-hash.js';
 import { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
 import { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
-import { InMemoryAccountStore } from '../../libs/mfa/src/testing/in-memory-account-store.js';
-import { InMemoryMfaState } from '../../libs/mfa/src/testing/in-memory-state.js';
-import {
-  InMemoryAuthenticatorStore,
-  InMemoryBackupCodeStore,
-  InMemoryUsageStore,
-} from '../../libs/mfa/src/testing/in-memory-stores.js';
+import { InMemoryAccountStore } from './in-memory-account-store.js';
+import { InMemoryMfaState } from './in-memory-state.js';
+import { InMemoryAuthenticatorStore, InMemoryBackupCodeStore, InMemoryUsageStore } from './in-memory-stores.js';
 import { startHostApp, type HostApp } from './host-app.js';
 
 export const sha256 = (code: string) => createHash('sha256').update(code).digest('hex');
@@ -23,7 +19,7 @@ class QuickHasher {
 }
 
 /** A host whose stores are in memory, and which runs `pause` before and after each statement of them. */
-export function startInMemoryHost(pause: () => Promise<void>): Promise<HostApp> {
+export function startInterruptibleHost(pause: () => Promise<void>): Promise<HostApp> {
   const state = new InMemoryMfaState();
   const stores = [
     [MfaAccountStore, new InMemoryAccountStore(state)],

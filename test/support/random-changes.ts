@@ -11,7 +11,7 @@ import { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account.stor
 import { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
 import { SecretBox } from '../../libs/mfa/src/domain/secrets/secret-box.js';
 import { PASSWORD, type HostApp } from './host-app.js';
-import { sha256, startInMemoryHost } from './in-memory-host.js';
+import { sha256, startInterruptibleHost } from './interruptible-host.js';
 
 /** What a random world does before and after each statement of a store. */
 export interface Chaos {
@@ -48,7 +48,7 @@ export class RandomChanges {
   constructor(private readonly chaos: Chaos) {}
 
   async start(): Promise<void> {
-    this.host = await startInMemoryHost(() => this.pause());
+    this.host = await startInterruptibleHost(() => this.pause());
   }
 
   close(): Promise<void> {

@@ -5,7 +5,7 @@ import { KEY } from '../../../../test/support/in-memory-mfa.js';
 import { SystemRandom } from '../domain/random.js';
 import { KeyRing } from '../domain/secrets/key-ring.js';
 import { SecretBox } from '../domain/secrets/secret-box.js';
-import { InMemorySealedValueStore } from '../testing/in-memory-sealed-value-store.js';
+import { InMemorySealedValueStore } from '../../../../test/support/in-memory-sealed-value-store.js';
 
 const NEW_KEY = { id: 'k2', secret: randomBytes(32).toString('base64') };
 const CODES = ['AAAA-AAAA', 'BBBB-BBBB'];

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { InMemoryAccountStore } from '../../testing/in-memory-account-store.js';
+import { InMemoryAccountStore } from '../../../../../test/support/in-memory-account-store.js';
 import { MfaError } from '../mfa-error.js';
 import type { AccountSnapshot } from './account.js';
 import type { AccountChange } from './account.store.js';

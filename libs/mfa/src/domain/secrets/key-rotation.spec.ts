@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import { InMemoryMfaState } from '../../testing/in-memory-state.js';
-import { InMemorySealedValueStore } from '../../testing/in-memory-sealed-value-store.js';
+import { InMemoryMfaState } from '../../../../../test/support/in-memory-state.js';
+import { InMemorySealedValueStore } from '../../../../../test/support/in-memory-sealed-value-store.js';
 import { SystemRandom } from '../random.js';
 import { KeyRing, type MfaKey } from './key-ring.js';
 import { KeyRotation } from './key-rotation.js';
