@@ -10,7 +10,7 @@ import { emptyFolder, must, packLibrary, root, run } from './packing.mjs';
 const hosts = join(root, 'test/hosts');
 const folders = readdirSync(hosts).filter((name) => name !== 'shared');
 /** `jwt@11` is the host `jwt` with the packages of Nest 11. Any host of Nest 12 can be named so. */
-const VARIANTS = ['jwt@11'];
+const VARIANTS = ['jwt@11', 'session@11', 'graphql@11'];
 const wanted = process.argv.slice(2);
 const names = wanted.length > 0 ? wanted : [...folders, ...VARIANTS];
 
@@ -39,8 +39,10 @@ function prepare(host, nest, folder) {
   }
   if (nest !== '11') return;
   const manifest = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-  for (const [name, range] of Object.entries(manifest.dependencies)) {
-    if (name.startsWith('@nestjs/')) manifest.dependencies[name] = NEST_11[range] ?? range;
+  for (const packages of [manifest.dependencies, manifest.devDependencies]) {
+    for (const [name, range] of Object.entries(packages)) {
+      if (name.startsWith('@nestjs/')) packages[name] = NEST_11[range] ?? range;
+    }
   }
   writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest, null, 2));
 }

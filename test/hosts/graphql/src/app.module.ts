@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
 import { Module } from '@nestjs/common';
@@ -21,15 +20,17 @@ import { FactorsResolver } from './factors.resolver.js';
       migrations: [...MFA_MIGRATIONS],
       migrationsRun: true,
     }),
+    // #region mfa
     GraphQLModule.forRoot<ApolloDriverConfig>({ driver: ApolloDriver, autoSchemaFile: true }),
     AuthModule,
     MfaModule.forRoot({
       issuer: 'Acme',
-      keys: [{ id: '2026-11', secret: randomBytes(32).toString('base64') }],
+      keys: [{ id: '2026-11', secret: process.env.MFA_KEY! }],
       imports: [AuthModule],
       host: AcmeMfaHost,
-      http: false,
+      http: false, // no REST routes
     }),
+    // #endregion
   ],
   providers: [AuthResolver, FactorsResolver],
 })

@@ -1,8 +1,7 @@
 import { UnauthorizedException, UseFilters, type ExecutionContext } from '@nestjs/common';
 import { Args, Mutation, Query, Resolver } from '@nestjs/graphql';
-import { MfaChallengeService, MfaExceptionFilter, MfaVerificationService, RequireMfa } from 'nestjs-mfa';
+import { MfaChallengeService, MfaContext, MfaExceptionFilter, MfaVerificationService, RequireMfa } from 'nestjs-mfa';
 import { Users } from './accounts.js';
-import { Execution } from './parameters.js';
 import { Sessions, type Session } from './sessions.js';
 import { LoginResult, Me } from './types.js';
 
@@ -22,11 +21,12 @@ export class AuthResolver {
     return true;
   }
 
+  // #region login
   @Mutation(() => LoginResult)
   async login(
     @Args('email') email: string,
     @Args('password') password: string,
-    @Execution() context: ExecutionContext,
+    @MfaContext() context: ExecutionContext,
   ): Promise<LoginResult> {
     const user = this.users.signIn(email, password);
     const result = await this.challenges.issue(user.id, { amr: ['pwd'] }, context);
@@ -34,17 +34,18 @@ export class AuthResolver {
   }
 
   @Mutation(() => LoginResult)
-  verify(@Args('mfaToken') mfaToken: string, @Args('code') code: string, @Execution() context: ExecutionContext) {
-    return this.verification.login(mfaToken, { code }, context);
+  verify(@Args('mfaToken') mfaToken: string, @Args('code') code: string, @MfaContext() context: ExecutionContext) {
+    return this.verification.login(mfaToken, { code }, context); // what completeLogin returns
   }
+  // #endregion
 
   @Mutation(() => LoginResult)
-  refresh(@Execution() context: ExecutionContext): LoginResult {
+  refresh(@MfaContext() context: ExecutionContext): LoginResult {
     return { token: this.sessions.renew(this.signedIn(context)) };
   }
 
   @Query(() => Me)
-  me(@Execution() context: ExecutionContext): Me {
+  me(@MfaContext() context: ExecutionContext): Me {
     const { amr, mfaAt } = this.signedIn(context);
     return { amr, mfaAt: mfaAt?.toISOString() ?? null };
   }

@@ -1,13 +1,14 @@
 import { UnauthorizedException, UseFilters, type ExecutionContext } from '@nestjs/common';
 import { Args, Mutation, Resolver } from '@nestjs/graphql';
 import {
+  CurrentPrincipal,
+  MfaContext,
   MfaEnrollmentService,
   MfaExceptionFilter,
   MfaVerificationService,
   type MfaPrincipal,
   type MfaStepUp,
 } from 'nestjs-mfa';
-import { Execution } from './parameters.js';
 import { Sessions } from './sessions.js';
 import { ConfirmResult, SetupResult } from './types.js';
 
@@ -22,37 +23,48 @@ export class FactorsResolver {
   ) {}
 
   @Mutation(() => SetupResult)
-  setup(@Args('password') password: string, @Execution() context: ExecutionContext) {
-    return this.enrollment.setup(this.principal(context), { password }, context);
+  setup(
+    @CurrentPrincipal() principal: MfaPrincipal,
+    @Args('password') password: string,
+    @MfaContext() context: ExecutionContext,
+  ) {
+    return this.enrollment.setup(principal, { password }, context);
   }
 
   @Mutation(() => ConfirmResult)
-  async confirm(@Args('code') code: string, @Execution() context: ExecutionContext) {
-    const { stepUp, ...result } = await this.enrollment.confirm(this.principal(context), code, context);
+  async confirm(
+    @CurrentPrincipal() principal: MfaPrincipal,
+    @Args('code') code: string,
+    @MfaContext() context: ExecutionContext,
+  ) {
+    const { stepUp, ...result } = await this.enrollment.confirm(principal, code, context);
     this.raise(stepUp, context);
     return result;
   }
 
   @Mutation(() => Boolean)
-  async stepUp(@Args('code') code: string, @Execution() context: ExecutionContext) {
-    const { userId } = this.principal(context);
+  async stepUp(
+    @CurrentPrincipal() { userId }: MfaPrincipal,
+    @Args('code') code: string,
+    @MfaContext() context: ExecutionContext,
+  ) {
     this.raise(await this.verification.stepUp(userId, { code }, context), context);
     return true;
   }
 
   @Mutation(() => ConfirmResult)
-  disable(@Args('code') code: string, @Execution() context: ExecutionContext) {
-    return this.enrollment.disable(this.principal(context), { code }, context);
+  disable(
+    @CurrentPrincipal() principal: MfaPrincipal,
+    @Args('code') code: string,
+    @MfaContext() context: ExecutionContext,
+  ) {
+    return this.enrollment.disable(principal, { code }, context);
   }
 
+  /** Adds the factor to the session. Where a change of factors ended the session meanwhile, there is none. */
   private raise({ amr, mfaAt }: MfaStepUp, context: ExecutionContext): void {
-    const session = this.sessions.of(context)!;
+    const session = this.sessions.of(context);
+    if (!session) throw new UnauthorizedException();
     Object.assign(session, { amr: [...new Set([...session.amr, ...amr])], mfaAt });
-  }
-
-  private principal(context: ExecutionContext): MfaPrincipal {
-    const principal = this.sessions.principal(context);
-    if (!principal) throw new UnauthorizedException();
-    return principal;
   }
 }

@@ -1,8 +1,8 @@
-import { Injectable, type ExecutionContext } from '@nestjs/common';
+import { Injectable, UnauthorizedException, type ExecutionContext } from '@nestjs/common';
 import { MfaHost, type MfaChange, type MfaLogin, type MfaPrincipal, type MfaStepUp } from 'nestjs-mfa';
 import { Users } from './accounts.js';
 import { PlainJwtGuard } from './jwt-auth.guard.js';
-import { Tokens, type AccessClaims } from './tokens.js';
+import { Tokens } from './tokens.js';
 
 @Injectable()
 export class AcmeMfaHost extends MfaHost {
@@ -14,34 +14,35 @@ export class AcmeMfaHost extends MfaHost {
     super();
   }
 
+  /** Runs the Passport strategy. `null` = not signed in. A failure of the database stays a failure. */
   async principal(context: ExecutionContext): Promise<MfaPrincipal | null> {
     try {
       await this.jwt.canActivate(context);
-    } catch {
-      return null;
+    } catch (error) {
+      if (error instanceof UnauthorizedException) return null;
+      throw error;
     }
-    const { sub, sid, amr, mfaAt } = context.switchToHttp().getRequest<{ user: AccessClaims }>().user;
-    return { userId: sub, sessionId: sid, amr, mfaAt, accountName: () => this.users.active(sub)!.email };
+    return context.switchToHttp().getRequest<{ user: MfaPrincipal }>().user;
   }
 
+  /** The response of `POST /mfa/verify`. The user may be blocked since the password: `null` is 401. */
   completeLogin(login: MfaLogin) {
     return this.users.active(login.userId) && this.tokens.open(login);
   }
 
+  /** A confirmed enrollment or a step-up. The new tokens are `session` in the response. */
   override completeStepUp({ sessionId, amr, mfaAt }: MfaStepUp) {
-    const row = this.tokens.rows.get(sessionId!)!;
-    return this.tokens.access(Object.assign(row, { amr, mfaAt }));
+    return this.tokens.change(sessionId!, { amr, mfaAt });
   }
 
+  /** The proof for the first enrollment. */
   override verifyPassword({ userId }: MfaPrincipal, password: string) {
     return this.users.active(String(userId))?.password === password;
   }
 
-  override revokeSessions({ userId, sessionId, enabled }: MfaChange) {
-    const rows = [...this.tokens.rows.values()].filter((row) => row.userId === userId);
-    for (const row of rows) if (row.sid !== sessionId) this.tokens.rows.delete(row.sid);
-    const kept = this.tokens.rows.get(sessionId ?? '');
-    if (!kept || enabled) return undefined;
-    return this.tokens.access(Object.assign(kept, { amr: ['pwd'], mfaAt: null }));
+  /** Ends the other sign-ins after a change of factors. Without MFA, the one that stays has no second factor. */
+  override async revokeSessions({ userId, sessionId, enabled }: MfaChange) {
+    await this.tokens.endOthers(userId, sessionId);
+    return sessionId && !enabled ? this.tokens.change(sessionId, { amr: ['pwd'], mfaAt: null }) : undefined;
   }
 }

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
@@ -9,6 +8,8 @@ import { AcmeMfaHost } from './acme-mfa-host.js';
 import { AuthModule } from './auth.module.js';
 import { JwtAuthGuard } from './jwt-auth.guard.js';
 import { Public } from './public.js';
+import { RefreshToken } from './refresh-token.entity.js';
+import { RefreshTokens1795651200000 } from './refresh-token.migration.js';
 
 @Module({
   imports: [
@@ -17,17 +18,20 @@ import { Public } from './public.js';
       driver: createRequire(import.meta.url)('libsql'),
       database: ':memory:',
       autoLoadEntities: true,
-      migrations: [...MFA_MIGRATIONS],
+      migrations: [...MFA_MIGRATIONS, RefreshTokens1795651200000],
       migrationsRun: true,
     }),
     AuthModule,
+    // #region mfa
     MfaModule.forRoot({
       issuer: 'Acme',
-      keys: [{ id: '2026-11', secret: randomBytes(32).toString('base64') }],
+      keys: [{ id: '2026-11', secret: process.env.MFA_KEY! }],
       imports: [AuthModule],
       host: AcmeMfaHost,
-      http: { publicDecorators: [Public()] },
+      http: { publicDecorators: [Public()] }, // the global guard lets the second step through
+      cleanup: { tables: [{ entity: RefreshToken, expiresAt: 'expiresAt' }] },
     }),
+    // #endregion
   ],
   providers: [{ provide: APP_GUARD, useClass: JwtAuthGuard }],
 })

@@ -1,13 +1,19 @@
 import { NestFactory } from '@nestjs/core';
+import { DataSource } from 'typeorm';
 import { Users } from './accounts.js';
 import { AppModule } from './app.module.js';
 import { HttpBrowser } from './http-browser.js';
 import type { LifeCycleApp } from './life-cycle.flow.js';
-import { Tokens, type TokenPair } from './tokens.js';
+import { RefreshToken } from './refresh-token.entity.js';
 
-/** Keeps the token pair; a change of factors may hand over another access token as `session`. */
+export interface TokenPair {
+  accessToken: string;
+  refreshToken: string;
+}
+
+/** Keeps the token pair. A change of factors may return another pair as `session`. */
 export class Browser extends HttpBrowser {
-  private pair: Partial<TokenPair> = {};
+  pair: Partial<TokenPair> = {};
 
   protected headers(): Record<string, string> {
     return this.pair.accessToken ? { authorization: `Bearer ${this.pair.accessToken}` } : {};
@@ -27,7 +33,7 @@ export async function start(): Promise<LifeCycleApp> {
   const app = await NestFactory.create(AppModule, { logger: ['error'], abortOnError: false });
   await app.listen(0, '127.0.0.1');
   const users = app.get(Users, { strict: false });
-  const { rows } = app.get(Tokens, { strict: false });
+  const rows = app.get(DataSource).getRepository(RefreshToken);
   return {
     app,
     url: await app.getUrl(),
@@ -35,10 +41,10 @@ export async function start(): Promise<LifeCycleApp> {
     signedOut: '401',
     userId: (email) => users.byEmail(email).id,
     block: (email, blocked) => void (users.byEmail(email).blocked = blocked),
-    ageSessions: (email, seconds) => {
-      for (const row of rows.values()) {
-        if (row.userId === users.byEmail(email).id && row.mfaAt)
-          row.mfaAt = new Date(row.mfaAt.getTime() - seconds * 1000);
+    ageSessions: async (email, seconds) => {
+      for (const { sid, mfaAt } of await rows.findBy({ userId: users.byEmail(email).id })) {
+        if (!mfaAt) continue;
+        await rows.update({ sid }, { mfaAt: new Date(Date.parse(mfaAt) - seconds * 1000).toISOString() });
       }
     },
   };

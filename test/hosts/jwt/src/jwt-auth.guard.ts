@@ -1,30 +1,39 @@
 import { Injectable, UnauthorizedException, type ExecutionContext } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { AuthGuard, PassportStrategy } from '@nestjs/passport';
+import type { MfaPrincipal } from 'nestjs-mfa';
 import { ExtractJwt, Strategy } from 'passport-jwt';
+import { Users } from './accounts.js';
 import { IS_PUBLIC } from './public.js';
 import { Tokens, type AccessClaims } from './tokens.js';
 
-export const JWT_SECRET = 'a secret of the application, not of nestjs-mfa';
+/** Your own JWT secret. It has nothing to do with the option `keys` of nestjs-mfa. */
+export const JWT_SECRET = process.env.JWT_SECRET!;
 
 @Injectable()
 export class JwtStrategy extends PassportStrategy(Strategy) {
-  constructor(private readonly tokens: Tokens) {
-    super({ jwtFromRequest: ExtractJwt.fromAuthHeaderAsBearerToken(), secretOrKey: JWT_SECRET });
+  constructor(
+    private readonly tokens: Tokens,
+    private readonly users: Users,
+  ) {
+    const jwtFromRequest = ExtractJwt.fromAuthHeaderAsBearerToken();
+    super({ jwtFromRequest, secretOrKey: JWT_SECRET, audience: 'access', algorithms: ['HS256'] });
   }
 
-  /** The row is looked up, so that an ended sign-in ends its access tokens too. */
-  validate(claims: AccessClaims): AccessClaims {
-    if (!this.tokens.rows.has(claims.sid)) throw new UnauthorizedException();
-    return claims;
+  /** An access token works only while it agrees with its row: a change of factors or an ended sign-in ends it. */
+  async validate({ sub, sid, amr, mfaAt }: AccessClaims): Promise<MfaPrincipal> {
+    const row = await this.tokens.find(sid);
+    const user = this.users.active(sub);
+    if (!row || !user || row.mfaAt !== mfaAt) throw new UnauthorizedException();
+    return { userId: sub, accountName: user.email, sessionId: sid, amr, mfaAt };
   }
 }
 
-/** The strategy alone: without a valid access token it throws, on public routes too. */
+/** The strategy alone. It requires an access token on public routes too. */
 @Injectable()
 export class PlainJwtGuard extends AuthGuard('jwt') {}
 
-/** Protects every route of the application but the public ones. */
+/** Your global guard: it protects every route but the public ones. */
 @Injectable()
 export class JwtAuthGuard extends AuthGuard('jwt') {
   constructor(private readonly reflector: Reflector) {

@@ -1,64 +1,74 @@
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { Injectable, UnauthorizedException } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
+import { InjectRepository } from '@nestjs/typeorm';
+import type { MfaLogin } from 'nestjs-mfa';
+import { MoreThan, Not, type Repository } from 'typeorm';
 import { Users } from './accounts.js';
+import { RefreshToken } from './refresh-token.entity.js';
 
-/** A row of the table of refresh tokens. It keeps what the access tokens of this sign-in say about factors. */
-export interface RefreshRow {
-  sid: string;
-  userId: string;
-  secret: string;
-  amr: string[];
-  mfaAt: Date | null;
-}
-
-export interface AccessClaims {
+/** What an access token carries. `mfaAt` is ISO 8601 text, because a JWT holds no `Date`. */
+export interface AccessClaims extends Pick<RefreshToken, 'sid' | 'amr' | 'mfaAt'> {
   sub: string;
-  sid: string;
-  amr: string[];
-  mfaAt: string | null;
 }
 
-export interface TokenPair {
-  accessToken: string;
-  refreshToken: string;
-}
+const THIRTY_DAYS_MS = 30 * 24 * 60 * 60 * 1000;
 
 @Injectable()
 export class Tokens {
-  readonly rows = new Map<string, RefreshRow>();
-
   constructor(
+    @InjectRepository(RefreshToken) private readonly rows: Repository<RefreshToken>,
     private readonly jwt: JwtService,
     private readonly users: Users,
   ) {}
 
-  open({ userId, amr, mfaAt }: Pick<RefreshRow, 'userId' | 'amr' | 'mfaAt'>): TokenPair {
-    const row = { sid: randomUUID(), userId, amr, mfaAt, secret: randomBytes(32).toString('hex') };
-    this.rows.set(row.sid, row);
+  async open({ userId, amr, mfaAt }: Pick<MfaLogin, 'userId' | 'amr' | 'mfaAt'>) {
+    const row = { sid: randomUUID(), userId, amr, mfaAt: mfaAt?.toISOString() ?? null, uses: 0 };
+    await this.rows.insert({ ...row, expiresAt: Date.now() + THIRTY_DAYS_MS });
     return this.pair(row);
   }
 
-  refresh(refreshToken: string): TokenPair {
-    const [sid = '', secret] = refreshToken.split('.');
-    const row = this.rows.get(sid);
-    if (!row || row.secret !== secret || !this.users.active(row.userId)) throw new UnauthorizedException();
-    row.secret = randomBytes(32).toString('hex');
+  /** A refresh token works once. Its second use shows that two parties have it, and ends the sign-in. */
+  async refresh(refreshToken: string) {
+    const { sid, uses } = await this.read(refreshToken);
+    const unused = { sid, uses, expiresAt: MoreThan(Date.now()) };
+    const { affected } = await this.rows.update(unused, { uses: uses + 1 }); // of two parallel uses, one wins
+    const row = affected === 1 ? await this.find(sid) : null;
+    if (row && this.users.active(row.userId)) return this.pair({ ...row, uses: uses + 1 });
+    await this.rows.delete({ sid });
+    throw new UnauthorizedException();
+  }
+
+  /** New factors of a sign-in. Its access and refresh tokens of before stop working. */
+  async change(sid: string, { amr, mfaAt }: Pick<MfaLogin, 'amr' | 'mfaAt'>) {
+    await this.rows.update({ sid }, { amr, mfaAt: mfaAt?.toISOString() ?? null, uses: () => 'uses + 1' });
+    const row = await this.find(sid);
+    if (!row) throw new UnauthorizedException();
     return this.pair(row);
   }
 
-  /** Another access token of the same sign-in, after its row changed. */
-  access(row: RefreshRow): { accessToken: string } {
-    const claims: AccessClaims = {
-      sub: row.userId,
-      sid: row.sid,
-      amr: row.amr,
-      mfaAt: row.mfaAt?.toISOString() ?? null,
+  find(sid: string): Promise<RefreshToken | null> {
+    return this.rows.findOneBy({ sid });
+  }
+
+  async endOthers(userId: string, sid: string | undefined): Promise<void> {
+    await this.rows.delete(sid ? { userId, sid: Not(sid) } : { userId });
+  }
+
+  private async read(refreshToken: string): Promise<Pick<RefreshToken, 'sid' | 'uses'>> {
+    try {
+      return await this.jwt.verifyAsync(refreshToken, { audience: 'refresh' });
+    } catch {
+      throw new UnauthorizedException();
+    }
+  }
+
+  /** Both tokens copy what the row says. Nothing here sets `mfaAt` to the present. */
+  private pair({ sid, userId, amr, mfaAt, uses }: Omit<RefreshToken, 'expiresAt'>) {
+    const claims: AccessClaims = { sub: userId, sid, amr, mfaAt };
+    return {
+      accessToken: this.jwt.sign(claims, { audience: 'access', expiresIn: '5m' }),
+      refreshToken: this.jwt.sign({ sid, uses }, { audience: 'refresh' }),
     };
-    return { accessToken: this.jwt.sign(claims) };
-  }
-
-  private pair(row: RefreshRow): TokenPair {
-    return { ...this.access(row), refreshToken: `${row.sid}.${row.secret}` };
   }
 }

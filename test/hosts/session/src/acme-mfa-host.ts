@@ -1,42 +1,47 @@
-import { promisify } from 'node:util';
 import { Injectable, type ExecutionContext } from '@nestjs/common';
-import type { Request } from 'express';
 import { MfaHost, type MfaChange, type MfaLogin, type MfaPrincipal, type MfaStepUp } from 'nestjs-mfa';
 import { Users } from './accounts.js';
-import { newSession, openSession, sessionsOf, store } from './sessions.js';
+import { Sessions, type SessionRequest } from './sessions.js';
 
-const requestOf = (context: ExecutionContext) => context.switchToHttp().getRequest<Request>();
+const requestOf = (context: ExecutionContext) => context.switchToHttp().getRequest<SessionRequest>();
 
 @Injectable()
 export class AcmeMfaHost extends MfaHost {
-  constructor(private readonly users: Users) {
+  constructor(
+    private readonly users: Users,
+    private readonly sessions: Sessions,
+  ) {
     super();
   }
 
   principal(context: ExecutionContext): MfaPrincipal | null {
-    const { userId, sid, amr, mfaAt } = requestOf(context).session;
-    const user = userId === undefined ? null : this.users.active(userId);
-    return user && { userId: user.id, accountName: user.email, sessionId: sid, amr, mfaAt };
+    const session = this.sessions.find(requestOf(context));
+    if (!session) return null;
+    const { userId, sid, amr, mfaAt } = session;
+    return { userId, accountName: this.users.active(userId)!.email, sessionId: sid, amr, mfaAt };
   }
 
+  /** The response of `POST /mfa/verify`. The user may be blocked since the password: `null` is 401. */
   async completeLogin(login: MfaLogin, context: ExecutionContext) {
     if (!this.users.active(login.userId)) return null;
-    await openSession(requestOf(context), newSession(login));
+    await this.sessions.open(requestOf(context), login);
     return login.state;
   }
 
   override completeStepUp({ amr, mfaAt }: MfaStepUp, context: ExecutionContext) {
-    Object.assign(requestOf(context).session, { amr, mfaAt: mfaAt.toISOString() });
+    return this.sessions.raise(requestOf(context), { amr, mfaAt });
   }
 
+  /** The proof for the first enrollment. */
   override verifyPassword({ userId }: MfaPrincipal, password: string) {
     return this.users.active(String(userId))?.password === password;
   }
 
-  override async revokeSessions({ userId, sessionId, enabled }: MfaChange, context?: ExecutionContext) {
-    for (const [id, { sid }] of await sessionsOf(userId)) {
-      if (sid !== sessionId) await promisify(store.destroy.bind(store))(id);
-    }
-    if (context && !enabled) Object.assign(requestOf(context).session, { amr: ['pwd'], mfaAt: null });
+  /** The request of an administrator is not a session of the user, so compare `sid`. */
+  override revokeSessions({ userId, sessionId, enabled }: MfaChange, context?: ExecutionContext) {
+    const request = context && sessionId ? requestOf(context) : null;
+    const own = request?.session.sid === sessionId ? request : null;
+    this.sessions.endOthers(userId, own);
+    if (own && !enabled) Object.assign(own.session, { amr: ['pwd'], mfaAt: null });
   }
 }

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { Module } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
@@ -18,12 +17,14 @@ import { AuthModule } from './auth.module.js';
       migrationsRun: true,
     }),
     AuthModule,
+    // #region mfa
     MfaModule.forRoot({
       issuer: 'Acme',
-      keys: [{ id: '2026-11', secret: randomBytes(32).toString('base64') }],
+      keys: [{ id: '2026-11', secret: process.env.MFA_KEY! }],
       imports: [AuthModule],
       host: AcmeMfaHost,
     }),
+    // #endregion
   ],
 })
 export class AppModule {}

@@ -1,9 +1,10 @@
-import { NestFactory } from '@nestjs/core';
+import { promisify } from 'node:util';
+import type { INestApplication, NestApplicationOptions } from '@nestjs/common';
+import type { MemoryStore, SessionData } from 'express-session';
 import { Users } from './accounts.js';
-import { AppModule } from './app.module.js';
 import { HttpBrowser } from './http-browser.js';
 import type { LifeCycleApp } from './life-cycle.flow.js';
-import { sessionsOf, store, useSessions } from './sessions.js';
+import type { SignedIn } from './sessions.js';
 
 /** A cookie jar. */
 export class Browser extends HttpBrowser {
@@ -26,9 +27,11 @@ export class Browser extends HttpBrowser {
   refresh = () => this.call('POST', '/auth/refresh', {});
 }
 
-export async function start(): Promise<LifeCycleApp> {
-  const app = await NestFactory.create(AppModule, { logger: ['error'], abortOnError: false });
-  useSessions(app);
+type CreateApp = (options: NestApplicationOptions) => Promise<INestApplication>;
+
+/** @param createApp of `express.ts` or `fastify.ts`, with the store of its sessions */
+export async function start(createApp: CreateApp, store: MemoryStore): Promise<LifeCycleApp> {
+  const app = await createApp({ logger: ['error'], abortOnError: false });
   await app.listen(0, '127.0.0.1');
   const users = app.get(Users, { strict: false });
   return {
@@ -38,10 +41,11 @@ export async function start(): Promise<LifeCycleApp> {
     userId: (email) => users.byEmail(email).id,
     block: (email, blocked) => void (users.byEmail(email).blocked = blocked),
     ageSessions: async (email, seconds) => {
-      for (const [id, content] of await sessionsOf(users.byEmail(email).id)) {
-        if (!content.mfaAt) continue;
+      const all = (await promisify(store.all.bind(store))()) as unknown as Record<string, SessionData & SignedIn>;
+      for (const [id, content] of Object.entries(all)) {
+        if (content.userId !== users.byEmail(email).id || !content.mfaAt) continue;
         const mfaAt = new Date(Date.parse(content.mfaAt) - seconds * 1000).toISOString();
-        store.set(id, { ...content, mfaAt });
+        store.set(id, { ...content, mfaAt } as SessionData);
       }
     },
   };

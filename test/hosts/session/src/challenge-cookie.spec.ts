@@ -1,11 +1,16 @@
 import { Browser, start } from './browser.js';
+import * as express from './express.js';
+import * as fastify from './fastify.js';
 import type { LifeCycleApp } from './life-cycle.flow.js';
 import { totp } from './sign-in.flow.js';
 
-describe('a login page that is reloaded', () => {
+describe.each([
+  ['Express', express],
+  ['Fastify', fastify],
+])('a login page that is reloaded, on %s', (_, { createApp, store }) => {
   let host: LifeCycleApp;
   beforeAll(async () => {
-    host = await start();
+    host = await start(createApp, store);
   }, 60_000);
   afterAll(() => host?.app.close());
 

@@ -1,7 +1,4 @@
-import { NestFactory } from '@nestjs/core';
-import { AppModule } from './app.module.js';
-import { useSessions } from './sessions.js';
+import { createApp } from './express.js'; // or './fastify.js'
 
-const app = await NestFactory.create(AppModule);
-useSessions(app);
+const app = await createApp();
 await app.listen(process.env.PORT ?? 3000);

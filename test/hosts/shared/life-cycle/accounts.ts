@@ -6,6 +6,8 @@ export interface User {
   email: string;
   password: string;
   blocked: boolean;
+  /** Raised to end every session of the user. */
+  generation: number;
 }
 
 /** The users of the application, in memory. */
@@ -14,7 +16,7 @@ export class Users {
   private readonly users = new Map<string, User>();
 
   register(email: string, password: string): void {
-    const user = { id: randomUUID(), email, password, blocked: false };
+    const user = { id: randomUUID(), email, password, blocked: false, generation: 0 };
     this.users.set(user.id, user);
   }
 
@@ -29,6 +31,13 @@ export class Users {
   active(id: string): User | null {
     const user = this.users.get(id);
     return user && !user.blocked ? user : null;
+  }
+
+  /** @returns the generation of the sessions that begin from now on */
+  endSessions(id: string): number {
+    const user = this.users.get(id)!;
+    user.generation += 1;
+    return user.generation;
   }
 
   byEmail(email: string): User {
