@@ -124,7 +124,7 @@ function build(files: Record<string, string>): string {
   return house;
 }
 
-describe('the arrows between the rooms', () => {
+describe('the import rules between the rooms', () => {
   const houses: string[] = [];
   let found: string[] = [];
 
@@ -135,15 +135,15 @@ describe('the arrows between the rooms', () => {
   });
   afterAll(() => houses.forEach((house) => rmSync(house, { recursive: true, force: true })));
 
-  it('are kept by the tree as it is', async () => {
+  it('hold for the source tree', async () => {
     expect(await violations(root, ...FOLDERS, 'test')).toEqual([]);
   });
 
-  it('leave a house alone in which everyone keeps to their room', async () => {
+  it('accept a tree in which every room keeps to the rules', async () => {
     expect(await violations(houses[0]!, ...FOLDERS)).toEqual([]);
   });
 
-  it.each(BREACHES)('%s finds the breach planted in %s', (rule, file, _source, to) => {
+  it.each(BREACHES)('include %s, which finds the breach planted in %s', (rule, file, _source, to) => {
     const about = found.filter((line) => line.startsWith(`${rule}: `) && line.includes(file));
     expect(about.filter((line) => line.includes(to))).not.toEqual([]);
   });

@@ -31,7 +31,7 @@ describe('the linter', () => {
       );
     });
 
-  it('is content with what is right', async () => {
+  it('accepts correct code', async () => {
     expect(await lint('export const wait = async () => {};\nawait wait();\n')).toMatchObject({ code: 0 });
   });
 

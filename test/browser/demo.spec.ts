@@ -4,7 +4,7 @@ import { noBrowser, useDemo } from './demo-page.js';
 import { hotp, independentTotp } from './independent-totp.js';
 
 /** 'GEZD…' is the secret of RFC 4226 appendix D. */
-it('computes codes by itself', () => {
+it('the independent TOTP implementation computes the codes of RFC 4226 and RFC 6238', () => {
   const secret = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
   expect([0, 1, 9].map((counter) => hotp(secret, counter))).toEqual(['755224', '287082', '520489']);
   expect(independentTotp(secret, 59_000)).toBe('287082');
@@ -79,7 +79,7 @@ describe.skipIf(noBrowser).each(['express', 'fastify'] as const)('the flow in a 
     await user.complains('not accepted');
   });
 
-  it('asks for a step-up before a transfer, and repeats the transfer by itself', async () => {
+  it('asks for a step-up before a transfer, and repeats the transfer after it', async () => {
     const user = await enrolled();
     await user.transfer('Grace Hopper', '25,50');
     await user.says('Sent €25.50 to Grace Hopper');
@@ -111,7 +111,7 @@ describe.skipIf(noBrowser).each(['express', 'fastify'] as const)('the flow in a 
     await user.heading('Your account');
   });
 
-  it('draws the API description under its content policy', async () => {
+  it('renders the API description under its content policy', async () => {
     const user = await visitor();
     await user.page.getByRole('link', { name: 'API description' }).click();
     await user.page.getByText('/mfa/verify').waitFor();

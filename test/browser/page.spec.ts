@@ -7,7 +7,7 @@ const REPEATED_IDS = `[...document.querySelectorAll('[id]')].map(({ id }) => id)
 describe.skipIf(noBrowser)('the page', () => {
   const { visitor, enrolled, advance } = useDemo('express');
 
-  it('prints the backup codes and nothing around them', async () => {
+  it('prints the backup codes and hides the rest of the page', async () => {
     const user = await visitor();
     await user.register();
     await user.startEnrollment('Phone');
@@ -60,7 +60,7 @@ describe.skipIf(noBrowser)('the page', () => {
     await expect.poll(names).toEqual(['Tablet']);
   });
 
-  it('makes new backup codes, after which the old ones are dead', async () => {
+  it('makes new backup codes, and refuses the old ones from then on', async () => {
     const user = await enrolled();
     const [old = ''] = user.backupCodes;
     await user.button('Make new backup codes').click();
@@ -91,7 +91,7 @@ describe.skipIf(noBrowser)('the page', () => {
     await user.heading('Your account');
   });
 
-  it('reports the lock with the code that sets it off, and names the other kind of code', async () => {
+  it('reports the lock in the response to the wrong code that causes it, and names the other kind of code', async () => {
     const user = await enrolled();
     await user.signOut();
     await user.firstStep();
@@ -107,7 +107,7 @@ describe.skipIf(noBrowser)('the page', () => {
     expect(await user.page.locator('#second-step-form .problem').getAttribute('role')).toBe('alert');
   });
 
-  it('refuses a code of neither shape by itself, and sends nothing', async () => {
+  it('refuses a code of neither shape without sending a request', async () => {
     const user = await enrolled();
     await user.signOut();
     await user.firstStep();
@@ -157,7 +157,7 @@ describe.skipIf(noBrowser)('the page', () => {
     expect(await phone.page.getByRole('link', { name: 'open it on this device', exact: true }).isVisible()).toBe(false);
   });
 
-  it.each([1280, 360])('moves nothing and covers nothing when it says something, %i pixels wide', async (width) => {
+  it.each([1280, 360])('shows a message without moving or covering anything, %i pixels wide', async (width) => {
     const user = await visitor({ viewport: { width, height: 740 } });
     const places = (...selectors: string[]) =>
       Promise.all(selectors.map(async (each) => user.page.locator(each).boundingBox()));
@@ -174,7 +174,7 @@ describe.skipIf(noBrowser)('the page', () => {
     expect(notice!.y + notice!.height).toBeLessThanOrEqual(main!.y);
   });
 
-  it('leaves the header where it is when a scrollbar comes', async () => {
+  it('keeps the header in place when a scrollbar appears', async () => {
     const width = 1280;
     const { page } = await visitor({ viewport: { width, height: 1_400 } });
     const look = async () => ({
@@ -187,7 +187,7 @@ describe.skipIf(noBrowser)('the page', () => {
     expect(await look()).toEqual({ scrolls: true, brand });
   });
 
-  it.each(['light', 'dark'] as const)('draws the API description %s as the system is', async (colorScheme) => {
+  it.each(['light', 'dark'] as const)('renders the API description %s when the system is', async (colorScheme) => {
     const { page } = await visitor({ colorScheme });
     await page.getByRole('link', { name: 'API description' }).click();
     await page.getByText('/mfa/verify').waitFor();
@@ -220,7 +220,7 @@ describe.skipIf(noBrowser)('the page', () => {
     await user.heading('Sign in');
   });
 
-  it('says what is wrong in the form, at the field that it concerns', async () => {
+  it('shows an error in the form, at the field that it concerns', async () => {
     const user = await visitor();
     await user.button('Create one').click();
     await user.field('E-mail address').fill('nobody');
@@ -241,7 +241,7 @@ describe.skipIf(noBrowser)('the page', () => {
     await user.complains('not your password');
   });
 
-  it('ends on the sign-in form when the session is gone', async () => {
+  it('shows the sign-in form when the session has ended', async () => {
     const user = await enrolled();
     await user.context.clearCookies();
     await user.transfer('Grace Hopper', '1');
@@ -278,7 +278,7 @@ describe.skipIf(noBrowser)('the page', () => {
     ['narrow and light', { viewport: { width: 360, height: 740 } }],
     ['narrow and dark', { viewport: { width: 360, height: 740 }, colorScheme: 'dark' }],
     ['very narrow', { viewport: { width: 320, height: 600 } }],
-  ] as const)('fits a window that is %s', async (_, options) => {
+  ] as const)('fits into a window that is %s', async (_, options) => {
     const user = await visitor(options);
     expect(await user.overflow()).toBe(0);
     await user.register();

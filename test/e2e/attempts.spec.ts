@@ -31,7 +31,7 @@ describe('attempt budgets', () => {
     for (let i = 0; i < times; i += 1) await user.verify(token, code).expect(401, /MFA_CODE_REJECTED/);
   }
 
-  it('S57 answers a locked factor with 429 and the seconds to wait, in header and body', async () => {
+  it('S57 return 429 for a locked factor, with the seconds to wait in header and body', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     await fail(user, WRONG);
@@ -48,7 +48,7 @@ describe('attempt budgets', () => {
     expect(answer.get('Cache-Control')).toBe('no-store');
   });
 
-  it('opens again when the lock ends, and success ends the run of failures', async () => {
+  it('admit attempts when the lock ends, and a success ends the run of failures', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     await fail(user, WRONG);
@@ -59,7 +59,7 @@ describe('attempt budgets', () => {
     expect(await failures(user)).toMatchObject({ totp: 0 });
   });
 
-  it('S54 stops at the daily cap, which success does not refill', async () => {
+  it('S54 stop at the daily cap, which a success does not refill', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     for (let round = 0; round < 5; round += 1) {
@@ -71,7 +71,7 @@ describe('attempt budgets', () => {
     expect(answer.body.retryAfterSeconds).toBeGreaterThan(7000);
   });
 
-  it('S53 counts a wrong code at every endpoint against the one budget', async () => {
+  it('S53 count a wrong code at every endpoint against one budget', async () => {
     const user = newUser();
     const { id } = await user.enroll();
     const paths = ['step-up', 'disable', 'backup-codes/regenerate', `authenticators/${id}/remove`];
@@ -84,7 +84,7 @@ describe('attempt budgets', () => {
     for (const path of [...paths, 'totp/setup']) await user.post(`/mfa/${path}`, { code: WRONG }).expect(429);
   });
 
-  it('S53 counts confirmations by a budget of their own', async () => {
+  it('S53 count confirmations by a separate budget', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     await user.post('/mfa/totp/setup', { code: authenticator.code() }).expect(200);
@@ -95,7 +95,7 @@ describe('attempt budgets', () => {
     await user.signIn(authenticator.code(1));
   });
 
-  it('S12 counts wrong passwords of the first setup by a budget of their own', async () => {
+  it('S12 count wrong passwords of the first setup by a separate budget', async () => {
     const user = newUser();
     const setup = (password: string) => user.post('/mfa/totp/setup', { password });
     for (let i = 0; i < 5; i += 1) await setup('guess').expect(401, /MFA_PROOF_REQUIRED/);
@@ -106,7 +106,7 @@ describe('attempt budgets', () => {
     expect(await failures(user)).toMatchObject({ password: 0 });
   });
 
-  it('S56 locks TOTP without locking backup codes, and the other way round', async () => {
+  it('S56 lock TOTP without locking backup codes, and backup codes without locking TOTP', async () => {
     const [one, two] = [newUser(), newUser()];
     const first = await one.enroll();
     await fail(one, WRONG);
@@ -121,7 +121,7 @@ describe('attempt budgets', () => {
     expect(await failures(two)).toMatchObject({ totp: 0, backup: 5 });
   });
 
-  it('S57 computes no Argon2 for a locked backup code', async () => {
+  it('S57 cause no Argon2 for a backup code while the factor is locked', async () => {
     const user = newUser();
     const { backupCodes } = await user.enroll();
     await fail(user, WRONG_BACKUP);
@@ -131,7 +131,7 @@ describe('attempt budgets', () => {
     expect(hash).not.toHaveBeenCalled();
   });
 
-  it('S51 no new token, session or address refills a budget', async () => {
+  it('S51 are not refilled by a new token, session or address', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     for (let i = 0; i < 5; i += 1) {
@@ -143,7 +143,7 @@ describe('attempt budgets', () => {
     await new Client(host, user.userId).post('/mfa/step-up', { code: authenticator.code() }).expect(429);
   });
 
-  it('S55 nothing that a stranger sends changes a counter or any row', async () => {
+  it('S55 are not changed by requests of a stranger, and neither is any row', async () => {
     const user = newUser();
     const { authenticator, id } = await user.enroll();
     await user.login();
@@ -175,7 +175,7 @@ describe('attempt budgets', () => {
   });
 
   it.each(['hello', '12345', '123456789', 'ABCD-EFG', '  -  ', 'ÄÖÜ-ÄÖÜÄ'])(
-    'S24 refuses %j, of neither shape, without counting an attempt',
+    'S24 count no attempt for %j, which has neither shape and is refused',
     async (code) => {
       const user = newUser();
       await user.enroll();
@@ -187,7 +187,7 @@ describe('attempt budgets', () => {
     },
   );
 
-  it('an administrator ends every lock', async () => {
+  it('lose every lock when an administrator unlocks the user', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     await fail(user, WRONG);
@@ -195,7 +195,7 @@ describe('attempt budgets', () => {
     await user.signIn(authenticator.code());
   });
 
-  it('S54 double the lock up to the longest, then stay closed; all configurable in one options object', async () => {
+  it('S54 double the lock up to the longest, then disable the factor, as one options object configures', async () => {
     const attempts = {
       maxFailures: 2,
       lockSeconds: 7,

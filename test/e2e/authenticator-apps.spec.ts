@@ -5,7 +5,7 @@ import { VirtualAuthenticator } from 'nestjs-mfa/testing';
 import { Client } from '../support/client.js';
 import { FEW_CODES, PASSWORD, startHostApp, type HostApp } from '../support/host-app.js';
 
-describe('what authenticator apps receive', () => {
+describe('the setup for authenticator apps', () => {
   const hosts: HostApp[] = [];
   afterEach(async () => {
     for (const host of hosts.splice(0).reverse()) await host.close();
@@ -47,7 +47,7 @@ describe('what authenticator apps receive', () => {
     await user.verify(await user.login(), authenticator.code()).expect(200);
   });
 
-  it('S76 labels every authenticator of a user differently, and a repeated setup as before', async () => {
+  it('S76 labels every authenticator of a user differently, and keeps the label when the setup is repeated', async () => {
     const host = await start({ options: FEW_CODES });
     const user = new Client(host, 'ada');
     const labels: string[] = [];
@@ -78,7 +78,7 @@ describe('what authenticator apps receive', () => {
     ]);
   });
 
-  it('S75 warns at start of seven digits and of an issuer that some apps show wrongly, and boots', async () => {
+  it('S75 boots with a warning about seven digits and about an issuer that some apps show wrongly', async () => {
     const warn = vi.fn<(message: unknown) => void>();
     const silent = () => undefined;
     const logger = { log: silent, error: silent, warn };
@@ -88,7 +88,7 @@ describe('what authenticator apps receive', () => {
     expect(warnings.filter((each) => each.includes('`issuer` contains "&", "+"'))).toHaveLength(1);
   });
 
-  it('S65 S66 S23 answers a code of a wrong clock as any wrong one, and tells the operator the skew', async () => {
+  it('S65 S66 S23 returns the response of a wrong code for a code of a wrong clock, and reports the skew in the event', async () => {
     const host = await start({ options: FEW_CODES });
     const user = new Client(host, 'late');
     const { authenticator } = await user.enroll();
@@ -109,7 +109,7 @@ describe('what authenticator apps receive', () => {
     expect(Number(row.totp_failures)).toBe(3);
   });
 
-  it('S65 tells the operator the skew of a first code at the confirmation too', async () => {
+  it('S65 reports the skew of a first code at the confirmation in the event too', async () => {
     const host = await start({ options: FEW_CODES });
     const user = new Client(host, 'ahead');
     const { body } = await user.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);

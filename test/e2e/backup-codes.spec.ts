@@ -17,7 +17,7 @@ describe('backup codes', () => {
 
   const remaining = async (user: Client) => (await user.get('/mfa/status')).body.backupCodes;
 
-  it('S35 are ten different XXXX-XXXX of unambiguous letters and digits, each with a letter', async () => {
+  it('S35 are ten different codes XXXX-XXXX of unambiguous letters and digits, each with a letter', async () => {
     const { backupCodes } = await newUser().enroll();
     expect(new Set(backupCodes).size).toBe(10);
     for (const code of backupCodes) {
@@ -37,7 +37,7 @@ describe('backup codes', () => {
     }
   });
 
-  it('S32 S27 are accepted once, and the use is noted', async () => {
+  it('S32 S27 are accepted once, and their use is recorded', async () => {
     const user = newUser();
     const { backupCodes } = await user.enroll();
     await user.signIn(backupCodes[3]!);
@@ -75,7 +75,7 @@ describe('backup codes', () => {
     expect((await remaining(user)).remaining).toBe(6);
   });
 
-  it('S39 are never shown again, and few left are reported', async () => {
+  it('S39 are never shown again, and the response reports when few are left', async () => {
     const user = newUser();
     const { backupCodes } = await user.enroll();
     const status = await user.get('/mfa/status').expect(200);
@@ -89,7 +89,7 @@ describe('backup codes', () => {
     expect(await service.remaining(user.userId)).toEqual({ remaining: 3, low: true });
   });
 
-  describe('S37 one Argon2 a guess', () => {
+  describe('S37 cost one Argon2 for each guess', () => {
     async function guess(user: Client, code: string): Promise<{ status: number; hashes: number }> {
       const token = await user.login();
       const hash = vi.spyOn(argon2, 'hash');
@@ -99,7 +99,7 @@ describe('backup codes', () => {
       return { status, hashes };
     }
 
-    it('right, used, wrong, and with no code left alike', async () => {
+    it('whether the code is right, used or wrong, and when no code is left', async () => {
       const user = newUser();
       const { backupCodes } = await user.enroll();
       expect(await guess(user, 'AAAA-AAAA')).toEqual({ status: 401, hashes: 1 });
@@ -110,7 +110,7 @@ describe('backup codes', () => {
       expect(await guess(user, 'AAAA-AAAA')).toEqual({ status: 401, hashes: 1 });
     });
 
-    it('also where no set exists, or none of it can be read', async () => {
+    it('also where no set exists, or none of its codes can be read', async () => {
       const user = newUser();
       const { backupCodes } = await user.enroll();
       await host.dataSource.query(`UPDATE mfa_backup_code SET hash = 'gone' WHERE user_id = '${user.userId}'`);
@@ -119,7 +119,7 @@ describe('backup codes', () => {
       expect(await guess(user, backupCodes[0]!)).toEqual({ status: 401, hashes: 1 });
     });
 
-    it('and none for a TOTP code', async () => {
+    it('but none for a TOTP code', async () => {
       const user = newUser();
       const { authenticator } = await user.enroll();
       expect(await guess(user, authenticator.code())).toEqual({ status: 200, hashes: 0 });
@@ -129,7 +129,7 @@ describe('backup codes', () => {
   describe('regenerating', () => {
     const regenerate = (user: Client, body: object) => user.post('/mfa/backup-codes/regenerate', body);
 
-    it('S33 lets every code of the old set die at once, and the new set live', async () => {
+    it('S33 ends every code of the old set at once, and the new set works', async () => {
       const user = newUser();
       const { authenticator, backupCodes } = await user.enroll();
       await user.signIn(backupCodes[0]!);
@@ -146,14 +146,14 @@ describe('backup codes', () => {
       expect(host.state.revocations).toContain(`mfa.backup_codes.regenerated ${user.userId}`);
     });
 
-    it('takes a backup code of the old set for proof', async () => {
+    it('accepts a backup code of the old set as proof', async () => {
       const user = newUser();
       const { backupCodes } = await user.enroll();
       const { body } = await regenerate(user, { code: backupCodes[0] }).expect(200);
       expect(body.backupCodes).not.toContain(backupCodes[0]);
     });
 
-    it('S12 needs proof, and changes nothing without', async () => {
+    it('S12 requires proof, and changes nothing without one', async () => {
       const user = newUser();
       const { backupCodes } = await user.enroll();
       await regenerate(user, {}).expect(401, /MFA_PROOF_REQUIRED/);
@@ -181,7 +181,7 @@ describe('backup codes', () => {
     });
   });
 
-  it('a code of the set is bound to its own row: swapped ciphertexts match nothing', async () => {
+  it('are bound to their own rows: swapped ciphertexts match nothing', async () => {
     const user = newUser();
     const { backupCodes } = await user.enroll();
     const rows = await host.dataSource.query(`SELECT id, hash FROM mfa_backup_code WHERE user_id = '${user.userId}'`);
@@ -192,7 +192,7 @@ describe('backup codes', () => {
     for (const code of backupCodes.slice(0, 3)) await user.verify(await user.login(), code).expect(401);
   });
 
-  it('come in the number that the option says', async () => {
+  it('are as many as the option says', async () => {
     const other = await startHostApp({ options: { backupCodes: { count: 5, lowAt: 5 } } });
     const user = new Client(other, 'counting');
     expect((await user.enroll()).backupCodes).toHaveLength(5);

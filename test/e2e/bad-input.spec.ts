@@ -99,7 +99,7 @@ describe.each(ADAPTERS)('S67 bad input over %s', (adapter) => {
       .set({ Authorization: `Bearer ${path === 'verify' ? token : user.session}` });
 
   it.each(WRONG_TYPES)(
-    '%s in any field is 400 or, if huge, 413; a password may be any text, and null counts as left out',
+    '%s in any field returns 400 or, if huge, 413; a password may be any text, and null counts as left out',
     async (_, value) => {
       for (const [path, method, field] of routes()) {
         const isPassword = field === 'password' && typeof value === 'string' && value !== HUGE;
@@ -110,7 +110,7 @@ describe.each(ADAPTERS)('S67 bad input over %s', (adapter) => {
     },
   );
 
-  it('an mfa_token that is no string is 400, one that is too long 400, and any other text 401', async () => {
+  it('an mfa_token that is not a string or is too long returns 400, and any other text 401', async () => {
     for (const [, mfa_token] of WRONG_TYPES.filter(([, value]) => value !== null)) {
       const sending = send('verify', 'post').send({ mfa_token, code: '123456' });
       if (typeof mfa_token === 'string' && mfa_token !== HUGE) {
@@ -120,7 +120,7 @@ describe.each(ADAPTERS)('S67 bad input over %s', (adapter) => {
   });
 
   it.each(['text', '[]', '[{"code":"123456"}]', '42', 'null', 'true', '"123456"', '{}', ''])(
-    'the body %s is 4xx',
+    'the body %s returns 4xx',
     async (body) => {
       for (const [path, method] of routes()) {
         await expectRefused(send(path, method).set('Content-Type', 'application/json').send(body), [400, 401]);
@@ -129,7 +129,7 @@ describe.each(ADAPTERS)('S67 bad input over %s', (adapter) => {
   );
 
   it.each(['{', '{"code":', '{"code":"1}', "{'code':'1'}", '\u0000', '{"code":"123456"}}'])(
-    'the malformed JSON %j is 400',
+    'the malformed JSON %j returns 400',
     async (body) => {
       for (const [path, method] of routes()) {
         await expectRefused(send(path, method).set('Content-Type', 'application/json').send(body), [400]);
@@ -148,13 +148,13 @@ describe.each(ADAPTERS)('S67 bad input over %s', (adapter) => {
     ['application/jsonp', '{"code":"123456"}'],
     ['application/json-seq', '{"code":"123456"}'],
     ['text/json', '{"code":"123456"}'],
-  ])('S44b a body of type %s is 415', async (type, body) => {
+  ])('S44b a body of type %s returns 415', async (type, body) => {
     for (const [path, method] of routes()) {
       await expectRefused(send(path, method).set('Content-Type', type).send(body), [415]);
     }
   });
 
-  it('S44b a body without a type is 415, and JSON with a charset is taken', async () => {
+  it('S44b a body without a type returns 415, and JSON with a charset is accepted', async () => {
     const { port } = host.app.getHttpServer().address() as { port: number };
     const untyped = await fetch(`http://127.0.0.1:${port}/mfa/disable`, {
       method: 'POST',
@@ -166,7 +166,7 @@ describe.each(ADAPTERS)('S67 bad input over %s', (adapter) => {
     await expectRefused(typed, [400], 'MFA_BAD_REQUEST');
   });
 
-  it('no body at all is refused as what is missing', async () => {
+  it('a request without a body is refused for the missing fields', async () => {
     for (const [path, method, field] of routes()) {
       const codeIsOptional = field === 'code' && !['verify', 'step-up', 'totp/confirm'].includes(path);
       const missing = codeIsOptional || path === 'totp/setup' ? [401] : [400];
@@ -174,15 +174,18 @@ describe.each(ADAPTERS)('S67 bad input over %s', (adapter) => {
     }
   });
 
-  it.each(ODD_CODES)('the code %j is 401, and costs nothing', async (code) => {
+  it.each(ODD_CODES)('the code %j returns 401, and counts no attempt', async (code) => {
     for (const [path, method, field] of routes()) {
       if (field === 'code') await expectRefused(send(path, method).send({ code }), [401], 'MFA_CODE_REJECTED');
     }
   });
 
-  it.each(['', '   ', 'a\nb', 'a\u0000b', '\ud800', 'x'.repeat(65), '\u007f'])('the name %j is 400', async (name) => {
-    await expectRefused(send(`authenticators/${id}`, 'patch').send({ name }), [400], 'MFA_BAD_REQUEST');
-  });
+  it.each(['', '   ', 'a\nb', 'a\u0000b', '\ud800', 'x'.repeat(65), '\u007f'])(
+    'the name %j returns 400',
+    async (name) => {
+      await expectRefused(send(`authenticators/${id}`, 'patch').send({ name }), [400], 'MFA_BAD_REQUEST');
+    },
+  );
 
   it.each([
     'unknown',
@@ -194,13 +197,13 @@ describe.each(ADAPTERS)('S67 bad input over %s', (adapter) => {
     'x'.repeat(2000),
     '%E0%A4%A',
     ',',
-  ])('the authenticator id %s is unknown', async (unknown) => {
+  ])('the authenticator id %s returns the error of an unknown one', async (unknown) => {
     const path = `authenticators/${unknown}`;
     await expectRefused(send(path, 'patch').send({ name: 'X' }), [400, 404, 414]);
     await expectRefused(send(`${path}/remove`, 'post').send({ code: '123456' }), [400, 404, 414]);
   });
 
-  it('prototype keys are no fields', async () => {
+  it('prototype keys are not read as fields', async () => {
     const bodies = ['{"__proto__":{"code":"123456"}}', '{"constructor":{"prototype":{"code":"1"}},"code":{}}'];
     for (const body of bodies) {
       await expectRefused(send('step-up', 'post').set('Content-Type', 'application/json').send(body), [400]);
@@ -208,7 +211,7 @@ describe.each(ADAPTERS)('S67 bad input over %s', (adapter) => {
     expect({}).not.toHaveProperty('code');
   });
 
-  it('deep and wide JSON is refused like any other', async () => {
+  it('deep and wide JSON is refused like any other bad body', async () => {
     const deep = `${'['.repeat(5000)}${']'.repeat(5000)}`;
     await expectRefused(
       send('step-up', 'post').set('Content-Type', 'application/json').send(`{"code":${deep}}`),
@@ -218,7 +221,7 @@ describe.each(ADAPTERS)('S67 bad input over %s', (adapter) => {
     await expectRefused(send('step-up', 'post').send(wide), [400], 'MFA_BAD_REQUEST');
   });
 
-  it('headers of any shape neither crash nor admit', async () => {
+  it('headers of any shape neither cause an error 5xx nor admit anybody', async () => {
     const anonymous = () => request(host.app.getHttpServer()).post('/mfa/verify');
     const oddities: Record<string, string>[] = [
       { Authorization: 'Bearer' },
@@ -235,7 +238,7 @@ describe.each(ADAPTERS)('S67 bad input over %s', (adapter) => {
     }
   });
 
-  it('and after all that the account works as before', async () => {
+  it('the account works after all of these requests', async () => {
     const fresh = new Client(host, 'victim');
     await fresh.verify(token, '000000').expect(401, /MFA_CODE_REJECTED/);
     expect((await fresh.get('/mfa/status')).body).toMatchObject({ enabled: true, pendingSetup: true });
@@ -259,7 +262,7 @@ describe('S20 account names', () => {
     ['a#fragment/../path', 'a#fragment/../path'],
     ['Evil Corp:me@example.test', 'Evil Corp-me@example.test'],
     ['100% <b>Zoë</b> 😀', '100% <b>Zoë</b> 😀'],
-  ])('%j stays a name', async (accountName, label) => {
+  ])('%j is accepted and kept in the URI', async (accountName, label) => {
     const host = await nameOf(accountName);
     const { body } = await new Client(host, 'named').post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
     const uri = new URL(body.otpauthUri);
@@ -272,7 +275,7 @@ describe('S20 account names', () => {
   });
 
   it.each(['', '   ', 'x'.repeat(2000), 'line\nbreak', '\ud800', 42, null, { a: 1 }])(
-    '%j is 400, and nothing is set up',
+    '%j returns 400, and nothing is set up',
     async (accountName) => {
       const host = await nameOf(accountName);
       const user = new Client(host, 'named');

@@ -46,7 +46,7 @@ describe.each(UNPARSED)('S75 on %s', (_, adapter, configure) => {
   });
   afterEach(() => host.close());
 
-  it('every route that needs a body is 500 MFA_MISCONFIGURED, signed in or not, and the remedy is logged once', async () => {
+  it('every route that needs a body returns 500 MFA_MISCONFIGURED, signed in or not, and the remedy is logged once', async () => {
     for (const session of ['', 'none']) {
       const client = new Client(host, 'unparsed', session);
       for (const [method, path, body] of ROUTES) {
@@ -58,7 +58,7 @@ describe.each(UNPARSED)('S75 on %s', (_, adapter, configure) => {
     expect(errors).toHaveLength(1);
   });
 
-  it('what needs no body works', async () => {
+  it('routes that need no body work', async () => {
     const client = new Client(host, 'no-body');
     await client.get('/mfa/status').expect(200);
     const { status } = await request(client.server).post('/mfa/verify').set('x-mfa-token', 'x');
@@ -94,7 +94,7 @@ describe.each(ADAPTERS)('S67 S75 on %s with its parser', (adapter) => {
     ...['application/json; a="\\""', 'application/json; a="b"', 'application/json, application/json'],
   ];
 
-  it('no content type makes a request seem unparsed', async () => {
+  it('no content type makes a request look unparsed', async () => {
     const { server } = new Client(host, 'types');
     for (const type of TYPES) {
       const body = JSON.stringify({ mfa_token: 'x', ...CODE });
@@ -104,7 +104,7 @@ describe.each(ADAPTERS)('S67 S75 on %s with its parser', (adapter) => {
     expect(errors).toEqual([]);
   });
 
-  it('an empty body, parsed or not there, stays what it is', async () => {
+  it('an empty or absent body is refused, and logs no error', async () => {
     const client = new Client(host, 'empty');
     await client.post('/mfa/verify', {}).expect(401, /MFA_TOKEN_INVALID/);
     await client.post('/mfa/totp/confirm', {}).expect(400, /MFA_BAD_REQUEST/);

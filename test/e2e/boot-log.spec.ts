@@ -29,8 +29,8 @@ const prefix = (name: string, exclude: string[] = []) => ({
   configure: (app: INestApplication) => void app.setGlobalPrefix(name, { exclude }),
 });
 
-describe('S75 one line at boot', () => {
-  it.each(ADAPTERS)('names path, factors, encrypting key and proof on %s', async (adapter) => {
+describe('S75 the line that is logged at boot', () => {
+  it.each(ADAPTERS)('names path, factors, encrypting key and enrollment proof on %s', async (adapter) => {
     expect(await linesOf({ adapter })).toEqual(below('/mfa'));
   });
 
@@ -47,7 +47,7 @@ describe('S75 one line at boot', () => {
     expect(await linesOf(setup)).toEqual(below(path));
   });
 
-  it('says that there are no routes, names the newest key, and the proof that applies', async () => {
+  it('reports that there are no routes, the newest key and the enrollment proof that applies', async () => {
     const keys = [{ id: 'newest', secret: `${TEST_KEY.secret}x` }, TEST_KEY];
     const options = { http: false as const, keys, enrollment: { proof: 'session-only' as const } };
     const rest = 'factors: totp, backup_code; encrypting key: newest; proof for the first enrollment: ';
@@ -59,7 +59,7 @@ describe('S75 one line at boot', () => {
 });
 
 describe('warnings at boot', () => {
-  it('S60 S72 name once what a host cannot do without `revokeSessions`, and nothing where it has the hook', async () => {
+  it('S60 S72 name once what a host cannot do without `revokeSessions`, and are absent where it has the hook', async () => {
     const ofHook = async (setup: HostAppSetup) =>
       (await linesOf(setup, 'warn')).filter((line) => line.includes('`revokeSessions`'));
     const options = { enrollment: { proof: 'session-only' as const } };

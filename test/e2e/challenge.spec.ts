@@ -72,11 +72,11 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
 
   const postTo = (path: string) => request(host.app.getHttpServer()).post(path);
 
-  it('needs no second step of a user who has no authenticator', async () => {
+  it('is not required of a user who has no authenticator', async () => {
     expect((await newUser().loginAnswer()).body).toEqual({ accessToken: expect.any(String) });
   });
 
-  it('answers with the token, what it can be answered with, and its seconds', async () => {
+  it('consists of the token, the methods that complete it, and its lifetime in seconds', async () => {
     const user = newUser();
     await user.enroll();
     expect((await user.loginAnswer()).body).toEqual({
@@ -87,7 +87,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
     });
   });
 
-  it('no longer offers backup codes when all are used', async () => {
+  it('stops offering backup codes when all are used', async () => {
     const user = newUser();
     const { backupCodes } = await user.enroll();
     for (const code of backupCodes) await user.signIn(code);
@@ -95,7 +95,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
     expect((await user.get('/mfa/status')).body.methods).toEqual(['totp']);
   });
 
-  it('hands the challenge to a route of the host, without what it was checked by', async () => {
+  it('is injected into a route of the host, without internal fields', async () => {
     const user = newUser();
     await user.enroll();
     const answer = await postTo('/who').send({ mfa_token: await user.login() });
@@ -107,7 +107,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
     });
   });
 
-  it('S45 gives no challenge to a route whose guard checked none', async () => {
+  it('S45 is not injected into a route whose guard checked none', async () => {
     const user = newUser();
     await user.enroll();
     const token = await user.login();
@@ -118,7 +118,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
       .expect(401, /MFA_TOKEN_INVALID/);
   });
 
-  it('S44a S41 admits no holder of a mere mfa_token to any other route', async () => {
+  it('S44a S41 admits the holder of an mfa_token alone to no other route', async () => {
     const user = newUser();
     await user.enroll();
     const token = await user.login();
@@ -129,7 +129,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
     }
   });
 
-  describe('where the token is read from', () => {
+  describe('the place of the token', () => {
     const ways: [string, (token: string, code: string) => request.Test][] = [
       ['the body', (mfa_token, code) => postTo('/mfa/verify').send({ mfa_token, code })],
       ['Bearer', (token, code) => postTo('/mfa/verify').set('Authorization', `Bearer ${token}`).send({ code })],
@@ -144,14 +144,14 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
       ],
     ];
 
-    it.each(ways)('takes it from %s', async (_, send) => {
+    it.each(ways)('may be %s', async (_, send) => {
       const user = newUser();
       const { authenticator } = await user.enroll();
       const answer = await send(await user.login(), authenticator.code()).expect(200);
       expect(answer.body).toEqual({ accessToken: expect.any(String) });
     });
 
-    it('lets the body win over every header', async () => {
+    it('is the body before any header', async () => {
       const user = newUser();
       const { authenticator } = await user.enroll();
       const code = authenticator.code();
@@ -168,7 +168,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
       await postTo('/mfa/verify').set(headers).send({ mfa_token: token, code }).expect(200);
     });
 
-    it('S21 never takes it from the URL', async () => {
+    it('S21 is never the URL', async () => {
       const user = newUser();
       const { authenticator } = await user.enroll();
       const query = new URLSearchParams({ mfa_token: await user.login(), access_token: await user.login() });
@@ -202,7 +202,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
         .expect(401, /MFA_TOKEN_INVALID/);
     });
 
-    it('S55 opens to no session, counts nothing, and refuses a revoked token', async () => {
+    it('S55 refuses a session and a revoked token, and counts nothing', async () => {
       const user = newUser();
       await user.enroll();
       const mfa_token = await user.login();
@@ -217,14 +217,14 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
   });
 
   describe('S41 the Bearer value of the host', () => {
-    it('stays the host session, and the challenge comes from the cookie', async () => {
+    it('remains the host session, and the challenge comes from the cookie', async () => {
       const user = newUser();
       const { authenticator } = await user.enroll();
       const send = postTo('/mfa/verify').set('Cookie', `mfa_token=${await user.login()}`);
       await send.set('Authorization', `Bearer ${user.session}`).send({ code: authenticator.code() }).expect(200);
     });
 
-    it('of the type of an mfa_token decides, valid or not', async () => {
+    it('decides when it has the type of an mfa_token, valid or not', async () => {
       const user = newUser();
       const { authenticator } = await user.enroll();
       const [token, cookie] = [await user.login(), `mfa_token=${await user.login()}`];
@@ -233,8 +233,8 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
     });
   });
 
-  describe('as a cookie, for logins that redirect', () => {
-    it('is httpOnly, SameSite=Lax, Secure, as long-lived as the token, and for the built-in routes alone', async () => {
+  describe('the challenge cookie, for logins that redirect', () => {
+    it('is HttpOnly, SameSite=Lax, Secure, lives as long as the token, and is sent to the built-in routes only', async () => {
       const user = newUser();
       await user.enroll();
       const answer = await request(host.app.getHttpServer()).get(`/oauth/callback/${user.userId}`).expect(200);
@@ -244,7 +244,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
       ]);
     });
 
-    it('signs in, and is cleared afterwards; a wrong code leaves it', async () => {
+    it('completes a login and is cleared afterwards; a wrong code leaves it', async () => {
       const user = newUser();
       const { authenticator } = await user.enroll();
       const started = await request(host.app.getHttpServer()).get(`/oauth/callback/${user.userId}`);
@@ -273,7 +273,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
         .expect(401, /MFA_TOKEN_INVALID/);
     }
 
-    it('die when MFA is disabled, and stay dead after a new enrollment', async () => {
+    it('end when MFA is disabled, and stay invalid after a new enrollment', async () => {
       const user = newUser();
       const { authenticator } = await user.enroll();
       const token = await user.login();
@@ -288,7 +288,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
       ['the password was changed', (id: string) => admin().passwordChanged(id)],
       ['an administrator revokes them', (id: string) => admin().invalidate(id)],
       ['the user is purged', (id: string) => admin().purgeUser(id)],
-    ])('die when %s', async (_, change) => {
+    ])('end when %s', async (_, change) => {
       const user = newUser();
       const { authenticator } = await user.enroll();
       const token = await user.login();
@@ -296,7 +296,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
       await expectDead(user, token, authenticator.code());
     });
 
-    it('die when an authenticator is removed', async () => {
+    it('end when an authenticator is removed', async () => {
       const user = newUser();
       const { authenticator } = await user.enroll();
       const other = await user.enrollAnother(authenticator.code());
@@ -305,7 +305,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
       await expectDead(user, token, authenticator.code(1));
     });
 
-    it('live on through a lock, so that a backup code still helps', async () => {
+    it('stay valid through a lock, so that a backup code still signs in', async () => {
       const user = newUser();
       const { authenticator, backupCodes } = await user.enroll();
       const token = await user.login();
@@ -315,7 +315,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
     });
   });
 
-  it('S40 dies five minutes after it was issued, not before', async () => {
+  it('S40 expires five minutes after it was issued, not before', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     const [first, second] = [await user.login(), await user.login()];
@@ -325,7 +325,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
     await user.verify(second, authenticator.code(1)).expect(401, /MFA_TOKEN_INVALID/);
   });
 
-  it('S44 S27 spends the token by the login that it completes', async () => {
+  it('S44 S27 is spent by the login that it completes', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     const token = await user.login();
@@ -337,7 +337,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
       .expect(401, /MFA_TOKEN_INVALID/);
   });
 
-  it('S55 a spent token changes no counter, whatever code comes with it', async () => {
+  it('S55 changes no counter once its token is spent, whatever code is sent', async () => {
     const user = newUser();
     const { authenticator, backupCodes } = await user.enroll();
     const token = await user.login();
@@ -349,7 +349,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
     expect(await dumpTables(host)).toEqual(before);
   });
 
-  it('S34 S43 a challenge that was checked earlier is worth nothing once its token is spent or revoked', async () => {
+  it('S34 S43 completes nothing once its token is spent or revoked, even if it was checked earlier', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     const [challenges, verification] = [host.app.get(MfaChallengeService), host.app.get(MfaVerificationService)];
@@ -370,7 +370,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
     await expect(verification.verify(lookAlike, { code: authenticator.code(1) })).rejects.toMatchObject(invalid);
   });
 
-  it('S44 spends the token even when completeLogin then throws', async () => {
+  it('S44 is spent even when completeLogin then throws', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     const token = await user.login();
@@ -398,7 +398,7 @@ describe('S43a a confirmed authenticator always requires MFA', () => {
   afterEach(() => vi.restoreAllMocks());
   afterAll(() => host.close());
 
-  it('when too many failures disabled it; a backup code helps, a new enrollment heals', async () => {
+  it('when too many failures disabled it; a backup code signs in, and a new enrollment makes it work again', async () => {
     const user = newUser();
     const { authenticator, backupCodes } = await user.enroll();
     const token = await user.login();
@@ -411,7 +411,7 @@ describe('S43a a confirmed authenticator always requires MFA', () => {
     await user.signIn(setup.authenticator.code());
   });
 
-  it('when its secret cannot be read any more; a backup code helps', async () => {
+  it('when its secret cannot be decrypted; a backup code signs in', async () => {
     const user = newUser();
     const { authenticator, backupCodes } = await user.enroll();
     await host.dataSource.query(`UPDATE mfa_authenticator SET secret = 'gone' WHERE user_id = '${user.userId}'`);
@@ -420,7 +420,7 @@ describe('S43a a confirmed authenticator always requires MFA', () => {
     await user.signIn(backupCodes[0]!);
   });
 
-  it('when its row is gone altogether', async () => {
+  it('when its row was deleted', async () => {
     const user = newUser();
     const { backupCodes } = await user.enroll();
     await host.dataSource.query(`DELETE FROM mfa_authenticator WHERE user_id = '${user.userId}'`);
@@ -428,7 +428,7 @@ describe('S43a a confirmed authenticator always requires MFA', () => {
     await user.signIn(backupCodes[0]!);
   });
 
-  it('and when the store fails the login fails', async () => {
+  it('when the store fails: the login fails', async () => {
     const user = newUser();
     await user.enroll();
     const accounts = providerNamed<{ load(): Promise<unknown> }>(host, 'MfaAccountStore');
@@ -437,8 +437,8 @@ describe('S43a a confirmed authenticator always requires MFA', () => {
   });
 });
 
-describe('a custom extractor', () => {
-  it('is the only place where a token is looked for, and what it throws denies', async () => {
+describe('a custom token extractor', () => {
+  it('is the only source of the token, and an error that it throws denies access', async () => {
     const extractToken = vi.fn<(context: unknown) => string | null | undefined>();
     const host = await startHostApp({ options: { ...FEW_CODES, challenge: { extractToken } } });
     const user = new Client(host, 'custom');

@@ -42,7 +42,7 @@ afterEach(async () => {
 describe.each(testDatabases)('S61 purging on %s', (database) => {
   beforeEach(() => start({ database }));
 
-  it('keeps what was spent until a second before its expiry, and removes it a second after', async () => {
+  it('keeps usage rows until a second before their expiry, and removes them a second after', async () => {
     const user = new Client(host, 'spender');
     const { authenticator } = await user.enroll();
     await user.signIn(authenticator.code());
@@ -86,7 +86,7 @@ describe.each(testDatabases)('S61 purging on %s', (database) => {
     await user.enroll();
   });
 
-  it('never touches what is live, however old', async () => {
+  it('leaves live rows unchanged, however old they are', async () => {
     const user = new Client(host, 'veteran');
     const { authenticator, backupCodes } = await user.enroll();
     await user.signIn(backupCodes[0]!);
@@ -98,7 +98,7 @@ describe.each(testDatabases)('S61 purging on %s', (database) => {
     await user.signIn(authenticator.code());
   });
 
-  it('collects a set of backup codes whose confirmation never came to its end', async () => {
+  it('removes a set of backup codes whose confirmation never finished', async () => {
     const user = new Client(host, 'interrupted');
     const { body } = await user.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
     const accounts = providerNamed<{ commit(): Promise<boolean> }>(host, 'MfaAccountStore');
@@ -115,7 +115,7 @@ describe.each(testDatabases)('S61 purging on %s', (database) => {
     expect(left.filter(({ set_id }) => set_id === orphans[0]!.set_id)).toEqual([]);
   });
 
-  it('puts right a confirmation that stopped after its commit, instead of removing the authenticator', async () => {
+  it('completes a confirmation that stopped after its commit, instead of removing the authenticator', async () => {
     const user = new Client(host, 'half-way');
     const { body } = await user.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
     const authenticators = providerNamed<{ confirm(): Promise<void> }>(host, 'MfaAuthenticatorStore');
@@ -177,7 +177,7 @@ describe('batches', () => {
     },
   );
 
-  it('rest for three times as long as they took, so that others have the database', async () => {
+  it('pause for three times as long as they took, so that other work has the database', async () => {
     await startWith(1);
     const calls: { startedAt: number; endedAt: number }[] = [];
     spyOnPurge().mockImplementation(async () => {
@@ -192,7 +192,7 @@ describe('batches', () => {
     expect(Math.min(...rests)).toBeGreaterThan(170);
   });
 
-  it('end with the one that runs when the application closes', async () => {
+  it('stop after the current one when the application closes', async () => {
     await startWith(1);
     const purge = spyOnPurge().mockImplementation(async () => {
       await sleep(100);
@@ -205,7 +205,7 @@ describe('batches', () => {
     expect(purge).toHaveBeenCalledTimes(1);
   });
 
-  it('let others have their turn after each account that is put right', async () => {
+  it('yield to other work after each account that is repaired', async () => {
     await start();
     const pending = Array.from({ length: 30 }, (_, n) => new Client(host, `starter-${n}`));
     for (const user of pending) await user.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
@@ -222,7 +222,7 @@ describe('batches', () => {
     expect(turns).toBeGreaterThanOrEqual(50);
   });
 
-  it('a purge that is called while one runs joins it', async () => {
+  it('are shared: a purge that is called while one runs joins it', async () => {
     await start();
     const usage = providerNamed<{ purge(): Promise<number> }>(host, 'MfaUsageStore');
     const purge = vi.spyOn(usage, 'purge');
@@ -258,7 +258,7 @@ describe("the host's own expiring tables", () => {
   ];
   const dataSource = { entities: [UserSession, MagicLink], synchronize: true };
 
-  it('S61 are cleaned along, a second after their expiry and not a second before', async () => {
+  it('S61 are purged by the same run, a second after their expiry and not a second before', async () => {
     await start({ dataSource, options: { cleanup: { intervalSeconds: 300, tables } } });
     const expiry = host.clock.nowMs();
     const sessions = host.dataSource.getRepository(UserSession);
@@ -283,7 +283,7 @@ describe("the host's own expiring tables", () => {
     [{ entity: UserSession, expiresAt: 'validUntil' }, /no column for a property "validUntil".*`cleanup\.tables`/],
     [{ entity: UserSession, expiresAt: 'id' }, /neither dates nor epoch milliseconds.*`cleanup\.tables`/],
     [{ entity: Client, expiresAt: 'x' }, /Client is not an entity.*`cleanup\.tables`/],
-  ])('end the boot where they cannot be cleaned: %#', async (table, message) => {
+  ])('end the boot where they cannot be purged: %#', async (table, message) => {
     await start();
     const setup = { dataSource, options: { cleanup: { tables: [table] } } };
     await expect(startHostApp(setup as unknown as HostAppSetup)).rejects.toThrow(message);
@@ -313,7 +313,7 @@ describe('the schedule', () => {
   it.each([
     ['without', {}],
     ['with', withSchedule],
-  ])("runs once an interval %s the host's ScheduleModule", async (_, setup) => {
+  ])("runs once per interval %s the host's ScheduleModule", async (_, setup) => {
     await start({ ...setup, options: everySecond });
     const purge = spyOnPurge();
     vi.advanceTimersByTime(999);
@@ -324,7 +324,7 @@ describe('the schedule', () => {
     expect(purge).toHaveBeenCalledTimes(4);
   });
 
-  it("does not make the host's own jobs run twice, and stands in its registry", async () => {
+  it("does not make the host's own jobs run twice, and is in its registry", async () => {
     await start({ ...withSchedule, options: everySecond });
     spyOnPurge();
     vi.advanceTimersByTime(3000);
@@ -333,7 +333,7 @@ describe('the schedule', () => {
     expect(registry.getIntervals().toSorted()).toEqual(['host-job', 'nestjs-mfa:cleanup']);
   });
 
-  it("takes no module of the host's own for that of @nestjs/schedule", async () => {
+  it('does not mistake a module of the host for the ScheduleModule of @nestjs/schedule', async () => {
     @Module({})
     class Own {}
     Object.defineProperty(Own, 'name', { value: ScheduleModule.name });
@@ -358,7 +358,7 @@ describe('the schedule', () => {
     expect(registry?.getIntervals() ?? []).toEqual([]);
   });
 
-  it('is every five minutes by default, and off where the option says so', async () => {
+  it('runs every five minutes by default, and never where the option turns it off', async () => {
     await start({ options: { cleanup: undefined } });
     const purge = spyOnPurge();
     vi.advanceTimersByTime(299_999);
@@ -374,7 +374,7 @@ describe('the schedule', () => {
     expect(host.app.get(SchedulerRegistry, { strict: false }).getIntervals()).toEqual(['host-job']);
   });
 
-  it('goes on after a run that failed, which is logged', async () => {
+  it('continues after a run that failed, and logs the failure', async () => {
     await start({ options: everySecond });
     const error = vi.spyOn(Logger.prototype, 'error');
     const purge = spyOnPurge().mockRejectedValueOnce(new Error('no database'));
@@ -386,7 +386,7 @@ describe('the schedule', () => {
     expect(purge).toHaveBeenCalledTimes(2);
   });
 
-  it('really cleans, by the real clock of timers', async () => {
+  it('purges rows with real timers', async () => {
     vi.useRealTimers();
     await start({ options: everySecond });
     const user = new Client(host, 'real');

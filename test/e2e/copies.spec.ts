@@ -23,13 +23,13 @@ describe('S75 two copies of the package', () => {
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  it('one copy boots, however often a test runner evaluates it', async () => {
+  it('boot when they are one copy that a test runner evaluates repeatedly', async () => {
     vi.resetModules();
     await import('nestjs-mfa');
     await (await startHostApp()).close();
   });
 
-  it('in one process end the boot, which names their places and the remedy', async () => {
+  it('end the boot with an error that names their places and the remedy', async () => {
     const copy = (await import(join(folder, 'nestjs-mfa/src/index.ts'))) as typeof import('nestjs-mfa');
 
     @Controller('of-copy')

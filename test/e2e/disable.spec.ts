@@ -23,7 +23,7 @@ describe('disabling', () => {
     return Object.fromEntries(tables);
   }
 
-  it('S59 removes authenticators, pending secret and backup codes; what was spent stays spent', async () => {
+  it('S59 removes authenticators, the pending secret and backup codes; spent codes stay spent', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     await user.enrollAnother(authenticator.code());
@@ -54,7 +54,7 @@ describe('disabling', () => {
     expect((await user.loginAnswer()).body).toEqual({ accessToken: expect.any(String) });
   });
 
-  it('S59 lets old codes fail after a new enrollment', async () => {
+  it('S59 refuses old codes after a new enrollment', async () => {
     const user = newUser();
     const old = await user.enroll();
     await user.post('/mfa/disable', { code: old.authenticator.code() }).expect(200);
@@ -65,7 +65,7 @@ describe('disabling', () => {
     await user.verify(token, authenticator.code()).expect(200);
   });
 
-  it('takes a backup code', async () => {
+  it('accepts a backup code', async () => {
     const user = newUser();
     const { backupCodes } = await user.enroll();
     await user.post('/mfa/disable', { code: backupCodes[0] }).expect(200);
@@ -90,7 +90,7 @@ describe('disabling', () => {
       .expect(409, /MFA_NOT_ENABLED/);
   });
 
-  it('S60 calls the session-revocation hook and tells of every change', async () => {
+  it('S60 calls revokeSessions, and every change is an event', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     const other = await user.enrollAnother(authenticator.code());
@@ -111,7 +111,7 @@ describe('disabling', () => {
     expect(told.map(({ type }) => type)).toEqual(changes);
   });
 
-  it('S60 an administrator resets a user with the same effect', async () => {
+  it('S60 has the same effect when an administrator resets a user', async () => {
     const user = newUser();
     await user.enroll();
     await host.app.get(MfaAdminService, { strict: false }).reset(user.userId);
@@ -120,7 +120,7 @@ describe('disabling', () => {
     await user.enroll();
   });
 
-  it('purgeUser leaves no trace of the user and every trace of others', async () => {
+  it('purgeUser removes every row of the user and none of others', async () => {
     const [user, other] = [newUser(), newUser()];
     const { authenticator, backupCodes } = await user.enroll();
     await user.signIn(authenticator.code());
@@ -132,7 +132,7 @@ describe('disabling', () => {
     expect(await rowsOf(other)).toEqual(before);
   });
 
-  it('an administrator may name a user who never touched MFA, but not what is no user id', async () => {
+  it('an administrator may name a user without MFA, but not a value that is not a user id', async () => {
     const admin = host.app.get(MfaAdminService, { strict: false });
     for (const method of ['unlock', 'invalidate', 'passwordChanged', 'reset', 'purgeUser'] as const) {
       await expect(admin[method]('nobody')).resolves.toBeUndefined();
@@ -151,7 +151,7 @@ describe('disabling by password, where the option allows it', () => {
   });
   afterAll(() => host.close());
 
-  it('takes the password, or a code', async () => {
+  it('accepts the password, or a code', async () => {
     const [one, two] = [userOf(host), userOf(host)];
     await one.enroll();
     await one.post('/mfa/disable', { password: PASSWORD }).expect(200, { enabled: false });
@@ -159,7 +159,7 @@ describe('disabling by password, where the option allows it', () => {
     await two.post('/mfa/disable', { code: authenticator.code() }).expect(200, { enabled: false });
   });
 
-  it('refuses and counts a wrong password, by the budget of passwords', async () => {
+  it('refuses a wrong password, and counts it in the budget of passwords', async () => {
     const user = userOf(host);
     const { authenticator } = await user.enroll();
     for (let i = 0; i < 5; i += 1) await user.post('/mfa/disable', { password: 'guess' }).expect(401);
@@ -168,7 +168,7 @@ describe('disabling by password, where the option allows it', () => {
     await user.signIn(authenticator.code());
   });
 
-  it('lets the password stand for a code nowhere else', async () => {
+  it('accepts the password in place of a code nowhere else', async () => {
     const user = userOf(host);
     const { id } = await user.enroll();
     for (const path of ['backup-codes/regenerate', `authenticators/${id}/remove`, 'totp/setup']) {

@@ -28,7 +28,7 @@ describe('a host that chooses the proof of the first enrollment per user', () =>
     await new Client(host, 'social').post('/mfa/totp/setup').expect(200);
   });
 
-  it('S12 takes the option where the hook returns null, and no proof where that says so', async () => {
+  it('S12 uses the option where the hook returns null, and requires no proof where the hook says so', async () => {
     SocialHost.proofs.open = null;
     const user = new Client(host, 'open');
     expect((await user.get('/mfa/status')).body.proof).toEqual([]);
@@ -51,7 +51,7 @@ describe('the status of many users', () => {
   });
   afterAll(() => host.close());
 
-  it('S42 has every user that was asked for, and takes no other spelling of an id for the user', async () => {
+  it('S42 has an entry for every requested user, and never mixes up spellings of an id', async () => {
     const statuses = host.app.get(MfaStatusService, { strict: false });
     const { id } = await new Client(host, 'user-7').enroll();
     await new Client(host, '42').post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
@@ -70,7 +70,7 @@ describe('the status of many users', () => {
     await expect(statuses.statusOf(['ann', ''])).rejects.toThrow(TypeError);
   });
 
-  it('S42 are read by one statement for each 200 users, each user once, and by none for no user', async () => {
+  it('S42 is read by one statement for each 200 users, each user once, and by none for an empty list', async () => {
     const statuses = host.app.get(MfaStatusService, { strict: false });
     // Each statement takes a runner of its own.
     const runners = vi.spyOn(host.dataSource, 'createQueryRunner');

@@ -16,7 +16,7 @@ describe.each(ADAPTERS)('enrollment over %s', (adapter) => {
   });
   afterAll(() => host.close());
 
-  it('S11 gives every user another secret of 160 bits, with all that an authenticator app needs', async () => {
+  it('S11 gives every user a different secret of 160 bits, with all that an authenticator app needs', async () => {
     const { body } = await setup(newUser()).expect(200);
     expect(body.secret).toMatch(/^[A-Z2-7]{32}$/);
     expect(body.manualKey.replaceAll(' ', '')).toBe(body.secret);
@@ -30,7 +30,7 @@ describe.each(ADAPTERS)('enrollment over %s', (adapter) => {
     expect((await setup(newUser()).expect(200)).body.secret).not.toBe(body.secret);
   });
 
-  it('S79 answers a setup that the same session repeats with the same secret, expiry and name, whatever name it carries', async () => {
+  it('S79 returns the same secret, expiry and name when the same session repeats the setup with any name', async () => {
     const user = newUser();
     const first = await setup(user, { password: PASSWORD, name: 'Phone' }).expect(200);
     host.clock.advance(120);
@@ -53,7 +53,7 @@ describe.each(ADAPTERS)('enrollment over %s', (adapter) => {
     expect((await user.get('/mfa/status')).body.pendingSetup).toBe(false);
   });
 
-  it('S12 demands a code for a further authenticator; the password alone changes nothing', async () => {
+  it('S12 requires a code for a further authenticator; the password alone changes nothing', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     await setup(user, { password: PASSWORD }).expect(401, /MFA_PROOF_REQUIRED/);
@@ -62,7 +62,7 @@ describe.each(ADAPTERS)('enrollment over %s', (adapter) => {
     await setup(user, { code: authenticator.code() }).expect(200);
   });
 
-  it('S12 takes a backup code for a further authenticator', async () => {
+  it('S12 accepts a backup code for a further authenticator', async () => {
     const user = newUser();
     const { backupCodes } = await user.enroll();
     await setup(user, { code: backupCodes[0] }).expect(200);
@@ -95,7 +95,7 @@ describe.each(ADAPTERS)('enrollment over %s', (adapter) => {
     );
   });
 
-  it('S13 a pending second secret opens no login', async () => {
+  it('S13 refuses codes of a pending second secret at login', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     const pending = await setup(user, { code: authenticator.code() }).expect(200);
@@ -105,7 +105,7 @@ describe.each(ADAPTERS)('enrollment over %s', (adapter) => {
     await user.verify(token, authenticator.code()).expect(200);
   });
 
-  it('S15 leaves the live secret working through a setup, a wrong confirmation and a right one', async () => {
+  it('S15 keeps the live secret working through a setup, a wrong confirmation and a right one', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     const pending = await setup(user, { code: authenticator.code() }).expect(200);
@@ -119,7 +119,7 @@ describe.each(ADAPTERS)('enrollment over %s', (adapter) => {
     await user.signIn(appFor(pending.body.otpauthUri).code());
   });
 
-  it('S16 S27 spends the code that confirmed', async () => {
+  it('S16 S27 spends the code of the confirmation', async () => {
     const user = newUser();
     const { body } = await setup(user).expect(200);
     const code = appFor(body.otpauthUri).code();
@@ -128,7 +128,7 @@ describe.each(ADAPTERS)('enrollment over %s', (adapter) => {
     await user.post('/mfa/totp/confirm', { code }).expect(404, /MFA_SETUP_NOT_FOUND/);
   });
 
-  it('S18 forgets a pending secret after ten minutes and starts with another', async () => {
+  it('S18 drops a pending secret after ten minutes, and a new setup has a new secret', async () => {
     const user = newUser();
     const { body } = await setup(user).expect(200);
     expect(new Date(body.expiresAt).getTime()).toBe(host.clock.nowMs() + 600_000);
@@ -139,7 +139,7 @@ describe.each(ADAPTERS)('enrollment over %s', (adapter) => {
     expect((await setup(user).expect(200)).body.secret).not.toBe(body.secret);
   });
 
-  it('S18 still confirms a second before the expiry', async () => {
+  it('S18 confirms a pending secret a second before its expiry', async () => {
     const user = newUser();
     const { body } = await setup(user).expect(200);
     host.clock.advance(599);
@@ -156,7 +156,7 @@ describe.each(ADAPTERS)('enrollment over %s', (adapter) => {
     expect((await user.get('/mfa/status')).body.backupCodes.remaining).toBe(4);
   });
 
-  it('takes the confirmation for the second factor of the session that made it, and of no other', async () => {
+  it('counts the confirmation as the second factor of the session that made it, and of no other', async () => {
     const user = newUser();
     const elsewhere = newUserSession(user);
     await user.get('/transfers').expect(403, /MFA_ENROLLMENT_REQUIRED/);
@@ -184,7 +184,7 @@ describe.each(ADAPTERS)('enrollment over %s', (adapter) => {
     expect((await user.get('/mfa/status')).body.authenticators).toEqual([body]);
   });
 
-  it("S48 answers another user's authenticator as an unknown one, and changes nothing", async () => {
+  it("S48 returns the error of an unknown authenticator for another user's, and changes nothing", async () => {
     const owner = newUser();
     const { id } = await owner.enroll();
     const other = newUser();
@@ -200,7 +200,7 @@ describe.each(ADAPTERS)('enrollment over %s', (adapter) => {
     expect(await dumpTables(host)).toEqual(before);
   });
 
-  it('removes one of two authenticators on the code of either; the other one goes on', async () => {
+  it('removes one of two authenticators with a code of either; the other one keeps working', async () => {
     const user = newUser();
     const { authenticator, id } = await user.enroll();
     const second = await user.enrollAnother(authenticator.code(), 'Tablet');
@@ -214,7 +214,7 @@ describe.each(ADAPTERS)('enrollment over %s', (adapter) => {
     await user.signIn(second.authenticator.code());
   });
 
-  it('takes the removal of the last authenticator for disabling', async () => {
+  it('disables MFA when the last authenticator is removed', async () => {
     const user = newUser();
     const { authenticator, id } = await user.enroll();
     const { body } = await user.post(`/mfa/authenticators/${id}/remove`, { code: authenticator.code() }).expect(200);

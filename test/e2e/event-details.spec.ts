@@ -21,7 +21,7 @@ class TracingHost extends TestHost {
 
 const ofRequest = (requestId: string) => ({ requestId, ip: '203.0.113.7', userAgent: 'spec' });
 
-describe.each(ADAPTERS)('over %s', (adapter) => {
+describe.each(ADAPTERS)('events and setups over %s', (adapter) => {
   let host: HostApp;
   beforeAll(async () => {
     host = await startHostApp({ adapter, host: TracingHost, options: FEW_CODES });
@@ -37,7 +37,7 @@ describe.each(ADAPTERS)('over %s', (adapter) => {
       return found!;
     });
 
-  it('S65 the event of a rename names the authenticator, with its creation time, and both names', async () => {
+  it('S65 the event of a rename holds the id and creation time of the authenticator, and both names', async () => {
     const user = new Client(host, 'renamer');
     const { id } = await user.enroll();
     const { createdAt } = (await user.get('/mfa/status')).body.authenticators[0];
@@ -48,7 +48,7 @@ describe.each(ADAPTERS)('over %s', (adapter) => {
     });
   });
 
-  it('S60 S65 response and event of a removal tell by the creation time what was removed, though the names were swapped', async () => {
+  it('S60 S65 response and event of a removal identify the authenticator by its creation time, though the names were swapped', async () => {
     const user = new Client(host, 'swapped');
     const first = await user.enroll();
     const second = await user.enrollAnother(first.authenticator.code(), 'Phone');
@@ -72,7 +72,7 @@ describe.each(ADAPTERS)('over %s', (adapter) => {
     expect(await eventOf(user, 'mfa.disabled')).toMatchObject({ authenticator: { id: first.id, name: 'Phone' } });
   });
 
-  it('S65 every event of a request carries what requestInfo() returned for it', async () => {
+  it('S65 every event of a request holds what requestInfo() returned for it', async () => {
     const user = new Client(host, 'traced');
     for (let guess = 0; guess < 5; guess += 1) await user.post('/mfa/totp/setup', { password: 'wrong' }).expect(401);
     await user.post('/mfa/totp/setup', { password: 'wrong' }).expect(429);
@@ -116,7 +116,7 @@ describe.each(ADAPTERS)('over %s', (adapter) => {
     );
   });
 
-  it('S20 the issuer of the principal stands in the otpauth URI, and that of the option where it has none', async () => {
+  it('S20 the otpauth URI has the issuer of the principal, or that of the option where the principal has none', async () => {
     const [tenant, other] = [new Client(host, 'tenant-1'), new Client(host, 'plain')];
     const uriOf = async (user: Client) =>
       new URL((await user.post('/mfa/totp/setup', { password: PASSWORD }).expect(200)).body.otpauthUri);

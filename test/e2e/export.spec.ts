@@ -12,7 +12,7 @@ describe('exportUser', () => {
 
   const exportUser = (userId: string) => host.app.get(MfaAdminService, { strict: false }).exportUser(userId);
 
-  it('gives everything that is stored about the user', async () => {
+  it('returns everything that is stored about the user', async () => {
     const user = new Client(host, 'ada');
     const startedAt = new Date(host.clock.nowMs());
     const { authenticator, backupCodes, id } = await user.enroll();
@@ -60,7 +60,7 @@ describe('exportUser', () => {
     expect(rest.uses).toHaveLength(4);
   });
 
-  it('S64 holds nothing that opens anything: no secret, hash, code or token', async () => {
+  it('S64 contains no secret, hash, code or token', async () => {
     const user = new Client(host, 'grace');
     const { authenticator, backupCodes, id } = await user.enroll();
     const token = await user.login();
@@ -81,7 +81,7 @@ describe('exportUser', () => {
     }
   });
 
-  it('gives nothing of others, and an empty export for a user without MFA', async () => {
+  it('returns nothing of other users, and an empty export for a user without MFA', async () => {
     await new Client(host, 'alan').enroll();
     expect(await exportUser('ALAN')).toEqual({ ...(await exportUser('nobody')), userId: 'ALAN' });
     expect(await exportUser('nobody')).toEqual({
@@ -94,7 +94,7 @@ describe('exportUser', () => {
     });
   });
 
-  it('is empty after purgeUser, which leaves no row', async () => {
+  it('is empty after purgeUser, which removes every row', async () => {
     await new Client(host, 'edsger').enroll();
     await host.app.get(MfaAdminService, { strict: false }).purgeUser('edsger');
     expect(await exportUser('edsger')).toEqual({ ...(await exportUser('nobody')), userId: 'edsger' });

@@ -45,7 +45,7 @@ describe('a unit test of a controller with @RequireMfa()', () => {
     return request(app.getHttpServer() as Parameters<typeof request>[0]).get(path);
   }
 
-  it('S45 compiles without MfaModule, and the guard denies with an error that says so', async () => {
+  it('S45 compiles without MfaModule, and the guard denies access with an error that names the missing module', async () => {
     for (const path of ['/billing', '/billing/mine']) {
       const { status, body } = await get(path);
       expect([status, body.code]).toEqual([500, 'MFA_MISCONFIGURED']);

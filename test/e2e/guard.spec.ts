@@ -170,28 +170,28 @@ describe.each(ADAPTERS)('the guard over %s', (adapter) => {
     'feature',
   ];
 
-  it.each(GUARDED)('S44a S47 /%s opens to a second factor and to nothing less', async (path) => {
+  it.each(GUARDED)('S44a S47 /%s admits sessions with a second factor only', async (path) => {
     await nobody.get(`/${path}`).expect(401, /MFA_NOT_AUTHENTICATED/);
     await signedIn.get(`/${path}`).expect(401, /MFA_STEP_UP_REQUIRED/);
     await verified.get(`/${path}`).expect(200, { in: true });
   });
 
   it.each(['plain/sibling', 'whole/open', 'derived/open', 'open-house/open'])(
-    'S47 /%s is open to all',
+    'S47 /%s admits everybody',
     async (path) => {
       await nobody.get(`/${path}`).expect(200);
     },
   );
 
   it.each(['plain/challenge', 'whole/challenge'])(
-    'S44a /%s wants an mfa_token, and no session will do',
+    'S44a /%s requires an mfa_token, and refuses every session',
     async (path) => {
       const post = (client: Client) => client.post(`/${path}`);
       for (const client of [nobody, signedIn, verified]) await post(client).expect(401, /MFA_TOKEN_INVALID/);
     },
   );
 
-  describe('S45 the second factor of a session counts only if it is one', () => {
+  describe('S45 the second factor of a session', () => {
     const at = (ms: number) => new Date(host.clock.nowMs() + ms);
     const cases: [string, () => object][] = [
       ['no time', () => ({ amr: ['pwd', 'otp', 'mfa'] })],
@@ -205,12 +205,12 @@ describe.each(ADAPTERS)('the guard over %s', (adapter) => {
       ['an amr that is text', () => ({ mfaAt: at(0), amr: 'mfa' })],
     ];
 
-    it.each(cases)('not with %s', async (_, factor) => {
+    it.each(cases)('does not count with %s', async (_, factor) => {
       const client = new Client(host, 'alice', host.state.signIn('alice', factor()));
       await client.get('/payouts').expect(401, /MFA_STEP_UP_REQUIRED/);
     });
 
-    it('but with a time alone, where the host keeps no amr, and with a clock a minute ahead', async () => {
+    it('counts with a time alone, where the host keeps no amr, and with a clock a minute ahead', async () => {
       const alone = new Client(host, 'alice', host.state.signIn('alice', { mfaAt: at(0) }));
       await alone.get('/payouts').expect(200);
       const ahead = new Client(host, 'alice', host.state.signIn('alice', { mfaAt: at(60_000), amr: ['mfa'] }));
@@ -238,7 +238,7 @@ describe.each(ADAPTERS)('the guard over %s', (adapter) => {
       ['has a user id with NUL', () => ({ userId: 'a\0b', mfaAt: new Date() }), 401],
     ];
 
-    it.each(answers)('%s admits nowhere', async (_, principal, status) => {
+    it.each(answers)('%s is refused everywhere', async (_, principal, status) => {
       vi.spyOn(TestHost.prototype, 'principal').mockImplementation(principal as never);
       for (const path of ['/payouts', '/transfers', '/plain/use-guards', '/mfa/status']) {
         const answer = await verified.get(path);
@@ -248,7 +248,7 @@ describe.each(ADAPTERS)('the guard over %s', (adapter) => {
     });
   });
 
-  it('asks principal() once a request', async () => {
+  it('calls principal() once per request', async () => {
     const principal = vi.spyOn(TestHost.prototype, 'principal');
     await verified.get('/mfa/status').expect(200);
     expect(principal).toHaveBeenCalledTimes(1);
@@ -256,7 +256,7 @@ describe.each(ADAPTERS)('the guard over %s', (adapter) => {
     expect(principal).toHaveBeenCalledTimes(2);
   });
 
-  it('S49 reads nothing when it admits, and the account once when it refuses', async () => {
+  it('S49 runs no statement when it admits, and reads the account once when it refuses', async () => {
     const load = vi.spyOn(providerNamed<{ load(userId: string): unknown }>(host, 'MfaAccountStore'), 'load');
     const query = vi.spyOn(host.dataSource, 'createQueryRunner');
     await verified.get('/payouts').expect(200);
@@ -343,7 +343,7 @@ describe('S46 other transports', () => {
     });
   }
 
-  it('GraphQL decides as HTTP does where the host knows the transport', async () => {
+  it('GraphQL requests are decided as HTTP requests where the host supports the transport', async () => {
     const mfaAt = new Date(host.clock.nowMs());
     principalFromGraphql({});
     await expect(decide(contextOf('graphql', graphql({})))).rejects.toMatchObject({ code: 'MFA_NOT_AUTHENTICATED' });
@@ -361,11 +361,11 @@ describe('S46 other transports', () => {
     ['rpc', [{}, {}]],
     ['http', []],
     ['something new', []],
-  ])('%s fails closed where the host does not know it', async (type, args) => {
+  ])('%s requests are refused where the host does not support the transport', async (type, args) => {
     await expect(decide(contextOf(type, args))).rejects.toThrow();
   });
 
-  it.each(['graphql', 'ws', 'rpc'])('no mfa_token comes over %s', async (type) => {
+  it.each(['graphql', 'ws', 'rpc'])('no mfa_token is read from %s', async (type) => {
     const user = new Client(host, `over-${type}`);
     await user.enroll();
     const mfa_token = await user.login();
@@ -405,7 +405,7 @@ describe('MfaGuard as APP_GUARD', () => {
   });
   afterAll(() => host.close());
 
-  it('closes every unmarked route, a null principal included', async () => {
+  it('refuses every unmarked route without a second factor, also for a null principal', async () => {
     for (const path of ['/unmarked', '/plain/sibling']) {
       await new Client(host, 'u', 'none').get(path).expect(401, /MFA_NOT_AUTHENTICATED/);
       const signedIn = new Client(host, 'u');
@@ -413,7 +413,7 @@ describe('MfaGuard as APP_GUARD', () => {
     }
   });
 
-  it('leaves @SkipMfa routes and the own routes of the module open to whom they are for', async () => {
+  it('admits the callers of @SkipMfa() routes and of the built-in routes', async () => {
     const anonymous = new Client(host, 'u', 'none');
     await anonymous.get('/unmarked/skipped').expect(200);
     await anonymous.get('/open-house/open').expect(200);
@@ -437,7 +437,7 @@ describe('MfaGuard as APP_GUARD', () => {
 
 describe('@RequireMfa', () => {
   it.each([0, -1, 1.5, Number.NaN, Infinity, '60'])(
-    'refuses maxAgeSeconds: %j where it is written',
+    'throws for maxAgeSeconds: %j when the decorator is applied',
     (maxAgeSeconds) => {
       expect(() => RequireMfa({ maxAgeSeconds: maxAgeSeconds as number })).toThrow(
         /maxAgeSeconds.*whole number from 1/,

@@ -43,7 +43,7 @@ describe.each(ADAPTERS)('the HTTP contract over %s', (adapter) => {
   });
   afterAll(() => host.close());
 
-  it('S21 every success is 200, JSON of exactly the shape that is promised, ISO times, no-store, unknown fields ignored', async () => {
+  it('S21 every success returns 200 and JSON of exactly the documented shape, with ISO times and no-store, and ignores unknown fields', async () => {
     const user = userOf(host);
     const seen: request.Response[] = [];
     const post = async (path: string, body: object) => {
@@ -129,7 +129,7 @@ describe.each(ADAPTERS)('the HTTP contract over %s', (adapter) => {
     await user.get('/mfa/verify').expect(404);
   });
 
-  describe('every refusal has its status, a stable code, a text, and no-store', () => {
+  describe('every refusal returns its status, a stable code, a message, and no-store', () => {
     type Refused = [status: number, code: string, request: (user: Client) => PromiseLike<request.Response>];
     const enrolled = async (user: Client) => ({ ...(await user.enroll()), token: await user.login() });
     const lock = async (user: Client) => {
@@ -195,7 +195,7 @@ describe('the mounting of the routes', () => {
     await host.close();
   });
 
-  it('http: false leaves all of them out', async () => {
+  it('http: false mounts none of them', async () => {
     const host = await startHostApp({ options: { http: false } });
     for (const route of ROUTES) await post(host, `/mfa/${route}`).expect(404);
     await host.close();
@@ -249,7 +249,7 @@ describe.each(ADAPTERS)("a host's own controllers on the services, over %s", (ad
 
   const own = (path: string, body: object) => request(host.app.getHttpServer()).post(`/own/${path}`).send(body);
 
-  it('do the whole flow, and with MfaExceptionFilter refuse with body, Retry-After and no-store', async () => {
+  it('complete the whole flow, and with MfaExceptionFilter refuse with body, Retry-After and no-store', async () => {
     const userId = 'own';
     await own('setup', { userId }).expect(401, /MFA_PROOF_REQUIRED/);
     const setup = await own('setup', { userId, password: PASSWORD }).expect(201);
@@ -284,7 +284,7 @@ describe.each(ADAPTERS)("a host's own controllers on the services, over %s", (ad
   });
 });
 
-describe('what the host has installed globally', () => {
+describe('global enhancers of the host', () => {
   const PIPES: [string, ((app: INestApplication) => void) | undefined][] = [
     ['no pipe', undefined],
     [
@@ -306,30 +306,33 @@ describe('what the host has installed globally', () => {
     ],
   ];
 
-  it.each(PIPES)('S24 %s: a numeric code is 400 with the field named, and the flow works', async (_, configure) => {
-    const host = await startHostApp({ options: FEW_CODES, configure });
-    const user = userOf(host);
-    const { authenticator, id } = await user.enroll();
-    const token = await user.login();
-    for (const answer of [
-      await user.verify(token, 123456),
-      await user.post('/mfa/step-up', { code: Number(authenticator.code()) }),
-      await user.post('/mfa/disable', { code: [authenticator.code()] }),
-      await user.patch(`/mfa/authenticators/${id}`, { name: 7 }),
-    ]) {
-      expect(answer.status).toBe(400);
-      expect(answer.body).toMatchObject({
-        code: 'MFA_BAD_REQUEST',
-        message: [expect.stringMatching(/^(code|name) /), ...answer.body.message.slice(1)],
-      });
-    }
-    await user.post('/mfa/step-up', { code: authenticator.code(), ...UNKNOWN }).expect(200);
-    host.clock.advance(30);
-    await user.verify(token, authenticator.code()).expect(200);
-    await host.close();
-  });
+  it.each(PIPES)(
+    'S24 %s: a numeric code returns 400 with the name of the field, and the flow works',
+    async (_, configure) => {
+      const host = await startHostApp({ options: FEW_CODES, configure });
+      const user = userOf(host);
+      const { authenticator, id } = await user.enroll();
+      const token = await user.login();
+      for (const answer of [
+        await user.verify(token, 123456),
+        await user.post('/mfa/step-up', { code: Number(authenticator.code()) }),
+        await user.post('/mfa/disable', { code: [authenticator.code()] }),
+        await user.patch(`/mfa/authenticators/${id}`, { name: 7 }),
+      ]) {
+        expect(answer.status).toBe(400);
+        expect(answer.body).toMatchObject({
+          code: 'MFA_BAD_REQUEST',
+          message: [expect.stringMatching(/^(code|name) /), ...answer.body.message.slice(1)],
+        });
+      }
+      await user.post('/mfa/step-up', { code: authenticator.code(), ...UNKNOWN }).expect(200);
+      host.clock.advance(30);
+      await user.verify(token, authenticator.code()).expect(200);
+      await host.close();
+    },
+  );
 
-  it('a catch-all filter keeps the shape of the own routes, and sees an HttpException elsewhere', async () => {
+  it('a catch-all filter keeps the shape of the built-in routes, and receives an HttpException elsewhere', async () => {
     const seen: unknown[] = [];
 
     @Catch()
@@ -359,7 +362,7 @@ describe('what the host has installed globally', () => {
     await host.close();
   });
 
-  it("a filter of the host's own on a controller gets an exception that answers by itself", async () => {
+  it('a filter on a controller of the host receives an HttpException with status and body', async () => {
     @Catch(HttpException)
     class OwnFilter extends BaseExceptionFilter {}
 

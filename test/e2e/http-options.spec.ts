@@ -78,14 +78,14 @@ describe.each(ADAPTERS)('http.decorators and http.publicDecorators on %s', (adap
   });
   afterAll(() => host.close());
 
-  it('publicDecorators are on the routes that also work without a session, decorators on all', async () => {
+  it('apply publicDecorators to the routes that also work without a session, and decorators to all', async () => {
     SessionGuard.marks.clear();
     for (const [method, path] of ROUTES) await new Client(host, 'marks')[method](path, {});
     const expected = ROUTES.map(([, path]) => [path, [path === '/mfa/verify' ? true : undefined, 1, 2]]);
     expect(Object.fromEntries(SessionGuard.marks)).toMatchObject(Object.fromEntries(expected) as object);
   });
 
-  it('a decorator that wraps the method keeps the route, its guard and its parameters', async () => {
+  it('keep route, guard and parameters of a method that a decorator wraps', async () => {
     Counting.count = 0;
     calls.length = 0;
     const user = new Client(host, 'wrapped');
@@ -99,7 +99,7 @@ describe.each(ADAPTERS)('http.decorators and http.publicDecorators on %s', (adap
 });
 
 it.each([{}, null, undefined, { prefix: null, decorators: null, publicDecorators: undefined }])(
-  'http: %j means the defaults',
+  'http: %j uses the defaults',
   async (http) => {
     const host = await startHostApp({ options: { ...FEW_CODES, http } });
     await new Client(host, 'defaults').get('/mfa/status').expect(200);
@@ -107,7 +107,7 @@ it.each([{}, null, undefined, { prefix: null, decorators: null, publicDecorators
   },
 );
 
-it('http: false leaves the built-in routes out', async () => {
+it('http: false mounts no built-in route', async () => {
   const host = await startHostApp({ options: { ...FEW_CODES, http: false } });
   await new Client(host, 'none').get('/mfa/status').expect(404);
   await host.close();

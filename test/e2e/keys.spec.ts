@@ -79,7 +79,7 @@ describe.each(testDatabases)('a new key on %s', (kind) => {
     expect(keyIds(await sealedRows(after))).toEqual(['k1']);
   });
 
-  it('S62 verifications, enrollments and rotation go on at the same time, and nothing is lost', async () => {
+  it('S62 loses nothing when verifications, enrollments and rotation run at the same time', async () => {
     const before = await start({ keys: [TEST_KEY] });
     const users = await Promise.all(
       Array.from({ length: 12 }, async (_, index) => {
@@ -178,14 +178,14 @@ describe('Fernet tokens in the table', () => {
     await later.verify(await later.login(), authenticator.code()).expect(200);
   });
 
-  it('S10 are refused after the cut-off, and a backup code still helps', async () => {
+  it('S10 are refused after the cut-off, and a backup code still signs in', async () => {
     const { user, authenticator, backupCodes } = await imported('edsger');
     reading.clock.set(reading.clock.nowMs() + 3_600_000);
     await user.verify(await user.login(), authenticator.code()).expect(401, /MFA_CODE_REJECTED/);
     await user.verify(await user.login(), backupCodes[0]).expect(200);
   });
 
-  it('S9 a rotation converts those that nobody used', async () => {
+  it('S9 are converted by a rotation when nobody used them', async () => {
     await imported('alan');
     const keys = reading.app.get(MfaKeyService, { strict: false });
     reading.clock.set(plain.clock.nowMs());

@@ -9,7 +9,7 @@ describe('S64 the log of every test application', () => {
   let host: HostApp | undefined;
   afterEach(() => host?.close());
 
-  it('S64 holds no code, token, secret or otpauth URI of a whole life, statements and debug lines included', async () => {
+  it('S64 contains no code, token, secret or otpauth URI of the whole life of an account, in statements and debug lines either', async () => {
     host = await startHostApp();
     const user = new Client(host, 'quiet');
     const { authenticator, backupCodes } = await user.enroll();
@@ -21,7 +21,7 @@ describe('S64 the log of every test application', () => {
     expect(takeLeaks()).toEqual([]);
   });
 
-  it.each(['code', 'token', 'secret'] as const)('S64 would show a %s that was logged', async (kind) => {
+  it.each(['code', 'token', 'secret'] as const)('S64 is reported when a %s was logged', async (kind) => {
     host = await startHostApp();
     const user = new Client(host, 'loud');
     const { authenticator } = await user.enroll();

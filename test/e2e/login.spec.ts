@@ -9,7 +9,7 @@ describe.each(ADAPTERS)('login over %s', (adapter) => {
   });
   afterAll(() => host.close());
 
-  it('signs in with a code, and the session opens what demands a second factor', async () => {
+  it('signs in with a code, and the session passes routes that require a second factor', async () => {
     const user = new Client(host, 'alice');
     const { authenticator } = await user.enroll();
     const token = await user.login();

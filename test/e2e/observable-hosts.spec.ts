@@ -40,7 +40,7 @@ describe('a host whose methods return Observables, as handlers of Nest may', () 
   });
   afterAll(() => host.close());
 
-  it('S60 S72 is awaited: sessions are opened, raised and ended before the response', async () => {
+  it('S60 S72 is awaited: sessions begin, gain the second factor and end before the response', async () => {
     const ann = new Client(host, 'ann');
     const { authenticator } = await ann.enroll();
     expect(host.state.revocations).toContain('mfa.authenticator.confirmed ann');
@@ -56,7 +56,7 @@ describe('a host whose methods return Observables, as handlers of Nest may', () 
     await session.get('/payouts').expect(403, /MFA_ENROLLMENT_REQUIRED/);
   });
 
-  it('S71 refuses the login of a user who was blocked meanwhile', async () => {
+  it('S71 refuses the login of a user whom it blocked meanwhile', async () => {
     const bob = new Client(host, 'bob');
     const { authenticator } = await bob.enroll();
     const token = await bob.login();

@@ -76,7 +76,7 @@ describe('the OpenAPI document', () => {
     await host.close();
   });
 
-  it('knows every route of the module, with its own id, security, error codes and a typed response', async () => {
+  it('describes every route of the module, with a unique id, security, error codes and a typed response', async () => {
     const host = await startHostApp({ options: FEW_CODES });
     const plain = SwaggerModule.createDocument(host.app, new DocumentBuilder().addBearerAuth().build());
     const marks = Object.values(plain.paths as Record<string, Record<string, Operation>>)
@@ -111,7 +111,7 @@ describe('the OpenAPI document', () => {
     await host.close();
   });
 
-  it('adds the same when it is called twice, keeps what the host has, and never writes an empty list of required fields', async () => {
+  it('is the same when it is extended twice, keeps the parts of the host, and has no empty list of required fields', async () => {
     const host = await startHostApp();
     const document = documentOf(host.app);
     const before = JSON.stringify(document);
@@ -132,7 +132,7 @@ describe('the OpenAPI document', () => {
     await host.close();
   });
 
-  it('names the fields that the routes really return', async () => {
+  it('names the fields that the routes return', async () => {
     const host = await startHostApp({ options: FEW_CODES });
     const document = documentOf(host.app);
     const seen = await responsesOf(host);

@@ -55,7 +55,7 @@ async function runThrough(setup: HostAppSetup): Promise<void> {
   await host.close();
 }
 
-describe('S7 keys that cannot protect anything end the boot, with entry and remedy, and never quoted', () => {
+describe('S7 weak keys end the boot with an error that names entry and remedy, and never quotes the key', () => {
   const REMEDY = /node -e "console\.log\(require\('node:crypto'\)\.randomBytes\(32\)/;
   const { secret } = TEST_KEY;
   const bad: [string, unknown, RegExp, RegExp][] = [
@@ -103,7 +103,7 @@ describe('S7 keys that cannot protect anything end the boot, with entry and reme
   });
 });
 
-describe('an option that makes no sense ends the boot, and is named', () => {
+describe('an invalid option ends the boot with an error that names it', () => {
   const bad: [object, RegExp][] = [
     [{ issuer: undefined }, /`issuer` is missing/],
     [{ issuer: '' }, /`issuer`/],
@@ -205,22 +205,22 @@ describe('the host class', () => {
     }
   }
 
-  it('that lacks a method is refused', async () => {
+  it('is refused when it lacks a method', async () => {
     await expect(boot({ host: NoPrincipal })).rejects.toThrow(/`host`.*no method `principal`/);
   });
 
-  it('that is request-scoped, or injects what is, is refused', async () => {
+  it('is refused when it is request-scoped, or injects a request-scoped provider', async () => {
     await expect(boot({ host: RequestScoped })).rejects.toThrow(/`host`.*must be a singleton/);
     const imports = [AuthModule, PerRequestModule];
     await expect(boot({ host: InjectsRequestScoped, options: { imports } })).rejects.toThrow(/must be a singleton/);
   });
 
-  it('in the natural circle (its login calls the module, and the module it) boots', async () => {
+  it('boots in the circular case: its login calls the module, and the module calls it', async () => {
     await runThrough({ options: FEW_CODES });
   });
 });
 
-describe('S12 what the first enrollment demands', () => {
+describe('S12 the proof of the first enrollment', () => {
   @Injectable()
   class DatedHost extends BareHost {
     static authenticatedAt: unknown;
@@ -230,7 +230,7 @@ describe('S12 what the first enrollment demands', () => {
     }
   }
 
-  it('must be said by a host that cannot check a password', async () => {
+  it('must be configured for a host that cannot check a password', async () => {
     await expect(boot({ host: BareHost })).rejects.toThrow(
       /verifyPassword.*`enrollment\.proof`.*'recent-sign-in'.*'session-only'/,
     );
@@ -242,7 +242,7 @@ describe('S12 what the first enrollment demands', () => {
     );
   });
 
-  it('recent-sign-in: a sign-in at most five minutes old', async () => {
+  it('recent-sign-in requires a sign-in at most five minutes old', async () => {
     const host = await startHostApp({
       host: DatedHost,
       options: { ...FEW_CODES, enrollment: { proof: 'recent-sign-in' } },
@@ -266,7 +266,7 @@ describe('S12 what the first enrollment demands', () => {
     await host.close();
   });
 
-  it('session-only: the session, and a code as soon as there is an authenticator', async () => {
+  it('session-only requires the session, and a code as soon as there is an authenticator', async () => {
     const host = await startHostApp({
       host: BareHost,
       options: { ...FEW_CODES, enrollment: { proof: 'session-only' } },
@@ -280,7 +280,7 @@ describe('S12 what the first enrollment demands', () => {
     await host.close();
   });
 
-  it.each([undefined, null, 1, 'yes', {}])('a verifyPassword() that answers %j is no proof', async (answer) => {
+  it.each([undefined, null, 1, 'yes', {}])('is missing when verifyPassword() returns %j', async (answer) => {
     vi.spyOn(TestHost.prototype, 'verifyPassword').mockReturnValue(answer as never);
     const host = await startHostApp({});
     const user = new Client(host, 'truthy');
@@ -324,7 +324,7 @@ describe('forRootAsync', () => {
     await runThrough({ mfa: mfa() });
   });
 
-  it('checks what the factory returns, and says when it returns nothing', async () => {
+  it('checks what the factory returns, and reports when it returns nothing', async () => {
     const returning = (options: unknown) =>
       MfaModule.forRootAsync({ ...extras, useFactory: () => options as MfaOptions });
     await expect(boot({ mfa: returning(undefined) })).rejects.toThrow(/no options were given/);
@@ -332,7 +332,7 @@ describe('forRootAsync', () => {
   });
 
   it.each(['host', 'http', 'dataSource', 'isGlobal', 'imports'])(
-    'S75 refuses `%s` in the result of the factory, which comes too late for it',
+    'S75 refuses `%s` in the result of the factory, because it is needed before',
     async (name) => {
       const mfa = MfaModule.forRootAsync({ ...extras, useFactory: () => ({ ...OPTIONS, [name]: 'everywhere' }) });
       await expect(boot({ mfa })).rejects.toThrow(new RegExp(`\`${name}\` must be beside the factory`));
@@ -370,7 +370,7 @@ class SnakeCase extends DefaultNamingStrategy {
 }
 
 describe('the DataSource', () => {
-  it('may be a named one beside the unnamed one, which then gets no table of ours', async () => {
+  it('may be a named one, and the unnamed one then gets no table of the module', async () => {
     const other = await createDatabase('sqlite');
     const unnamed = TypeOrmModule.forRoot({ ...other.options, autoLoadEntities: true } as never);
     const host = await startHostApp({
@@ -395,19 +395,19 @@ describe('the DataSource', () => {
     await runThrough({ options: FEW_CODES, dataSource: { autoLoadEntities: false, entities: MFA_ENTITIES } });
   });
 
-  it('without the migrations ends the boot, naming them and the command', async () => {
+  it('without the migrations ends the boot with an error that names them and the command', async () => {
     const missing = boot({ dataSource: { migrations: [], migrationsRun: false } });
     await expect(missing).rejects.toThrow(
       /"mfa_\w+" does not exist.*MFA_MIGRATIONS.*nestjs-mfa\/migrations.*migration:run/s,
     );
   });
 
-  it('without the entities ends the boot, naming the remedy', async () => {
+  it('without the entities ends the boot with an error that names the remedy', async () => {
     const missing = boot({ dataSource: { autoLoadEntities: false, entities: [] } });
     await expect(missing).rejects.toThrow(/MFA_ENTITIES|autoLoadEntities/);
   });
 
-  it('S75 with `manualInitialization` ends the boot and names that setting', async () => {
+  it('S75 with `manualInitialization` ends the boot with an error that names that setting', async () => {
     const manual = boot({ dataSource: { manualInitialization: true } });
     await expect(manual).rejects.toThrow(/not initialized.*`manualInitialization: true`.*`dataSourceFactory`/s);
     await expect(manual).rejects.not.toThrow(/autoLoadEntities/);
@@ -418,13 +418,13 @@ describe('the DataSource', () => {
     ['tables with a prefix', new UpperCaseTables(), { entityPrefix: 'a_' }, /"a_mfa_account".*"a_MFA_ACCOUNT"/s],
     ['columns', new CamelCaseColumns(), {}, /"user_id".*"userId".*`columnName`/s],
   ])(
-    'S75 whose naming strategy renames given %s ends the boot and names that',
+    'S75 whose naming strategy renames given %s ends the boot with an error that names it',
     async (_, namingStrategy, more, message) => {
       await expect(boot({ dataSource: { namingStrategy, ...more } })).rejects.toThrow(message);
     },
   );
 
-  it('S75 whose naming strategy keeps given names boots, with a prefix of its own kind too', async () => {
+  it('S75 whose naming strategy keeps given names boots, also when it adds a prefix', async () => {
     const dataSource = { namingStrategy: new SnakeCase(), entityPrefix: 'acme' };
     await runThrough({ options: FEW_CODES, dataSource });
   });
@@ -495,7 +495,7 @@ describe('isGlobal: false', () => {
     await close();
   });
 
-  it('is unknown to those that do not, while a global one is known everywhere', async () => {
+  it('does not serve modules that do not import it, while a global module serves all', async () => {
     @Module({ controllers: [InsideController] })
     class Stranger {}
 

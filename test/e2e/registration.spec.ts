@@ -82,7 +82,7 @@ describe('S75 a second import of the module', () => {
     expect((refusal as Error).message).toMatch(/imported 2 times in this application\. Import it once, in the root/);
   });
 
-  it('is seen on Nest 10 too, which merges dynamic modules of equal metadata: each call has metadata of its own', () => {
+  it('is detected on Nest 10 too, which merges dynamic modules of equal metadata: each call has different metadata', () => {
     const metadataOf = ({ providers }: DynamicModule) => JSON.stringify(providers);
     const mfa = mfaOf();
     expect(metadataOf(mfaOf())).not.toBe(metadataOf(mfa));
@@ -90,14 +90,14 @@ describe('S75 a second import of the module', () => {
     expect(metadataOf(mfa)).toBe(metadataOf(mfa));
   });
 
-  it('is refused as well where a module of it is loaded lazily', async () => {
+  it('is refused when its module is loaded lazily', async () => {
     const { app, close } = await boot([mfaOf()]);
     const loading = app.get(LazyModuleLoader).load(() => within([mfaOf()]));
     await expect(loading).rejects.toThrow('imported 2 times');
     await close();
   });
 
-  it('is none where two modules import the same constant, also lazily', async () => {
+  it('is accepted where two modules import the same constant, also lazily', async () => {
     const mfa = mfaOf({ isGlobal: false });
 
     @Module({ imports: [mfa], controllers: [InsideController] })
@@ -109,7 +109,7 @@ describe('S75 a second import of the module', () => {
     await close();
   });
 
-  it('is none where a module exports it again, as a dynamic one too', async () => {
+  it('is accepted where a module re-exports the first one, also as a dynamic module', async () => {
     @Module({})
     class AuthModule {
       static register(): DynamicModule {
@@ -125,7 +125,7 @@ describe('S75 a second import of the module', () => {
     await close();
   });
 
-  it('is none in another application of the process, at the same time or later', async () => {
+  it('is accepted in another application of the process, at the same time or later', async () => {
     const apps = await Promise.all([boot([mfaOf()]), boot([asyncOf()])]);
     for (let count = 0; count < 5; count++) await (await boot([mfaOf()])).close();
     for (const { app, close } of apps) {
@@ -134,7 +134,7 @@ describe('S75 a second import of the module', () => {
     }
   });
 
-  it('works below RouterModule, which names the class', async () => {
+  it('is not assumed below RouterModule, which names the class', async () => {
     const router = RouterModule.register([{ path: 'account', module: MfaModule }]);
     const { app, close } = await boot([mfaOf(), router]);
     await request(app.getHttpServer()).get('/account/mfa/status').expect(200);
@@ -156,7 +156,7 @@ describe('S75 `imports: [MfaModule]` without options', () => {
     expect((refusal as Error).message).toMatch(/`imports: \[MfaModule\]` has no options\. Import `MfaModule\.forRoot/);
   });
 
-  it('is refused where it is loaded lazily', async () => {
+  it('is refused when it is loaded lazily', async () => {
     const { app, close } = await boot([]);
     await expect(app.get(LazyModuleLoader).load(() => MfaModule)).rejects.toThrow('has no options');
     await close();

@@ -17,7 +17,7 @@ describe('request-scoped options', () => {
   let host: HostApp | undefined;
   afterEach(() => host?.close());
 
-  it('S75 are a boot error that names cause and remedy', async () => {
+  it('S75 end the boot with an error that names cause and remedy', async () => {
     const start = startHostApp({
       mfa: MfaModule.forRootAsync({
         host: TestHost,

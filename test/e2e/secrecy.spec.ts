@@ -102,7 +102,7 @@ describe('secrets at rest', () => {
   const writeSecret = (id: string, secret: string) =>
     host.dataSource.query('UPDATE mfa_authenticator SET secret = ? WHERE id = ?', [secret, id]);
 
-  it('S1 neither the tables nor the database file hold a secret, a backup code or an mfa_token', async () => {
+  it('S1 are in neither the tables nor the database file: no secret, backup code or mfa_token', async () => {
     const life = await live(newUser());
     const needles = spellings(life);
     expect(needles.length).toBeGreaterThan(50);
@@ -119,7 +119,7 @@ describe('secrets at rest', () => {
     }
   });
 
-  it("S2 another user's ciphertext verifies for nobody, and for nobody's other authenticator", async () => {
+  it('S2 verify for their own user and authenticator only', async () => {
     const [alice, bob] = [newUser(), newUser()];
     const one = await alice.enroll();
     const { secret } = await rowOf(alice);
@@ -134,7 +134,7 @@ describe('secrets at rest', () => {
     await alice.verify(await alice.login(), one.authenticator.code()).expect(401, /MFA_CODE_REJECTED/);
   });
 
-  describe('S3 a flipped bit', () => {
+  describe('S3 a stored secret', () => {
     const PARTS = ['version', 'key id', 'nonce', 'ciphertext', 'tag'] as const;
 
     function flip(sealed: string, part: (typeof PARTS)[number]): string {
@@ -150,26 +150,29 @@ describe('secrets at rest', () => {
       return parts.join('.');
     }
 
-    it.each(PARTS)('in the %s answers as a wrong code does, and logs one error without any secret', async (part) => {
-      const user = newUser();
-      const { authenticator, id } = await user.enroll();
-      const { secret } = await rowOf(user);
-      const token = await user.login();
-      const wrong = await user.verify(token, '000000').expect(401);
-      await writeSecret(id, flip(secret, part));
-      const error = vi.spyOn(NestLogger.prototype, 'error');
-      const answer = await user.verify(token, authenticator.code()).expect(401);
-      expect(answer.text).toBe(wrong.text);
-      expect(error).toHaveBeenCalledTimes(1);
-      expect(String(error.mock.calls[0])).toMatch(/cannot be opened/);
-      expect(String(error.mock.calls[0])).toContain(id);
-      expectNowhere(String(error.mock.calls), [authenticator.code(), secret, user.userId, TEST_KEY.secret]);
-      await writeSecret(id, secret);
-      await user.verify(token, authenticator.code()).expect(200);
-    });
+    it.each(PARTS)(
+      'with a bit flipped in the %s causes the response of a wrong code, and logs one error without any secret',
+      async (part) => {
+        const user = newUser();
+        const { authenticator, id } = await user.enroll();
+        const { secret } = await rowOf(user);
+        const token = await user.login();
+        const wrong = await user.verify(token, '000000').expect(401);
+        await writeSecret(id, flip(secret, part));
+        const error = vi.spyOn(NestLogger.prototype, 'error');
+        const answer = await user.verify(token, authenticator.code()).expect(401);
+        expect(answer.text).toBe(wrong.text);
+        expect(error).toHaveBeenCalledTimes(1);
+        expect(String(error.mock.calls[0])).toMatch(/cannot be opened/);
+        expect(String(error.mock.calls[0])).toContain(id);
+        expectNowhere(String(error.mock.calls), [authenticator.code(), secret, user.userId, TEST_KEY.secret]);
+        await writeSecret(id, secret);
+        await user.verify(token, authenticator.code()).expect(200);
+      },
+    );
 
     it.each(['', 'v1', 'v1....', 'plain text', 'JBSWY3DPEHPK3PXP', 'gAAAAABexample', 'v2.k1.a.b.c'])(
-      'S10 nor does %j instead of a sealed secret open anything',
+      'S10 that became %j is refused',
       async (secret) => {
         const user = newUser();
         const { authenticator, id } = await user.enroll();
@@ -179,7 +182,7 @@ describe('secrets at rest', () => {
     );
   });
 
-  it('S63 a key that left the ring denies and is logged with its id; the remaining keys open the rest', async () => {
+  it('S63 are refused when their key left the ring, which is logged with the id of the key; the remaining keys open the rest', async () => {
     const rotated = { id: 'k2', secret: 'Zt4w7sPq1mJx9vKe3bRy6uHa8cNf2dLg5oTi0jWqXzM=' };
     const user = newUser();
     const { authenticator } = await user.enroll();
@@ -196,7 +199,7 @@ describe('secrets at rest', () => {
     await rotatedHost.close();
   });
 
-  it('S63 S7 a key of the same id with another secret opens nothing', async () => {
+  it('S63 S7 are not opened by a key of the same id with another secret', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     const impostor = { ...TEST_KEY, secret: 'Zt4w7sPq1mJx9vKe3bRy6uHa8cNf2dLg5oTi0jWqXzM=' };
@@ -207,7 +210,7 @@ describe('secrets at rest', () => {
     await other.close();
   });
 
-  it('TotpService seals for one owner and opens for no other', () => {
+  it('are opened by TotpService for their owner only', () => {
     const totp = host.app.get(TotpService, { strict: false });
     const secret = totp.generateSecret();
     const owner = { userId: 'alice', authenticatorId: 'a1' };
@@ -224,8 +227,8 @@ describe('secrets at rest', () => {
   });
 });
 
-describe('S64 telling', () => {
-  it('holds no code, secret, token or otpauth URI in logs, queries, events or exceptions, at any level', async () => {
+describe('S64 the output of the module', () => {
+  it('contains no code, secret, token or otpauth URI in logs, queries, events or exceptions, at any level', async () => {
     const logs = new LogCapture();
     const query =
       (level: string) =>
@@ -283,7 +286,7 @@ describe('S64 telling', () => {
 });
 
 describe('S65 events', () => {
-  it('tell every outcome with user, actor, factor and reason, and the responses hold no reason', async () => {
+  it('report every outcome with user, actor, factor and reason, while responses contain no reason', async () => {
     const host = await startHostApp({ options: FEW_CODES });
     const user = new Client(host, 'eventful');
     const { authenticator, backupCodes } = await user.enroll();
@@ -322,7 +325,7 @@ describe('S65 events', () => {
     await host.close();
   });
 
-  it('a notify() that throws does not break the flow', async () => {
+  it('do not break the flow when notify() throws', async () => {
     const host = await startHostApp({ options: FEW_CODES });
     const user = new Client(host, 'deaf');
     const push = vi.spyOn(host.state.events, 'push');
@@ -336,7 +339,7 @@ describe('S65 events', () => {
 });
 
 describe('S26 the testing kit', () => {
-  it('refuses to load where NODE_ENV is production', async () => {
+  it('refuses to load when NODE_ENV is production', async () => {
     vi.resetModules();
     vi.stubEnv('NODE_ENV', 'production');
     await expect(import('nestjs-mfa/testing')).rejects.toThrow(/must not be loaded when NODE_ENV is production/);

@@ -27,7 +27,7 @@ let host: HostApp;
 afterEach(() => host.close());
 
 describe.each(ADAPTERS)('S72 the session after a change of factors, over %s', (adapter) => {
-  it('is what revokeSessions returned, and on confirm what completeStepUp returned afterwards', async () => {
+  it('is what revokeSessions returned, and after a confirmation what completeStepUp returned', async () => {
     host = await startHostApp({ adapter, host: RenewingHost, options: FEW_CODES });
     const user = new Client(host, 'renewed');
     const setup = await user.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
@@ -56,7 +56,7 @@ describe.each(ADAPTERS)('S72 the session after a change of factors, over %s', (a
     ]);
   });
 
-  it('has no second factor once MFA is off: by disable, by removal of the last, by reset, by purge', async () => {
+  it('has no second factor once MFA is off, whether by disabling, removal of the last authenticator, reset or purge', async () => {
     host = await startHostApp({ adapter, options: FEW_CODES });
     const admin = host.app.get(MfaAdminService, { strict: false });
     const ways: [string, (user: Client, id: string, code: string) => PromiseLike<unknown>][] = [
@@ -76,7 +76,7 @@ describe.each(ADAPTERS)('S72 the session after a change of factors, over %s', (a
     }
   });
 
-  it('is ignored for a change of an administrator', async () => {
+  it('is not replaced by a change of an administrator', async () => {
     host = await startHostApp({ adapter, host: RenewingHost, options: FEW_CODES });
     const user = new Client(host, 'administered');
     await user.enroll();

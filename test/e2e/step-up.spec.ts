@@ -12,7 +12,7 @@ describe.each(ADAPTERS)('step-up over %s', (adapter) => {
   });
   afterAll(() => host.close());
 
-  it('S49 RFC 9470: a refusal says what is missing, and how fresh it must be', async () => {
+  it('S49 RFC 9470: a refusal names the missing factor, and how fresh it must be', async () => {
     const user = await newUser().enrolledElsewhere();
     const answer = await user.get('/transfers').expect(401);
     expect(answer.body).toEqual({
@@ -27,7 +27,7 @@ describe.each(ADAPTERS)('step-up over %s', (adapter) => {
     expect(answer.get('Cache-Control')).toBe('no-store');
   });
 
-  it('S49 RFC 9470: without a demanded age the refusal names none', async () => {
+  it('S49 RFC 9470: a refusal names no age when the route requires none', async () => {
     const user = await newUser().enrolledElsewhere();
     const answer = await user.get('/payouts').expect(401);
     expect(answer.get('WWW-Authenticate')).toBe(
@@ -35,7 +35,7 @@ describe.each(ADAPTERS)('step-up over %s', (adapter) => {
     );
   });
 
-  it('S49 hands amr and time to the host, and the session then passes until it is too old', async () => {
+  it('S49 gives amr and time to the host, and the session then passes until it is too old', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     const session = await user.signIn(authenticator.code());
@@ -64,7 +64,7 @@ describe.each(ADAPTERS)('step-up over %s', (adapter) => {
     expect(body.amr).toEqual(['otp', 'mfa']);
   });
 
-  it('S49 a backup code adds mfa alone', async () => {
+  it('S49 a backup code adds only mfa to amr', async () => {
     const user = newUser();
     const { backupCodes } = await user.enroll();
     const session = new Client(host, user.userId, host.state.signIn(user.userId, { amr: ['pwd'] }));
@@ -88,7 +88,7 @@ describe.each(ADAPTERS)('step-up over %s', (adapter) => {
       .expect(409, /MFA_NOT_ENABLED/);
   });
 
-  it('S48 S27 proves nobody else: a right code of another user is wrong', async () => {
+  it('S48 S27 refuses a right code of another user', async () => {
     const [alice, bob] = [newUser(), newUser()];
     const { authenticator } = await alice.enroll();
     await bob.enroll();
@@ -101,7 +101,7 @@ describe.each(ADAPTERS)('step-up over %s', (adapter) => {
 });
 
 describe('a host without completeStepUp', () => {
-  it('returns 404 for a step-up, as for an unknown route, and logs that at boot', async () => {
+  it('returns 404 for a step-up, as for an unknown route, and warns at boot', async () => {
     const warnings: unknown[] = [];
     const quiet = () => undefined;
     const logger = { log: quiet, error: quiet, warn: (message: unknown) => warnings.push(message) };

@@ -47,7 +47,7 @@ describe('the mfa_token', () => {
     expect(await dumpTables(host)).toEqual(before);
   }
 
-  it('S40 has typ, aud, iss, sub, jti, iat and exp, one pinned algorithm and five minutes to live', () => {
+  it('S40 has typ, aud, iss, sub, jti, iat and exp, one pinned algorithm and a lifetime of five minutes', () => {
     expect(genuine.header).toEqual({ alg: 'HS256', typ: 'mfa+jwt', kid: 'k1' });
     expect(genuine.payload).toEqual({
       iss: 'Acme',
@@ -60,7 +60,7 @@ describe('the mfa_token', () => {
     });
   });
 
-  it('the forgery of these specs is one that would pass, were every part right', async () => {
+  it('is accepted when the forgery of this file makes every part right', async () => {
     const other = new Client(host, 'forged');
     const { authenticator } = await other.enroll();
     const { header, payload } = parts(await other.login());
@@ -170,15 +170,15 @@ describe('the mfa_token', () => {
     });
   });
 
-  describe('S41 and the tokens of the host', () => {
-    it('opens no session of the host', async () => {
+  describe('S41 next to the tokens of the host', () => {
+    it('is not accepted as a session of the host', async () => {
       const token = await user.login();
       for (const path of ['/mfa/status', '/payouts', '/transfers']) {
         await new Client(host, 'alice', token).get(path).expect(401, /MFA_NOT_AUTHENTICATED/);
       }
     });
 
-    it('a host token is none, though it was signed with the same secret', async () => {
+    it('is not a host token, though that was signed with the same secret', async () => {
       const claims = {
         sub: 'alice',
         iat: now(),
@@ -195,12 +195,12 @@ describe('the mfa_token', () => {
       }
     });
 
-    it('a session of the host is none', async () => {
+    it('is not a session of the host', async () => {
       await user.post('/mfa/verify', { code: code() }).expect(401, /MFA_TOKEN_INVALID/);
     });
   });
 
-  it('S63 dies with the key that signed it, and is read by every key of the ring until then', async () => {
+  it('S63 is valid while the key that signed it is in the ring, and not afterwards', async () => {
     const rotated = { id: 'k2', secret: 'Zt4w7sPq1mJx9vKe3bRy6uHa8cNf2dLg5oTi0jWqXzM=' };
     const token = await user.login();
     const options = { on: host.database, options: { ...FEW_CODES, keys: [rotated, TEST_KEY] } };
@@ -216,7 +216,7 @@ describe('the mfa_token', () => {
 });
 
 describe.each(testDatabases)('S42 the subject of an mfa_token on %s', (kind) => {
-  it('is one user by ===: what the database takes for equal is not', async () => {
+  it('is exactly one user: an id that the database considers equal is refused', async () => {
     const host = await startHostApp({ database: kind, options: FEW_CODES });
     const user = new Client(host, 'Alice42');
     const { authenticator } = await user.enroll();

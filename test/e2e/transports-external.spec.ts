@@ -67,7 +67,7 @@ describe.each(['http', 'telegram'])('S68 a context of ExternalContextCreator of 
     await expect(call('marked', { text: 'hi' })).resolves.toBe('confidential');
   });
 
-  it('S69 remembers the principal of no object that is not a request', async () => {
+  it('S69 caches the principal of requests only', async () => {
     const mfaAt = new Date(host.clock.nowMs());
     const bot = { text: 'shared by all calls' };
     const principal = vi.spyOn(TestHost.prototype, 'principal');

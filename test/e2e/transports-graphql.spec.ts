@@ -145,7 +145,7 @@ describe.each(VARIANTS)('S68 a GraphQL server %s', (_, driver) => {
     expect(all).toEqual({ account: { name: 'savings', balance: 'confidential' } });
   });
 
-  it('S68 an exception of a service is an error, with its code where MfaExceptionFilter is bound', async () => {
+  it('S68 returns an exception of a service as an error, with its code where MfaExceptionFilter is bound', async () => {
     await new Client(host, 'guessed').enroll();
     const bare = await ask(host, 'mutation { bare(code: "000000") }');
     expect(bare).toMatchObject({ data: { bare: null }, errors: [{ message: /^The code was not accepted/ }] });
@@ -168,7 +168,7 @@ describe.each(VARIANTS)('S68 a GraphQL server %s', (_, driver) => {
 });
 
 describe('a GraphQL server without fieldResolverEnhancers', () => {
-  it('runs no guard of a field, which is the rule of Nest that docs/guides/guarding.md tells', async () => {
+  it('runs no guard of a field, as docs/guides/guarding.md says', async () => {
     const host = await start(false, { fieldResolverEnhancers: [] });
     expect(await ask(host, '{ account { balance } }')).toEqual({ data: { account: { balance: 'confidential' } } });
     await host.close();

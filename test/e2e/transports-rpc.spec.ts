@@ -126,14 +126,14 @@ describe('S68 a microservice handler, asked by a ClientProxy', () => {
     },
   );
 
-  it('S68 an event handler does not run when it is refused, and the process goes on', async () => {
+  it('S68 an event handler does not run when it is refused, and the process continues', async () => {
     await firstValueFrom(client.emit('guarded.event', {}), { defaultValue: null });
     const allowed = session(secondFactor());
     await firstValueFrom(client.emit('guarded.event', allowed), { defaultValue: null });
     await vi.waitFor(() => expect(events).toEqual([allowed]));
   });
 
-  it('S68 a wrong code is an error to the caller, with its code where MfaExceptionFilter is bound', async () => {
+  it('S68 returns a wrong code as an error, with its code where MfaExceptionFilter is bound', async () => {
     await new Client(host, 'guessed').enroll();
     const guess = { userId: 'guessed', code: '000000' };
     expect(await send('services.bare', guess)).toEqual({

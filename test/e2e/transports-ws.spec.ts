@@ -87,7 +87,7 @@ describe('S68 a WebSocket gateway', () => {
     expect(await askGateway(host, path, event, session())).toEqual({ event: 'reply', data: 'confidential' });
   });
 
-  it('S68 a wrong code is an exception to the caller, with its code where MfaExceptionFilter is bound', async () => {
+  it('S68 sends a wrong code as an exception, with its code where MfaExceptionFilter is bound', async () => {
     await new Client(host, 'guessed').enroll();
     const guess = { userId: 'guessed', code: '000000' };
     expect(await askGateway(host, '/services', 'bare', guess)).toMatchObject({

@@ -74,7 +74,7 @@ describe.each(ways)('S75 an unknown option of %s', (_, way) => {
     ],
   ];
 
-  it.each(unknown)('ends the boot and names the nearest known one: %j', async (options, message) => {
+  it.each(unknown)('ends the boot with an error that names the nearest known one: %j', async (options, message) => {
     const refusal = await startOf(way, options);
     expect(refusal).toMatchObject({ code: 'MFA_MISCONFIGURED' });
     expect(refusal.message).toContain(message);
@@ -92,7 +92,7 @@ async function startOf(way: Way, options: object): Promise<Error & { code?: stri
   throw new Error('The application started');
 }
 
-describe('S75 what is given in the wrong place', () => {
+describe('S75 options in the wrong place', () => {
   it.each<[object, string]>([
     [{ http: { prefx: 'mfa' } }, 'option `http.prefx` is unknown. Did you mean `http.prefix`?'],
     [{ isglobal: true }, 'option `isglobal` is unknown. Did you mean `isGlobal`?'],
@@ -113,11 +113,11 @@ describe('S75 what is given in the wrong place', () => {
     expect(() => MfaModule.forRootAsync(given)).toThrow(message);
   });
 
-  it('forRootAsync without a factory says what it needs', () => {
+  it('forRootAsync without a factory throws an error that names what it needs', () => {
     expect(() => MfaModule.forRootAsync(EXTRAS as never)).toThrow('`useFactory`, `useClass` or `useExisting`');
   });
 
-  it.each([undefined, null, [], 'options'])('forRoot and forRootAsync say that %j are no options', (options) => {
+  it.each([undefined, null, [], 'options'])('forRoot and forRootAsync refuse %j as options', (options) => {
     expect(() => MfaModule.forRoot(options as never)).toThrow('no options were given');
     expect(() => MfaModule.forRootAsync(options as never)).toThrow('no options were given');
   });
@@ -177,14 +177,14 @@ describe('S75 options in an instance of a class', () => {
     return [authenticator.code().length, backupCodes.length];
   }
 
-  it('own ones, getters and inherited ones count, for forRoot and for a factory', async () => {
+  it('are read as own properties, getters and inherited properties, by forRoot and from a factory', async () => {
     expect(await digitsAndCodes(MfaModule.forRoot(new Settings()))).toEqual([6, 4]);
     expect(await digitsAndCodes(MfaModule.forRoot(new SubSettings() as never))).toEqual([8, 4]);
     const useFactory = () => resultOf(new SubSettings()) as MfaOptions;
     expect(await digitsAndCodes(MfaModule.forRootAsync({ ...EXTRAS, useFactory }))).toEqual([8, 4]);
   });
 
-  it('an object without a prototype, a frozen one and one that inherits from another do as well', async () => {
+  it('are read from an object without a prototype, a frozen object and one that inherits from another', async () => {
     const bare = Object.assign(Object.create(null) as object, OPTIONS, EXTRAS);
     const derived = Object.assign(Object.create(OPTIONS) as object, EXTRAS);
     for (const options of [bare, Object.freeze({ ...OPTIONS, ...EXTRAS }), derived]) {
@@ -192,7 +192,7 @@ describe('S75 options in an instance of a class', () => {
     }
   });
 
-  it('a name that is nearly an option is refused there too, own, inherited or a getter', () => {
+  it('are refused when a name is nearly an option, own, inherited or a getter', () => {
     class OwnTypo extends Settings {
       atempts = {};
     }

@@ -35,7 +35,7 @@ describe('verification', () => {
   afterEach(() => vi.restoreAllMocks());
   afterAll(() => host.close());
 
-  it('tells completeLogin who passed what, when, and how many backup codes are left', async () => {
+  it('gives completeLogin the user, the factors, the time and the number of backup codes left', async () => {
     const user = newUser();
     const { authenticator, backupCodes } = await user.enroll();
     await user.signIn(authenticator.code());
@@ -69,7 +69,7 @@ describe('verification', () => {
     it.each([
       [0, [0], [-1, 1]],
       [2, [-2, -1, 0, 1, 2], [-3, 3]],
-    ])('of %i steps by option accepts %j and refuses %j', async (window, accepted, refused) => {
+    ])('of %i steps accepts the steps %j and refuses %j', async (window, accepted, refused) => {
       const other = await startHostApp({ options: { ...PATIENT, totp: { window } } });
       const user = userOf(other);
       const { authenticator } = await user.enroll();
@@ -80,7 +80,7 @@ describe('verification', () => {
     });
   });
 
-  it('verifies by the algorithm, digits and period that each authenticator was made with', async () => {
+  it('verifies by the algorithm, digits and period of each authenticator', async () => {
     const totp = { algorithm: 'SHA512', digits: 8, periodSeconds: 60 } as const;
     const other = await startHostApp({ on: host.database, options: { ...PATIENT, totp } });
     const [elder, user] = [newUser(), userOf(other)];
@@ -103,7 +103,7 @@ describe('verification', () => {
     });
 
     it.each(SPELLINGS)(
-      'fails with %s once it is spent, and the plain code fails once that spelling is',
+      'is refused with %s once it is spent, and the plain code is refused once that spelling is spent',
       async (_, spell) => {
         const user = newUser();
         const { authenticator } = await user.enroll();
@@ -114,7 +114,7 @@ describe('verification', () => {
       },
     );
 
-    it('S77 counts foreign digits of a wrong code, and refuses numbers that are no decimal digits without counting', async () => {
+    it('S77 counts a wrong code in foreign digits, and refuses numerals that are not decimal digits without counting', async () => {
       const user = newUser();
       await user.enroll();
       await user.verify(await user.login(), inDigitsFrom(0x660)('000000')).expect(401, /MFA_CODE_REJECTED/);
@@ -157,7 +157,7 @@ describe('verification', () => {
       }
     }
 
-    it.each(LASTING)('at %s fails at every endpoint, through its whole window', async (_, use) => {
+    it.each(LASTING)('is refused at every endpoint, through its whole window, after use at %s', async (_, use) => {
       const user = newUser();
       const { authenticator } = await user.enroll();
       await user.enrollAnother(authenticator.code());
@@ -170,7 +170,7 @@ describe('verification', () => {
       }
     });
 
-    it('at confirm fails at every endpoint', async () => {
+    it('is refused at every endpoint after use at confirm', async () => {
       const user = newUser();
       const setup = await user.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
       const code = new VirtualAuthenticator(setup.body.otpauthUri, host.clock).code();
@@ -178,7 +178,7 @@ describe('verification', () => {
       await expectRefusedEverywhere(user, code);
     });
 
-    it('fails at confirm, where it was accepted before', async () => {
+    it('is refused at confirm, after it was accepted before', async () => {
       const user = newUser();
       const { authenticator } = await user.enroll();
       const code = authenticator.code();
@@ -186,7 +186,7 @@ describe('verification', () => {
       await user.post('/mfa/totp/confirm', { code }).expect(401, /MFA_CODE_REJECTED/);
     });
 
-    it('that a refused disabling used up stays spent', async () => {
+    it('stays spent when the disabling that used it is refused', async () => {
       const user = newUser();
       const { authenticator } = await user.enroll();
       const accounts = providerNamed<{ commit(): Promise<unknown> }>(host, 'MfaAccountStore');
@@ -196,7 +196,7 @@ describe('verification', () => {
     });
   });
 
-  it('S31 accepts one code value of two users who share it', async () => {
+  it('S31 accepts the same code value from each of two users', async () => {
     const [alice, bob] = [newUser(), newUser()];
     const { authenticator } = await alice.enroll();
     const { id } = await bob.enroll();
@@ -209,7 +209,7 @@ describe('verification', () => {
     await bob.verify(await bob.login(), authenticator.code()).expect(200);
   });
 
-  it('S66 answers wrong, replayed, used, expired-by-window and meanwhile-disabled byte by byte alike', async () => {
+  it('S66 returns identical bytes for wrong, replayed, used and expired codes, and after disabling', async () => {
     const user = newUser();
     const { authenticator, backupCodes } = await user.enroll();
     await user.signIn(authenticator.code());
@@ -247,7 +247,7 @@ describe('verification', () => {
     });
   });
 
-  it('S66 S43 refuses a code whose account was disabled between its match and its spending', async () => {
+  it('S66 S43 refuses a code when MFA is disabled between its match and its spending', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     const usage = providerNamed<{ spend(...args: unknown[]): Promise<boolean> }>(host, 'MfaUsageStore');
@@ -259,44 +259,41 @@ describe('verification', () => {
     await user.verify(await user.login(), authenticator.code()).expect(401, /MFA_CODE_REJECTED/);
   });
 
-  describe('S29 S45 a store that answers anything but success', () => {
+  describe('S29 S45 a store that returns anything but success', () => {
     const NO_SUCCESS = [undefined, null, 0, 1, 'true', {}, false];
     const PLACES = [
       ['MfaUsageStore', 'spend'],
       ['MfaAccountStore', 'reserve'],
     ] as const;
 
-    it.each(PLACES)(
-      '%s.%s answering none of the many things that are not true accepts anything',
-      async (store, method) => {
-        const user = newUser();
-        const { authenticator, id } = await user.enroll();
-        const token = await user.login();
-        const logins = host.state.completedLogins.length;
-        const instance = providerNamed<Record<string, () => Promise<unknown>>>(host, store);
-        const code = authenticator.code();
-        for (const answer of NO_SUCCESS) {
-          vi.spyOn(instance, method).mockResolvedValue(answer);
-          await user.verify(token, code).expect(401);
-          await user.post('/mfa/step-up', { code }).expect(401);
-          await user.post('/mfa/disable', { code }).expect(401);
-          await user.post('/mfa/backup-codes/regenerate', { code }).expect(401);
-          await user.post(`/mfa/authenticators/${id}/remove`, { code }).expect(401);
-          await user.post('/mfa/totp/setup', { code }).expect(401);
-        }
-        vi.restoreAllMocks();
-        expect(host.state.completedLogins).toHaveLength(logins);
-        expect((await user.get('/mfa/status')).body).toMatchObject({ enabled: true, pendingSetup: false });
-        await user.verify(token, code).expect(200);
-      },
-    );
+    it.each(PLACES)('accepts nothing when %s.%s returns anything but true', async (store, method) => {
+      const user = newUser();
+      const { authenticator, id } = await user.enroll();
+      const token = await user.login();
+      const logins = host.state.completedLogins.length;
+      const instance = providerNamed<Record<string, () => Promise<unknown>>>(host, store);
+      const code = authenticator.code();
+      for (const answer of NO_SUCCESS) {
+        vi.spyOn(instance, method).mockResolvedValue(answer);
+        await user.verify(token, code).expect(401);
+        await user.post('/mfa/step-up', { code }).expect(401);
+        await user.post('/mfa/disable', { code }).expect(401);
+        await user.post('/mfa/backup-codes/regenerate', { code }).expect(401);
+        await user.post(`/mfa/authenticators/${id}/remove`, { code }).expect(401);
+        await user.post('/mfa/totp/setup', { code }).expect(401);
+      }
+      vi.restoreAllMocks();
+      expect(host.state.completedLogins).toHaveLength(logins);
+      expect((await user.get('/mfa/status')).body).toMatchObject({ enabled: true, pendingSetup: false });
+      await user.verify(token, code).expect(200);
+    });
 
     it.each([
       ['MfaUsageStore', 'spend'],
       ['MfaAccountStore', 'reserve'],
       ['MfaAccountStore', 'settle'],
       ['MfaAccountStore', 'load'],
-    ])('%s.%s throwing completes no login', async (store, method) => {
+    ])('completes no login when %s.%s throws', async (store, method) => {
       const user = newUser();
       const { authenticator } = await user.enroll();
       const token = await user.login();
@@ -308,7 +305,7 @@ describe('verification', () => {
     });
 
     it.each([undefined, null, 0, 1, 'true', {}, false])(
-      'MfaVerificationStore answering %j accepts nothing',
+      'accepts nothing when MfaVerificationStore returns %j',
       async (answer) => {
         const user = newUser();
         const { authenticator } = await user.enroll();
@@ -335,7 +332,7 @@ describe('verification', () => {
       },
     );
 
-    it('MfaAccountStore.load answering nothing admits no token', async () => {
+    it('admits no token when MfaAccountStore.load returns nothing', async () => {
       const user = newUser();
       const { authenticator } = await user.enroll();
       const token = await user.login();
@@ -344,16 +341,19 @@ describe('verification', () => {
       await user.verify(token, authenticator.code()).expect(401, /MFA_TOKEN_INVALID/);
     });
 
-    it.each([undefined, 0, false])('MfaAccountStore.commit answering %j changes nothing and is 503', async (answer) => {
-      const user = newUser();
-      const { body } = await user.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
-      const authenticator = new VirtualAuthenticator(body.otpauthUri, host.clock);
-      const accounts = providerNamed<{ commit(): Promise<unknown> }>(host, 'MfaAccountStore');
-      vi.spyOn(accounts, 'commit').mockResolvedValue(answer);
-      const answered = await user.post('/mfa/totp/confirm', { code: authenticator.code() }).expect(503, /MFA_BUSY/);
-      expect(answered.get('Retry-After')).toBe('1');
-      expect((await user.get('/mfa/status')).body).toMatchObject({ enabled: false, pendingSetup: true });
-    });
+    it.each([undefined, 0, false])(
+      'changes nothing and returns 503 when MfaAccountStore.commit returns %j',
+      async (answer) => {
+        const user = newUser();
+        const { body } = await user.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
+        const authenticator = new VirtualAuthenticator(body.otpauthUri, host.clock);
+        const accounts = providerNamed<{ commit(): Promise<unknown> }>(host, 'MfaAccountStore');
+        vi.spyOn(accounts, 'commit').mockResolvedValue(answer);
+        const answered = await user.post('/mfa/totp/confirm', { code: authenticator.code() }).expect(503, /MFA_BUSY/);
+        expect(answered.get('Retry-After')).toBe('1');
+        expect((await user.get('/mfa/status')).body).toMatchObject({ enabled: false, pendingSetup: true });
+      },
+    );
   });
 
   describe('S30 a database that fails for a moment', () => {
@@ -371,7 +371,7 @@ describe('verification', () => {
       vi.spyOn(runner, 'query').mockImplementation(failing as typeof runner.query);
     }
 
-    it.each(CODES)('never accepts on %s: 503, and the code is still good afterwards', async (code) => {
+    it.each(CODES)('never accepts on %s: it returns 503, and the code is still valid afterwards', async (code) => {
       const user = newUser();
       const { authenticator } = await user.enroll();
       const token = await user.login();
@@ -382,7 +382,7 @@ describe('verification', () => {
       await user.verify(token, authenticator.code()).expect(200);
     });
 
-    it('is tried again', async () => {
+    it('is retried', async () => {
       const user = newUser();
       const { authenticator } = await user.enroll();
       const token = await user.login();
@@ -390,7 +390,7 @@ describe('verification', () => {
       await user.verify(token, authenticator.code()).expect(200);
     });
 
-    it('any other failure of it is no acceptance either', async () => {
+    it('accepts nothing on any other failure either', async () => {
       const user = newUser();
       const { authenticator } = await user.enroll();
       const token = await user.login();

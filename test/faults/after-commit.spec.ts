@@ -23,7 +23,7 @@ type Fault = keyof typeof FAULTS;
 /** The commit of a change, as the method of a store. */
 const COMMIT = [MfaAccountStore, 'commit'] as const;
 
-describe.each(testDatabases)('a database that fails right behind the commit point, on %s', (kind) => {
+describe.each(testDatabases)('a database that fails right after the commit point, on %s', (kind) => {
   let host: HostApp;
   let users = 0;
   const user = () => new Client(host, `dying-${(users += 1)}`);
@@ -83,7 +83,7 @@ describe.each(testDatabases)('a database that fails right behind the commit poin
   const faults = Object.keys(FAULTS) as Fault[];
 
   it.each(faults)(
-    'S39 S60 S79 the first confirmation shows its codes and is delivered when everything %s',
+    'S39 S60 S79 the first confirmation shows its codes and reaches the host when everything %s',
     async (fault) => {
       const owner = user();
       const setup = await owner.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
@@ -103,7 +103,7 @@ describe.each(testDatabases)('a database that fails right behind the commit poin
   );
 
   it.each(faults)(
-    'S39 S60 S79 regenerating shows the codes that count and is delivered when everything %s',
+    'S39 S60 S79 a regeneration shows the valid codes and reaches the host when everything %s',
     async (fault) => {
       const owner = user();
       const { authenticator, backupCodes } = await owner.enroll();
@@ -125,7 +125,7 @@ describe.each(testDatabases)('a database that fails right behind the commit poin
   );
 
   it.each(faults)(
-    'S59 S60 S79 removing one of two is delivered, with what was removed, when everything %s',
+    'S59 S60 S79 a removal of one of two reaches the host, with the removed authenticator, when everything %s',
     async (fault) => {
       const owner = user();
       const stolen = await owner.enroll();
@@ -144,7 +144,7 @@ describe.each(testDatabases)('a database that fails right behind the commit poin
     },
   );
 
-  it.each(faults)('S59 S60 S79 disabling is delivered when everything %s', async (fault) => {
+  it.each(faults)('S59 S60 S79 a disabling reaches the host when everything %s', async (fault) => {
     const owner = user();
     const { authenticator } = await owner.enroll();
     const { failed, healed } = failAfterCommit(fault);
@@ -156,7 +156,7 @@ describe.each(testDatabases)('a database that fails right behind the commit poin
     expect((await owner.loginAnswer()).body).toHaveProperty('accessToken');
   });
 
-  it.each(faults)('S60 S79 a reset by an administrator is delivered when everything %s', async (fault) => {
+  it.each(faults)('S60 S79 a reset by an administrator reaches the host when everything %s', async (fault) => {
     const owner = user();
     await owner.enroll();
     const { failed, healed } = failAfterCommit(fault);
@@ -166,21 +166,24 @@ describe.each(testDatabases)('a database that fails right behind the commit poin
     await expectDelivered('mfa.reset', owner);
   });
 
-  it.each(faults)('S60 S79 a purge is delivered when everything %s, and its repetition finishes it', async (fault) => {
-    const owner = user();
-    await owner.enroll();
-    const { healed } = failAfterCommit(fault, [MfaAccountStore, 'remove']);
-    await admin()
-      .purgeUser(owner.userId)
-      .catch(() => undefined);
-    healed();
-    await expectDelivered('mfa.disabled', owner);
-    await admin().purgeUser(owner.userId);
-    expect(await port(MfaAccountStore).load(owner.userId)).toBeNull();
-    expect(await port(MfaAuthenticatorStore).removeAll(owner.userId)).toBe(0);
-  });
+  it.each(faults)(
+    'S60 S79 a purge reaches the host when everything %s, and its repetition finishes it',
+    async (fault) => {
+      const owner = user();
+      await owner.enroll();
+      const { healed } = failAfterCommit(fault, [MfaAccountStore, 'remove']);
+      await admin()
+        .purgeUser(owner.userId)
+        .catch(() => undefined);
+      healed();
+      await expectDelivered('mfa.disabled', owner);
+      await admin().purgeUser(owner.userId);
+      expect(await port(MfaAccountStore).load(owner.userId)).toBeNull();
+      expect(await port(MfaAuthenticatorStore).removeAll(owner.userId)).toBe(0);
+    },
+  );
 
-  it('S60 S79 a purge that died before it could deliver the change is delivered by its repetition', async () => {
+  it('S60 S79 a purge that died before it called the host is reported by its repetition', async () => {
     const owner = user();
     await owner.enroll();
     const accounts = port(MfaAccountStore);
@@ -195,7 +198,7 @@ describe.each(testDatabases)('a database that fails right behind the commit poin
   });
 
   it.each(faults)(
-    'S14 S79 a setup shows its secret, and a cancelled one is cancelled, when everything %s',
+    'S14 S79 a setup shows its secret, and a cancelled setup stays cancelled, when everything %s',
     async (fault) => {
       const owner = user();
       const first = failAfterCommit(fault);
@@ -219,7 +222,7 @@ describe.each(testDatabases)('a database that fails right behind the commit poin
     expect(body).toMatchObject({ id, type: 'totp', name: 'New' });
   });
 
-  it('S60 S79 the host is told of every change before anything is tidied up', async () => {
+  it('S60 S79 the host is called for every change before any row is cleaned up', async () => {
     const owner = user();
     const adapter = host.app.get<MfaHost>(MfaHost, { strict: false });
     const revokeSessions = adapter.revokeSessions!.bind(adapter);
@@ -273,7 +276,7 @@ describe.each(testDatabases)('a database that fails right behind the commit poin
     await owner.signIn(next.body.backupCodes[0]);
   });
 
-  it('S79 a change whose commit succeeds while its connection fails is delivered as what it is', async () => {
+  it('S79 a change reaches the host when its commit succeeds while its connection fails', async () => {
     const owner = user();
     const setup = await owner.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
     const phone = new VirtualAuthenticator(setup.body.otpauthUri, host.clock);

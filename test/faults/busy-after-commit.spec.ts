@@ -11,7 +11,7 @@ import { FEW_CODES, PASSWORD, startHostApp, type HostApp } from '../support/host
 /** A pool without a free connection, or a statement over its deadline, behind the commit point. */
 const busy = () => Promise.reject(new MfaError('MFA_BUSY', { retryAfterSeconds: 1 }));
 
-describe('a database that is busy once, behind the commit point of a change', () => {
+describe('a database that is busy once, right after the commit point of a change', () => {
   let host: HostApp;
   let users = 0;
   beforeEach(async () => {
@@ -27,7 +27,7 @@ describe('a database that is busy once, behind the commit point of a change', ()
   const revoked = (change: string, userId: string) => host.state.revocations.includes(`${change} ${userId}`);
   const user = () => new Client(host, `late-${(users += 1)}`);
 
-  it('S60 disabling that has happened ends the sessions and is an event', async () => {
+  it('S60 a committed disabling ends the sessions and is an event', async () => {
     const owner = user();
     const { authenticator } = await owner.enroll();
     vi.spyOn(port(MfaAuthenticatorStore), 'remove').mockImplementationOnce(busy);
@@ -39,7 +39,7 @@ describe('a database that is busy once, behind the commit point of a change', ()
     });
   });
 
-  it('S60 removing one authenticator ends the sessions and is an event', async () => {
+  it('S60 a committed removal of one authenticator ends the sessions and is an event', async () => {
     const owner = user();
     const { authenticator, id } = await owner.enroll();
     await owner.enrollAnother(authenticator.code());
@@ -54,38 +54,35 @@ describe('a database that is busy once, behind the commit point of a change', ()
     ['codes.collectAfter', MfaBackupCodeStore, 'collectAfter', 1],
     ['accounts.settle', MfaAccountStore, 'settle', 0],
     ['codes.remove', MfaBackupCodeStore, 'remove', 0],
-  ] as const)(
-    'S39 S60 regenerating, when %s is busy: the codes that count are shown',
-    async (_, store, method, skip) => {
-      const owner = user();
-      const { authenticator, backupCodes } = await owner.enroll();
-      const instance = port(store as never) as Record<string, (...args: unknown[]) => Promise<unknown>>;
-      const real = instance[method]!.bind(instance);
-      let calls = 0;
-      vi.spyOn(instance, method).mockImplementation((...args) => {
-        const own = method === 'settle' && args[1] !== 'backup_code';
-        if (own) return real(...args);
-        calls += 1;
-        return calls === skip + 1 ? busy() : real(...args);
-      });
-      const answer = await owner.post('/mfa/backup-codes/regenerate', { code: authenticator.code() });
-      vi.restoreAllMocks();
-      const old = await owner.verify(await owner.login(), backupCodes[0]);
-      // Either the change did not happen and the old codes live, or it did and the new ones were shown and told.
-      expect({ oldCodesLive: old.status === 200, shown: answer.body.backupCodes !== undefined }).not.toEqual({
-        oldCodesLive: false,
-        shown: false,
-      });
-      expect(told('mfa.backup_codes.regenerated', owner.userId)).toBe(true);
-    },
-  );
+  ] as const)('S39 S60 a regeneration shows the valid codes when %s is busy', async (_, store, method, skip) => {
+    const owner = user();
+    const { authenticator, backupCodes } = await owner.enroll();
+    const instance = port(store as never) as Record<string, (...args: unknown[]) => Promise<unknown>>;
+    const real = instance[method]!.bind(instance);
+    let calls = 0;
+    vi.spyOn(instance, method).mockImplementation((...args) => {
+      const own = method === 'settle' && args[1] !== 'backup_code';
+      if (own) return real(...args);
+      calls += 1;
+      return calls === skip + 1 ? busy() : real(...args);
+    });
+    const answer = await owner.post('/mfa/backup-codes/regenerate', { code: authenticator.code() });
+    vi.restoreAllMocks();
+    const old = await owner.verify(await owner.login(), backupCodes[0]);
+    // Either the change did not happen and the old codes live, or it did and the new ones were shown and told.
+    expect({ oldCodesLive: old.status === 200, shown: answer.body.backupCodes !== undefined }).not.toEqual({
+      oldCodesLive: false,
+      shown: false,
+    });
+    expect(told('mfa.backup_codes.regenerated', owner.userId)).toBe(true);
+  });
 
   it.each([
     ['authenticators.confirm', MfaAuthenticatorStore, 'confirm'],
     ['codes.collectAfter', MfaBackupCodeStore, 'collectAfter'],
     ['accounts.settle', MfaAccountStore, 'settle'],
   ] as const)(
-    'S39 S60 confirming, when %s is busy: the owner receives backup codes and the event is emitted',
+    'S39 S60 a confirmation shows the backup codes and emits the event when %s is busy',
     async (_, store, method) => {
       const owner = user();
       const setup = await owner.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
@@ -132,7 +129,7 @@ describe('a database that is busy once, behind the commit point of a change', ()
     expect(revoked('mfa.disabled', owner.userId)).toBe(true);
   });
 
-  it('S60 purgeUser of a user who only began a setup calls no revokeSessions', async () => {
+  it('S60 purgeUser of a user with only a pending setup does not call revokeSessions', async () => {
     const owner = user();
     await owner.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
     await port(MfaAdminService).purgeUser(owner.userId);

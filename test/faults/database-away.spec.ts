@@ -62,7 +62,7 @@ async function answersOf(calls: ReturnType<typeof everyCall>): Promise<Record<st
 }
 
 describe.each(testServers)('a %s that is away', (kind) => {
-  it('S79 S30 makes every route 503 MFA_BUSY with Retry-After, and nothing is accepted or lost', async () => {
+  it('S79 S30 makes every route return 503 MFA_BUSY with Retry-After, and nothing is accepted or lost', async () => {
     const { host, proxy } = await startBehindProxy(kind as 'postgres');
     const user = new Client(host, 'ada');
     const { authenticator, id } = await user.enroll();
@@ -82,7 +82,7 @@ describe.each(testServers)('a %s that is away', (kind) => {
     await user.verify(await user.login(), code).expect(401);
   });
 
-  it('S79 S30 S27 never makes a request 500 when its connection is reset, and no code is accepted twice', async () => {
+  it('S79 S30 S27 causes no 500 when connections are reset, and no code is accepted twice', async () => {
     const { host, proxy } = await startBehindProxy(kind as 'postgres');
     const users = await Promise.all(
       Array.from({ length: 4 }, async (_, index) => {
@@ -115,7 +115,7 @@ describe.each(testServers)('a %s that is away', (kind) => {
     expect(accepted).toEqual([...new Set(accepted)]);
   });
 
-  it('S79 S30 makes what writes 503 after a failover to a read-only node, and spends nothing', async () => {
+  it('S79 S30 makes every write return 503 after a failover to a read-only node, and spends nothing', async () => {
     const database = await newDatabase(kind as 'postgres');
     const host = await start(database);
     const user = new Client(host, 'ada');

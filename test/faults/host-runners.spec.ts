@@ -24,7 +24,7 @@ function runInSchema(dataSource: DataSource, schema: string): void {
 }
 
 it.skipIf(!testDatabases.includes('postgres'))(
-  'S43a a login demands the second step where the query runners of the host say which rows a statement sees',
+  'S43a a login requires the second step where the host replaces query runners to select the schema of a tenant',
   async () => {
     const host = await startHostApp({ database: 'postgres', options: FEW_CODES });
     try {

@@ -26,7 +26,7 @@ describeServers('statements later than their deadline on', (kind) => {
   afterEach(() => vi.restoreAllMocks());
   afterAll(() => host.close());
 
-  it('S54 S58 guesses that nobody evaluated because the database was late lock no owner out', async () => {
+  it('S54 S58 attempts that were not evaluated because the database was late do not lock the owner out', async () => {
     const user = new Client(host, 'patient');
     const { authenticator } = await user.enroll();
     const token = await user.login();
@@ -45,7 +45,7 @@ describeServers('statements later than their deadline on', (kind) => {
     expect((await user.verify(token, authenticator.code())).status).toBe(200);
   });
 
-  it('S43a S61 a cleanup that meets the rows of a dead import as the next run takes them up leaves them alone', async () => {
+  it('S43a S61 a cleanup leaves the rows of an interrupted import to the next run that resumes it', async () => {
     await formerly(host.database, (old) =>
       createTable(old, 'collected', { id: 'VARCHAR(20)', secret: 'TEXT', enabled: 'BOOLEAN' }, [['ada', SECRET, true]]),
     );
@@ -78,34 +78,30 @@ describeServers('statements later than their deadline on', (kind) => {
     expect((await user.verify(await user.login(), codeAt(host.clock.nowMs()))).status).toBe(200);
   });
 
-  it.runIf(kind === 'postgres')(
-    'S59 purging a user while an import notes them leaves no row that never expires',
-    async () => {
-      await formerly(host.database, (old) =>
-        createTable(old, 'noted', { id: 'VARCHAR(20)', secret: 'TEXT', enabled: 'BOOLEAN' }, [['noted', SECRET, true]]),
-      );
-      await host.dataSource.query(
-        `CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.5); RETURN NEW; END $$`,
-      );
-      await host.dataSource.query(
-        `CREATE TRIGGER slow BEFORE INSERT ON mfa_usage FOR EACH ROW WHEN (NEW.expires_at IS NULL) EXECUTE FUNCTION slow()`,
-      );
-      try {
-        const importing = importInto(host, planOf('noted'));
-        const active = async () =>
-          (await host.dataSource.query(`SELECT 1 FROM mfa_account WHERE user_id = 'noted' AND active_ids <> ''`))
-            .length;
-        while ((await active()) === 0) await sleep(5);
-        await sleep(100);
-        await host.app.get(MfaAdminService).purgeUser('noted');
-        await importing;
-      } finally {
-        await host.dataSource.query('DROP TRIGGER slow ON mfa_usage');
-      }
-      const rows = await host.dataSource.query(`SELECT kind, item, expires_at FROM mfa_usage WHERE user_id = 'noted'`);
-      expect(rows).toEqual([]);
-    },
-  );
+  it.runIf(kind === 'postgres')('S59 purging a user during an import leaves no row without an expiry', async () => {
+    await formerly(host.database, (old) =>
+      createTable(old, 'noted', { id: 'VARCHAR(20)', secret: 'TEXT', enabled: 'BOOLEAN' }, [['noted', SECRET, true]]),
+    );
+    await host.dataSource.query(
+      `CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.5); RETURN NEW; END $$`,
+    );
+    await host.dataSource.query(
+      `CREATE TRIGGER slow BEFORE INSERT ON mfa_usage FOR EACH ROW WHEN (NEW.expires_at IS NULL) EXECUTE FUNCTION slow()`,
+    );
+    try {
+      const importing = importInto(host, planOf('noted'));
+      const active = async () =>
+        (await host.dataSource.query(`SELECT 1 FROM mfa_account WHERE user_id = 'noted' AND active_ids <> ''`)).length;
+      while ((await active()) === 0) await sleep(5);
+      await sleep(100);
+      await host.app.get(MfaAdminService).purgeUser('noted');
+      await importing;
+    } finally {
+      await host.dataSource.query('DROP TRIGGER slow ON mfa_usage');
+    }
+    const rows = await host.dataSource.query(`SELECT kind, item, expires_at FROM mfa_usage WHERE user_id = 'noted'`);
+    expect(rows).toEqual([]);
+  });
 
   /** Changes of the account take longer than the deadline of the module, as behind a backup or on a full disk. */
   async function whileSlow(column: 'active_ids' | 'backup_set_id', act: () => Promise<void>): Promise<void> {
@@ -133,7 +129,7 @@ describeServers('statements later than their deadline on', (kind) => {
     }
   }
 
-  it('S60 S65 switching off that takes longer than the deadline ends the sessions and is an event', async () => {
+  it('S60 S65 a disabling that takes longer than the deadline ends the sessions and is an event', async () => {
     const user = new Client(host, 'switched-off');
     const { authenticator } = await user.enroll();
     host.state.revocations.length = 0;
@@ -164,7 +160,7 @@ describeServers('statements later than their deadline on', (kind) => {
     expect({ enabled, revoked, events }).toEqual({ enabled: true, revoked: 1, events: 1 });
   });
 
-  it('S33 S39 a regeneration that takes longer than the deadline shows the codes that count', async () => {
+  it('S33 S39 a regeneration that takes longer than the deadline shows the valid codes', async () => {
     const user = new Client(host, 'regenerated-late');
     const { authenticator, backupCodes } = await user.enroll();
     let fresh: string[] = [];

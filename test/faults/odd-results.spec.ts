@@ -48,7 +48,7 @@ describe.each(testDatabases)('a query runner that the host wrapped, on %s', (kin
   });
   afterAll(() => host.close());
 
-  it('S43a S45 never hides the authenticator of an enrolled user when it drops the structured result', async () => {
+  it('S43a S45 signs no enrolled user in without a second factor when it drops the structured result', async () => {
     wrap(host, dropsStructured);
     expect(await conclusion(host, 'owner')).toBe('throws MFA_MISCONFIGURED');
     const status = host.app.get(MfaStatusService, { strict: false });
@@ -72,12 +72,12 @@ describe.each(testDatabases)('a query runner that the host wrapped, on %s', (kin
       { records: [{ user_id: 'owner', active_ids: Buffer.from('') }], affected: 1 },
     ],
     ['no list of authenticators', { records: [{ user_id: 'owner', active_ids: null }], affected: 1 }],
-  ])('S43a S45 never hides the authenticator of an enrolled user when it returns %s', async (_, result) => {
+  ])('S43a S45 signs no enrolled user in without a second factor when it returns %s', async (_, result) => {
     wrap(host, () => async () => result);
     expect(await conclusion(host, 'owner')).toBe('throws MFA_MISCONFIGURED');
   });
 
-  it('S42 S43a takes a row whose id differs in case or trailing spaces for that of another user', async () => {
+  it('S42 S43a ignores rows whose user id differs in case or trailing spaces', async () => {
     const records = ['OWNER', 'owner '].map((user_id) => ({ user_id, active_ids: 'x' }));
     wrap(host, () => async () => ({ records, affected: 2 }));
     expect(await conclusion(host, 'owner')).toBe('mfaRequired: false');
@@ -120,7 +120,7 @@ describe.each(ODD_DRIVERS.filter(([, kind]) => testDatabases.includes(kind)))('%
   });
 });
 
-describe.runIf(testDatabases.includes('mariadb'))('mysql2 that returns bytes for text', () => {
+describe.runIf(testDatabases.includes('mariadb'))('mysql2 that returns text as bytes', () => {
   it.each([
     ['the charset "binary"', { charset: 'binary' }],
     ['no typeCast', { extra: { typeCast: false } }],
@@ -134,7 +134,7 @@ describe.runIf(testDatabases.includes('mariadb'))('mysql2 that returns bytes for
   });
 });
 
-describe.each(testDatabases)('a wrapper that is there from the start, on %s', (kind) => {
+describe.each(testDatabases)('a wrapper that the host installs before the start, on %s', (kind) => {
   it.each<[string, (query: Query) => Query]>([
     ['drops the structured result', dropsStructured],
     [
@@ -164,7 +164,7 @@ describe.each(testDatabases)('a wrapper that is there from the start, on %s', (k
 });
 
 it.skipIf(!testDatabases.includes('postgres'))(
-  'S43a a parser for text that is set after the start never hides the authenticator of an enrolled user',
+  'S43a a text parser that is set after the start signs no enrolled user in without a second factor',
   async () => {
     const host = await startHostApp({ database: 'postgres', options: FEW_CODES });
     await new Client(host, '42').enroll();

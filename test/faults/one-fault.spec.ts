@@ -168,7 +168,7 @@ describe('one fault at a time', () => {
   }
 
   it.each(CASES)(
-    'S45 $flow: when $method of $part $mode, nothing is accepted, nothing is spent twice, nobody is locked out',
+    'S45 $flow: when $method of $part $mode, nothing is accepted or spent twice, and nobody is locked out',
     async ({ part, method, flow, mode }) => {
       const user = new Client(host, `faulty-${(users += 1)}`);
       const { act, device } = await prepare(flow, user);

@@ -43,7 +43,7 @@ describeServers('connections lost on', (kind) => {
     await host.close();
   });
 
-  it('S30 S79 recovers without a restart, accepts no code twice, and every lost request is 503', async () => {
+  it('S30 S79 cause 503 for every failed request and no code is accepted twice, and the application recovers without a restart', async () => {
     const users = await Promise.all(
       Array.from({ length: 8 }, async (_, index) => {
         const user = new Client(host, `outage-${index}`);

@@ -45,26 +45,29 @@ describeServers('a change whose connection is cut while it waits for its row, on
   it.each([
     ['at once', 0],
     ['after a while', 1_500],
-  ])('S60 S79 is either made and delivered, or never made, when the network is back %s', async (name, awayMs) => {
-    const user = new Client(host, `cut ${awayMs}`);
-    const { backupCodes } = await user.enroll();
-    // The proof is spent before the row is held: its spending needs the same row.
-    const release = holdRowAtCommit(user);
-    const answering = user.post('/mfa/disable', { code: backupCodes[0] }).then((answer) => answer);
-    await release.waiting;
-    if (awayMs === 0) proxy.reset();
-    else {
-      await proxy.stop();
-      setTimeout(() => void proxy.start(), awayMs);
-    }
-    await sleep(300);
-    await release();
-    const answer = await answering;
-    await sleep(800);
-    const { enabled } = await holder.app.get(MfaStatusService, { strict: false }).status(user.userId);
-    const told = host.state.revocations.includes(`mfa.disabled ${user.userId}`);
-    expect({ name, status: answer.status, told }).toEqual({ name, status: enabled ? 503 : 200, told: !enabled });
-  });
+  ])(
+    'S60 S79 is committed and reaches the host, or is never committed, when the network is back %s',
+    async (name, awayMs) => {
+      const user = new Client(host, `cut ${awayMs}`);
+      const { backupCodes } = await user.enroll();
+      // The proof is spent before the row is held: its spending needs the same row.
+      const release = holdRowAtCommit(user);
+      const answering = user.post('/mfa/disable', { code: backupCodes[0] }).then((answer) => answer);
+      await release.waiting;
+      if (awayMs === 0) proxy.reset();
+      else {
+        await proxy.stop();
+        setTimeout(() => void proxy.start(), awayMs);
+      }
+      await sleep(300);
+      await release();
+      const answer = await answering;
+      await sleep(800);
+      const { enabled } = await holder.app.get(MfaStatusService, { strict: false }).status(user.userId);
+      const told = host.state.revocations.includes(`mfa.disabled ${user.userId}`);
+      expect({ name, status: answer.status, told }).toEqual({ name, status: enabled ? 503 : 200, told: !enabled });
+    },
+  );
 
   /** Holds the row from the moment at which the change is about to be committed. */
   function holdRowAtCommit({ userId }: Client) {

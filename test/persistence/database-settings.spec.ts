@@ -33,7 +33,7 @@ describe.runIf(testDatabases.includes('postgres')).each(['repeatable read', 'ser
       expect(transaction_isolation).toBe(isolation);
     };
 
-    it('S28 S34a of fifty parallel submissions one succeeds and none is 5xx', async () => {
+    it('S28 S34a accepts one of fifty parallel submissions, and none returns 5xx', async () => {
       await start();
       const user = new Client(host, 'racer');
       const { authenticator } = await user.enroll();
@@ -44,7 +44,7 @@ describe.runIf(testDatabases.includes('postgres')).each(['repeatable read', 'ser
       expect(Object.keys(counted).filter((status) => Number(status) >= 500)).toEqual([]);
     });
 
-    it('S34 S34a one token in twenty parallel valid verifications: one login and no 5xx', async () => {
+    it('S34 S34a completes one login for one token in twenty parallel valid verifications, and none returns 5xx', async () => {
       await start();
       const user = new Client(host, 'racer');
       const { authenticator, backupCodes } = await user.enroll();
@@ -55,7 +55,7 @@ describe.runIf(testDatabases.includes('postgres')).each(['repeatable read', 'ser
       expect(Object.keys(counted).filter((status) => Number(status) >= 500)).toEqual([]);
     });
 
-    it('S50 a hundred parallel wrong guesses evaluate at most the budget and none is 5xx', async () => {
+    it('S50 evaluates at most the budget of a hundred parallel wrong guesses, and none returns 5xx', async () => {
       await start();
       const user = new Client(host, 'racer');
       await user.enroll();
@@ -86,7 +86,7 @@ describe.runIf(testDatabases.includes('mariadb'))('MariaDB with other settings',
     for (let i = 0; i < open.length; i += 1) apply(open.get(i));
   };
 
-  it('S42 S43a deleting the account "ALICE" leaves the second factor of "alice" on, or the tables are refused at boot', async () => {
+  it('S42 S43a keeps MFA on for "alice" when the account "ALICE" is deleted, or refuses the tables at boot', async () => {
     database = await createDatabase('mariadb');
     const started = await startHostApp({
       on: database,
@@ -101,7 +101,7 @@ describe.runIf(testDatabases.includes('mariadb'))('MariaDB with other settings',
     expect(body.mfaRequired).toBe(true);
   });
 
-  it('renames to the same name without the FOUND_ROWS flag', async () => {
+  it('renames an authenticator to its own name without the FOUND_ROWS flag', async () => {
     await start({ flags: ['-FOUND_ROWS'] });
     const user = new Client(host, 'renamer');
     const { id } = await user.enroll();
@@ -124,7 +124,7 @@ describe.runIf(testDatabases.includes('mariadb'))('MariaDB with other settings',
   );
 
   it.each(['ANSI_QUOTES,IGNORE_SPACE,PIPES_AS_CONCAT', 'ANSI,TRADITIONAL', ''])(
-    'the whole flow works under sql_mode %j',
+    'completes the whole flow under sql_mode %j',
     async (sqlMode) => {
       await start({ sqlMode });
       const user = new Client(host, 'moded');
@@ -140,7 +140,7 @@ describe.runIf(testDatabases.includes('mariadb'))('MariaDB with other settings',
   );
 
   it.each(['READ UNCOMMITTED', 'READ COMMITTED', 'SERIALIZABLE'])(
-    'S28 S34a of fifty parallel submissions one succeeds under %s',
+    'S28 S34a accepts one of fifty parallel submissions under %s',
     async (isolation) => {
       await start({ isolation });
       const user = new Client(host, 'racer');

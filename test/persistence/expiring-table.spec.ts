@@ -127,7 +127,7 @@ describe.each(testDatabases)('purge of expiring tables of the host on %s', (kind
     expect(await purgeExpiring(dataSource, table, NOW, 100)).toBe(0);
   });
 
-  it('removes many by two purges at once, each row once', async () => {
+  it('removes each row once when two purges run at once', async () => {
     const rows = Array.from({ length: 3_000 }, (_, id) => ({ id, expiresAt: NOW - 1 }));
     const repository = dataSource.getRepository(NumberSession);
     for (let start = 0; start < rows.length; start += 500) await repository.insert(rows.slice(start, start + 500));
@@ -137,7 +137,7 @@ describe.each(testDatabases)('purge of expiring tables of the host on %s', (kind
     expect(await ids(NumberSession)).toEqual([]);
   });
 
-  it('keeps a row that its owner prolongs between the selection and the removal', async () => {
+  it('keeps a row whose expiry is extended between the selection and the removal', async () => {
     const repository = dataSource.getRepository(NumberSession);
     await repository.insert([1, 2].map((id) => ({ id, expiresAt: NOW - 1 })));
     const createQueryRunner = dataSource.createQueryRunner.bind(dataSource);
@@ -158,7 +158,7 @@ describe.each(testDatabases)('purge of expiring tables of the host on %s', (kind
     expect({ prolonged, removed, left: await ids(NumberSession) }).toEqual({ prolonged: true, removed: 1, left: [1] });
   });
 
-  it('removes rows that were deleted softly too', async () => {
+  it('removes soft-deleted rows too', async () => {
     const repository = dataSource.getRepository(DateSession);
     await repository.insert({ id: 1, expiresAt: new Date(NOW) });
     await repository.softDelete({ id: 1 });

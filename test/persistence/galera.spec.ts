@@ -68,7 +68,7 @@ describe.runIf(testDatabases.includes('mariadb'))('a Galera cluster', () => {
     expect(await usage.list('anna')).toHaveLength(1);
   });
 
-  it('S43 asks the server at the first spending whether it is in a cluster, and then never again', async () => {
+  it('S43 asks the server once, at the first spending, whether it is in a cluster', async () => {
     const asked = answer('SHOW VARIABLES', [ON]);
     const usage = new TypeOrmUsageStore(source);
     const before = await accountRow();
@@ -80,7 +80,7 @@ describe.runIf(testDatabases.includes('mariadb'))('a Galera cluster', () => {
     expect(asked).toEqual([expect.stringContaining('wsrep_on')]);
   });
 
-  it('S43 spends as in a cluster when the check at start has found one', async () => {
+  it('S43 uses the statements for a cluster when the check at start has found one', async () => {
     answer('SHOW SESSION VARIABLES', [ON, { Variable_name: 'wsrep_sync_wait', Value: '7' }]);
     await checkSchema(source, { warn: () => undefined });
     vi.restoreAllMocks();
@@ -89,7 +89,7 @@ describe.runIf(testDatabases.includes('mariadb'))('a Galera cluster', () => {
     expect(await accountRow()).not.toEqual(before);
   });
 
-  it('S27 leaves the account row alone on a server that is in no cluster', async () => {
+  it('S27 does not change the account row on a server without a cluster', async () => {
     const before = await accountRow();
     expect(await new TypeOrmUsageStore(source).spend(spending('x'))).toBe(true);
     expect(await accountRow()).toEqual(before);
@@ -100,13 +100,10 @@ describe.runIf(testDatabases.includes('mariadb'))('a Galera cluster', () => {
     ['1', []],
     ['6', [expect.stringMatching(/wsrep_sync_wait/)]],
     ['7', []],
-  ])(
-    'S43a warns at start of reads that miss what another node committed: wsrep_sync_wait=%s',
-    async (wait, warnings) => {
-      answer('SHOW SESSION VARIABLES', [ON, { Variable_name: 'wsrep_sync_wait', Value: wait }]);
-      const logger = { warn: vi.fn<(message: string) => void>() };
-      await checkSchema(source, logger);
-      expect(logger.warn.mock.calls.map(([message]) => message)).toEqual(warnings);
-    },
-  );
+  ])('S43a warns at start when reads can miss commits of another node: wsrep_sync_wait=%s', async (wait, warnings) => {
+    answer('SHOW SESSION VARIABLES', [ON, { Variable_name: 'wsrep_sync_wait', Value: wait }]);
+    const logger = { warn: vi.fn<(message: string) => void>() };
+    await checkSchema(source, logger);
+    expect(logger.warn.mock.calls.map(([message]) => message)).toEqual(warnings);
+  });
 });

@@ -75,7 +75,7 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
     await storesWork(source);
   });
 
-  it('S74 make two copies of the tables in one schema, and take one away without the other', async () => {
+  it('S74 create two copies of the tables in one schema, and drop one without the other', async () => {
     const [first, second] = ['first_', 'second_'].map((entityPrefix) => ({
       entityPrefix,
       migrationsTableName: `${entityPrefix}migrations`,
@@ -134,13 +134,13 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
     expect(await drift(source)).toEqual([]);
   });
 
-  it('agree with what synchronize makes', async () => {
+  it('create the same tables as synchronize', async () => {
     const source = await open({ synchronize: true });
     expect(await drift(source)).toEqual([]);
     await storesWork(source);
   });
 
-  it('refuse tables that synchronize made, and change nothing', async () => {
+  it('refuse tables that synchronize created, and change nothing', async () => {
     const source = await open({});
     await source.synchronize();
     const runner = source.createQueryRunner();
@@ -155,7 +155,7 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
     expect(await existing(source, TABLES)).toEqual(['mfa_usage']);
   });
 
-  it.runIf(kind === 'postgres')('live in the schema of the DataSource', async () => {
+  it.runIf(kind === 'postgres')('create the tables in the schema of the DataSource', async () => {
     const admin = await new DataSource(database.options).initialize();
     await admin.query('CREATE SCHEMA auth');
     await admin.destroy();
@@ -198,7 +198,7 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
   }
 });
 
-it('S42 every entity and every column has a name of its own, independent of naming strategies', async () => {
+it('S42 every entity and every column gives its own name, independent of naming strategies', async () => {
   const database = await createDatabase('sqlite');
   const source = await openMfaDataSource(database);
   const metadatas = MFA_ENTITIES.map((entity) => source.getMetadata(entity));

@@ -99,7 +99,7 @@ describe.skipIf(!testDatabases.includes('postgres'))('statements by name on post
       `SELECT name, (generic_plans + custom_plans)::int AS runs FROM pg_prepared_statements WHERE name LIKE 'mfa%' ORDER BY runs`,
     );
 
-  it('are parsed once by a connection, and planned for all users after some', async () => {
+  it('are parsed once per connection, and get a generic plan after some runs', async () => {
     const store = await open();
     for (let run = 0; run < 8; run++) {
       expect((await begin(store)).reserved).toBe(true);
@@ -110,7 +110,7 @@ describe.skipIf(!testDatabases.includes('postgres'))('statements by name on post
     expect(planned[0].generic).toBeGreaterThanOrEqual(6);
   });
 
-  it('S29 S50 are sent without, for good, where a pooler changed the connection: nothing is counted or spent twice', async () => {
+  it('S29 S50 are sent without a name from then on when a pooler changed the connection, and nothing is counted or spent twice', async () => {
     const { told, logger } = listening();
     const store = await open({ logger });
     await begin(store);
@@ -125,7 +125,7 @@ describe.skipIf(!testDatabases.includes('postgres'))('statements by name on post
     expect(await names()).toEqual([]);
   });
 
-  it('are sent without where another client of a pooler took the name', async () => {
+  it('are sent without a name where another client of a pooler took the name', async () => {
     const first = await open();
     await begin(first);
     const [known] = await names();
@@ -137,7 +137,7 @@ describe.skipIf(!testDatabases.includes('postgres'))('statements by name on post
     expect(await failures()).toBe(1);
   });
 
-  it('are sent without after a migration changed the type of a column', async () => {
+  it('are sent without a name after a migration changed the type of a column', async () => {
     const store = await open();
     for (let run = 0; run < 8; run++) {
       await begin(store);
@@ -148,7 +148,7 @@ describe.skipIf(!testDatabases.includes('postgres'))('statements by name on post
     expect(await failures()).toBe(1);
   });
 
-  it('S30 other failures are told as every statement tells them', async () => {
+  it('S30 report other failures as every statement does', async () => {
     const store = await open();
     await source.query('ALTER TABLE mfa_usage RENAME TO away');
     const refusal = { name: 'QueryFailedError', driverError: { code: '42P01' } };
@@ -158,22 +158,25 @@ describe.skipIf(!testDatabases.includes('postgres'))('statements by name on post
   it.each([
     ['uuid', 'user_id::uuid'],
     ['bigint', 'user_id::bigint'],
-  ])('are sent without after a migration made the user ids %s, which a name would not learn', async (type, using) => {
-    const store = await open({}, type === 'uuid' ? randomUUID() : '7');
-    const accounts = new TypeOrmAccountStore(source);
-    const verify = async (item: string) => [
-      (await accounts.load(user.id, item)) !== null,
-      (await begin(store)).reserved,
-      await complete(store, item),
-    ];
-    expect(await verify('code:1')).toEqual([true, true, true]);
-    for (const { tableName } of MFA_ENTITIES.map((entity) => source.getMetadata(entity))) {
-      await source.query(`ALTER TABLE ${tableName} ALTER COLUMN user_id TYPE ${type} USING ${using}`);
-    }
-    expect(await verify('code:2')).toEqual([true, true, true]);
-    expect(await verify('code:3')).toEqual([true, true, true]);
-    expect(await failures()).toBe(0);
-  });
+  ])(
+    'are sent without a name after a migration made the user ids %s, because a prepared statement keeps the old type',
+    async (type, using) => {
+      const store = await open({}, type === 'uuid' ? randomUUID() : '7');
+      const accounts = new TypeOrmAccountStore(source);
+      const verify = async (item: string) => [
+        (await accounts.load(user.id, item)) !== null,
+        (await begin(store)).reserved,
+        await complete(store, item),
+      ];
+      expect(await verify('code:1')).toEqual([true, true, true]);
+      for (const { tableName } of MFA_ENTITIES.map((entity) => source.getMetadata(entity))) {
+        await source.query(`ALTER TABLE ${tableName} ALTER COLUMN user_id TYPE ${type} USING ${using}`);
+      }
+      expect(await verify('code:2')).toEqual([true, true, true]);
+      expect(await verify('code:3')).toEqual([true, true, true]);
+      expect(await failures()).toBe(0);
+    },
+  );
 
   const heard: string[] = [];
   class Subscriber {
@@ -183,20 +186,20 @@ describe.skipIf(!testDatabases.includes('postgres'))('statements by name on post
   }
   EventSubscriber()(Subscriber);
 
-  it('are told to subscribers, as every statement of the query runner', async () => {
+  it('are reported to subscribers, like every statement of the query runner', async () => {
     const store = await open({ subscribers: [Subscriber] });
     expect((await begin(store)).reserved).toBe(true);
     expect(heard.filter((query) => query.includes('WITH reserved'))).toHaveLength(1);
     expect(await names()).toHaveLength(1);
   });
 
-  it('are sent without where the host gives a driver of its own', async () => {
+  it('are sent without a name where the host supplies the driver', async () => {
     const store = await open({ driver: createRequire(import.meta.url)('pg') as object });
     expect((await begin(store)).reserved).toBe(true);
     expect(await names()).toEqual([]);
   });
 
-  it('are sent without on connections of the host that take a text and its values, as TypeORM gives them', async () => {
+  it('are sent without a name on connections of the host that accept only a text and its values', async () => {
     const store = await open();
     tagStatements(source);
     expect((await begin(store)).reserved).toBe(true);
@@ -204,7 +207,7 @@ describe.skipIf(!testDatabases.includes('postgres'))('statements by name on post
     expect(await names()).toEqual([]);
   });
 
-  it('leave the connection as it was', async () => {
+  it('leave the settings of the connection unchanged', async () => {
     const store = await open();
     await begin(store);
     const runner = source.createQueryRunner();
@@ -213,7 +216,7 @@ describe.skipIf(!testDatabases.includes('postgres'))('statements by name on post
     expect(Object.hasOwn(client, 'query')).toBe(false);
   });
 
-  it('are told to the logger, with what went wrong', async () => {
+  it('are logged, with their errors', async () => {
     const { told, logger } = listening();
     const store = await open({ logger });
     await begin(store);
@@ -222,7 +225,7 @@ describe.skipIf(!testDatabases.includes('postgres'))('statements by name on post
     expect(told).toEqual(['query', 'query', 'query', 'error']);
   });
 
-  it('S34b wait in no transaction of the host', async () => {
+  it('S34b do not run in a transaction of the host', async () => {
     const store = await open({ poolSize: 2 });
     await source.transaction(async (host) => {
       await host.query('SELECT 1');
@@ -243,7 +246,7 @@ describe('prepared statements', () => {
       return sql`SELECT ${slots.userId} ${slots.securityStamp ? sql`, ${slots.securityStamp}` : sql``}, ${slots.userId}, ${7}`;
     });
 
-  it('S43 give the same values the same text and name, and others another', () => {
+  it('S43 have the same text and name for the same shape of values, and different ones for another', () => {
     expect(bind('anna')).toEqual({ ...bind('bert'), parameters: ['anna', 7] });
     expect(bind('anna', 0).text).toBe('SELECT $1 , $2, $1, $3');
     expect(bind('anna', 0).parameters).toEqual(['anna', 0, 7]);

@@ -52,7 +52,7 @@ describe.skipIf(!testDatabases.includes('postgres'))('tables of postgres that ar
 
   describeVerification(() => ({ ...stores, verification }));
 
-  it('S27 S61 the cleanup removes what has expired, and no row of another partition', async () => {
+  it('S27 S61 lose expired rows to the cleanup, and no row of another partition', async () => {
     const users = Array.from({ length: 30 }, (_, index) => `user-${index}`);
     for (const [index, userId] of users.entries()) {
       await stores.accounts.open(userId, NOW);
@@ -64,7 +64,7 @@ describe.skipIf(!testDatabases.includes('postgres'))('tables of postgres that ar
     expect(left).toEqual(users.map((_, index) => (index % 2 ? 0 : 1)));
   });
 
-  it('S27 S28 of 20 uses of one code at once one wins', async () => {
+  it('S27 S28 accept one of 20 parallel uses of one code', async () => {
     const userId = 'racer';
     await stores.accounts.open(userId, NOW);
     const entries = [entry('token')];

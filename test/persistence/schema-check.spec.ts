@@ -40,13 +40,13 @@ describe.each(testDatabases)('schema check on %s', (kind) => {
     ['plain settings', {}],
     ['another migrations table and a prefix', { migrationsTableName: 'host_migrations', entityPrefix: 'acme_' }],
     ['synchronize beside the migrations', { synchronize: true, migrationsRun: true }],
-  ])('is silent after the migrations, with %s', async (_, extra) => {
+  ])('logs nothing after the migrations, with %s', async (_, extra) => {
     dataSource = await openMfaDataSource(database, extra);
     await checkSchema(dataSource, logger);
     expect(warnings()).toEqual([]);
   });
 
-  it('asks four questions where all is well, and MariaDB two more about its settings', async () => {
+  it('runs four queries on correct tables, and two more about the settings of MariaDB', async () => {
     dataSource = await openMfaDataSource(database);
     const asked = vi.spyOn(dataSource.logger, 'logQuery');
     await checkSchema(dataSource, logger);
@@ -62,7 +62,7 @@ describe.each(testDatabases)('schema check on %s', (kind) => {
     });
   });
 
-  it('refuses a DataSource without the entities and tells both remedies', async () => {
+  it('refuses a DataSource without the entities, and names both remedies', async () => {
     await open({ entities: [HostUser, MfaUsageEntity] });
     await expect(checkSchema(dataSource, logger)).rejects.toMatchObject({
       code: 'MFA_MISCONFIGURED',
@@ -70,7 +70,7 @@ describe.each(testDatabases)('schema check on %s', (kind) => {
     });
   });
 
-  it('refuses missing tables and tells the remedy', async () => {
+  it('refuses missing tables, and names the remedy', async () => {
     await open();
     await expect(checkSchema(dataSource, logger)).rejects.toMatchObject({
       code: 'MFA_MISCONFIGURED',
@@ -90,7 +90,7 @@ describe.each(testDatabases)('schema check on %s', (kind) => {
   });
 
   it.runIf(kind === 'mariadb')(
-    'S42 refuses tables of synchronize, whose collation takes "ALICE" for "alice"',
+    'S42 refuses tables of synchronize, whose collation equates "ALICE" and "alice"',
     async () => {
       await open({ synchronize: true });
       await expect(checkSchema(dataSource, logger)).rejects.toMatchObject({
@@ -102,7 +102,7 @@ describe.each(testDatabases)('schema check on %s', (kind) => {
     },
   );
 
-  it.runIf(kind !== 'mariadb')('warns of tables that synchronize made', async () => {
+  it.runIf(kind !== 'mariadb')('warns of tables that synchronize created', async () => {
     await open({ synchronize: true });
     await checkSchema(dataSource, logger);
     expect(warnings()).toEqual([expect.stringMatching(/`synchronize` is on.*drop the mfa_\* tables/s)]);
@@ -119,7 +119,7 @@ describe.each(testDatabases)('schema check on %s', (kind) => {
   it.each([
     ['production', true],
     ['development', false],
-  ])('S34b tells whether SQLite is shared in %s', async (environment, production) => {
+  ])('S34b detects whether SQLite is shared in %s', async (environment, production) => {
     vi.stubEnv('NODE_ENV', environment);
     await open({ entities: [...MFA_ENTITIES, HostUser], migrations: MFA_MIGRATIONS, migrationsRun: true });
     await checkSchema(dataSource, logger);
@@ -127,7 +127,7 @@ describe.each(testDatabases)('schema check on %s', (kind) => {
     expect(warnings()).toEqual(expected);
   });
 
-  it('accepts a SQLite DataSource of its own in production', async () => {
+  it('accepts a separate SQLite DataSource in production', async () => {
     vi.stubEnv('NODE_ENV', 'production');
     dataSource = await openMfaDataSource(database);
     await checkSchema(dataSource, logger);

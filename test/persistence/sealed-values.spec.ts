@@ -63,7 +63,7 @@ function describeSealedValues(stores: () => Stores): void {
       );
     });
 
-    it('S62 replaces several values, each by its own, and no other', async () => {
+    it('S62 replaces several values, each by its own replacement, and no other value', async () => {
       await stores().values.replace(purpose, [reencryption(ids[0]!), reencryption(ids[3]!)]);
       const changed = (await mine()).map(({ sealed }) => sealed.startsWith('reencrypted'));
       expect(changed).toEqual([true, false, false, true, false]);
@@ -74,7 +74,7 @@ function describeSealedValues(stores: () => Stores): void {
       ['a value that is another one by now', { sealed: 'sealed before' }],
       ['a row of another user', { userId: 'bob' }],
       ['a row that is gone', { credentialId: 'gone' }],
-    ])('S62 leaves %s, and replaces the others of the batch', async (_, change) => {
+    ])('S62 keeps %s, and replaces the others of the batch', async (_, change) => {
       await stores().values.replace(purpose, [reencryption(ids[0]!, change), reencryption(ids[1]!)]);
       expect((await mine()).map(({ sealed }) => sealed.startsWith('reencrypted'))).toEqual([
         false,
@@ -85,7 +85,7 @@ function describeSealedValues(stores: () => Stores): void {
       ]);
     });
 
-    it('S62 leaves one of twenty values that replace the same one at once', async () => {
+    it('S62 stores one of twenty parallel replacements of the same value', async () => {
       const id = ids[0]!;
       await Promise.all(
         Array.from({ length: 20 }, (_, index) =>

@@ -54,13 +54,13 @@ const spending = {
 };
 
 describe.each(TRANSIENT)('S30 %s (%s)', (_, type, error) => {
-  it('is tried again, and only what is written then counts', async () => {
+  it('is retried, and only the write of the retry counts', async () => {
     const { dataSource, query, release } = scripted(type, [failure(error), failure(error), WON]);
     expect(await new TypeOrmUsageStore(dataSource).spend(spending)).toBe(true);
     expect([query.mock.calls.length, release.mock.calls.length]).toEqual([3, 3]);
   });
 
-  it('never turns into acceptance when it stays', async () => {
+  it('is never acceptance when it persists', async () => {
     const { dataSource, query, release } = scripted(type, [failure(error)]);
     const busy = { code: 'MFA_BUSY', details: { retryAfterSeconds: 1 } };
     await expect(new TypeOrmUsageStore(dataSource).spend(spending)).rejects.toMatchObject(busy);
@@ -70,21 +70,21 @@ describe.each(TRANSIENT)('S30 %s (%s)', (_, type, error) => {
   });
 });
 
-describe('S29 what a statement answers', () => {
+describe('S29 the result of a statement', () => {
   it.each([
     ['postgres', { code: '23505' }],
     ['mysql', { errno: 1062, code: 'ER_DUP_ENTRY' }],
     ['better-sqlite3', { code: 'SQLITE_CONSTRAINT_PRIMARYKEY' }],
     ['better-sqlite3', { code: 'SQLITE_CONSTRAINT_UNIQUE' }],
     ['sqlite', { code: 'SQLITE_CONSTRAINT', message: 'UNIQUE constraint failed: mfa_usage.user_id' }],
-  ])('takes a unique violation of %s for a lost race', async (type, error) => {
+  ])('is a lost race on a unique violation of %s', async (type, error) => {
     const { dataSource, query } = scripted(type, [failure(error)]);
     expect(await new TypeOrmUsageStore(dataSource).spend(spending)).toBe(false);
     expect(query).toHaveBeenCalledOnce();
   });
 
   it.each([[{ affected: 0, records: [] }], [{ affected: 2, records: [] }]])(
-    'accepts nothing when the driver counts %j',
+    'is not acceptance when the driver counts %j',
     async (result) => {
       const { dataSource } = scripted('postgres', [result]);
       expect(await new TypeOrmUsageStore(dataSource).spend(spending)).toBe(false);
@@ -101,7 +101,7 @@ describe('S29 what a statement answers', () => {
     [{ affected: 1 }],
     [{ affected: undefined, records: [] }],
     [{ affected: '1', records: [] }],
-  ])('S43a S45 throws MFA_MISCONFIGURED when the result of a write is %j', async (result) => {
+  ])('S43a S45 is MFA_MISCONFIGURED when the result of a write is %j', async (result) => {
     const { dataSource } = scripted('postgres', [result]);
     const misconfigured = { code: 'MFA_MISCONFIGURED' };
     await expect(new TypeOrmUsageStore(dataSource).spend(spending)).rejects.toMatchObject(misconfigured);
@@ -114,7 +114,7 @@ describe('S29 what a statement answers', () => {
     { code: 'SQLITE_CONSTRAINT_NOTNULL' },
     { code: 'SQLITE_CORRUPT' },
     {},
-  ])('lets every other error through, once: %j', async (error) => {
+  ])('is any other error itself, without a retry: %j', async (error) => {
     const { dataSource, query, release } = scripted('postgres', [failure(error)]);
     await expect(new TypeOrmUsageStore(dataSource).spend(spending)).rejects.toThrow('driver says no');
     expect([query.mock.calls.length, release.mock.calls.length]).toEqual([1, 1]);
@@ -127,14 +127,14 @@ describe('S29 what a statement answers', () => {
     ['a name that is not resolved', { code: 'ENOTFOUND', syscall: 'getaddrinfo' }],
     ['rejected credentials', { code: '28P01' }],
     ['anything else', {}],
-  ])('S79 throws MFA_BUSY when a connection fails with %s', async (_, error) => {
+  ])('S79 is MFA_BUSY when a connection fails with %s', async (_, error) => {
     const { dataSource } = scripted('postgres', [WON]);
     const runner = dataSource.createQueryRunner();
     runner.connect = () => Promise.reject(Object.assign(new Error('no'), error));
     await expect(new StatementRunner(dataSource).run(sql`SELECT 1`)).rejects.toMatchObject({ code: 'MFA_BUSY' });
   });
 
-  it('S79 throws MFA_BUSY when the DataSource was destroyed', async () => {
+  it('S79 is MFA_BUSY when the DataSource was destroyed', async () => {
     const { dataSource } = scripted('postgres', [WON]);
     dataSource.createQueryRunner = () => {
       throw new TypeORMError('Driver not Connected');
@@ -142,7 +142,7 @@ describe('S29 what a statement answers', () => {
     await expect(new StatementRunner(dataSource).run(sql`SELECT 1`)).rejects.toMatchObject({ code: 'MFA_BUSY' });
   });
 
-  it('S79 returns what a statement did even when its connection cannot be given back', async () => {
+  it('S79 is returned even when the connection cannot be released', async () => {
     const { dataSource, release } = scripted('postgres', [WON]);
     release.mockRejectedValue(new Error('Connection terminated'));
     expect(await new TypeOrmUsageStore(dataSource).spend(spending)).toBe(true);
@@ -179,14 +179,14 @@ describe('S29 what a statement answers', () => {
     ),
     ['better-sqlite3', { message: 'The database connection is not open' }],
     ['sqlite', { code: 'SQLITE_MISUSE', message: 'SQLITE_MISUSE: Database is closed' }],
-  ])('S79 S30 throws MFA_BUSY, and tries no more, when %s fails with %j', async (type, error) => {
+  ])('S79 S30 is MFA_BUSY, without a retry, when %s fails with %j', async (type, error) => {
     const { dataSource, query, release } = scripted(type, [failure(error)]);
     const busy = { code: 'MFA_BUSY', details: { retryAfterSeconds: 1 } };
     await expect(new TypeOrmUsageStore(dataSource).spend(spending)).rejects.toMatchObject(busy);
     expect([query.mock.calls.length, release.mock.calls.length]).toEqual([1, 1]);
   });
 
-  it('S79 throws MFA_BUSY when TypeORM released the query runner of a lost connection', async () => {
+  it('S79 is MFA_BUSY when TypeORM released the query runner of a lost connection', async () => {
     const { dataSource } = scripted('postgres', [new QueryRunnerAlreadyReleasedError()]);
     await expect(new TypeOrmUsageStore(dataSource).spend(spending)).rejects.toMatchObject({ code: 'MFA_BUSY' });
   });
@@ -196,13 +196,13 @@ describe('S29 what a statement answers', () => {
     ['postgres', { code: '55P03' }],
     ['mariadb', { errno: 1969 }],
     ['mysql', { errno: 3024 }],
-  ])('S30 answers MFA_BUSY, and tries no more, when %s cuts a statement off: %j', async (type, error) => {
+  ])('S30 is MFA_BUSY, without a retry, when %s cuts a statement off: %j', async (type, error) => {
     const { dataSource, query, release } = scripted(type, [failure(error)]);
     await expect(new TypeOrmUsageStore(dataSource).spend(spending)).rejects.toMatchObject({ code: 'MFA_BUSY' });
     expect([query.mock.calls.length, release.mock.calls.length]).toEqual([1, 1]);
   });
 
-  it('refuses a database that it does not know', () => {
+  it('is an error for an unsupported database', () => {
     const { dataSource } = scripted('oracle', [WON]);
     const message = expect.stringMatching(/type "oracle".*postgres, mysql/);
     expect(() => new StatementRunner(dataSource)).toThrow(
@@ -231,7 +231,7 @@ describe('a statement that hangs', () => {
   }
   const busy = { code: 'MFA_BUSY', details: { retryAfterSeconds: 1 } };
 
-  it('S30 is given up as MFA_BUSY, is not tried again, and keeps its connection until it is over', async () => {
+  it('S30 ends as MFA_BUSY, is not retried, and keeps its connection until it ends', async () => {
     const { usage, query, release, statement } = hanging();
     await expect(usage.spend(spending)).rejects.toMatchObject(busy);
     await sleep(40);
@@ -241,7 +241,7 @@ describe('a statement that hangs', () => {
     expect([query.mock.calls.length, release.mock.calls.length]).toEqual([1, 1]);
   });
 
-  it('S30 and fails in the end gives its connection back, and nothing is left unhandled', async () => {
+  it('S30 releases its connection when it fails in the end, without an unhandled rejection', async () => {
     const { usage, query, release, statement } = hanging();
     await expect(usage.spend(spending)).rejects.toMatchObject(busy);
     // A deadlock would be tried again, had anybody still waited for it.
@@ -269,18 +269,15 @@ describe('SQL text', () => {
     expect(render(statement, dialect(family))).toEqual({ text, parameters: [1, "'; --", null] });
   });
 
-  it.each(['postgres', 'sqlite'] as const)(
-    'begins with the command on %s, whatever the layout of the code',
-    (family) => {
-      // TypeORM 0.3 with sqlite3 decides by `query.startsWith('UPDATE ')` whether a statement writes.
-      const indented = sql`
+  it.each(['postgres', 'sqlite'] as const)('begins with the command on %s, without leading whitespace', (family) => {
+    // TypeORM 0.3 with sqlite3 decides by `query.startsWith('UPDATE ')` whether a statement writes.
+    const indented = sql`
       DELETE FROM ${MfaAccountEntity} WHERE ${sql`
         a = ${1}`}
     `;
-      expect(render(indented, dialect(family)).text).toMatch(/^DELETE FROM .*\S$/s);
-      expect(flatten(indented, dialect(family)).text).toMatch(/^DELETE FROM .*\S$/s);
-    },
-  );
+    expect(render(indented, dialect(family)).text).toMatch(/^DELETE FROM .*\S$/s);
+    expect(flatten(indented, dialect(family)).text).toMatch(/^DELETE FROM .*\S$/s);
+  });
 
   it.each([[{ id: 1 }], [['x']], [undefined], [Number.NaN], [true]])(
     'S24 refuses to bind %j, which a driver might expand',
@@ -296,7 +293,7 @@ describe.runIf(testDatabases.includes('postgres'))('S30 on PostgreSQL with seria
     for (const cleanup of cleanups.splice(0)) await cleanup();
   });
 
-  it('serialization failures are tried again, and one of 30 commits and one of 30 spendings win', async () => {
+  it('retries serialization failures, and one of 30 commits and one of 30 spendings win', async () => {
     const database = await createDatabase('postgres');
     cleanups.push(database.drop);
     const extra = { options: '-c default_transaction_isolation=serializable' };
@@ -311,7 +308,7 @@ describe.runIf(testDatabases.includes('postgres'))('S30 on PostgreSQL with seria
   });
 });
 
-it('S30 SQLite locked by another connection is waited for, then MFA_BUSY, and nothing is spent', async () => {
+it('S30 a SQLite database that another connection locks causes a wait, then MFA_BUSY, and nothing is spent', async () => {
   const database = await createDatabase('sqlite');
   const [source, other] = [
     await openMfaDataSource(database, { timeout: 5 } as object),

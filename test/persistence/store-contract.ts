@@ -62,7 +62,7 @@ function accountContract(stores: () => Stores, userId: () => string): void {
     });
   });
 
-  it('S71 reads the security stamp alone, as it is after every change of it, and none of a missing account', async () => {
+  it('S71 reads the security stamp after every change of it, and none for a missing account', async () => {
     const securityStamp = () => stores().accounts.securityStampOf(userId());
     expect(await securityStamp()).toBe(NOW);
     await stores().accounts.invalidate(userId());
@@ -78,7 +78,7 @@ function accountContract(stores: () => Stores, userId: () => string): void {
     },
   );
 
-  it('leaves an account as it is when it is opened again', async () => {
+  it('keeps an account unchanged when it is opened again', async () => {
     await stores().accounts.commit(userId(), NOW, {
       activeFactors: [
         { type: 'totp', id: 'a' },
@@ -102,18 +102,18 @@ function accountContract(stores: () => Stores, userId: () => string): void {
     ['an accent', () => userId().replace('u', 'ü')],
     ['a trailing space', () => `${userId()} `],
     ['the empty string', () => ''],
-  ])('S42 takes %s for no user', async (_, other) => {
+  ])('S42 finds no user for %s', async (_, other) => {
     expect(await stores().accounts.load(other())).toBeNull();
   });
 
-  it('S42 keeps users apart whose ids differ by case only', async () => {
+  it('S42 separates users whose ids differ by case only', async () => {
     const other = userId().toUpperCase();
     await stores().accounts.open(other, NOW + 1);
     expect((await stores().accounts.load(other))?.account).toMatchObject({ userId: other, securityStamp: NOW + 1 });
     expect((await load()).account.securityStamp).toBe(NOW);
   });
 
-  it('S78 finds at a login the account of the same id in lower case, and never takes it for the one of the user', async () => {
+  it('S78 reports at a login the account of the same id in lower case, and never as the account of the user', async () => {
     const typed = userId().toUpperCase();
     const before = await stores().accounts.loadForLogin(typed);
     expect(before).toEqual({ snapshot: null, otherCase: true });
@@ -124,7 +124,7 @@ function accountContract(stores: () => Stores, userId: () => string): void {
     expect(both.snapshot?.authenticators).toEqual([]);
   });
 
-  it('S78 finds at a login no other case where there is none', async () => {
+  it('S78 reports no other case at a login where there is none', async () => {
     expect(await stores().accounts.loadForLogin(userId())).toEqual({ snapshot: await load(), otherCase: false });
     expect(await stores().accounts.loadForLogin(`X${userId()}`)).toEqual({ snapshot: null, otherCase: false });
     const other = `Of${userId()}`;
@@ -133,13 +133,13 @@ function accountContract(stores: () => Stores, userId: () => string): void {
     expect([snapshot?.account.userId, otherCase]).toEqual([other, false]);
   });
 
-  it('keeps ids that look like SQL', async () => {
+  it('stores ids that look like SQL', async () => {
     const odd = `x'; DROP TABLE mfa_usage; -- \\ "${randomUUID()}" ✓`;
     await stores().accounts.open(odd, NOW);
     expect((await stores().accounts.load(odd))?.account.userId).toBe(odd);
   });
 
-  it('commits all fields at once, and those left out stay', async () => {
+  it('commits all fields at once, and keeps those left out', async () => {
     const ids = Array.from({ length: 10 }, () => randomUUID());
     const change = {
       securityStamp: NOW + 9,
@@ -160,18 +160,18 @@ function accountContract(stores: () => Stores, userId: () => string): void {
     expect((await load()).account.securityStamp).toBe(NOW);
   });
 
-  it('raises the row version by an empty change', async () => {
+  it('raises the row version for an empty change', async () => {
     expect(await stores().accounts.commit(userId(), NOW, {})).toBe(true);
     expect((await load()).account.rowVersion).toBe(NOW + 1);
   });
 
-  it('S43 revokes tokens by a new security stamp, and a commit that had read the old one fails', async () => {
+  it('S43 revokes tokens by a new security stamp, and refuses a commit that had read the old one', async () => {
     await stores().accounts.invalidate(userId());
     expect((await load()).account.securityStamp).toBe(NOW + 1);
     expect(await stores().accounts.commit(userId(), NOW, { securityStamp: NOW + 1 })).toBe(false);
   });
 
-  it('S43 S79 ends a pending setup with the tokens that it revokes, and leaves the factors', async () => {
+  it('S43 S79 ends a pending setup when it revokes the tokens, and keeps the factors', async () => {
     await stores().accounts.commit(userId(), NOW, {
       activeFactors: [{ type: 'totp', id: 'a' }],
       pendingId: 'b',
@@ -208,7 +208,7 @@ function accountContract(stores: () => Stores, userId: () => string): void {
     expect(backupCodesRemaining).toBe(2);
   });
 
-  it('loads many accounts at once, each with its own authenticators, and no account of anybody else', async () => {
+  it('loads many accounts at once, each with its own authenticators, and no other account', async () => {
     const others = [`user-${randomUUID()}`, `user-${randomUUID()}`];
     for (const each of others) await stores().accounts.open(each, NOW);
     const rows = [authenticator(userId()), authenticator(userId()), authenticator(others[0]!)];
@@ -230,7 +230,7 @@ function accountContract(stores: () => Stores, userId: () => string): void {
     expect(await stores().accounts.loadMany([])).toEqual([]);
   });
 
-  it('S27 tells whether a token is spent', async () => {
+  it('S27 reports whether a token is spent', async () => {
     const [spent, unspent] = [entry('token'), entry('token')];
     await stores().usage.spend({
       userId: userId(),
@@ -266,7 +266,7 @@ function budgetContract(stores: () => Stores, userId: () => string): void {
     expect((await budgets()).totp).toEqual(EMPTY_BUDGET);
   });
 
-  it('S51 ends the locks of every factor, and refills nothing', async () => {
+  it('S51 ends the locks of every factor, and refills no daily cap', async () => {
     const policy = { ...DEFAULT_ATTEMPT_POLICY, maxFailures: 1 };
     for (const factor of ATTEMPT_FACTORS) await reserve(NOW, { factor, policy });
     const before = await budgets();
@@ -276,7 +276,7 @@ function budgetContract(stores: () => Stores, userId: () => string): void {
     expect((await budgets()).confirmation).toEqual({ ...before.confirmation, lockedUntilMs: 0 });
   });
 
-  it('S54 a lock or cap from a clock far ahead holds nobody up', async () => {
+  it('S54 shortens a lock or cap from a clock far ahead', async () => {
     const policy = { ...DEFAULT_ATTEMPT_POLICY, maxFailures: 1 };
     expect(await reserve(NOW + 365 * 86_400_000, { policy })).toBe(true);
     expect(await reserve(NOW, { policy })).toBe(true);
@@ -326,7 +326,7 @@ function budgetContract(stores: () => Stores, userId: () => string): void {
     }
   });
 
-  it('S54 disables at the limit, whatever time passes', async () => {
+  it('S54 disables at the limit, however much time passes', async () => {
     let nowMs = NOW;
     for (let failure = 0; failure < small.disableAfter; failure++, nowMs += 86_400_000) {
       expect(await reserve(nowMs, { policy: small })).toBe(true);
@@ -367,7 +367,7 @@ function authenticatorContract(stores: () => Stores, userId: () => string): void
     expect(await stores().authenticators.removeAll('somebody else')).toBeGreaterThan(0);
   });
 
-  it('renames, but only for its owner', async () => {
+  it('renames for the owner only', async () => {
     const { id } = await add();
     await stores().authenticators.rename(userId(), id, 'Laptop');
     await stores().authenticators.rename('somebody else', id, 'Stolen');
@@ -457,7 +457,7 @@ function backupCodeContract(stores: () => Stores, userId: () => string): void {
     expect(await stores().backupCodes.list(userId(), setId)).toEqual([]);
   });
 
-  it('marks a code as used, for its owner only', async () => {
+  it('marks a code as used for the owner only', async () => {
     const { setId, codes } = await addSet(1);
     await stores().backupCodes.markUsed('somebody else', codes[0]!.id, NOW);
     expect(await stores().backupCodes.list(userId(), setId)).toMatchObject([{ usedAtMs: null }]);
@@ -496,12 +496,12 @@ function usageContract(stores: () => Stores, userId: () => string): void {
   const spend = (entries: UsageEntry[], rest: { userId?: string; securityStamp?: number; backupSetId?: string } = {}) =>
     stores().usage.spend({ userId: userId(), securityStamp: NOW, entries, nowMs: NOW, ...rest });
 
-  it('S27 spends a thing once', async () => {
+  it('S27 spends an entry once', async () => {
     const code = entry('totp');
     expect([await spend([code]), await spend([code])]).toEqual([true, false]);
   });
 
-  it('keeps kinds and users apart', async () => {
+  it('separates kinds and users', async () => {
     const item = randomUUID();
     const other = `user-${randomUUID()}`;
     await stores().accounts.open(other, NOW);
@@ -509,7 +509,7 @@ function usageContract(stores: () => Stores, userId: () => string): void {
     expect(await spend([entry('totp', item)], { userId: other })).toBe(true);
   });
 
-  it('lists what a user has spent and is remembered, oldest first, and of nobody else', async () => {
+  it('lists the stored usage of one user, oldest first', async () => {
     const [first, second] = [entry('totp'), entry('backup_code', randomUUID(), null)];
     await spend([first]);
     await stores().usage.spend({ userId: userId(), securityStamp: NOW, entries: [second], nowMs: NOW + 5 });
@@ -547,7 +547,7 @@ function usageContract(stores: () => Stores, userId: () => string): void {
     expect(await spend([code], { backupSetId: 'live' })).toBe(true);
   });
 
-  it('S61 purges what expired, to the millisecond, oldest first and in batches', async () => {
+  it('S61 purges expired rows, to the millisecond, oldest first and in batches', async () => {
     const [oldest, middle, newest, future] = [-2, -1, 0, 1].map((offset) => entry('totp', randomUUID(), NOW + offset));
     const forEver = entry('backup_code', randomUUID(), null);
     await spend([newest!, oldest!, future!, middle!, forEver]);

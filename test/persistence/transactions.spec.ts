@@ -72,7 +72,7 @@ describeServers('transactions of the host on', (kind) => {
       (work: (note: Note) => Promise<void>) =>
         dataSource.transaction((manager) => work((statement) => manager.query(statement))),
     ],
-  ])('S34b S52 %s rolls back, and the spent token and the attempt stay', async (_, inTransaction) => {
+  ])('S34b S52 of kind %s roll back, and the spent token and the attempt stay', async (_, inTransaction) => {
     const [userId, item] = [await openAccount(), randomUUID()];
     await expect(inTransaction((note) => attempt(note, userId, item))).rejects.toBe(rollingBack);
     const loaded = await accounts.load(userId, item);
@@ -81,7 +81,7 @@ describeServers('transactions of the host on', (kind) => {
     expect(await dataSource.query(`SELECT id FROM host_note WHERE id = '${item}'`)).toEqual([]);
   });
 
-  it('answers MFA_BUSY within the deadline when the pool is exhausted, and the pool recovers', async () => {
+  it('may exhaust the pool: calls throw MFA_BUSY within the deadline, and the pool recovers', async () => {
     const userId = await openAccount();
     const hogs = Array.from({ length: POOL_SIZE }, () => dataSource.createQueryRunner());
     await Promise.all(hogs.map((hog) => hog.connect()));
@@ -101,14 +101,14 @@ describeServers('transactions of the host on', (kind) => {
     await Promise.all(held.map((runner) => runner.release()));
   });
 
-  it('gives the connection back when a statement fails', async () => {
+  it('do not keep the connection of a statement that fails', async () => {
     for (let round = 0; round < 3 * POOL_SIZE; round++) {
       await expect(accounts.open('x'.repeat(300), NOW)).rejects.toThrow();
     }
     expect(await accounts.load(await openAccount())).not.toBeNull();
   });
 
-  it('S30 a row locked by somebody else is waited for, and nothing is accepted meanwhile', async () => {
+  it('S30 may lock a row: calls wait for it, and accept nothing until then', async () => {
     const userId = await openAccount();
     const holder = dataSource.createQueryRunner();
     await holder.startTransaction();

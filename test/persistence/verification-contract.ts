@@ -58,7 +58,7 @@ export function describeVerification(stores: () => VerificationFixture): void {
   };
 
   describe('reserveAttempt', () => {
-    it('S50 counts an attempt of this factor, and answers the account as it was', async () => {
+    it('S50 counts an attempt of this factor, and returns the account as it was before', async () => {
       const before = await load();
       const { snapshot, reserved } = await begin();
       expect(reserved).toBe(true);
@@ -108,13 +108,13 @@ export function describeVerification(stores: () => VerificationFixture): void {
       expect((await begin()).reserved).toBe(true);
     });
 
-    it('reads no codes where there is no set, and counts all the same', async () => {
+    it('reads no codes where there is no set, and counts the attempt', async () => {
       await stores().accounts.commit(user.id, NOW + 1, { backupSetId: null });
       const { snapshot, reserved } = await begin(backup);
       expect([snapshot?.backupCodes, snapshot?.backupCodesRemaining, reserved]).toEqual([[], 0, true]);
     });
 
-    it('counts for the current security stamp, and for a token that only others or other kinds have spent', async () => {
+    it('counts for the current security stamp, and for a token that only other users or other kinds have spent', async () => {
       const [token, other] = [entry('token'), `user-${randomUUID()}`];
       await stores().accounts.open(other, NOW);
       await stores().usage.spend({ userId: other, securityStamp: NOW, entries: [token], nowMs: NOW });
@@ -142,7 +142,7 @@ export function describeVerification(stores: () => VerificationFixture): void {
       ['a trailing space', () => `${user.id} `],
       ['an accent', () => user.id.replace('u', 'ü')],
       ['nobody', () => 'nobody'],
-    ])('S42 takes %s for no user, and counts nothing', async (_, userId) => {
+    ])('S42 finds no user for %s, and counts nothing', async (_, userId) => {
       const before = await load();
       for (const factor of ['totp', 'backup_code'] as const) {
         expect(await begin({ userId: userId(), factor })).toEqual({ snapshot: null, reserved: false });
@@ -187,7 +187,7 @@ export function describeVerification(stores: () => VerificationFixture): void {
   });
 
   describe('spendAndSettle', () => {
-    it('S34 spends code and token, settles the budget and notes the use', async () => {
+    it('S34 spends code and token, settles the budget and records the use', async () => {
       const [code, token] = [entry('totp'), entry('token')];
       await begin();
       await begin();
@@ -203,7 +203,7 @@ export function describeVerification(stores: () => VerificationFixture): void {
       expect(await usedCodes()).toEqual([]);
     });
 
-    it('S56 settles the budget of a backup code, and notes its use', async () => {
+    it('S56 settles the budget of a backup code, and records its use', async () => {
       await begin();
       await begin(backup);
       const before = (await load()).account.budgets;
@@ -242,7 +242,7 @@ export function describeVerification(stores: () => VerificationFixture): void {
       }
     });
 
-    it("notes no use of another user's authenticator or code", async () => {
+    it("records no use of another user's authenticator or code", async () => {
       const other = `user-${randomUUID()}`;
       await stores().accounts.open(other, NOW);
       const [device, code] = [authenticator(other), backupCode(other, user.setId)];
@@ -269,7 +269,7 @@ export function describeVerification(stores: () => VerificationFixture): void {
       ['S42 a user of other case', [fresh], () => ({ userId: user.id.toUpperCase() })],
     ];
 
-    it.each(LOSSES)('is lost for %s, and nothing of it happens', async (_, entries, rest) => {
+    it.each(LOSSES)('fails for %s, and changes nothing', async (_, entries, rest) => {
       await spend([spent]);
       await begin();
       await begin(backup);
@@ -282,13 +282,13 @@ export function describeVerification(stores: () => VerificationFixture): void {
       expect(await spend([fresh])).toBe(true);
     });
 
-    it('S43 is lost after disabling', async () => {
+    it('S43 fails after disabling', async () => {
       const { snapshot } = await begin();
       await stores().accounts.commit(user.id, NOW + 1, { securityStamp: NOW + 1, activeFactors: [] });
       expect(await complete([entry('totp')], { securityStamp: snapshot!.account.securityStamp })).toBe(false);
     });
 
-    it('S54 a run of failures and successes follows the pure rules', async () => {
+    it('S54 follows the pure rules through a run of failures and successes', async () => {
       let expected = { ...EMPTY_BUDGET };
       for (let step = 0; step < 12; step += 1) {
         expected = reserveBudget(expected, policy, NOW + step)!;

@@ -62,7 +62,7 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
     restore.push(() => delete instance[method]);
   }
 
-  it('S28 of four that hold the same matching TOTP step one spends it', async () => {
+  it('S28 with the same matching TOTP step: one of four spends it', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     const tokens = await Promise.all([1, 2, 3, 4].map(() => user.login()));
@@ -71,7 +71,7 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
     expect(statuses(answers)).toEqual([200, 401, 401, 401]);
   });
 
-  it('S27 S28 a login, a step-up, a regeneration and a removal that hold the same code: one goes through', async () => {
+  it('S27 S28 with the same code: one of a login, a step-up, a regeneration and a removal succeeds', async () => {
     const user = newUser();
     const { authenticator, id } = await user.enroll();
     const token = await user.login();
@@ -86,7 +86,7 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
     expect(statuses(answers)).toEqual([200, 401, 401, 401]);
   });
 
-  it('S32 of four that hold the same backup code one spends it', async () => {
+  it('S32 with the same backup code: one of four spends it', async () => {
     const user = newUser();
     const { backupCodes } = await user.enroll();
     const tokens = await Promise.all([1, 2, 3, 4].map(() => user.login()));
@@ -96,7 +96,7 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
     expect((await user.get('/mfa/status')).body.backupCodes.remaining).toBe(9);
   });
 
-  it('S34 of four valid codes for one mfa_token one is spent, and the other three stay good', async () => {
+  it('S34 with four valid codes for one mfa_token: one code is spent, and the other three stay valid', async () => {
     const user = newUser();
     const { backupCodes } = await user.enroll();
     const token = await user.login();
@@ -110,7 +110,7 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
     for (const code of losers) await user.verify(await user.login(), code).expect(200);
   });
 
-  it('S14 of twenty setups that hold a secret of their own one is pending, and all answer with it', async () => {
+  it('S14 with twenty different secrets of one setup: one secret is pending, and every response has it', async () => {
     const user = newUser();
     hold(MfaAccountStore, 'commit', 20);
     const answers = await Promise.all(Array.from({ length: 20 }, () => user.post('/mfa/totp/setup')));
@@ -120,7 +120,7 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
     expect(new Set(setups.map(({ authenticatorId }) => authenticatorId)).size).toBe(1);
   });
 
-  it('S17 of three confirmations by three valid codes one commits, and one set of codes exists', async () => {
+  it('S17 with three confirmations by three valid codes: one commits, and one set of codes exists', async () => {
     const user = newUser();
     const setup = await user.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
     const app = new VirtualAuthenticator(setup.body.otpauthUri, host.clock);
@@ -134,7 +134,7 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
     expect(status.authenticators).toHaveLength(1);
   });
 
-  it('S33 a use that holds a matching code of the old set loses to the regeneration', async () => {
+  it('S33 with a matching code of the old set: the use loses to the regeneration', async () => {
     const user = newUser();
     const { authenticator, backupCodes } = await user.enroll();
     const token = await user.login();
@@ -149,7 +149,7 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
     await user.verify(await user.login(), regenerated.body.backupCodes[0]).expect(200);
   });
 
-  it('S43 S59 a verification that holds a matching code while MFA is disabled issues nothing', async () => {
+  it('S43 S59 with a matching code while MFA is disabled: the verification issues nothing', async () => {
     const user = newUser();
     const { authenticator, backupCodes } = await user.enroll();
     const token = await user.login();
@@ -162,7 +162,7 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
     expect((await use).body.code).toBe('MFA_CODE_REJECTED');
   });
 
-  it('S61 cleanups racing verifications and each other forget nothing that is still needed', async () => {
+  it('S61 next to parallel cleanups: no usage row is removed that is still needed', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     const code = authenticator.code();
@@ -177,7 +177,7 @@ describe.each(testDatabases)('requests held at the same write, on %s', (kind) =>
     expect((await user.get('/mfa/status')).body.enabled).toBe(true);
   });
 
-  it('S61 two instances that clean the same rows at once remove each once', async () => {
+  it('S61 by two instances that purge the same rows: each row is removed once', async () => {
     const other = await startHostApp({ on: host.database, dataSource: { migrationsRun: false } });
     try {
       const user = newUser();

@@ -53,7 +53,7 @@ describeServers('a cleanup that meets a locked row on', (kind) => {
     host.clock.advance(21 * 60);
   }
 
-  it('S61 goes on with the other accounts, and holds up no shutdown', async () => {
+  it('S61 continues with the other accounts, and does not delay the shutdown', async () => {
     await abandonSetups('held', 'other', 'third');
     const unlock = await lock(`SELECT user_id FROM mfa_account WHERE user_id = 'held'`);
     const purged = host.app.get(MfaCleanupService, { strict: false }).purge();
@@ -65,7 +65,7 @@ describeServers('a cleanup that meets a locked row on', (kind) => {
     expect(closed).toBe(true);
   });
 
-  it('S61 collects the account that was locked with the next run', async () => {
+  it('S61 cleans the locked account in the next run', async () => {
     await abandonSetups('held', 'other');
     const unlock = await lock(`SELECT user_id FROM mfa_account WHERE user_id = 'held'`);
     const cleanup = host.app.get(MfaCleanupService, { strict: false });
@@ -77,7 +77,7 @@ describeServers('a cleanup that meets a locked row on', (kind) => {
     await host.close();
   });
 
-  it('S61 closes the application while it waits for the lock', async () => {
+  it('S61 does not keep the application from closing while it waits for the lock', async () => {
     await abandonSetups('held', 'other');
     const unlock = await lock(`SELECT user_id FROM mfa_account WHERE user_id = 'held'`);
     const purged = host.app.get(MfaCleanupService, { strict: false }).purge();

@@ -30,7 +30,7 @@ describe.each(testDatabases)('races on %s', (kind) => {
   });
   afterAll(() => host.close());
 
-  it('S14 twenty parallel setups leave one pending row, and every answer shows its secret', async () => {
+  it('S14 twenty parallel setups leave one pending row, and every response has its secret', async () => {
     const user = newUser();
     const answers = await times(20, () => user.post('/mfa/totp/setup', { password: PASSWORD }));
     expect(count(answers, 200)).toBe(20);
@@ -39,7 +39,7 @@ describe.each(testDatabases)('races on %s', (kind) => {
     expect(repeated.body.secret).toBe(answers[0]!.body.secret);
   });
 
-  it('S17 of twenty parallel confirmations one succeeds, and one set of backup codes exists', async () => {
+  it('S17 one of twenty parallel confirmations succeeds, and one set of backup codes exists', async () => {
     const user = newUser();
     const setup = await user.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
     const app = new VirtualAuthenticator(setup.body.otpauthUri, host.clock);
@@ -50,7 +50,7 @@ describe.each(testDatabases)('races on %s', (kind) => {
     expect(body.authenticators).toHaveLength(1);
   });
 
-  it('S28 S70 of fifty parallel submissions of one code one succeeds, and the account stays unlocked', async () => {
+  it('S28 S70 one of fifty parallel submissions of one code succeeds, and the account stays unlocked', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     const tokens = await times(50, () => user.login());
@@ -83,7 +83,7 @@ describe.each(testDatabases)('races on %s', (kind) => {
     expect((await user.get('/mfa/status')).body.backupCodes.remaining).toBe(9);
   });
 
-  it('S33 regeneration racing a use leaves exactly one intact set', async () => {
+  it('S33 a regeneration parallel to a use leaves exactly one intact set', async () => {
     const user = newUser();
     const { authenticator, backupCodes } = await user.enroll();
     const token = await user.login();
@@ -100,7 +100,7 @@ describe.each(testDatabases)('races on %s', (kind) => {
     await user.verify(await user.login(), fresh[0]).then(({ status }) => expect(status).toBe(200));
   });
 
-  it('S33 of two parallel regenerations one counts, and no other set exists', async () => {
+  it('S33 two parallel regenerations leave one set of codes, and no other exists', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     const answers = await times(2, (i) => user.post('/mfa/backup-codes/regenerate', { code: authenticator.code(i) }));
@@ -121,7 +121,7 @@ describe.each(testDatabases)('races on %s', (kind) => {
     ).toBe(1);
   });
 
-  it('S34 one mfa_token in twenty parallel valid verifications is one login, and the losers keep their codes', async () => {
+  it('S34 one mfa_token in twenty parallel valid verifications is one login, and the other codes stay valid', async () => {
     const user = newUser();
     const { backupCodes, authenticator } = await user.enroll();
     const token = await user.login();
@@ -148,7 +148,7 @@ describe.each(testDatabases)('races on %s', (kind) => {
     expect(count(answers, 429)).toBe(95);
   });
 
-  it('S59 disabling racing verifications leaves no token and no credential that works', async () => {
+  it('S59 disabling parallel to verifications leaves no valid token or credential', async () => {
     const user = newUser();
     const { authenticator, backupCodes } = await user.enroll();
     const tokens = await times(5, () => user.login());

@@ -4,7 +4,7 @@ import { Client } from '../support/client.js';
 import { describeServers } from '../support/servers.js';
 import { startHostApp, type HostApp } from '../support/host-app.js';
 
-describeServers('a row that somebody keeps locked on', (kind) => {
+describeServers('a row that stays locked on', (kind) => {
   let host: HostApp;
   const unhandled: unknown[] = [];
   const note = (reason: unknown) => void unhandled.push(reason);
@@ -36,7 +36,7 @@ describeServers('a row that somebody keeps locked on', (kind) => {
     }
   }
 
-  it('S30 S34a answers 503 in time, accepts nothing late, and loses no connection', async () => {
+  it('S30 S34a causes 503 within the deadline, nothing is accepted late, and no connection is lost', async () => {
     const user = new Client(host, 'held');
     const { authenticator, backupCodes } = await user.enroll();
     const token = await user.login();

@@ -38,7 +38,7 @@ describe('interleavings', () => {
   const port = <T>(token: abstract new (...args: never[]) => T): T => host.app.get(token as never, { strict: false });
   const query = (text: string): Promise<any[]> => host.dataSource.query(text);
 
-  it('S12 S13 setup with a password never shows the secret of an authenticator that was confirmed meanwhile', async () => {
+  it('S12 S13 a setup with a password never shows the secret of an authenticator that is confirmed at the same time', async () => {
     const owner = new Client(host, 'owner');
     const thief = new Client(host, 'owner');
     const first = await owner.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
@@ -52,7 +52,7 @@ describe('interleavings', () => {
     expect(stolen.status).toBe(401);
   });
 
-  it('S12 maxAuthenticators a password adds no second authenticator to an account that was enrolled meanwhile', async () => {
+  it('S12 a setup with a password adds no second authenticator to an account that is enrolled at the same time', async () => {
     const options = { enrollment: { maxAuthenticators: 1 } };
     const one = await startHostApp({ on: host.database, host: SlowPasswordHost, options });
     const two = await startHostApp({ on: host.database, host: SlowPasswordHost, options });
@@ -72,7 +72,7 @@ describe('interleavings', () => {
     }
   });
 
-  it('removing the only authenticator while another one is confirmed does not switch MFA off', async () => {
+  it('the removal of the only authenticator while another one is confirmed does not disable MFA', async () => {
     const user = new Client(host, 'mover');
     const { authenticator, backupCodes, id } = await user.enroll();
     const setup = await user.post('/mfa/totp/setup', { code: authenticator.code() }).expect(200);
@@ -91,7 +91,7 @@ describe('interleavings', () => {
     expect(body.enabled).toBe(true);
   });
 
-  it('S43a an administrator reset that races a change ends with MFA off, and never with MFA_NOT_ENABLED', async () => {
+  it('S43a a reset by an administrator parallel to a change disables MFA, and never throws MFA_NOT_ENABLED', async () => {
     const user = new Client(host, 'lost-phone');
     await user.enroll();
     const admin = port(MfaAdminService);
@@ -105,7 +105,7 @@ describe('interleavings', () => {
     expect((await user.get('/mfa/status')).body.enabled).toBe(false);
   });
 
-  it('S61 usage rows of backup codes are collected though disabling stopped half-way', async () => {
+  it('S61 usage rows of backup codes are removed after a disabling that stopped half-way', async () => {
     const user = new Client(host, 'crash-1');
     const { authenticator, backupCodes } = await user.enroll();
     await user.verify(await user.login(), backupCodes[0]).expect(200);
@@ -123,7 +123,7 @@ describe('interleavings', () => {
     expect(await query('SELECT kind FROM mfa_usage')).toEqual([]);
   });
 
-  it('S61 backup codes are collected though a regeneration that lost a race stopped half-way', async () => {
+  it('S61 backup codes are removed after a regeneration that lost a race and stopped half-way', async () => {
     const user = new Client(host, 'crash-2');
     const { authenticator } = await user.enroll();
     const codes = port(MfaBackupCodeStore);
@@ -158,7 +158,7 @@ describe('interleavings', () => {
     expect(await query('SELECT COUNT(DISTINCT set_id) AS sets FROM mfa_backup_code')).toEqual([{ sets: 1 }]);
   });
 
-  it('S39 the count of backup codes is right though the process died after spending one', async () => {
+  it('S39 the count of backup codes is right after the process died while spending one', async () => {
     const user = new Client(host, 'crash-3');
     const { backupCodes } = await user.enroll();
     const codes = port(MfaBackupCodeStore);
@@ -170,7 +170,7 @@ describe('interleavings', () => {
     expect((await user.get('/mfa/status')).body.backupCodes.remaining).toBe(9);
   });
 
-  it('S39 new backup codes reach their owner though the revocation hook fails', async () => {
+  it('S39 new backup codes are returned when revokeSessions fails', async () => {
     const user = new Client(host, 'redis-down');
     const { backupCodes } = await user.enroll();
     vi.spyOn(host.app.get(MfaHost, { strict: false }), 'revokeSessions').mockImplementation(() => {
@@ -183,7 +183,7 @@ describe('interleavings', () => {
     await user.verify(await user.login(), answer.body.backupCodes[0]).expect(200);
   });
 
-  it('a password check that never answers holds up no later setup of the same user', async () => {
+  it('a password check that never returns does not block a later setup of the same user', async () => {
     const user = new Client(host, 'ldap');
     let release!: () => void;
     whilePasswordIsChecked = () => new Promise((resolve) => (release = resolve));

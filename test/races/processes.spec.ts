@@ -74,14 +74,14 @@ describe.each(testDatabases)('two processes of the demo on one database, %s', (k
     expect(answers.filter((each) => ![200, 401, 429].includes(each.status))).toEqual([]);
   }
 
-  it('S28 of fifty parallel submissions of one code to both, one succeeds', async () => {
+  it('S28 accept one of fifty parallel submissions of one code to both', async () => {
     const user = await enroll();
     const tokens = await Promise.all(Array.from({ length: 50 }, (_, turn) => user.login(turn)));
     const code = user.device.code(1);
     expectOneWinner(await parallel(50, (turn) => send(turn, '/mfa/verify', { mfa_token: tokens[turn], code })));
   });
 
-  it('S32 a backup code sent to both is accepted once', async () => {
+  it('S32 accept a backup code that is sent to both once', async () => {
     const user = await enroll();
     const tokens = await Promise.all(Array.from({ length: 20 }, (_, turn) => user.login(turn)));
     const [code] = user.backupCodes;
@@ -89,7 +89,7 @@ describe.each(testDatabases)('two processes of the demo on one database, %s', (k
     expect((await status(user.session)).backupCodes.remaining).toBe(9);
   });
 
-  it('S34 one mfa_token with a valid code each, sent to both, is one login', async () => {
+  it('S34 complete one login for one mfa_token that is sent to both with valid codes', async () => {
     const user = await enroll();
     const mfa_token = await user.login(0);
     expectOneWinner(
@@ -98,7 +98,7 @@ describe.each(testDatabases)('two processes of the demo on one database, %s', (k
     expect((await status(user.session)).backupCodes.remaining).toBe(9);
   });
 
-  it('S50 S51 wrong guesses over forty tokens to both are evaluated five times', async () => {
+  it('S50 S51 evaluate five wrong guesses of forty tokens', async () => {
     const user = await enroll();
     const tokens = await Promise.all(Array.from({ length: 40 }, (_, turn) => user.login(turn)));
     const answers = await parallel(40, (turn) =>
@@ -108,14 +108,14 @@ describe.each(testDatabases)('two processes of the demo on one database, %s', (k
     expect(answers.filter((each) => each.status === 429)).toHaveLength(35);
   });
 
-  it('S14 parallel setups at both show one secret', async () => {
+  it('S14 show one secret in parallel setups', async () => {
     const { session } = await register();
     const answers = await parallel(10, (turn) => send(turn, '/mfa/totp/setup', { password: PASSWORD }, session));
     expect(answers.map((each) => each.status)).toEqual(Array(10).fill(200));
     expect(new Set(answers.map(({ body }) => body.secret)).size).toBe(1);
   });
 
-  it('S17 parallel confirmations at both enable once, with one set of codes', async () => {
+  it('S17 commit one of parallel confirmations, with one set of codes', async () => {
     const { session } = await register();
     const setup = await send(0, '/mfa/totp/setup', { password: PASSWORD }, session);
     const device = new VirtualAuthenticator(setup.body.otpauthUri, new WallClock());
@@ -125,7 +125,7 @@ describe.each(testDatabases)('two processes of the demo on one database, %s', (k
     expect([enabled, authenticators.length, backupCodes.remaining]).toEqual([true, 1, 10]);
   });
 
-  it('S33 a regeneration at one racing a use at the other leaves one intact set', async () => {
+  it('S33 keep one intact set after a regeneration at one parallel to a use at the other', async () => {
     const user = await enroll();
     const mfa_token = await user.login(1);
     const [regenerated, used] = await Promise.all([
@@ -139,7 +139,7 @@ describe.each(testDatabases)('two processes of the demo on one database, %s', (k
     expect((await send(1, '/mfa/verify', { mfa_token: await user.login(0), code })).status).toBe(200);
   });
 
-  it('S43 S59 disabling at one racing verifications at the other leaves no token alive', async () => {
+  it('S43 S59 leave no token valid after disabling at one parallel to verifications at the other', async () => {
     const user = await enroll();
     const tokens = await Promise.all([1, 2, 3, 4].map((turn) => user.login(turn)));
     const [disabled] = await Promise.all([

@@ -11,7 +11,7 @@ const WRONG = '000000';
 const WRONG_BACKUP = 'ZZZZ-ZZZZ';
 
 /** A code that is right and already spent is no guess, and what is wrong is counted all the same. */
-describe.each(testDatabases)('right codes that are sent again, on %s', (kind) => {
+describe.each(testDatabases)('resubmissions of right codes on %s', (kind) => {
   let host: HostApp;
   let users = 0;
   const newUser = () => new Client(host, `again-${(users += 1)}`);
@@ -39,7 +39,7 @@ describe.each(testDatabases)('right codes that are sent again, on %s', (kind) =>
     return answers;
   }
 
-  it('S70 S66 leaves a login unlocked after six submissions of one TOTP code, answered as a wrong one is', async () => {
+  it('S70 S66 leave a login unlocked after six submissions of one TOTP code, with the response of a wrong one', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     const code = authenticator.code();
@@ -52,7 +52,7 @@ describe.each(testDatabases)('right codes that are sent again, on %s', (kind) =>
     await user.verify(await user.login(), authenticator.code(1)).expect(200);
   });
 
-  it('S70 S27 leaves a login unlocked after six submissions of an accepted code of the previous window', async () => {
+  it('S70 S27 leave a login unlocked after six submissions of an accepted code of the previous window', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     const previous = authenticator.code(-1);
@@ -67,7 +67,7 @@ describe.each(testDatabases)('right codes that are sent again, on %s', (kind) =>
     await user.verify(await user.login(), authenticator.code()).expect(200);
   });
 
-  it('S70 S32 leaves backup codes unlocked after six submissions of one', async () => {
+  it('S70 S32 leave backup codes unlocked after six submissions of one', async () => {
     const user = newUser();
     const { backupCodes } = await user.enroll();
     await user.verify(await user.login(), backupCodes[0]).expect(200);
@@ -76,7 +76,7 @@ describe.each(testDatabases)('right codes that are sent again, on %s', (kind) =>
     await user.verify(await user.login(), backupCodes[1]).expect(200);
   });
 
-  it('S70 S53 leaves the account unlocked after six submissions at step-up and at every change of factors', async () => {
+  it('S70 S53 leave the account unlocked after six submissions at step-up and at every change of factors', async () => {
     const user = newUser();
     const { authenticator, backupCodes, id } = await user.enroll();
     const code = authenticator.code();
@@ -91,7 +91,7 @@ describe.each(testDatabases)('right codes that are sent again, on %s', (kind) =>
     await user.post('/mfa/step-up', { code: backupCodes[1] }).expect(200);
   });
 
-  it('S70 leaves a confirmation unlocked after six submissions of a code that was spent without confirming', async () => {
+  it('S70 leave a confirmation unlocked after six submissions of a code that was spent without confirming', async () => {
     const user = newUser();
     const setup = await user.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
     const authenticator = new VirtualAuthenticator(setup.body.otpauthUri, host.clock);
@@ -113,7 +113,7 @@ describe.each(testDatabases)('right codes that are sent again, on %s', (kind) =>
     await user.post('/mfa/totp/confirm', { code: authenticator.code(1) }).expect(200);
   });
 
-  it('S70 S54 counts every wrong code among right but spent ones, and locks at the fifth', async () => {
+  it('S70 S54 do not hide wrong codes: each one among spent codes counts, and the fifth locks', async () => {
     const user = newUser();
     const { authenticator, backupCodes } = await user.enroll();
     await user.verify(await user.login(), authenticator.code()).expect(200);
@@ -132,7 +132,7 @@ describe.each(testDatabases)('right codes that are sent again, on %s', (kind) =>
     expect((await budgets(user)).slice(0, 2).map(([failures]) => failures)).toEqual([5, 5]);
   });
 
-  it('S70 S28 leaves the account unlocked after fifty submissions of one code at once, twice', async () => {
+  it('S70 S28 leave the account unlocked after fifty parallel submissions of one code, twice', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     for (let round = 0; round < 2; round += 1) {
@@ -145,7 +145,7 @@ describe.each(testDatabases)('right codes that are sent again, on %s', (kind) =>
     await user.verify(await user.login(), authenticator.code(1)).expect(200);
   });
 
-  it('S70 S50 evaluates five wrong codes of a flood that spent ones are mixed into', async () => {
+  it('S70 S50 do not raise the budget: five wrong codes of a mixed flood are evaluated', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     const spent = authenticator.code();

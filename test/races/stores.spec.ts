@@ -46,7 +46,7 @@ describe.each(testDatabases)('stores under parallel use on %s', (kind) => {
     expiresAtMs: NOW + 60_000,
   });
 
-  it('S28 spends one code once in 50 parallel submissions from two instances', async () => {
+  it('S28 spend one code once in 50 parallel submissions from two instances', async () => {
     for (let round = 0; round < 10; round++) {
       const userId = await openAccount();
       const code = entry('totp');
@@ -57,7 +57,7 @@ describe.each(testDatabases)('stores under parallel use on %s', (kind) => {
     }
   });
 
-  it('S32 spends one backup code once in 50 parallel uses', async () => {
+  it('S32 spend one backup code once in 50 parallel uses', async () => {
     const userId = await openAccount();
     await at(accounts, 0).commit(userId, NOW, { backupSetId: 'set' });
     const code = { ...entry('backup_code'), expiresAtMs: null };
@@ -67,7 +67,7 @@ describe.each(testDatabases)('stores under parallel use on %s', (kind) => {
     expect(won).toBe(1);
   });
 
-  it('S31 lets every user spend the same code value', async () => {
+  it('S31 spend the same code value for every user', async () => {
     const userIds = await Promise.all(Array.from({ length: 20 }, openAccount));
     const code = entry('totp');
     const won = await race(20, (position) =>
@@ -81,7 +81,7 @@ describe.each(testDatabases)('stores under parallel use on %s', (kind) => {
     expect(won).toBe(20);
   });
 
-  it('S34 logs one token in once over 20 parallel codes, and the losers keep theirs', async () => {
+  it('S34 spend one token once with 20 parallel codes, and the other codes stay valid', async () => {
     for (let round = 0; round < 10; round++) {
       const userId = await openAccount();
       const token = entry('token');
@@ -98,7 +98,7 @@ describe.each(testDatabases)('stores under parallel use on %s', (kind) => {
     }
   });
 
-  it('S34 spends one code for one of two tokens', async () => {
+  it('S34 spend one code for one of two tokens', async () => {
     for (let round = 0; round < 10; round++) {
       const userId = await openAccount();
       const code = entry('totp');
@@ -119,7 +119,7 @@ describe.each(testDatabases)('stores under parallel use on %s', (kind) => {
   const spendToken = (userId: string, token: ReturnType<typeof entry>) =>
     at(usage, 0).spend({ userId, securityStamp: NOW, entries: [token], nowMs: NOW });
 
-  it('S50 evaluates at most the budget of 100 parallel guesses', async () => {
+  it('S50 reserve at most the budget of 100 parallel guesses', async () => {
     const userId = await openAccount();
     const won = await race(100, (position) =>
       at(accounts, position).reserve({ userId, securityStamp: NOW, factor: 'totp', policy, nowMs: NOW }),
@@ -132,7 +132,7 @@ describe.each(testDatabases)('stores under parallel use on %s', (kind) => {
     });
   });
 
-  it('S56 counts the factors apart in parallel', async () => {
+  it('S56 count each factor separately', async () => {
     const userId = await openAccount();
     const factors = ['totp', 'backup_code'] as const;
     const won = await race(50, (position) =>
@@ -147,20 +147,20 @@ describe.each(testDatabases)('stores under parallel use on %s', (kind) => {
     expect(won).toBe(2 * policy.maxFailures);
   });
 
-  it('S14 S17 lets one of 30 parallel commits switch over', async () => {
+  it('S14 S17 accept one of 30 parallel commits', async () => {
     const userId = await openAccount();
     const won = await race(30, (position) => at(accounts, position).commit(userId, NOW, { pendingId: `p${position}` }));
     expect(won).toBe(1);
     expect((await at(accounts, 0).load(userId))?.account.rowVersion).toBe(NOW + 1);
   });
 
-  it('S14 opens one account in 30 parallel setups', async () => {
+  it('S14 open one account in 30 parallel setups', async () => {
     const userId = `user-${randomUUID()}`;
     await Promise.all(Array.from({ length: 30 }, (_, position) => at(accounts, position).open(userId, NOW + position)));
     expect((await at(accounts, 0).load(userId))?.account.activeFactors).toEqual([]);
   });
 
-  it('S33 gives a spending and a regeneration one order', async () => {
+  it('S33 order a spending and a regeneration one after the other', async () => {
     for (let round = 0; round < 20; round++) {
       const userId = await openAccount();
       await at(accounts, 0).commit(userId, NOW, { backupSetId: 'old' });
@@ -179,7 +179,7 @@ describe.each(testDatabases)('stores under parallel use on %s', (kind) => {
     }
   });
 
-  it('S61 purges from several instances at once, each row once', async () => {
+  it('S61 purge each row once from several instances', async () => {
     const userId = await openAccount();
     const entries = Array.from({ length: 400 }, () => ({ ...entry('totp'), expiresAtMs: NOW - 1_000 }));
     await at(usage, 0).spend({ userId, securityStamp: NOW, entries, nowMs: NOW });

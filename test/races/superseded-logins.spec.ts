@@ -20,7 +20,7 @@ class SlowHost extends TestHost {
 
 const ROUNDS = 2;
 
-describe.each(testDatabases)('S71 a login in flight on %s', (database) => {
+describe.each(testDatabases)('S71 a login that is not finished, on %s', (database) => {
   let host: HostApp;
   let users = 0;
   beforeAll(async () => {
@@ -50,7 +50,7 @@ describe.each(testDatabases)('S71 a login in flight on %s', (database) => {
     ['purgeUser', ({ user }) => admin().purgeUser(user.userId)],
   ];
 
-  it.each(changes)('leaves no session with a second factor when %s runs meanwhile', async (_, change) => {
+  it.each(changes)('leaves no session with a second factor when %s runs before it ends', async (_, change) => {
     for (let round = 0; round < ROUNDS; round += 1) {
       const user = new Client(host, `in-flight-${(users += 1)}`);
       const enrolled = { ...(await user.enroll()), user };
@@ -63,7 +63,7 @@ describe.each(testDatabases)('S71 a login in flight on %s', (database) => {
     }
   });
 
-  it('stays when nothing changes, and when another user changes', async () => {
+  it('keeps its session when nothing changes, and when another user changes', async () => {
     const [user, other] = [new Client(host, 'undisturbed'), new Client(host, 'other')];
     const { authenticator } = await user.enroll();
     const { backupCodes } = await other.enroll();
@@ -74,11 +74,11 @@ describe.each(testDatabases)('S71 a login in flight on %s', (database) => {
   });
 });
 
-describe('S71 a user who may not sign in any more', () => {
+describe('S71 a user who is blocked', () => {
   let host: HostApp;
   afterEach(() => host.close());
 
-  it('gets 401 and no session when blocked between the first and the second factor', async () => {
+  it('receives 401 and no session when blocked between the first and the second factor', async () => {
     host = await startHostApp({ options: FEW_CODES });
     const user = new Client(host, 'blocked');
     const { authenticator } = await user.enroll();
@@ -89,7 +89,7 @@ describe('S71 a user who may not sign in any more', () => {
     expect(host.state.sessions.size).toBe(before);
   });
 
-  it('gets what completeLogin throws', async () => {
+  it('receives the error that completeLogin throws', async () => {
     class ThrowingHost extends TestHost {
       override completeLogin(): never {
         throw new UnauthorizedException('This account is blocked');

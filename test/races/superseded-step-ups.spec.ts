@@ -19,7 +19,7 @@ class SlowHost extends TestHost {
   }
 }
 
-describe.each(testDatabases)('S71 S72 a step-up in flight on %s', (database) => {
+describe.each(testDatabases)('S71 S72 a step-up that is not finished, on %s', (database) => {
   let host: HostApp;
   let users = 0;
   beforeAll(async () => {
@@ -44,7 +44,7 @@ describe.each(testDatabases)('S71 S72 a step-up in flight on %s', (database) => 
     ['purgeUser', ({ user }) => admin().purgeUser(user.userId)],
   ];
 
-  it.each(changes)('leaves no session with a second factor when %s runs meanwhile', async (_, change) => {
+  it.each(changes)('leaves no session with a second factor when %s runs before it ends', async (_, change) => {
     const user = new Client(host, `stepping-${(users += 1)}`);
     const enrolled = { ...(await user.enroll()), user };
     const other = new Client(host, user.userId);
@@ -65,7 +65,7 @@ describe.each(testDatabases)('S71 S72 a step-up in flight on %s', (database) => 
     expect(host.state.revocations.at(-1)).toBe(`mfa.login.superseded ${user.userId}`);
   });
 
-  it('stays when nothing changes, and when another user changes', async () => {
+  it('keeps its session when nothing changes, and when another user changes', async () => {
     const [user, other] = [new Client(host, 'undisturbed'), new Client(host, 'other')];
     const { authenticator } = await user.enroll();
     const { backupCodes } = await other.enroll();

@@ -29,7 +29,7 @@ const IMPLEMENTATIONS = testDatabases.flatMap((kind) => [
   ...(kind === 'postgres' ? [{ kind, name: 'by one statement a step', make: oneStatement }] : []),
 ]);
 
-describe.each(IMPLEMENTATIONS)('verifications in parallel on $kind $name', ({ kind, name, make }) => {
+describe.each(IMPLEMENTATIONS)('parallel verifications on $kind $name', ({ kind, name, make }) => {
   let database: TestDatabase;
   /** Two DataSources, as two instances of the host would have. */
   let instances: DataSource[];
@@ -84,13 +84,13 @@ describe.each(IMPLEMENTATIONS)('verifications in parallel on $kind $name', ({ ki
     return answers.filter(Boolean).length;
   }
 
-  it('S50 evaluates at most the budget of 100 parallel guesses', async () => {
+  it('S50 evaluate at most the budget of 100 parallel guesses', async () => {
     const user = await enabledUser();
     expect(await race(100, (position) => begin(user, position))).toBe(policy.maxFailures);
     expect(await budget(user)).toMatchObject({ failures: policy.maxFailures, lockedUntilMs: NOW + policy.lockMs });
   });
 
-  it('S28 completes one of 50 with the same code', async () => {
+  it('S28 complete one of 50 with the same code', async () => {
     for (let round = 0; round < 10; round += 1) {
       const user = await enabledUser();
       const code = entry('totp');
@@ -98,7 +98,7 @@ describe.each(IMPLEMENTATIONS)('verifications in parallel on $kind $name', ({ ki
     }
   });
 
-  it('S34 completes one of 20 codes with the same token, and the others stay good', async () => {
+  it('S34 complete one of 20 codes with the same token, and the others stay valid', async () => {
     for (let round = 0; round < 10; round += 1) {
       const user = await enabledUser();
       const token = entry('token');
@@ -113,7 +113,7 @@ describe.each(IMPLEMENTATIONS)('verifications in parallel on $kind $name', ({ ki
     }
   });
 
-  it('S34a S70 thirty double submissions leave no failure and no lock', async () => {
+  it('S34a S70 leave no failure and no lock after thirty double submissions', async () => {
     const user = await enabledUser();
     for (let login = 0; login < 30; login += 1) {
       const code = entry('totp');
@@ -131,7 +131,7 @@ describe.each(IMPLEMENTATIONS)('verifications in parallel on $kind $name', ({ ki
     expect(await budget(user)).toMatchObject({ failures: 0, lockedUntilMs: 0 });
   });
 
-  it('S43 S59 gives a completion and a disabling one order', async () => {
+  it('S43 S59 order a completion and a disabling one after the other', async () => {
     for (let round = 0; round < 30; round += 1) {
       const user = await enabledUser();
       const code = entry('totp');
@@ -149,7 +149,7 @@ describe.each(IMPLEMENTATIONS)('verifications in parallel on $kind $name', ({ ki
     }
   });
 
-  it('S33 gives a completion and a regeneration one order', async () => {
+  it('S33 order a completion and a regeneration one after the other', async () => {
     for (let round = 0; round < 30; round += 1) {
       const user = await enabledUser();
       const used = { factor: 'backup_code', backupSetId: 'live' } as const;
@@ -192,7 +192,7 @@ describe.each(IMPLEMENTATIONS)('verifications in parallel on $kind $name', ({ ki
       ['another authenticator', "active_ids = 'other'"],
     ] as const;
 
-    it.each(CHANGES)('begin finds %s that is committed while it waits', async (_, change) => {
+    it.each(CHANGES)('see in reserveAttempt %s that is committed while it waits', async (_, change) => {
       const user = await enabledUser();
       const statement = `UPDATE mfa_account SET ${change} WHERE user_id = $1`;
       const tokenId = randomUUID();
@@ -201,7 +201,7 @@ describe.each(IMPLEMENTATIONS)('verifications in parallel on $kind $name', ({ ki
       expect(await behind(statement, [other.userId], () => begin(other, 1, { tokenId }), 'ROLLBACK')).toBe(true);
     });
 
-    it('S50 begin counts on top of an attempt that is committed while it waits', async () => {
+    it('S50 count in reserveAttempt on top of an attempt that is committed while it waits', async () => {
       const user = await enabledUser();
       const statement = 'UPDATE mfa_account SET totp_failures = 4 WHERE user_id = $1';
       const acting = () => begin(user, 1, { tokenId: randomUUID() });
@@ -212,7 +212,7 @@ describe.each(IMPLEMENTATIONS)('verifications in parallel on $kind $name', ({ ki
     it.each([
       ['S43 another security stamp', 'security_stamp = security_stamp + 1', {}],
       ['S33 another backup set', "backup_set_id = 'new'", { backupSetId: 'live' }],
-    ])('complete finds %s that is committed while it waits', async (_, change, rest) => {
+    ])('see in spendAndSettle %s that is committed while it waits', async (_, change, rest) => {
       const statement = `UPDATE mfa_account SET ${change} WHERE user_id = $1`;
       for (const end of ['COMMIT', 'ROLLBACK'] as const) {
         const user = await enabledUser();
@@ -227,7 +227,7 @@ describe.each(IMPLEMENTATIONS)('verifications in parallel on $kind $name', ({ ki
       }
     });
 
-    it('S28 complete loses to a code that is spent while it waits, and settles nothing', async () => {
+    it('S28 lose in spendAndSettle to a code that is spent while it waits, and settle nothing', async () => {
       const statement = `INSERT INTO mfa_usage (user_id, kind, item, spent_at) VALUES ($1, 'totp', $2, 0)`;
       for (const end of ['COMMIT', 'ROLLBACK'] as const) {
         const user = await enabledUser();

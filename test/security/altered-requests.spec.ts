@@ -27,7 +27,7 @@ class ReplacingInterceptor implements NestInterceptor {
   }
 }
 
-describe.each(ADAPTERS)('requests that an interceptor of the host alters over %s', (adapter) => {
+describe.each(ADAPTERS)('requests over %s that an interceptor of the host alters', (adapter) => {
   describe.each([RedactingInterceptor, ReplacingInterceptor])('%o', (interceptor) => {
     let host: HostApp;
     beforeAll(async () => {

@@ -10,7 +10,7 @@ describe('work that one signed-in user can cause', () => {
   });
   afterAll(() => host.close());
 
-  it('S79 repeated setups of one session draw the QR code once and emit one event', async () => {
+  it('S79 is one QR code and one event for repeated setups of one session', async () => {
     const user = new Client(host, 'spammer');
     await user.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
     const totp = host.app.get(TotpService, { strict: false });
@@ -26,7 +26,7 @@ describe('work that one signed-in user can cause', () => {
     vi.restoreAllMocks();
   });
 
-  it('S58 a regeneration that the full hashing queue turns away costs neither the code nor an attempt, and keeps the old codes', async () => {
+  it('S58 is refused by a full hashing queue: a regeneration then costs neither code nor attempt, and keeps the old codes', async () => {
     const { processHashQueue, defaultHashConcurrency } =
       await import('../../libs/mfa/src/domain/backup-codes/hash-queue.js');
     const user = new Client(host, 'queued-regeneration');
@@ -50,7 +50,7 @@ describe('work that one signed-in user can cause', () => {
     await user.signIn(body.backupCodes[0]);
   });
 
-  it('S58 a confirmation that the full hashing queue turns away costs neither the code nor an attempt', async () => {
+  it('S58 is refused by a full hashing queue: a confirmation then costs neither code nor attempt', async () => {
     const { processHashQueue, defaultHashConcurrency } =
       await import('../../libs/mfa/src/domain/backup-codes/hash-queue.js');
     const user = new Client(host, 'queue');

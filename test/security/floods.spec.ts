@@ -43,7 +43,7 @@ describeServers('a day of floods from four instances on', (kind) => {
     );
   }
 
-  it('S50 S54 S70 evaluates at most 20 wrong guesses a factor among spent codes and logins of the owner', async () => {
+  it('S50 S54 S70 evaluates at most 20 wrong guesses per factor among spent codes and logins of the owner', async () => {
     const [first] = hosts as [HostApp];
     const { authenticator, backupCodes } = await new Client(first, 'owner').enroll();
     for (const { clock } of hosts) clock.set(first.clock.nowMs());

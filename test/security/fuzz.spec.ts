@@ -59,7 +59,7 @@ describe.each(ADAPTERS)('fuzzed input over %s', (adapter) => {
     expect({ status, body }).toSatisfy(({ status: got }: { status: number }) => REFUSALS.includes(got));
   };
 
-  it('S24 S67 never accepts and never answers 5xx, whatever stands for the code', async () => {
+  it('S24 S67 is never accepted and never returns 5xx as a code', async () => {
     const token = await user.login();
     await fc.assert(
       fc.asyncProperty(anything, (code) => refuses(() => user.verify(token, code))),
@@ -67,14 +67,14 @@ describe.each(ADAPTERS)('fuzzed input over %s', (adapter) => {
     );
   });
 
-  it('S40 S67 never accepts and never answers 5xx, whatever stands for the mfa_token', async () => {
+  it('S40 S67 is never accepted and never returns 5xx as an mfa_token', async () => {
     await fc.assert(
       fc.asyncProperty(anything, (token) => refuses(() => user.verify(token, '123456'))),
       { numRuns: 300 },
     );
   });
 
-  it('S40 refuses a real mfa_token with any one character changed, cut or added', async () => {
+  it('S40 is refused as a real mfa_token with one character changed, cut or added', async () => {
     const token = await user.login();
     const mutations = fc.tuple(
       fc.nat(token.length - 1),
@@ -92,7 +92,7 @@ describe.each(ADAPTERS)('fuzzed input over %s', (adapter) => {
   });
 
   it.each(['totp/setup', 'totp/confirm', 'step-up', 'backup-codes/regenerate', 'disable', 'authenticators/x/remove'])(
-    'S67 POST %s survives any JSON body',
+    'S67 is never accepted and never returns 5xx as the JSON body of POST %s',
     async (route) => {
       await fc.assert(
         fc.asyncProperty(
@@ -111,7 +111,7 @@ describe.each(ADAPTERS)('fuzzed input over %s', (adapter) => {
     },
   );
 
-  it('S48 S67 survives any authenticator id, and renames nothing', async () => {
+  it('S48 S67 never returns 5xx as an authenticator id, and renames nothing', async () => {
     const before = (await user.get('/mfa/status')).body.authenticators;
     await fc.assert(
       fc.asyncProperty(fc.string({ unit: 'binary', minLength: 1, maxLength: 300 }), (id) =>
@@ -135,7 +135,7 @@ describe('fuzzed storage', () => {
   it.each([
     ['mfa_authenticator', 'secret'],
     ['mfa_backup_code', 'hash'],
-  ])('S3 S4 S63 a stored value of %s.%s that was altered anywhere denies like a wrong code', async (table, column) => {
+  ])('S3 S4 S63 is refused like a wrong code as a value of %s.%s', async (table, column) => {
     const user = new Client(host, `stored-${table}`);
     const { authenticator, backupCodes } = await user.enroll();
     const right = () => (table === 'mfa_authenticator' ? authenticator.code() : backupCodes[0]);

@@ -52,7 +52,7 @@ describe.each(ADAPTERS)('caches of the host over %s', (adapter) => {
     return [ann, bob] as const;
   };
 
-  it('S69 the CacheInterceptor of Nest serves nobody the status of another user, and nobody an old one', async () => {
+  it('S69 the CacheInterceptor of Nest serves neither the status of another user nor an old status', async () => {
     const host = await startCached();
     const [ann, bob] = await twoUsers(host);
     expect([await enabledOf(ann), await enabledOf(bob), await enabledOf(ann)]).toEqual([true, false, true]);
@@ -62,7 +62,7 @@ describe.each(ADAPTERS)('caches of the host over %s', (adapter) => {
     await host.close();
   });
 
-  it('S69 the CacheInterceptor of Nest serves nobody the challenge of another user', async () => {
+  it('S69 the CacheInterceptor of Nest never serves the challenge of another user', async () => {
     const host = await startCached();
     const [ann] = await twoUsers(host);
     const token = await ann.login();
@@ -89,7 +89,7 @@ describe.each(ADAPTERS)('caches of the host over %s', (adapter) => {
     await host.close();
   });
 
-  it('S69 a cache that knows only URLs serves nobody the response of another user', async () => {
+  it('S69 a cache that uses only the URL as key never serves the response of another user', async () => {
     const cache = new CacheEverything();
     const host = await startHostApp({
       adapter,
@@ -113,7 +113,7 @@ describe.each(ADAPTERS)('caches of the host over %s', (adapter) => {
     await host.close();
   });
 
-  it('S69 a failure of the read that is done instead is an error of its own user', async () => {
+  it('S69 an error of the repeated read reaches only the user of that request', async () => {
     const cache = new CacheEverything();
     const host = await startHostApp({
       adapter,

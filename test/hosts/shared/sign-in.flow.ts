@@ -46,7 +46,7 @@ export function describeSignIn(AppModule: Type) {
     });
     afterAll(() => app?.close());
 
-    it('signs in by password alone as before, while nothing is enrolled', async () => {
+    it('signs in with the password alone before the enrollment', async () => {
       const { status, body } = await post('/auth/login', credentials);
       expect([status, Object.keys(body)]).toEqual([200, ['accessToken']]);
       session = body.accessToken;
@@ -59,7 +59,7 @@ export function describeSignIn(AppModule: Type) {
       });
     });
 
-    it('enrolls: setup, confirm, backup codes', async () => {
+    it('enrolls by setup and confirmation, and returns backup codes', async () => {
       const setup = await post('/mfa/totp/setup', { password: credentials.password }, session);
       expect(setup).toMatchObject({ status: 200, body: { qrCode: expect.stringMatching(/^data:image\/png/) } });
       secret = setup.body.secret;
@@ -68,11 +68,11 @@ export function describeSignIn(AppModule: Type) {
       expect(confirm.body.backupCodes).toHaveLength(10);
     });
 
-    it('opens the guarded route to the session that confirmed', async () => {
+    it('admits the session of the confirmation to the guarded route', async () => {
       expect(await call('GET', '/payouts', undefined, session)).toMatchObject({ status: 200 });
     });
 
-    it('demands the second step at the next login, and takes a code', async () => {
+    it('requires the second step at the next login, and accepts a code', async () => {
       const { mfaRequired, mfa_token, methods } = await challenge();
       expect([mfaRequired, methods]).toEqual([true, ['totp', 'backup_code']]);
       const verify = await post('/mfa/verify', { mfa_token, code: totp(secret, step + 1) });
@@ -80,7 +80,7 @@ export function describeSignIn(AppModule: Type) {
       expect(await call('GET', '/payouts', undefined, verify.body.accessToken)).toMatchObject({ status: 200 });
     });
 
-    it('refuses a replay of that code, and of the one that confirmed', async () => {
+    it('refuses a replay of that code, and of the code of the confirmation', async () => {
       for (const used of [step + 1, step]) {
         const { mfa_token } = await challenge();
         expect(await post('/mfa/verify', { mfa_token, code: totp(secret, used) })).toMatchObject({

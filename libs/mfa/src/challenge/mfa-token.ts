@@ -67,6 +67,7 @@ export function signMfaToken(claims: Omit<MfaTokenClaims, 'expiresAtMs'>, params
 // S40
 export function readMfaToken(token: string, params: TokenParams): MfaTokenClaims | null {
   if (token.length > LONGEST_TOKEN) return null;
+  // For the compiler: a missing part has no valid signature, whatever its default.
   const [header = '', payload = '', signature = '', ...others] = token.split('.');
   const key = keysByHeader(params.keyRing).get(header);
   if (!key || others.length > 0) return null;
@@ -125,6 +126,7 @@ function toClaims(payload: Record<string, unknown> | null, params: TokenParams):
   // No token of ours has an `nbf`; reading one would mean heeding it (RFC 7519 §4.1.5).
   if (payload?.iss !== params.issuer || payload.aud !== AUDIENCE || payload.nbf !== undefined) return null;
   const { sub, jti, stamp, amr, state, iat, exp } = payload;
+  // The type of `sub` is for the compiler: `toUserId` changes every value that is not text.
   if (typeof sub !== 'string' || toUserId(sub) !== sub || typeof jti !== 'string' || !TOKEN_ID.test(jti)) return null;
   if (!isWhole(stamp) || !isWhole(iat) || !isWhole(exp)) return null;
   if ((amr !== undefined && !isAmr(amr)) || (state !== undefined && !isSealed(state))) return null;

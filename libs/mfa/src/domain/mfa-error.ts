@@ -42,6 +42,7 @@ const BRAND = Symbol.for('nestjs-mfa:error');
  * public methods throw `MfaException`.
  */
 export class MfaError extends Error {
+  // `isMfaError` looks at the key, not at the value.
   readonly [BRAND] = true;
   readonly details: MfaErrorDetails;
 

@@ -89,6 +89,7 @@ export class RouteAccess {
 
   private tokenOf(context: ExecutionContext): string {
     const token = this.extractor.extract(context);
+    // Without this line the token check would throw the same error.
     if (token === null) throw new MfaException('MFA_TOKEN_INVALID');
     return token;
   }

@@ -66,6 +66,7 @@ export class MfaVerificationService {
   async stepUp(userId: string | number, proof: MfaProof, context?: ExecutionContext): Promise<MfaStepUp> {
     const { code, method } = readProof(proof);
     const id = toUserId(userId);
+    // For the compiler: no account is stored under a value that is not a user id.
     if (id === null) throw new MfaError('MFA_NOT_ENABLED');
     return this.spending.verify({ userId: id, method, context }, code);
   }

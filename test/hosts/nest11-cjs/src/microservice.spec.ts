@@ -75,7 +75,7 @@ describe.each([true, false])('a hybrid application with inheritAppConfig: %s', (
     expect(await send('unmarked')).toEqual(inheritAppConfig ? refused : { value: 'confidential' });
   });
 
-  it('S68 an exception of a service is an error with its code through MfaExceptionFilter', async () => {
+  it('S68 returns an exception of a service as an error with its code through MfaExceptionFilter', async () => {
     expect(await send('service', { code: '000000' })).toMatchObject({
       error: { statusCode: 409, code: 'MFA_NOT_ENABLED' },
     });

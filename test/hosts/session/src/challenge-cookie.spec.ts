@@ -14,7 +14,7 @@ describe.each([
   }, 60_000);
   afterAll(() => host?.app.close());
 
-  it('S42 reads the challenge from its cookie, finishes with it, and receives the state of the first factor', async () => {
+  it('S42 reads the challenge from its cookie, completes the login with it, and receives the state of the first factor', async () => {
     const [email, password] = ['grace@acme.example', 'correct horse'];
     const browser = new Browser(host.url);
     await browser.register(email, password);

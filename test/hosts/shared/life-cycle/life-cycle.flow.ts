@@ -75,14 +75,14 @@ export function describeLifeCycle(
       expect(backupCodes).toHaveLength(10);
     }
 
-    it('registers and signs in by password alone while nothing is enrolled', async () => {
+    it('registers and signs in with the password alone before the enrollment', async () => {
       expect((await laptop.register(email, password)).code).toBe('OK');
       expect((await laptop.login(email, password)).code).toBe('OK');
       expect(await laptop.me()).toMatchObject({ code: 'OK', body: { amr: ['pwd'], mfaAt: null } });
       expect((await laptop.payouts()).code).toBe(NO_FACTOR);
     });
 
-    it('S60 enrolls: this session passes the guard, the other session ends', async () => {
+    it('S60 enrolls, after which this session passes the guard and the other session has ended', async () => {
       const other = new Browser(host.url);
       await other.login(email, password);
       expect((await other.me()).code).toBe('OK');
@@ -94,7 +94,7 @@ export function describeLifeCycle(
       expect((await other.payouts()).code).toBe(host.signedOut);
     });
 
-    it('S49 signs in with a code: the session has the methods of both factors', async () => {
+    it('S49 signs in with a code, and the session has the methods of both factors', async () => {
       const phone = new Browser(host.url);
       const token = await challenge(phone);
       expect((await phone.payouts()).code).toBe(host.signedOut);
@@ -132,7 +132,7 @@ export function describeLifeCycle(
       expect((await phone.payouts()).code).toBe(host.signedOut);
     });
 
-    it('S72 an mfaAt of before opens nothing after disabling, and other sessions end', async () => {
+    it('S72 refuses an earlier mfaAt after disabling, and other sessions end', async () => {
       const phone = new Browser(host.url);
       expect((await phone.verify(await challenge(phone), spare())).code).toBe('OK');
       expect((await laptop.disable(spare())).code).toBe('OK');

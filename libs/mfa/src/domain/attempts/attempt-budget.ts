@@ -61,6 +61,7 @@ export function reserveBudget(budget: AttemptBudget, policy: AttemptPolicy, nowM
   if (retryAfterSeconds(budget, policy, nowMs) !== null) return null;
   const failures = budget.failures + 1;
   const lockMs = lockMsAt(failures, policy);
+  // `>=` would be the same: a `dailyTatMs` of exactly that is over the daily cap, and was refused above.
   const dailyTatMs = budget.dailyTatMs > latestTat(policy, nowMs) ? nowMs : Math.max(budget.dailyTatMs, nowMs);
   return {
     failures,

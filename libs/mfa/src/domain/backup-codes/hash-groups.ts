@@ -49,6 +49,7 @@ export function hashGroupsOf(hashes: readonly HashedCode[]): HashGroup[] {
     const cost = parsed.parameters.memoryKib * parsed.parameters.passes;
     if (!known && (groups.size === MAX_GROUPS || work + cost > MAX_WORK)) continue;
     const group = known ?? { ...parsed, targets: [] };
+    // Counting each code of a group would only be stricter.
     if (!known) work += cost;
     group.targets.push({ id, hash: parsed.parameters.hash });
     groups.set(parsed.key, group);

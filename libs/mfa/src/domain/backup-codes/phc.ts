@@ -10,6 +10,7 @@ export interface PhcHash {
 /** What a stored hash may demand of us: a planted row must not become an hour of work or gigabytes. */
 const BOUNDS = { memoryKib: 256 * 1024, passes: 10, parallelism: 8, saltBytes: [8, 64], hashBytes: [16, 64] } as const;
 
+// Anchors are not needed for correctness: the text must equal its re-encoding.
 const PHC = /^\$argon2id\$v=19\$m=([1-9]\d{0,6}),t=([1-9]\d?),p=([1-9])\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/;
 
 /** `$argon2id$v=19$m=…,t=…,p=…$salt$hash`, as the reference implementation writes it (PHC string format). */
@@ -21,6 +22,7 @@ export function encodePhc({ memoryKib, passes, parallelism, salt, hash }: PhcHas
 /** The parts of a PHC string; `null` when it is no Argon2id version 19, damaged, or outside sane bounds. */
 export function parsePhc(text: string): PhcHash | null {
   const [, memory, passes, parallelism, salt, hash] = PHC.exec(text) ?? [];
+  // For the compiler: the pattern matches both or neither.
   if (salt === undefined || hash === undefined) return null;
   const parsed: PhcHash = {
     memoryKib: Number(memory),

@@ -42,6 +42,7 @@ export class FernetFormat implements SealedFormat {
         if (!isMfaError(error) || index === keyPairs.length - 1) throw error;
       }
     }
+    // Never reached: the option refuses an empty list.
     throw unreadable('there is no Fernet key');
   }
 }

@@ -76,6 +76,7 @@ export function openFernet(token: string, pair: FernetKeyPair, freshness?: Ferne
   if (bytes === null) throw unreadable('it is no base64url');
   const ciphertext = bytes.subarray(HEADER_BYTES, -MAC_BYTES);
   const whole = ciphertext.length > 0 && ciphertext.length % BLOCK_BYTES === 0;
+  // The length is implied: a shorter token has no whole block of ciphertext.
   if (bytes[0] !== VERSION || bytes.length < HEADER_BYTES + MAC_BYTES || !whole)
     throw unreadable('it is truncated, or no Fernet token');
   if (freshness) checkAge(bytes, freshness);

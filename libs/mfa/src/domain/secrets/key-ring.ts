@@ -69,6 +69,7 @@ function checkKeys(keys: unknown): asserts keys is readonly MfaKey[] {
   const secrets: Buffer[] = [];
   keys.forEach((key: Partial<Record<keyof MfaKey, unknown>> | null | undefined, index) => {
     ids.push(checkId(key?.id, index, ids));
+    // For the compiler: a missing entry was refused for its id.
     secrets.push(checkSecret(key?.secret, index, secrets));
   });
 }

@@ -70,6 +70,7 @@ export class KeyRotation {
     if (!report.interrupted && outdatedRows(report) > 0) this.requireProvenKey(report, allowUnprovenKey);
     for (let pass = 0; pass < MOST_PASSES && !report.interrupted && outdatedRows(report) > 0; pass += 1) {
       report = await this.scan(options, (batch, tally) => this.reencrypt(batch, tally));
+      // Only saves a scan: an interrupted one would end at once.
       if (!report.interrupted) report = await this.verify(options);
     }
     return report;
@@ -78,6 +79,7 @@ export class KeyRotation {
   /** Sealed with a mistyped secret, nothing would open again once the old key is gone. */
   private requireProvenKey({ keys }: MfaKeyReport, allowUnprovenKey: boolean): void {
     const { id } = this.ring.newest;
+    // The first of the report; `find` does not rely on the order.
     const newest = keys.find(({ role }) => role === 'writes');
     const rows = newest ? rowsOf(newest) : 0;
     if (allowUnprovenKey) return;
@@ -139,6 +141,7 @@ export class KeyRotation {
   /** All rows, by row id: one that is written behind the cursor is met by the next pass. */
   private async *batches(batchSize: number): AsyncGenerator<readonly SealedValue[]> {
     for (const purpose of SEALED_PURPOSES) {
+      // Any text that sorts before every row id.
       let afterId = '';
       for (;;) {
         const batch = await this.values.listAfter(purpose, afterId, batchSize);

@@ -63,8 +63,10 @@ export function keyWeakness(secret: string | Uint8Array): string | null {
 }
 
 function readingsOf(secret: string | Uint8Array): Uint8Array[] {
+  // Bytes need no further reading: as text they are neither hex nor base64.
   if (typeof secret !== 'string') return [secret];
   const readings: Uint8Array[] = [Buffer.from(secret)];
+  // A wider pattern would only be stricter: random bytes pass in any reading.
   if (/^([0-9a-f]{2})+$/i.test(secret)) readings.push(Buffer.from(secret, 'hex'));
   if (/^[A-Za-z0-9+/_-]+={0,2}$/.test(secret)) readings.push(Buffer.from(secret, 'base64'));
   return readings;
@@ -93,6 +95,7 @@ function isRepetition(bytes: Uint8Array): boolean {
 
 /** Whether two thirds of the neighbours differ by at most one; random digits do so once in 10⁵ keys, hex in 10⁸. */
 function isSequence(bytes: Uint8Array): boolean {
+  // The first byte has no neighbour; its difference is NaN, which is not close either.
   const close = bytes.filter((byte, index) => index > 0 && Math.abs(byte - bytes[index - 1]!) <= 1).length;
   return close >= ((bytes.length - 1) * 2) / 3;
 }

@@ -55,6 +55,7 @@ export class SealedV1 implements SealedFormat {
     // Never tries another key (S63).
     if (key === null) throw unreadable(`its key id "${parts.keyId}" is not in the option keys`);
 
+    // `parse` has refused every other tag length; the option is a second check.
     const decipher = createDecipheriv(CIPHER, key.sealKey, parts.nonce, { authTagLength: TAG_BYTES });
     decipher.setAAD(associatedData(parts.keyId, context));
     decipher.setAuthTag(parts.tag);
@@ -75,6 +76,7 @@ function associatedData(keyId: string, { purpose, userId, credentialId }: SealCo
 }
 
 function parse(sealed: string): Parts | null {
+  // For the compiler: a text that begins with `v1.` has a second part.
   const [version, keyId = '', ...encoded] = sealed.split('.');
   const [nonce, ciphertext, tag] = encoded.map(decode);
   if (version !== VERSION || encoded.length !== 3 || !/^[A-Za-z0-9_-]{1,32}$/.test(keyId)) return null;

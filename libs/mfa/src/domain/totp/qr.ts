@@ -14,6 +14,7 @@ const LOOK = { errorCorrectionLevel: 'M', margin: 4 } as const;
  */
 // S20
 export function qrPng(uri: string): Promise<string> {
+  // These are the defaults of the encoder, given so that they stay.
   return encode((qr) => qr.toDataURL(uri, { ...LOOK, type: 'image/png' }));
 }
 

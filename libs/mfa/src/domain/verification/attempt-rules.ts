@@ -12,6 +12,7 @@ export function claimHolds(
     account.userId === userId &&
     isEnabled({ account }) &&
     (securityStamp === undefined || account.securityStamp === securityStamp) &&
+    // `tokenSpent` is false without a token id; the condition says so.
     (tokenId === undefined || !tokenSpent)
   );
 }

@@ -32,6 +32,7 @@ export class BackupCodeFactor extends MfaFactor {
       code,
       backupCodes.flatMap((each) => this.reader.hashOf(each)),
     );
+    // The set is for the compiler: without one nothing matches.
     if (id === null || backupSetId === null) return { match: null };
     const match: FactorMatch = {
       entry: { kind: 'backup_code', item: id, expiresAtMs: null },
