@@ -88,4 +88,13 @@ describe('the status of many users', () => {
     }
     runners.mockRestore();
   });
+
+  it('S42 the status of one user with backup codes is one statement', async () => {
+    const user = new Client(host, 'with-codes');
+    await user.enroll();
+    const runners = vi.spyOn(host.dataSource, 'createQueryRunner');
+    const { body } = await user.get('/mfa/status').expect(200);
+    expect([body.backupCodes, runners.mock.calls.length]).toEqual([{ remaining: 4, low: false }, 1]);
+    runners.mockRestore();
+  });
 });

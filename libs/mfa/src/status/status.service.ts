@@ -4,12 +4,10 @@ import {
   activeAuthenticators,
   pendingAuthenticator,
   type AccountSnapshot,
-  type MfaAccount,
 } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import type { Authenticator } from '../domain/authenticators/authenticator.js';
-import { hashGroupsOf } from '../domain/backup-codes/hash-groups.js';
-import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
+import { isImportedSet } from '../domain/backup-codes/imported-set.js';
 import { MfaClock } from '../domain/clock.js';
 import type { MfaRequiredProof } from '../domain/mfa-error.js';
 import { isWeakSecret } from '../domain/totp/totp.js';
@@ -28,18 +26,19 @@ export interface MfaUserStatus {
   enabled: boolean;
   methods: MfaMethod[];
   authenticators: MfaAuthenticatorView[];
-  backupCodes: { remaining: number; low: boolean };
+  backupCodes: {
+    remaining: number;
+    low: boolean;
+    /** There only when the codes were imported: each guess costs several hashes until the owner regenerates them. */
+    // S58
+    regenerate?: true;
+  };
   /** Whether a setup awaits its first code. */
   pendingSetup: boolean;
 }
 
 /** The same for one user, with what the next change needs. */
 export interface MfaStatus extends MfaUserStatus {
-  backupCodes: MfaUserStatus['backupCodes'] & {
-    /** There only when the codes were imported and each guess costs several hashes: regenerate them. */
-    // S58
-    regenerate?: true;
-  };
   /** The proofs of which the next change of factors needs one; empty = a session is enough. */
   proof: MfaRequiredProof[];
 }
@@ -53,7 +52,6 @@ const BATCH = 200;
 export class MfaStatusService {
   constructor(
     private readonly accounts: MfaAccountStore,
-    private readonly codes: MfaBackupCodeStore,
     private readonly reader: SecretReader,
     private readonly proofs: ReauthenticationCheck,
     private readonly clock: MfaClock,
@@ -61,18 +59,15 @@ export class MfaStatusService {
   ) {}
 
   /**
-   * The status of one user. Two statements; one where there is no set of backup codes.
+   * The status of one user. One statement.
    * @param user the principal; with an id alone, `MfaHost.enrollmentProof` is called with a principal that has no more
    * @throws MfaException `MFA_BUSY`
    */
   async status(user: MfaPrincipal | string | number): Promise<MfaStatus> {
     const principal = knownPrincipal(typeof user === 'object' ? user : { userId: user, accountName: '' });
     const snapshot = principal && (await this.accounts.load(principal.userId));
-    const status = this.statusFrom(snapshot);
-    const isCostly = snapshot !== null && (await this.areCostly(snapshot.account));
     return {
-      ...status,
-      backupCodes: { ...status.backupCodes, ...(isCostly ? { regenerate: true } : {}) },
+      ...this.statusFrom(snapshot),
       proof: principal ? await this.proofs.required(snapshot, principal) : [],
     };
   }
@@ -98,7 +93,11 @@ export class MfaStatusService {
       enabled,
       methods: snapshot ? methodsOf(snapshot) : [],
       authenticators: snapshot ? activeAuthenticators(snapshot).map((each) => this.viewOf(each)) : [],
-      backupCodes: { remaining, low: enabled && remaining <= this.options.backupCodes.lowAt },
+      backupCodes: {
+        remaining,
+        low: enabled && remaining <= this.options.backupCodes.lowAt,
+        ...(enabled && isImportedSet(snapshot.account.backupSetId) ? { regenerate: true } : {}),
+      },
       pendingSetup: snapshot !== null && pendingAuthenticator(snapshot, this.clock.nowMs()) !== null,
     };
   }
@@ -106,13 +105,5 @@ export class MfaStatusService {
   private viewOf(authenticator: Authenticator): MfaAuthenticatorView {
     const secret = this.reader.secretOf(authenticator);
     return { ...authenticatorView(authenticator), ...(secret && isWeakSecret(secret) ? { weak: true } : {}) };
-  }
-
-  /** Whether a guess at the live set costs more than one Argon2, used codes included. */
-  private async areCostly(account: MfaAccount): Promise<boolean> {
-    const { userId, backupSetId } = account;
-    if (backupSetId === null || !isEnabled({ account })) return false;
-    const stored = await this.codes.list(userId, backupSetId);
-    return hashGroupsOf(stored.flatMap((each) => this.reader.hashOf(each))).length > 1;
   }
 }

@@ -5,6 +5,10 @@ import { BackupCodeHasher, type HashedCode } from './backup-code-hash.js';
 import { HashQueue } from './hash-queue.js';
 import { encodePhc, parsePhc } from './phc.js';
 
+/** Set ids: random, and as an import makes them. */
+const OWN = 'c1f0d7a2-6a52-4d0e-9d5b-2f6a1c3e4b5d';
+const IMPORTED = 'c1f0d7a2-6a52-8d0e-9d5b-2f6a1c3e4b5d';
+
 const CODES = ['ABCDEFGH', 'JKLMNPQR', 'STUVWXYZ'];
 const hasher = new BackupCodeHasher(new HashQueue({ concurrency: 2, maxWaiting: 32 }), new SystemRandom());
 
@@ -49,7 +53,7 @@ describe('hashSet', () => {
     const tight = new BackupCodeHasher(queue, new SystemRandom());
     const first = tight.hashSet(CODES);
     await expect(tight.hashSet(CODES)).rejects.toMatchObject({ code: 'MFA_BUSY' });
-    await expect(tight.match('ABCDEFGH', [])).rejects.toMatchObject({ code: 'MFA_BUSY' });
+    await expect(tight.match('ABCDEFGH', [], null)).rejects.toMatchObject({ code: 'MFA_BUSY' });
     await expect(first).resolves.toHaveLength(3);
     expect(argon2Calls).toHaveBeenCalledTimes(3);
   });
@@ -57,13 +61,13 @@ describe('hashSet', () => {
 
 describe('match', () => {
   it.each(CODES.map((code, index) => [code, `id${index}`]))('finds %s as %s', async (code, id) => {
-    await expect(hasher.match(code, await stored())).resolves.toBe(id);
+    await expect(hasher.match(code, await stored(), OWN)).resolves.toBe(id);
   });
 
   it('finds nothing for a code of another set or another spelling', async () => {
     const hashes = await stored();
-    await expect(hasher.match('ZZZZZZZZ', hashes)).resolves.toBeNull();
-    await expect(hasher.match('ABCD-EFGH', hashes)).resolves.toBeNull();
+    await expect(hasher.match('ZZZZZZZZ', hashes, OWN)).resolves.toBeNull();
+    await expect(hasher.match('ABCD-EFGH', hashes, OWN)).resolves.toBeNull();
   });
 
   it.each([
@@ -75,7 +79,7 @@ describe('match', () => {
   ])('S37 costs one Argon2 of the full price for %s', async (_, code, left) => {
     const hashes = (await stored()).slice(0, left);
     argon2Calls.mockClear();
-    await hasher.match(code, hashes);
+    await hasher.match(code, hashes, OWN);
     expect(argon2Calls).toHaveBeenCalledTimes(1);
     expect(argon2Calls.mock.calls[0]![1]).toMatchObject({
       memoryCost: 19456,
@@ -88,7 +92,7 @@ describe('match', () => {
   it('returns the first of two codes that have the same hash', async () => {
     const once = await stored(['ABCDEFGH']);
     const twice = [...once, { ...once[0]!, id: 'later' }];
-    await expect(hasher.match('ABCDEFGH', twice)).resolves.toBe('id0');
+    await expect(hasher.match('ABCDEFGH', twice, OWN)).resolves.toBe('id0');
   });
 
   it('S37 costs one Argon2 when no hash is usable, and matches none of them', async () => {
@@ -97,6 +101,7 @@ describe('match', () => {
       hasher.match(
         'ABCDEFGH',
         hashes.map((phc, index) => ({ id: `${index}`, phc })),
+        OWN,
       ),
     ).resolves.toBeNull();
     expect(argon2Calls).toHaveBeenCalledTimes(1);
@@ -110,20 +115,20 @@ describe('match', () => {
       salt: Buffer.alloc(16),
       hash: Buffer.alloc(32),
     });
-    await expect(hasher.match('ABCDEFGH', [{ id: 'zero', phc: zero }])).resolves.toBeNull();
+    await expect(hasher.match('ABCDEFGH', [{ id: 'zero', phc: zero }], OWN)).resolves.toBeNull();
   });
 
   it('costs an imported set one Argon2 for each salt', async () => {
     const hashes = await imported(CODES);
     argon2Calls.mockClear();
-    await expect(hasher.match('JKLMNPQR', hashes)).resolves.toBe('id1');
+    await expect(hasher.match('JKLMNPQR', hashes, IMPORTED)).resolves.toBe('id1');
     expect(argon2Calls).toHaveBeenCalledTimes(3);
   });
 
   it('S58 never costs more than ten', async () => {
     const hashes = await imported(Array.from({ length: 12 }, (_, index) => `CODE${index}`));
     argon2Calls.mockClear();
-    await expect(hasher.match('CODE11', hashes)).resolves.toBeNull();
+    await expect(hasher.match('CODE11', hashes, IMPORTED)).resolves.toBeNull();
     expect(argon2Calls).toHaveBeenCalledTimes(10);
   });
 
@@ -134,7 +139,7 @@ describe('match', () => {
       phc: await argon2.hash(`CODE-${id}`, { memoryCost, timeCost: 2, parallelism: 1, salt }),
     });
     const hashes = [await make(64, 'a'), await make(128, 'b')];
-    await expect(hasher.match('CODE-b', hashes)).resolves.toBe('b');
-    await expect(hasher.match('CODE-a', hashes)).resolves.toBe('a');
+    await expect(hasher.match('CODE-b', hashes, IMPORTED)).resolves.toBe('b');
+    await expect(hasher.match('CODE-a', hashes, IMPORTED)).resolves.toBe('a');
   });
 });

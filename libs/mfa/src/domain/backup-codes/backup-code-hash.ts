@@ -4,7 +4,7 @@ import argon2 from 'argon2';
 import type { MfaRandom } from '../random.js';
 import type { HashQueue } from './hash-queue.js';
 import { encodePhc, type PhcHash } from './phc.js';
-import { type HashedCode, type HashGroup, hashGroupsOf, spell } from './hash-groups.js';
+import { groupsOfSet, type HashedCode, type HashGroup, spell } from './hash-groups.js';
 
 export type { HashedCode } from './hash-groups.js';
 
@@ -41,13 +41,17 @@ export class BackupCodeHasher {
   }
 
   /**
-   * The id of the code that was given, or `null`. Costs one Argon2 for a set of one salt, and one for
-   * no (usable) hashes at all; imported sets cost one for each salt, within the bounds of {@link hashGroupsOf}.
-   * Does not spend the code.
+   * Finds the code that was given. Does not spend it.
+   *
+   * A guess at a set of our own costs one Argon2, also when there is no set or no usable hash. A guess at an imported
+   * set costs one for each salt, within the bounds of {@link groupsOfSet}.
+   * @param setId the set of the hashes: its kind decides how they are compared
+   * @returns the id of the code, or `null`
+   * @throws MfaError `MFA_BUSY` when the hashing queue is full
    */
   // S37
-  match(normalisedCode: string, hashes: readonly HashedCode[]): Promise<string | null> {
-    const known = hashGroupsOf(hashes);
+  match(normalisedCode: string, hashes: readonly HashedCode[], setId: string | null): Promise<string | null> {
+    const known = groupsOfSet(setId, hashes);
     const groups = known.length > 0 ? known : [dummyGroup()];
     return this.queue.run(async () => {
       let matched: string | null = null;

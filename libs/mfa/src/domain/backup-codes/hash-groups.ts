@@ -1,4 +1,5 @@
-import { encodePhc, parsePhc, type PhcHash } from './phc.js';
+import { isImportedSet } from './imported-set.js';
+import { decodeHash, encodePhc, parsePhc, type PhcHash, splitPhc } from './phc.js';
 
 /** Which spelling of a code was hashed: ours has no hyphen, other systems hashed `XXXX-XXXX` as they showed it. */
 export type HashedSpelling = 'plain' | 'hyphenated';
@@ -6,7 +7,7 @@ export type HashedSpelling = 'plain' | 'hyphenated';
 /** The mark before the PHC string of a hash that was made over the hyphenated code. */
 export const HYPHENATED = 'hyphenated:';
 
-/** A set of our own has one group; imported codes have one each, and there are ten of them. */
+/** An imported set has a salt, and so a group, for each of its codes. Ten codes are usual. */
 const MAX_GROUPS = 10;
 
 /**
@@ -36,7 +37,45 @@ export function spell(normalisedCode: string, spelling: HashedSpelling): string 
 }
 
 /**
- * The groups of a set, each of them one Argon2 a guess: at most ten, and no more than {@link MAX_WORK} together.
+ * The groups that a guess at a set is compared with. A set of our own has one group at most. An imported set has one for
+ * each salt, within the bounds of {@link hashGroupsOf}.
+ */
+export function groupsOfSet(setId: string | null, hashes: readonly HashedCode[]): HashGroup[] {
+  return isImportedSet(setId) ? hashGroupsOf(hashes) : ownGroupOf(hashes);
+}
+
+/**
+ * The group of a set of our own. Its codes share salt and parameters, so one PHC string is parsed for all of them. Most
+ * rows decide which salt that is: a damaged row, or one of another set, matches nothing and disturbs nothing.
+ */
+function ownGroupOf(hashes: readonly HashedCode[]): HashGroup[] {
+  for (const codes of bySharedPart(hashes)) {
+    for (const code of codes) {
+      const [group] = hashGroupsOf([code]);
+      if (group) return [{ ...group, targets: codes.flatMap(targetOf) }];
+    }
+  }
+  return [];
+}
+
+/** Codes with the same salt, parameters and length of the hash; the most numerous ones first. */
+function bySharedPart(hashes: readonly HashedCode[]): HashedCode[][] {
+  const parts = new Map<string, HashedCode[]>();
+  for (const code of hashes) {
+    const { shared, hash } = splitPhc(code.phc);
+    const key = `${hash.length} ${shared}`;
+    parts.set(key, [...(parts.get(key) ?? []), code]);
+  }
+  return [...parts.values()].toSorted((a, b) => b.length - a.length);
+}
+
+function targetOf({ id, phc }: HashedCode): HashGroup['targets'] {
+  const hash = decodeHash(splitPhc(phc).hash);
+  return hash ? [{ id, hash }] : [];
+}
+
+/**
+ * The groups of an imported set, each of them one Argon2 a guess: at most ten, and no more than {@link MAX_WORK} together.
  * Hashes that are unusable, or beyond the bounds, are in none of them and match nothing.
  */
 export function hashGroupsOf(hashes: readonly HashedCode[]): HashGroup[] {

@@ -35,6 +35,18 @@ export function parsePhc(text: string): PhcHash | null {
   return isSane(parsed) && encodePhc(parsed) === text ? parsed : null;
 }
 
+/** A PHC string in two: the part that all codes of a set share when they have one salt, and the encoded hash. */
+export function splitPhc(text: string): { shared: string; hash: string } {
+  const end = text.lastIndexOf('$') + 1;
+  return { shared: text.slice(0, end), hash: text.slice(end) };
+}
+
+/** The bytes of the last part of a PHC string; `null` when it is not canonical base64. */
+export function decodeHash(text: string): Buffer | null {
+  const hash = Buffer.from(text, 'base64');
+  return encode(hash) === text ? hash : null;
+}
+
 function isSane({ memoryKib, passes, parallelism, salt, hash }: PhcHash): boolean {
   return (
     parallelism <= BOUNDS.parallelism &&

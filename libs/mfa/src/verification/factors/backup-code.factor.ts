@@ -31,6 +31,7 @@ export class BackupCodeFactor extends MfaFactor {
     const id = await this.hasher.match(
       code,
       backupCodes.flatMap((each) => this.reader.hashOf(each)),
+      backupSetId,
     );
     // The set is for the compiler: without one nothing matches.
     if (id === null || backupSetId === null) return { match: null };
