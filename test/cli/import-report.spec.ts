@@ -60,7 +60,7 @@ describe('the report of an import', () => {
       { what: 'user', userId: 'carol', reason: 'not-enabled', bad: false },
     ]);
     expect(out).toMatch(/1 bad: secret-malformed .*\n.*1 left alone|1 left alone: already-imported/);
-    expect(out).toContain('1 of the rows left out are bad.');
+    expect(out).toContain('1 of the skipped rows are bad.');
   });
 
   it('S62 an import that is done says so although its report cannot be written any more', async () => {

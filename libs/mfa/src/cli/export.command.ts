@@ -9,13 +9,13 @@ import { EXIT, type Terminal, UsageError } from './terminal.js';
 
 export const EXPORT_USAGE = `nestjs-mfa export <plan file> -d <data source file>
 
-  For going back to the system of the import plan: lists, as JSON, the backup codes that were used or replaced here
-  since the import, and the users whose authenticator was taken away here. It only reads, and needs no keys.
+  Lists the changes since the import, for going back to the old system. The output is JSON: the backup codes that were
+  used or replaced here, and the users whose authenticator was removed here. It only reads, and needs no keys.
 
   -d, --data-source <file>  the DataSource file of the MFA tables
-  -s, --source <file>       the DataSource file of the tables that the plan names, where it is another
+  -s, --source <file>       the DataSource file of the tables in the plan, if they are in another database
 
-Exit code: 0 done; 1 it failed half-way; 2 wrong arguments, plan or database; 130 interrupted.`;
+Exit code: 0 done; 1 it failed while reading; 2 wrong arguments, plan or database; 130 interrupted.`;
 
 const FLAGS = {
   'data-source': { type: 'string', short: 'd' },

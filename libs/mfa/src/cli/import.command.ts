@@ -17,18 +17,18 @@ import { EXIT, type Terminal, UsageError } from './terminal.js';
 
 export const IMPORT_USAGE = `nestjs-mfa import <plan file> -d <data source file> [--keys <file>] [--apply]
 
-  Brings users' authenticators and backup codes over from another system, as the plan says: a module whose default
-  export names tables and columns. Without --apply it writes nothing and tells what it would do. Safe to run twice.
+  Imports users' authenticators and backup codes from another system. The plan is a module whose default export names
+  tables and columns. Without --apply it writes nothing and reports what it would import. It is safe to run twice.
 
   -d, --data-source <file>  the DataSource file of the MFA tables
-  -s, --source <file>       the DataSource file of the tables that the plan names, where it is another
+  -s, --source <file>       the DataSource file of the tables in the plan, if they are in another database
   -k, --keys <file>         the application's keys, as for \`nestjs-mfa keys\`
       --apply               writes
-      --report <file>       each row that was left out, with its reason, as JSON (user ids, and no secrets). It is
-                            written while the import runs, so that a killed run leaves one too
+      --report <file>       lists each skipped row with its reason, as JSON (user ids, no secrets). It is written while
+                            the import runs, so a killed run leaves one too
 
-Exit code: 0 everything was imported, or left out for a good reason; 1 rows were left out for bad data, or it ended
-early; 2 wrong arguments, keys, plan or database: nothing was written; 130 interrupted, go on by running it again.`;
+Exit code: 0 every row was imported, or skipped for a good reason; 1 rows were skipped for bad data, or the import
+ended early; 2 wrong arguments, keys, plan or database, nothing was written; 130 interrupted, run it again to continue.`;
 
 const FLAGS = {
   'data-source': { type: 'string', short: 'd' },
@@ -40,7 +40,7 @@ const FLAGS = {
 
 type DataSource = ConstructorParameters<typeof TypeOrmImportSource>[0];
 
-/** `nestjs-mfa import …`; answers the exit code. */
+/** `nestjs-mfa import …`; returns the exit code. */
 export async function importCommand(given: readonly string[], terminal: Terminal): Promise<number> {
   const { values, positionals } = readArguments(given, FLAGS);
   const [plan, ...rest] = positionals;
@@ -53,7 +53,7 @@ export async function importCommand(given: readonly string[], terminal: Terminal
   const report = await withDatabase(path, terminal, async (own) => {
     const warning = await checkImportKeys(new TypeOrmSealedValueStore(own), keys);
     if (warning !== null) terminal.err(`Warning: ${warning}\n`);
-    // A report that cannot be written is found before anything is imported.
+    // Fails before the import when the report cannot be written.
     await reportFile.check();
     const work = (from: DataSource) => runHere({ own, from, mapping, keys, apply, reportFile }, terminal);
     return sourcePath === undefined ? work(own) : withSourceDatabase(sourcePath, terminal, work);

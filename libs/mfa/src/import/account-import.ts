@@ -6,7 +6,7 @@ import { type AuthenticatorParams, begunAt, idsOf, ImportedRows } from './import
 import type { ImportTools } from './import-tools.js';
 import type { UserToImport } from './read-user.js';
 
-/** Why a user is left alone. */
+/** Why a user is not imported. */
 export type Standing = BenignReason | Extract<BadReason, 'changed-since'>;
 
 /** An account with the import markers that were spent for it. */
@@ -15,9 +15,10 @@ interface MarkedAccount extends AccountSnapshot {
 }
 
 /**
- * Makes one user's account of what another system stored. As an enrollment does it: rows are written first and named
- * by no account, one compare-and-swap of the account row switches over, and the lease of the rows ends. What stops
- * half-way gates nothing and verifies nothing; the next run completes it, or the cleanup collects it.
+ * Writes one user's account from what another system stored. It works like an enrollment: it writes the rows first, then
+ * one compare-and-swap of the account row makes them live, and then it ends the orphan grace of the rows. Until the
+ * compare-and-swap the user needs no second factor here, and no code is accepted. The next run completes an interrupted
+ * import, or the cleanup collects its rows.
  */
 export class AccountImport {
   private readonly rows: ImportedRows;
@@ -29,15 +30,15 @@ export class AccountImport {
     this.rows = new ImportedRows(tools, terms);
   }
 
-  /** Why the user is left alone, or `null`. Writes nothing. */
+  /** Returns why the user would not be imported, or `null`. Writes nothing. */
   async standing(user: UserToImport): Promise<Standing | null> {
     return this.standingOf(await this.load(user.userId), user);
   }
 
   /**
-   * Imports the user, or makes an earlier import complete: what was spent in the other system since is spent here too.
-   * @returns why the user was left alone, or `null`
-   * @throws MfaError `MFA_BUSY` when the account changes all the time
+   * Imports the user, or completes an earlier import: spends what was spent in the other system since then.
+   * @returns why the user was not imported, or `null`
+   * @throws MfaError `MFA_BUSY` when the account keeps changing
    */
   async run(user: UserToImport): Promise<Standing | null> {
     const before = await this.opened(user.userId);
@@ -60,7 +61,7 @@ export class AccountImport {
       await this.spendSteps(now, user);
       await this.complete(now, user);
     }
-    // Who enrolled by themselves has left the old secret behind for good, too (S59).
+    // A user who enrolled here has given up the old secret for good, too (S59).
     if (standing === 'already-enabled') await this.close(now);
     return standing;
   }
@@ -69,7 +70,7 @@ export class AccountImport {
     if (!now) return null;
     const { authenticatorId } = idsOf(userId);
     const imported = now.authenticators.find(({ id }) => id === authenticatorId);
-    // One that cannot be opened is no reason to touch it either.
+    // An authenticator that cannot be opened is not changed either.
     if (isActive(now.account, authenticatorId))
       return imported && this.rows.holds(imported, secret) ? 'already-imported' : 'changed-since';
     if (isEnabled(now)) return 'already-enabled';
@@ -92,7 +93,7 @@ export class AccountImport {
     return opened;
   }
 
-  /** One at a time: a run that stopped half-way has spent some of them already. */
+  /** One statement for each step: an interrupted run has spent some of them already. */
   private async spendSteps({ account }: AccountSnapshot, { userId, steps }: UserToImport): Promise<void> {
     const { authenticatorId } = idsOf(userId);
     // A table without a unique key may hold an accepted code many times.
@@ -108,17 +109,17 @@ export class AccountImport {
     }
   }
 
-  /** The commit point: from here on the authenticator gates. `null`: the user has enrolled meanwhile. */
+  /** The commit point: from here on MFA is required. `null` = the user has enrolled in the meantime. */
   private async commit({ account }: AccountSnapshot, { userId, codes }: UserToImport): Promise<AccountSnapshot | null> {
     const { authenticatorId, setId } = idsOf(userId);
     const { before, after } = await changeAccount(this.tools.accounts, userId, (now) => {
       if (isEnabled(now)) return null;
-      // What was spent under another security stamp was perhaps not spent at all.
+      // The database may have refused what was spent under another security stamp.
       if (now.account.securityStamp !== account.securityStamp) throw new MfaError('MFA_BUSY', { retryAfterSeconds: 1 });
       return {
         securityStamp: now.account.securityStamp + 1,
         activeFactors: [{ type: 'totp', id: authenticatorId }],
-        // A setup that is under way was proved for an account without any authenticator (S12).
+        // A pending setup was proved for an account without any authenticator (S12).
         pendingId: null,
         backupSetId: codes.usable.length > 0 ? setId : null,
       };
@@ -126,7 +127,7 @@ export class AccountImport {
     return after === before ? null : after;
   }
 
-  /** Everything behind the commit; each piece can be repeated, and writes nothing where it is done. */
+  /** Everything after the commit. Each step can be repeated, and writes nothing when it was done before. */
   private async complete(after: MarkedAccount, user: UserToImport): Promise<void> {
     const { authenticators } = this.tools;
     const { userId } = user;
@@ -146,7 +147,7 @@ export class AccountImport {
     await this.tools.usage.spend({ userId, securityStamp, entries, nowMs: this.tools.clock.nowMs() });
   }
 
-  /** Ends the lease, and spends the codes that were used in the other system after the first run. */
+  /** Ends the orphan grace, and spends the codes that were used in the other system after the first run. */
   private async completeCodes({ account }: AccountSnapshot, { userId, codes }: UserToImport): Promise<void> {
     const { backupCodes, usage, clock } = this.tools;
     const { setId } = idsOf(userId);
@@ -162,14 +163,14 @@ export class AccountImport {
   }
 }
 
-/** Whether an earlier run has finished with this user, or the user has enrolled without it. */
+/** Whether an earlier run has completed this user, or the user has enrolled here. */
 function isClosed({ account, markers }: MarkedAccount): boolean {
   return markers.includes(idsOf(account.userId).marker);
 }
 
 /**
- * Whether a run that died after its commit has imported the user, and somebody has removed the import since (S59). The
- * commit raises the security stamp, and so does the removal. After a run that died before its commit it is unchanged.
+ * Whether a run imported the user and died after its commit, and the import was removed since then. The commit raises the
+ * security stamp, and so does the removal. A run that died before its commit leaves the stamp unchanged.
  */
 function committedOnce({ account, markers }: MarkedAccount): boolean {
   return markers.some((item) => {

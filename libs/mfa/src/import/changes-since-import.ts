@@ -13,28 +13,28 @@ import { readFlag } from './source-values.js';
 /** A backup code that is unused in the old system and must not be accepted there any more. */
 export interface MfaSpentCode {
   userId: string;
-  /** As it stands in the old table. */
+  /** As the old table has it. */
   hash: string;
-  /** `used` = it was accepted here; `replaced` = its owner made new codes here, or took MFA away. */
+  /** `used` = it was accepted here. `replaced` = its owner made new codes here, or disabled MFA. */
   reason: 'used' | 'replaced';
-  /** ISO 8601; `null` where the time is not known any more. */
+  /** ISO 8601. `null` = the time is unknown. */
   usedAt: string | null;
 }
 
-/** A user whose authenticator of the old system was taken away here. */
+/** A user whose imported authenticator was removed here. */
 export interface MfaChangedUser {
   userId: string;
-  /** `disabled` = there is no authenticator now; `replaced` = there are others. */
+  /** `disabled` = the user has no factor now. `replaced` = the user has other factors. */
   reason: 'disabled' | 'replaced';
 }
 
-/** What the old system has to take over before it goes on. */
+/** The changes that the old system must take over before it goes back into service. */
 export interface MfaChangesSinceImport {
   backupCodes: MfaSpentCode[];
   users: MfaChangedUser[];
 }
 
-/** How the old tables are compared with what happened here since the import. */
+/** The old tables, and the stores they are compared with. */
 export type ChangesRun = Pick<ImportRun, 'mapping' | 'source' | 'signal'> & {
   tools: Pick<ImportTools, 'accounts' | 'backupCodes' | 'usage'>;
 };

@@ -1,7 +1,7 @@
 import type { TotpParameters } from '../domain/authenticators/authenticator.js';
 import type { MfaFernetKey } from '../domain/secrets/fernet.js';
 
-/** How the text of a secret stands for its bytes, once it is decrypted. */
+/** The encoding of a decrypted secret. */
 export const SECRET_ENCODINGS = ['base32', 'hex', 'base64', 'ascii'] as const;
 export type MfaSecretEncoding = (typeof SECRET_ENCODINGS)[number];
 
@@ -19,26 +19,26 @@ export interface MfaAesDecryption {
   /** `'sha256'` = the key is the SHA-256 of the text. @default 'utf8' */
   keyEncoding?: (typeof KEY_ENCODINGS)[number] | undefined;
   /**
-   * Where `iv`, `ciphertext` and, for GCM, the `tag` stand: `'iv:ciphertext'`, `'iv.tag.ciphertext'`, or joined by
-   * `+` where their bytes follow each other without a separator.
+   * The order of `iv`, `ciphertext` and, for GCM, `tag`, with their separator: `'iv:ciphertext'`, `'iv.tag.ciphertext'`.
+   * `+` joins parts whose bytes have no separator.
    */
   layout: string;
-  /** Of each part. @default 'hex' */
+  /** The encoding of each part. @default 'hex' */
   encoding?: (typeof BYTE_ENCODINGS)[number] | undefined;
   /** Bytes of the IV where parts are joined by `+`. @default 16 for CBC, 12 for GCM */
   ivBytes?: number | undefined;
 }
 
-/** What turns the stored value into the text of the secret. */
+/** How the stored value is decrypted to the text of the secret. */
 export type MfaSecretDecryption =
   | { fernet: { keys: readonly MfaFernetKey[] } }
   | { aes: MfaAesDecryption }
-  /** `U2FsdGVkX1…` as crypto-js and `openssl enc -md md5` make it of a passphrase (AES-256-CBC, EVP_BytesToKey). */
+  /** `U2FsdGVkX1…`: crypto-js with a passphrase, or `openssl enc -md md5` (AES-256-CBC, EVP_BytesToKey). */
   | { openssl: { passphrase: string } }
-  /** The way out for anything else: is given the column's value as the driver answers it. */
+  /** Any other format: a function of the column's value, as the driver returns it. */
   | ((value: unknown) => string | Promise<string>);
 
-/** What `nestjs-mfa import` is told: where another system keeps its second factors, and how. */
+/** The plan of an import: where another system stores its second factors, and in which format. */
 export interface MfaImportPlan {
   /** The table or view with one row for each user who has a secret. */
   from: {
@@ -52,20 +52,20 @@ export interface MfaImportPlan {
       createdAt?: string;
       lastUsedAt?: string;
     };
-    /** In place of `columns.enabled`, where a secret is stored only once it is confirmed. */
+    /** In place of `columns.enabled`, when the old system stores no unconfirmed secret. */
     everySecretIsConfirmed?: boolean;
   };
   secret?: {
     /** @default 'base32' */
     encoding?: MfaSecretEncoding;
-    /** Left out = the column holds the secret itself. */
+    /** Without it the column holds the secret itself. */
     decrypt?: MfaSecretDecryption;
   };
-  /** How the other system made codes. @default SHA1, 6 digits, 30 seconds */
+  /** The TOTP parameters of the other system. @default SHA1, 6 digits, 30 seconds */
   totp?: Partial<TotpParameters> | undefined;
-  /** What the imported authenticators are called. @default 'Authenticator app' */
+  /** The name of imported authenticators. @default 'Authenticator app' */
   name?: string | undefined;
-  /** Its backup codes, where they are Argon2id PHC strings of codes `XXXX-XXXX`, in a table with a row for each. */
+  /** Backup codes of the form `XXXX-XXXX` that are stored as Argon2id PHC strings, one row for each. */
   backupCodes?: {
     table: string;
     columns: {
@@ -77,11 +77,11 @@ export interface MfaImportPlan {
     /** Whether the hash was made over the code with its hyphen. @default 'XXXX-XXXX' */
     hashedOver?: (typeof HASHED_OVER)[number];
   };
-  /** The codes that it accepted lately, so that none of them is accepted again. */
+  /** The codes that the other system accepted recently. None of them is accepted again. */
   usage?: {
     table: string;
     columns: { userId: string; window: string };
-    /** What the window is counted in: `'steps'` is the number of the time step. @default 'steps' */
+    /** The unit of `window`. `'steps'` = the number of the TOTP time step. @default 'steps' */
     unit?: (typeof WINDOW_UNITS)[number];
   };
 }

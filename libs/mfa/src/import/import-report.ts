@@ -1,4 +1,4 @@
-/** Why a user was not imported although nothing is wrong. */
+/** Why a user was not imported although the data are good. */
 export const BENIGN_REASONS = ['already-imported', 'already-enabled', 'removed-since', 'not-enabled'] as const;
 
 /** Why a user could not be imported. */
@@ -24,10 +24,10 @@ export type CodeReason = (typeof CODE_REASONS)[number];
 /** One row that was left out. Holds no secret, code or hash. */
 export interface MfaImportSkip {
   what: 'user' | 'backup-code';
-  /** As the source spells it; `null` where the row names nobody. */
+  /** As the source spells it. `null` = the row names no user. */
   userId: string | null;
   reason: BenignReason | BadReason | CodeReason;
-  /** `true` = the row has to be looked into. `false` = it was left alone for a good reason, as after an earlier run. */
+  /** `true` = an operator must check the row. `false` = it was skipped for a good reason, for example after an earlier run. */
   bad: boolean;
 }
 
@@ -38,28 +38,28 @@ export interface MfaImportReport {
   users: { read: number; imported: number; weak: number; skipped: Partial<Record<BenignReason | BadReason, number>> };
   backupCodes: { read: number; imported: number; used: number; skipped: Partial<Record<CodeReason, number>> };
   /**
-   * Codes that were accepted lately: refused from now on, those that nobody could use any more, and rows that belong
-   * to none of the users, whose codes are perhaps accepted once more.
+   * Codes that the other system accepted recently. `spent` = refused from now on. `expired` = too old to be accepted.
+   * `withoutUser` = rows of no imported user, whose codes may be accepted once more.
    */
   usage: { read: number; spent: number; expired: number; withoutUser: number };
   /** The bad rows come first. */
   skipped: MfaImportSkip[];
-  /** `false` in a report file whose run is under way or was killed. The numbers are those of the last write. */
+  /** `false` in the report file of a run that is in progress or was killed. The numbers are those of the last write. */
   finished: boolean;
-  /** Stopped by its signal: the numbers are those until then, and the next run goes on. */
+  /** `true` = a signal stopped the run. The numbers cover the users until then, and the next run continues. */
   interrupted: boolean;
-  /** The message of the error that ended it early, as of a database that went away; `null` = it went to the end. */
+  /** The message of the error that ended the run early, for example a lost database. `null` = there was none. */
   failure: string | null;
-  /** Whether every row was seen, and imported or left out for a good reason. */
+  /** Whether every row was read, and was imported or skipped for a good reason. */
   ok: boolean;
 }
 
-/** Whether a row with this reason has to be looked into. */
+/** Whether an operator must check a row with this reason. */
 export function isBad(reason: MfaImportSkip['reason']): boolean {
   return !(BENIGN_REASONS as readonly string[]).includes(reason);
 }
 
-/** What became of one user. */
+/** The result for one user. */
 export interface UserOutcome {
   userId: string | null;
   /** `null` = imported. */
@@ -69,7 +69,7 @@ export interface UserOutcome {
   usage: { read: number; spent: number; expired: number };
 }
 
-/** Adds outcomes up. */
+/** Counts the outcomes of a run. */
 export class ImportTally {
   private readonly report: Omit<MfaImportReport, 'skipped'>;
   private readonly bad: MfaImportSkip[] = [];

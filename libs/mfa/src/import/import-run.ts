@@ -20,18 +20,18 @@ export interface ImportRun {
   tools: ImportTools;
   /** `false` = a dry run, which writes nothing. */
   apply: boolean;
-  /** Told after each page. */
+  /** Is called after each page. */
   onProgress?: (done: number, total: number) => void;
-  /** Called often, with what returns the report as far as it has come. Awaited. */
+  /** Is called often and awaited. `soFar` returns the report of the users so far. */
   onReport?: (soFar: () => MfaImportReport) => Promise<void>;
-  /** Ends it after the users that are being written. */
+  /** Stops the import after the users that are being written. */
   signal?: AbortSignal;
 }
 
 /**
- * Imports every user of the source, or tells what it would do. May be stopped at any time and run again; an error of
- * the database on the way ends it, and stands in the report.
- * @throws MfaError `MFA_MISCONFIGURED` when a table of the plan is not what it says, before anything is written
+ * Imports every user of the source, or reports what an import would do. It can be stopped at any time and run again. A
+ * database error ends the import, and the report carries it as `failure`.
+ * @throws MfaError `MFA_MISCONFIGURED` when a table does not match the plan; nothing was written then
  */
 export async function runImport(run: ImportRun): Promise<MfaImportReport> {
   const { mapping, source, apply } = run;
@@ -51,7 +51,7 @@ export async function runImport(run: ImportRun): Promise<MfaImportReport> {
       tally.addStrayUsage(usageRows - seen.usage);
     } else tally.interrupt();
   } catch (error) {
-    // Later on something is written already, and the report tells what.
+    // After the first user something may be written, and the report says what.
     if (seen.users === 0 && isMfaError(error) && error.code === 'MFA_MISCONFIGURED') throw error;
     tally.fail(error);
   }
@@ -77,13 +77,13 @@ async function importPages(run: ImportRun, tally: ImportTally, seen: Seen, total
       const some = users.slice(start, start + AT_ONCE);
       const ended = await Promise.allSettled(some.map((user) => importUser(user, run)));
       for (const each of ended) {
-        // Told before another one's error ends the run.
+        // Counted before the error of another user ends the run.
         if (each.status === 'fulfilled') tally.add(each.value);
       }
       const failed = ended.find((each) => each.status === 'rejected');
       if (failed) throw failed.reason;
       await keepReport();
-      // SQLite works synchronously: without a turn of the event loop no Ctrl-C would be heard.
+      // SQLite works synchronously: without a turn of the event loop Ctrl-C would have no effect.
       await setImmediate();
     }
     seen.codes += users.reduce((sum, user) => sum + user.codes.length, 0);
@@ -167,7 +167,7 @@ function outcome(result: Result, source: SourceUser = { row: {}, codes: [], usag
   };
 }
 
-/** How the source spells an id that is none, for whoever looks for the row. */
+/** An unusable user id as the source spells it, so that the operator finds the row. */
 function spelled(userId: unknown): string | null {
   return typeof userId === 'string' || typeof userId === 'number' ? String(userId).slice(0, 255) : null;
 }

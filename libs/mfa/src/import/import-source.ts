@@ -1,15 +1,15 @@
-/** A table or view to be read, and under which name which of its columns is wanted. */
+/** A table or view to read, with the columns to read. */
 export interface SourceTable {
   /** May be qualified: `schema.table`. */
   table: string;
-  /** By the name that rows will have it under. `userId` is always among them. */
+  /** Column names by the field names of {@link SourceRow}. `userId` is required. */
   columns: Readonly<Record<string, string>> & { readonly userId: string };
 }
 
-/** A row of a foreign table; what stands in it is believed only after a check. */
+/** A row of a foreign table. Its values are not validated yet. */
 export type SourceRow = Readonly<Record<string, unknown>>;
 
-/** A user id as the driver answered it: it is asked for in the same form again. */
+/** A user id as the driver returned it. Later queries use the same form. */
 export type SourceKey = string | number;
 
 /** Storage port of the tables that are imported from. Reads only. */
@@ -23,7 +23,7 @@ export abstract class MfaImportSource {
   /** @throws MfaError `MFA_MISCONFIGURED` when a user has several rows */
   abstract requireOneRowEach(table: SourceTable): Promise<void>;
 
-  /** Up to `limit` rows in the order of their user ids, after the one given; `null` = from the beginning. */
+  /** Up to `limit` rows ordered by user id, after the given one. `null` = from the beginning. */
   abstract page(table: SourceTable, after: SourceKey | null, limit: number): Promise<SourceRow[]>;
 
   /** All rows of these users. */

@@ -15,11 +15,11 @@ export interface AuthenticatorParams extends TotpParameters {
   name: string;
 }
 
-/** Rows of one user that an import writes: always the same ones, so that a second run finds those of the first. */
+/** The ids of the rows that an import writes for one user. They are deterministic, so a second run finds the rows of the first. */
 export interface RowIds {
   authenticatorId: string;
   setId: string;
-  /** Spent once the import is done, and never forgotten: who disables MFA later does not get it back by a second run. */
+  /** Is spent when the import is complete, and never removed. So a second run does not bring MFA back after a user disabled it. */
   marker: string;
 }
 
@@ -33,10 +33,10 @@ export function idsOf(userId: string): RowIds {
   };
 }
 
-/** Spent just before a commit that wants this security stamp: tells later runs of a commit behind which the process died. */
+/** Is spent just before a commit at this security stamp. So a later run recognises a commit after which the process died. */
 export const begunAt = (securityStamp: number): string => `import-begun:${securityStamp}`;
 
-/** The authenticator and the backup codes of one user, written under a lease before the account names them. */
+/** Writes the authenticator and the backup codes of one user, with an orphan grace until the account names them. */
 export class ImportedRows {
   constructor(
     private readonly tools: Pick<ImportTools, 'authenticators' | 'backupCodes' | 'box' | 'clock'>,
@@ -57,7 +57,7 @@ export class ImportedRows {
     await this.writeCodes(user, expiresAtMs);
   }
 
-  /** Whether a row that an earlier run left is what would be written now. */
+  /** Whether a row of an earlier run equals the one that would be written now. */
   holds(row: Authenticator, secret: Buffer): boolean {
     const { algorithm, digits, periodSeconds } = this.terms;
     if (row.algorithm !== algorithm || row.digits !== digits || row.periodSeconds !== periodSeconds) return false;
@@ -82,8 +82,9 @@ export class ImportedRows {
   }
 
   /**
-   * Makes room where a run stopped half-way and the source was another then. Rows without a lease are live, and those
-   * under one are perhaps named by the account in a moment: with them would go what of them is spent (S32).
+   * Removes the rows of an interrupted run when the source has changed since then. It removes only rows whose orphan
+   * grace is over. Rows without one are live, and the account may be about to name the others: removing them would also
+   * remove which of their codes are spent (S32).
    */
   private async removeAbandoned(
     left: readonly Pick<Authenticator, 'expiresAtMs'>[],
@@ -104,7 +105,7 @@ export class ImportedRows {
     return { id, userId, ...this.terms, secret: sealed, ...times, setupBinding: null };
   }
 
-  /** As {@link holds}, of a set of codes. */
+  /** The same as {@link holds}, for a set of codes. */
   private holdCodes(rows: readonly BackupCode[], codes: readonly HashedCode[]): boolean {
     const byId = new Map(rows.map((row) => [row.id, row]));
     const opened = (id: string) => {

@@ -17,9 +17,9 @@ export interface SourceUser {
   usage: readonly SourceRow[];
 }
 
-/** Backup codes as they can be kept. */
+/** The backup codes of one user, checked. */
 export interface ReadCodes {
-  /** Not used, and no dearer together than a guess may be. */
+  /** Unused codes within the cost limit of a guess. */
   usable: HashedCode[];
   usedIds: string[];
   skipped: CodeReason[];
@@ -27,7 +27,7 @@ export interface ReadCodes {
 
 /** Time steps whose codes the other system accepted. */
 export interface ReadSteps {
-  /** Those that some clock could still accept. */
+  /** Those whose codes could still be accepted. */
   live: { step: number; expiresAtMs: number }[];
   expired: number;
 }
@@ -45,7 +45,7 @@ export interface UserToImport {
 export type ReadUser =
   { user: UserToImport } | { skipped: BadReason | Extract<BenignReason, 'not-enabled'>; userId: string | null };
 
-/** Codes of one user that are kept, far more than anybody prints. They are written by one statement. */
+/** The most codes of one user. One statement writes them. */
 const MOST_CODES = 100;
 
 /** The widest window that an application can be configured to accept, in steps. */
@@ -55,7 +55,7 @@ const WIDEST_WINDOW = 10;
 const EARLIEST_MS = Date.UTC(2010, 0);
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** What is to be imported of a user, or why nothing is. */
+/** Returns what to import of a user, or why the user is skipped. */
 export async function readUser(source: SourceUser, mapping: ImportMapping, nowMs: number): Promise<ReadUser> {
   const { row } = source;
   const userId = toUserId(row.userId);
@@ -104,7 +104,7 @@ function readCodes(userId: string, rows: readonly SourceRow[], { backupCodes }: 
   return { ...read, ...withinBounds(unused, new Set(read.usedIds), read.skipped) };
 }
 
-/** The same row twice is one code, and used if one of them says so. */
+/** Identical rows are one code, which is used if one of the rows says so. */
 function withinBounds(
   unused: readonly HashedCode[],
   used: ReadonlySet<string>,
@@ -117,7 +117,7 @@ function withinBounds(
   return { usable: [...distinct.values()].filter(({ id }) => kept.has(id)), skipped: [...skipped, ...tooCostly] };
 }
 
-/** `null` when a window is no time step at all: then the column counts something else, and codes could be replayed. */
+/** `null` when a window is not a plausible time step: the column has another unit, and codes could be replayed. */
 function readSteps(rows: readonly SourceRow[], { usage, totp }: ImportMapping, nowMs: number): ReadSteps | null {
   const read: ReadSteps = { live: [], expired: 0 };
   const periodMs = totp.periodSeconds * 1000;
