@@ -4,7 +4,7 @@ import { groupsOfSet, hashGroupsOf, HYPHENATED, spell } from './hash-groups.js';
 
 vi.mock('./phc.js', async (importOriginal) => {
   const original = await importOriginal<typeof import('./phc.js')>();
-  return { ...original, parsePhc: vi.fn(original.parsePhc) };
+  return { ...original, parsePhc: vi.fn<typeof original.parsePhc>(original.parsePhc) };
 });
 
 const hash = (salt: number, memoryKib = 65_536, passes = 3) =>
