@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const library = join(root, 'libs/mfa');
@@ -14,7 +14,7 @@ export function installLibrary() {
   if (!existsSync(join(root, 'node_modules/typescript'))) {
     throw new Error('the library cannot be built: run `npm ci` in the root of the repository first');
   }
-  execFileSync(process.execPath, [join(root, 'scripts/build-library.mjs')], {
+  execFileSync(process.execPath, [join(root, 'scripts/build-library.mjs'), '--source-maps'], {
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   rmSync(installed, { recursive: true, force: true });
@@ -34,5 +34,12 @@ function requireDependencies() {
   }
 }
 
-/** A file of the installed library that its package does not export: of the build that keeps the files of the sources. */
-export const libraryFile = (path) => new URL(`./node_modules/nestjs-mfa/dist/cjs/${path}`, import.meta.url).href;
+/** Compiles the library's sources file by file: the package has only bundles. Returns the URL of one of them. */
+export function libraryFile(path) {
+  const compiled = join(installed, 'modules');
+  if (!existsSync(compiled)) {
+    const tsc = createRequire(join(root, 'package.json')).resolve('typescript/bin/tsc');
+    execFileSync(process.execPath, [tsc, '-p', join(library, 'tsconfig.build.json'), '--outDir', compiled]);
+  }
+  return pathToFileURL(join(compiled, path)).href;
+}

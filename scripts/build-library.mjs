@@ -1,46 +1,66 @@
 /**
- * Builds the library twice, ESM and CommonJS, each with declarations and source maps. The result
- * replaces `dist` in one move, so that nobody who reads it meanwhile sees half a build.
+ * Builds the library: tsc once, and from its ES modules two bundles, ESM and CommonJS, each with its declarations. The
+ * result replaces `dist` in one move, so that nobody reads half a build.
+ *
+ *   node scripts/build-library.mjs [--source-maps]
  */
-import { spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundleDeclarations } from './bundle-declarations.mjs';
 import { bundleEntries } from './bundle-entries.mjs';
 
 const library = fileURLToPath(new URL('../libs/mfa', import.meta.url));
 const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
-// Beside `dist`, so that the paths inside the source maps stay true after the move.
+const sourcemap = process.argv.includes('--source-maps');
+// In the folder of `dist`, so that the paths inside the source maps are true after the move.
 const staging = join(library, `.dist-${process.pid}`);
+const modules = join(staging, 'modules');
 
-/** One compilation; `0` when it succeeded. */
-function compile({ folder, type, config }) {
-  const outDir = join(staging, folder);
-  mkdirSync(outDir, { recursive: true });
-  writeFileSync(join(outDir, 'package.json'), `{ "type": "${type}" }\n`);
-  return new Promise((resolve) => {
-    const args = [tsc, '-p', join(library, config), '--outDir', outDir];
-    spawn(process.execPath, args, { stdio: 'inherit' }).once('close', resolve);
-  });
+/** The entry points that `package.json` exports. */
+const { exports } = JSON.parse(readFileSync(join(library, 'package.json'), 'utf8'));
+const entries = Object.keys(exports)
+  .filter((path) => !path.endsWith('.json'))
+  .map((path) => (path === '.' ? 'index' : path.slice('./'.length)));
+
+function compile() {
+  const maps = ['--sourceMap', '--inlineSources'].flatMap((option) => [option, String(sourcemap)]);
+  const args = [tsc, '-p', join(library, 'tsconfig.build.json'), '--outDir', modules, '--noEmitHelpers', ...maps];
+  return spawnSync(process.execPath, args, { stdio: 'inherit' }).status === 0;
 }
 
-const codes = await Promise.all([
-  compile({ folder: 'esm', type: 'module', config: 'tsconfig.build.json' }),
-  compile({ folder: 'cjs', type: 'commonjs', config: 'tsconfig.build.cjs.json' }),
-]);
-const failed = codes.some((code) => code !== 0);
-if (!failed) {
-  await bundleEntries(join(staging, 'esm'), ['index', 'import', 'migrations', 'openapi', 'testing', 'cli']);
+/** `index`, and so every class of the library, is one file in each build. */
+async function bundle({ format, type, more = [] }) {
+  const to = join(staging, format);
+  mkdirSync(to, { recursive: true });
+  writeFileSync(join(to, 'package.json'), `{ "type": "${type}" }\n`);
+  await bundleEntries({ from: modules, to, entries: [...entries, ...more], format, sourcemap });
+  bundleDeclarations({ from: modules, to, entries });
+}
+
+function replaceDist() {
+  rmSync(modules, { recursive: true });
   const dist = join(library, 'dist');
   const replaced = `${staging}-replaced`;
   try {
     if (existsSync(dist)) renameSync(dist, replaced);
     renameSync(staging, dist);
   } catch {
-    cpSync(staging, dist, { recursive: true }); // another build got in between
+    cpSync(staging, dist, { recursive: true }); // another build came in between
   }
   rmSync(replaced, { recursive: true, force: true });
 }
-rmSync(staging, { recursive: true, force: true });
-process.exitCode = failed ? 1 : 0;
+
+try {
+  if (compile()) {
+    await bundle({ format: 'esm', type: 'module', more: ['cli'] });
+    await bundle({ format: 'cjs', type: 'commonjs' });
+    replaceDist();
+  } else {
+    process.exitCode = 1;
+  }
+} finally {
+  rmSync(staging, { recursive: true, force: true });
+}

@@ -1,38 +1,87 @@
 /**
- * Node's ESM loader takes half a millisecond for every file, which for a hundred files was most of the library's
- * start. CommonJS is loaded in half the time, and stays as it is compiled.
+ * One file for each entry point, and in `shared/` what several entry points use. A package of few files starts faster
+ * (Node's ESM loader takes half a millisecond for every file) and hides the modules that are not public.
  */
-import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { rolldown } from 'rolldown';
 
-/** Puts the compiled modules of `folder` into one file for each entry point, and in `shared/` what several need. */
-export async function bundleEntries(folder, entries) {
-  const modules = readdirSync(folder, { recursive: true }).filter((file) => /\.js(\.map)?$/.test(file));
+/** tsc writes its helpers into every file. The build turns that off, and this module holds them once. */
+const HELPERS = `
+export function __decorate(decorators, target, key, given) {
+  const ofClass = arguments.length < 3;
+  const descriptor = given === null ? Object.getOwnPropertyDescriptor(target, key) : given;
+  let result = ofClass ? target : descriptor;
+  if (typeof Reflect === 'object' && typeof Reflect.decorate === 'function') {
+    result = ofClass ? Reflect.decorate(decorators, target) : Reflect.decorate(decorators, target, key, descriptor);
+  } else {
+    for (const decorate of decorators.toReversed()) {
+      result = (ofClass ? decorate(result) : decorate(target, key, result)) || result;
+    }
+  }
+  if (!ofClass && result) Object.defineProperty(target, key, result);
+  return result;
+}
+export function __metadata(key, value) {
+  if (typeof Reflect === 'object' && typeof Reflect.metadata === 'function') return Reflect.metadata(key, value);
+}
+export function __param(index, decorate) {
+  return (target, key) => decorate(target, key, index);
+}
+`;
+
+const helpers = {
+  name: 'tsc-helpers',
+  resolveId: (id) => (id === 'tsc-helpers' ? '\0tsc-helpers' : null),
+  load: (id) => (id === '\0tsc-helpers' ? HELPERS : null),
+  transform: (code) => {
+    const used = ['__decorate', '__metadata', '__param'].filter((name) => code.includes(`${name}(`));
+    if (used.length === 0 || code === HELPERS) return null;
+    return `import { ${used.join(', ')} } from 'tsc-helpers';\n${code}`;
+  },
+};
+
+/** The maps then lead to the sources, and not to what tsc wrote. */
+const mapsOfTsc = {
+  name: 'source-maps-of-tsc',
+  load: (id) =>
+    existsSync(`${id}.map`)
+      ? { code: readFileSync(id, 'utf8'), map: JSON.parse(readFileSync(`${id}.map`, 'utf8')) }
+      : null,
+};
+
+/**
+ * Puts the compiled ES modules of `from` into one file for each of `entries` in the folder `to`.
+ * @param format `'esm'` or `'cjs'`
+ */
+export async function bundleEntries({ from, to, entries, format, sourcemap = false }) {
   const bundle = await rolldown({
-    input: entries.map((entry) => join(folder, `${entry}.js`)),
-    external: /^[^./]/, // packages
+    input: entries.map((entry) => join(from, `${entry}.js`)),
+    external: /^(?!tsc-helpers$)[^./\0]/, // packages
     platform: 'node',
     treeshake: { moduleSideEffects: true },
-    plugins: [{ name: 'source-maps-of-tsc', load: withSourceMap }],
+    plugins: [helpers, mapsOfTsc],
     experimental: { attachDebugInfo: 'none' },
   });
   const { output } = await bundle.generate({
-    dir: folder,
-    format: 'esm',
-    sourcemap: true,
+    dir: to,
+    format,
+    sourcemap,
     chunkFileNames: 'shared/[name].js',
+    dynamicImportInCjs: false, // Jest's CommonJS has no `import()`
+    comments: { jsdoc: false }, // they are in the declarations
   });
   await bundle.close();
-  for (const file of modules) rmSync(join(folder, file));
+  requireClassNames(output);
   for (const { fileName, code, source } of output) {
-    const file = join(folder, fileName);
+    const file = join(to, fileName);
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, code ?? source);
   }
 }
 
-/** Without it the maps would lead to tsc's output and not to the sources. */
-function withSourceMap(file) {
-  return { code: readFileSync(file, 'utf8'), map: JSON.parse(readFileSync(`${file}.map`, 'utf8')) };
+/** Nest and TypeORM read the names of classes. Two classes of one name would be told apart by a suffix. */
+function requireClassNames(output) {
+  const renamed = output.flatMap(({ code }) => code?.match(/\bclass \w+\$\d+/g) ?? []);
+  if (renamed.length > 0) throw new Error(`two classes have one name: ${renamed.join(', ')}`);
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const SOURCES = ['libs/mfa/src', 'apps/demo/src', 'libs/mfa/tsconfig.build.json', 'libs/mfa/tsconfig.build.cjs.json'];
+const SOURCES = ['libs/mfa/src', 'apps/demo/src', 'libs/mfa/tsconfig.build.json', 'libs/mfa/package.json'];
 const PRODUCTS = ['libs/mfa/dist/esm/cli.js', 'libs/mfa/dist/cjs/index.js', 'apps/demo/dist/main.js'];
 
 /** When the file, or the newest one in the folder, was written; 0 when it is not there. */

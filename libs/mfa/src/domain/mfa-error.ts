@@ -35,7 +35,7 @@ export interface MfaErrorDetails {
   cause?: unknown;
 }
 
-const BRAND = Symbol.for('nestjs-mfa:error');
+const ERROR_BRAND = Symbol.for('nestjs-mfa:error');
 
 /**
  * An error of the domain: free of frameworks, recognised by its brand and not by `instanceof`. Hosts never see it:
@@ -43,7 +43,7 @@ const BRAND = Symbol.for('nestjs-mfa:error');
  */
 export class MfaError extends Error {
   // `isMfaError` looks at the key, not at the value.
-  readonly [BRAND] = true;
+  readonly [ERROR_BRAND] = true;
   readonly details: MfaErrorDetails;
 
   constructor(
@@ -58,5 +58,5 @@ export class MfaError extends Error {
 
 /** Whether `error` is an {@link MfaError}, whichever copy of the library made it. */
 export function isMfaError(error: unknown): error is MfaError {
-  return typeof error === 'object' && error !== null && BRAND in error;
+  return typeof error === 'object' && error !== null && ERROR_BRAND in error;
 }
