@@ -1,5 +1,5 @@
 /**
- * How likely it is that somebody who has the first factor guesses the second one: the tables of `docs/attempts.md`.
+ * How likely it is that somebody who has the first factor guesses the second one: the tables of `docs/security/attempts.md`.
  *
  *   node scripts/guessing-probability.mjs           prints them
  *   node scripts/guessing-probability.mjs --write   writes them into the page
@@ -7,7 +7,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-export const PAGE = fileURLToPath(new URL('../docs/attempts.md', import.meta.url));
+export const PAGE = fileURLToPath(new URL('../docs/security/attempts.md', import.meta.url));
 
 /** The library's defaults; a test compares them with the code. */
 export const DEFAULTS = {

@@ -1,9 +1,9 @@
 /**
- * The column "Tests" of `docs/security.md`, derived from the titles of the tests: a title that names `S27` is a
- * test of S27.
+ * The page `docs/security/test-matrix.md`: the tests of each requirement in `docs/security/requirements.md`, derived from
+ * the titles of the tests. A title that names `S27` is a test of S27.
  *
- *   node scripts/security-table.mjs           says what is missing or wrong
- *   node scripts/security-table.mjs --write   writes the column
+ *   node scripts/security-table.mjs           prints what is missing or wrong
+ *   node scripts/security-table.mjs --write   writes the page
  */
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,7 +11,8 @@ import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
-export const PAGE = join(root, 'docs/security.md');
+export const REQUIREMENTS_PAGE = join(root, 'docs/security/requirements.md');
+export const MATRIX_PAGE = join(root, 'docs/security/test-matrix.md');
 
 /** S1 to S79, with their lettered lines. */
 export const REQUIREMENTS = Array.from({ length: 79 }, (_, index) => `S${index + 1}`).flatMap((id) =>
@@ -71,35 +72,40 @@ function titleOf(node) {
 
 const ROW = /^\| (S\d+[ab]?) \|(.*)\|$/;
 
-/** The rows of requirements: `{ id, requirement, done, tests }`, as they are written. */
+/** The rows of requirements: `{ id, requirement, done }`. */
 export function rowsOf(page) {
   return page.split('\n').flatMap((line) => {
     const [, id, rest] = ROW.exec(line) ?? [];
     if (id === undefined) return [];
-    const [requirement, done, tests] = rest.split(/(?<!\\)\|/).map((cell) => cell.trim());
-    return [{ id, requirement, done, tests }];
+    const [requirement, done = ''] = rest.split(/(?<!\\)\|/).map((cell) => cell.trim());
+    return [{ id, requirement, done }];
   });
 }
 
 const isPlanned = ({ done }) => done.startsWith('**planned**');
 
-/** The page with the column as the tests are now. */
-export function rendered(page, tests) {
-  const lines = page.split('\n').map((line) => {
-    const [row] = rowsOf(line);
-    if (row === undefined) return line;
-    return `| ${[row.id, row.requirement, row.done, testCell(row, tests)].join(' | ')} |`;
-  });
-  return lines.join('\n');
+const MATRIX_HEAD = `# Test matrix
+
+The tests of each [requirement](requirements.md). \`node scripts/security-table.mjs --write\` writes this page from the titles of the tests. A test fails when a requirement has no test, and when this page is not up to date.
+
+<!-- prettier-ignore -->
+| No. | Tests |
+| --- | --- |
+`;
+
+/** The page of the matrix as the tests are now. */
+export function rendered(requirements, tests) {
+  const rows = rowsOf(requirements).map(({ id }) => `| ${id} | ${testCell(id, tests)} |\n`);
+  return MATRIX_HEAD + rows.join('');
 }
 
-function testCell(row, tests) {
-  const own = tests.filter(({ ids }) => ids.includes(row.id));
+function testCell(id, tests) {
+  const own = tests.filter(({ ids }) => ids.includes(id));
   if (own.length === 0) return 'none yet';
   const files = [...new Set(own.map(({ file }) => file))];
   const parts = files.map((file) => {
     const titles = [...new Set(own.filter((test) => test.file === file).map(({ title }) => inCode(title)))];
-    return `[${file.replace('libs/mfa/src/', '')}](../${file})<br>${titles.join('<br>')}`;
+    return `[${file.replace('libs/mfa/src/', '')}](../../${file})<br>${titles.join('<br>')}`;
   });
   return parts.join('<br>');
 }
@@ -109,9 +115,24 @@ const inCode = (title) => {
   return text.includes('`') ? `\`\` ${text} \`\`` : `\`${text}\``;
 };
 
-/** The tests that a row names. */
-function namedIn(row) {
-  const parts = row.tests.split(/\[[^\]]*\]\(\.\.\/([^)]+)\)/).slice(1);
+/** The matrix: the text of its cell for each requirement. */
+function cellsOf(matrix) {
+  return new Map(
+    matrix.split('\n').flatMap((line) =>
+      ROW.exec(line)
+        ? [
+            ROW.exec(line)
+              .slice(1)
+              .map((text) => text.trim()),
+          ]
+        : [],
+    ),
+  );
+}
+
+/** The tests that a cell of the matrix names. */
+function namedIn(cell) {
+  const parts = cell.split(/\[[^\]]*\]\(\.\.\/\.\.\/([^)]+)\)/).slice(1);
   const named = [];
   for (let index = 0; index < parts.length; index += 2) {
     for (const [, , title] of parts[index + 1].matchAll(/(`+) ?(.+?) ?\1(?!`)/g)) {
@@ -121,14 +142,15 @@ function namedIn(row) {
   return named;
 }
 
-/** Everything that is wrong with the page, in sentences. */
-export function problems(page, tests) {
-  const rows = rowsOf(page);
+/** Everything that is wrong with the two pages, in sentences. */
+export function problems({ requirements, matrix }, tests) {
+  const rows = rowsOf(requirements);
+  const cells = cellsOf(matrix);
   return [
     ...wrongRows(rows),
-    ...rows.flatMap((row) => wrongTests(row, tests)),
+    ...rows.flatMap((row) => wrongTests(row, cells.get(row.id) ?? '', tests)),
     ...strayTests(tests),
-    ...strayCitations(page),
+    ...strayCitations(requirements),
   ];
 }
 
@@ -145,15 +167,15 @@ function wrongRows(rows) {
   ];
 }
 
-function wrongTests(row, tests) {
+function wrongTests(row, cell, tests) {
   const own = tests.filter(({ ids }) => ids.includes(row.id));
-  const named = namedIn(row);
+  const named = namedIn(cell);
   const missing = named
     .filter(({ file, title }) => !own.some((test) => test.file === file && test.title === title))
     .map(({ file, title }) => `${row.id}: ${file} has no test "${title}"`);
   if (isPlanned(row)) return missing;
   if (own.length === 0) return [...missing, `${row.id} has no test`];
-  if (named.length === 0) return [`${row.id}: the page names none of its tests`];
+  if (named.length === 0) return [`${row.id}: the matrix names none of its tests`];
   return missing;
 }
 
@@ -181,10 +203,9 @@ const itemsOf = (section) =>
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const tests = collectTests();
-  const page = readFileSync(PAGE, 'utf8');
-  const now = process.argv.includes('--write') ? rendered(page, tests) : page;
-  if (now !== page) writeFileSync(PAGE, now);
-  const found = problems(now, tests);
-  console.log(found.length > 0 ? found.join('\n') : 'docs/security.md: every requirement has its tests');
+  const requirements = readFileSync(REQUIREMENTS_PAGE, 'utf8');
+  if (process.argv.includes('--write')) writeFileSync(MATRIX_PAGE, rendered(requirements, tests));
+  const found = problems({ requirements, matrix: readFileSync(MATRIX_PAGE, 'utf8') }, tests);
+  console.log(found.length > 0 ? found.join('\n') : 'docs/security: every requirement has its tests');
   process.exitCode = found.length > 0 ? 1 : 0;
 }

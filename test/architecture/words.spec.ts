@@ -153,7 +153,7 @@ describe('the words of the code base', () => {
 
   it('are searched in code, tests, docs, demo and benchmark', () => {
     const paths = files.map(({ path }) => path);
-    for (const path of ['README.md', 'docs/security.md', 'bench/report.mjs', 'libs/mfa/src/index.ts'])
+    for (const path of ['README.md', 'docs/security/requirements.md', 'bench/report.mjs', 'libs/mfa/src/index.ts'])
       expect(paths).toContain(path);
     expect(paths.filter((path) => path.startsWith('apps/demo/'))).not.toEqual([]);
     expect(paths.filter((path) => path.startsWith('test/e2e/'))).not.toEqual([]);

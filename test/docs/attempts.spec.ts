@@ -37,7 +37,7 @@ describe('guessing probabilities', () => {
   });
 
   it('are those of the page', () => {
-    const page = read('docs/attempts.md');
+    const page = read('docs/security/attempts.md');
     expect(page).toBe(rendered(page)); // else run: node scripts/guessing-probability.mjs --write
     expect(rendered('<!-- totp -->\nold\n<!-- /totp -->')).toContain('| 1 (default) | 6 | 1 | 10 + 10 |');
   });

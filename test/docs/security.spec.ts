@@ -12,20 +12,23 @@ const { REQUIREMENTS, collectTests, problems, rendered, testsIn } = (await impor
 )) as {
   REQUIREMENTS: string[];
   collectTests(): FoundTest[];
-  problems(page: string, tests: FoundTest[]): string[];
-  rendered(page: string, tests: FoundTest[]): string;
+  problems(pages: { requirements: string; matrix: string }, tests: FoundTest[]): string[];
+  rendered(requirements: string, tests: FoundTest[]): string;
   testsIn(file: string, source: string): FoundTest[];
 };
 
-describe('docs/security.md', () => {
-  const page = read('docs/security.md');
+describe('docs/security', () => {
+  const page = read('docs/security/requirements.md');
+  const pages = { requirements: page, matrix: read('docs/security/test-matrix.md') };
+  const problemsOf = (requirements: string) => problems({ ...pages, requirements }, tests);
   let tests: FoundTest[];
   beforeAll(() => {
     tests = collectTests();
   });
 
   it('names for every requirement tests that exist', () => {
-    expect(problems(page, tests), 'run: node scripts/security-table.mjs --write').toEqual([]);
+    expect(problems(pages, tests), 'run: node scripts/security-table.mjs --write').toEqual([]);
+    expect(rendered(page, tests), 'run: node scripts/security-table.mjs --write').toBe(pages.matrix);
   });
 
   it('lists 84 requirements', () => {
@@ -35,37 +38,39 @@ describe('docs/security.md', () => {
 
   it('is told of a requirement whose last test went', () => {
     const fewer = tests.filter(({ ids }) => !ids.includes('S27'));
-    expect(problems(page, fewer)).toContain('S27 has no test');
+    expect(problems(pages, fewer)).toContain('S27 has no test');
   });
 
   it('is told of a test that was renamed', () => {
     const [first] = tests.filter(({ ids }) => ids.includes('S27'));
     const renamed = tests.map((each) => (each === first ? { ...each, title: 'S27 something else' } : each));
-    expect(problems(page, renamed)).toContain(`S27: ${first!.file} has no test "${first!.title}"`);
+    expect(problems(pages, renamed)).toContain(`S27: ${first!.file} has no test "${first!.title}"`);
   });
 
   it('is told of a row that is missing, doubled, or planned without leave', () => {
     const row = /^\| S22 \|.*\n/m.exec(page)![0];
-    expect(problems(page.replace(row, ''), tests)).toContain('S22 is not in the page');
-    expect(problems(page.replace(row, row + row), tests)).toContain('S22: a row too many');
-    const planned = page.replace(row, '| S22 | vectors | **planned** | |\n');
-    expect(problems(planned, tests)).toContain('S22 is marked planned, and must not be');
+    expect(problemsOf(page.replace(row, ''))).toContain('S22 is not in the page');
+    expect(problemsOf(page.replace(row, row + row))).toContain('S22: a row too many');
+    const planned = page.replace(row, '| S22 | vectors | **planned** |\n');
+    expect(problemsOf(planned)).toContain('S22 is marked planned, and must not be');
   });
 
   it('is told of a citation that its tables do not hold, and of a test of nothing', () => {
-    expect(problems(page.replace('[A13.3.1]', '[A13.3.99]'), tests)).toContain(
+    expect(problemsOf(page.replace('[A13.3.1]', '[A13.3.99]'))).toContain(
       'S1 cites A13.3.99, which its table does not list',
     );
     const stray = { file: 'x.spec.ts', title: 'S99 x', ids: ['S99'] };
-    expect(problems(page, [...tests, stray])).toContain('x.spec.ts: "S99 x" names S99, which is no requirement');
+    expect(problems(pages, [...tests, stray])).toContain('x.spec.ts: "S99 x" names S99, which is no requirement');
   });
 
   it('is written from titles as they stand, pipes and backticks included', () => {
-    const row = '| S22 | vectors | computed | |';
+    const row = '| S22 | vectors | computed |';
     const odd = { file: 'libs/mfa/src/x.spec.ts', title: 'S22 a | b `c` %s', ids: ['S22'] };
     const written = rendered(row, [odd]);
-    expect(written).toContain('[x.spec.ts](../libs/mfa/src/x.spec.ts)');
-    expect(problems(written, [odd]).filter((each) => each.startsWith('S22'))).toEqual([]);
+    expect(written).toContain('[x.spec.ts](../../libs/mfa/src/x.spec.ts)');
+    expect(problems({ requirements: row, matrix: written }, [odd]).filter((each) => each.startsWith('S22'))).toEqual(
+      [],
+    );
   });
 });
 
