@@ -7,7 +7,7 @@ const WIRING = `${ROOMS}/mfa\\.module\\.ts$`;
 const ENTRY = `${ROOMS}/(index|import|migrations|openapi|testing|cli)\\.ts$`;
 const CLI = `${ROOMS}/cli/`;
 const SPEC = '\\.(spec|contract)\\.ts$';
-const FLOW = '(enrollment|challenge|verification|guard|totp)';
+const FLOW = '(enrollment|challenge|verification|guard|factors)';
 
 /** A package and everything in it, wherever it is installed, and also when it is not installed. */
 const packages = (...names) => `(^|/)node_modules/(${names.join('|')})(/|$)|^(${names.join('|')})(/|$)`;

@@ -18,8 +18,13 @@ interface Violation {
 
 /** Every violation in the folders of `house`, as `rule: from → to`. What `npm run arrows` runs. */
 async function violations(house: string, ...folders: string[]): Promise<string[]> {
+  return cruise(config, house, folders);
+}
+
+/** The same by another configuration. */
+async function cruise(rules: string, house: string, folders: string[]): Promise<string[]> {
   const cli = join(root, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs');
-  const args = [cli, '--config', config, '--output-type', 'json', ...folders];
+  const args = [cli, '--config', rules, '--output-type', 'json', ...folders];
   const output = await new Promise<string>((resolve, reject) => {
     execFile(process.execPath, args, { cwd: house, maxBuffer: 1 << 28 }, (error, stdout, stderr) => {
       if (stdout === '') reject(new Error(stderr, { cause: error }));
@@ -67,7 +72,7 @@ const BREACHES: [rule: string, file: string, source: string, to: string][] = [
   ['domain-is-pure', `${src}/domain/orm.ts`, `import type { DataSource } from 'typeorm';`, 'typeorm'],
   ['domain-is-pure', `${src}/domain/up.ts`, `import '../challenge/issue.js';`, 'challenge/issue.ts'],
   ['typeorm-in-persistence', `${src}/guard/orm.ts`, `import type { DataSource } from 'typeorm';`, 'typeorm'],
-  ['nest-typeorm-in-persistence', `${src}/totp/orm.ts`, `import '@nestjs/typeorm';`, '@nestjs/typeorm'],
+  ['nest-typeorm-in-persistence', `${src}/factors/totp/orm.ts`, `import '@nestjs/typeorm';`, '@nestjs/typeorm'],
   ['schedule-in-cleanup', `${src}/options/cron.ts`, `import '@nestjs/schedule';`, '@nestjs/schedule'],
   ['validation-in-http', `${src}/enrollment/dto.ts`, `import 'class-validator';`, 'class-validator'],
   ['validation-in-http', `${src}/enrollment/map.ts`, `import 'class-transformer';`, 'class-transformer'],
@@ -150,5 +155,44 @@ describe('the import rules between the rooms', () => {
 
   it('are each proved by a planted breach', () => {
     expect(forbidden.map(({ name }) => name).filter((name) => !BREACHES.some(([rule]) => rule === name))).toEqual([]);
+  });
+});
+
+describe('the rooms', () => {
+  const rooms = join(root, '.dependency-cruiser.rooms.cjs');
+  const houses: string[] = [];
+  const cyclesIn = (house: string) => cruise(rooms, house, ['libs']);
+  const breachedBy = (files: Record<string, string>) => {
+    houses.push(build({ ...HOUSE, ...files }));
+    return cyclesIn(houses.at(-1)!);
+  };
+  afterAll(() => houses.forEach((house) => rmSync(house, { recursive: true, force: true })));
+
+  it('do not import each other in the tree as it is', async () => {
+    expect(await cyclesIn(root)).toEqual([]);
+  });
+
+  it('may all be imported in one direction', async () => {
+    expect(await breachedBy({})).toEqual([]);
+  });
+
+  it('are found when two of them import each other through different files, by types alone', async () => {
+    const found = await breachedBy({
+      [`${src}/host/hook.ts`]: `import type {} from '../events/event.js'; export const hook = 1;`,
+      [`${src}/host/access.ts`]: `export const access = 1;`,
+      [`${src}/events/event.ts`]: `export interface Event { type: string }`,
+      [`${src}/events/emit.ts`]: `import type {} from '../host/access.js'; export const emit = 1;`,
+    });
+    expect(found).toContain(`no-room-cycles: ${src}/host → ${src}/events`);
+  });
+
+  it('are found below persistence and domain, too', async () => {
+    const found = await breachedBy({
+      [`${src}/domain/accounts/account.ts`]: `import type {} from '../usage/usage.js'; export const account = 1;`,
+      [`${src}/domain/usage/usage.ts`]: `export const usage = 1;`,
+      [`${src}/domain/usage/store.ts`]: `import '../accounts/row.js'; export const store = 1;`,
+      [`${src}/domain/accounts/row.ts`]: `export const row = 1;`,
+    });
+    expect(found).toContain(`no-room-cycles: ${src}/domain/accounts → ${src}/domain/usage`);
   });
 });

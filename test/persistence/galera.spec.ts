@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { DataSource } from 'typeorm';
-import { rememberGalera } from '../../libs/mfa/src/persistence/galera.js';
+import { rememberGalera } from '../../libs/mfa/src/persistence/stores/galera.js';
 import { checkSchema } from '../../libs/mfa/src/persistence/schema-check.js';
 import { TypeOrmAccountStore, TypeOrmUsageStore } from '../../libs/mfa/src/persistence/stores/index.js';
 import { createDatabase, openMfaDataSource, type TestDatabase, testDatabases } from '../support/databases.js';

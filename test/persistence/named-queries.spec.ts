@@ -5,13 +5,11 @@ import { type DataSource, type DataSourceOptions, EventSubscriber } from 'typeor
 import { DEFAULT_ATTEMPT_POLICY } from '../../libs/mfa/src/domain/attempts/attempt-budget.js';
 import { MFA_ENTITIES } from '../../libs/mfa/src/persistence/entities/index.js';
 import { StatementTemplates } from '../../libs/mfa/src/persistence/postgres/statement-templates.js';
-import { dialectOf } from '../../libs/mfa/src/persistence/dialect.js';
-import { sql } from '../../libs/mfa/src/persistence/sql.js';
-import {
-  PostgresVerificationStore,
-  TypeOrmAccountStore,
-  TypeOrmAuthenticatorStore,
-} from '../../libs/mfa/src/persistence/stores/index.js';
+import { dialectOf } from '../../libs/mfa/src/persistence/statements/dialect.js';
+import { sql } from '../../libs/mfa/src/persistence/statements/sql.js';
+import { TypeOrmAccountStore, TypeOrmAuthenticatorStore } from '../../libs/mfa/src/persistence/stores/index.js';
+import { PostgresAccountStore } from '../../libs/mfa/src/persistence/postgres/postgres-account.store.js';
+import { PostgresVerificationStore } from '../../libs/mfa/src/persistence/postgres/postgres-verification.store.js';
 import { createDatabase, openMfaDataSource, type TestDatabase, testDatabases } from '../support/databases.js';
 import { authenticator } from './rows.js';
 
@@ -162,7 +160,7 @@ describe.skipIf(!testDatabases.includes('postgres'))('statements by name on post
     'are sent without a name after a migration made the user ids %s, because a prepared statement keeps the old type',
     async (type, using) => {
       const store = await open({}, type === 'uuid' ? randomUUID() : '7');
-      const accounts = new TypeOrmAccountStore(source);
+      const accounts = new PostgresAccountStore(source);
       const verify = async (item: string) => [
         (await accounts.load(user.id, item)) !== null,
         (await begin(store)).reserved,

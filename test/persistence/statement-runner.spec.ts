@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type DataSource, QueryFailedError, QueryRunnerAlreadyReleasedError, TypeORMError } from 'typeorm';
 import { MfaAccountEntity } from '../../libs/mfa/src/persistence/entities/index.js';
-import { rememberGalera } from '../../libs/mfa/src/persistence/galera.js';
-import { flatten, render, raw, sql, type SqlDialect } from '../../libs/mfa/src/persistence/sql.js';
-import { StatementRunner } from '../../libs/mfa/src/persistence/statement-runner.js';
+import { rememberGalera } from '../../libs/mfa/src/persistence/stores/galera.js';
+import { flatten, render, raw, sql, type SqlDialect } from '../../libs/mfa/src/persistence/statements/sql.js';
+import { StatementRunner } from '../../libs/mfa/src/persistence/statements/statement-runner.js';
 import { TypeOrmAccountStore, TypeOrmUsageStore } from '../../libs/mfa/src/persistence/stores/index.js';
 import { createDatabase, openMfaDataSource, testDatabases } from '../support/databases.js';
 

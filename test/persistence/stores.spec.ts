@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import type { DataSource } from 'typeorm';
-import { PostgresVerificationStore } from '../../libs/mfa/src/persistence/stores/index.js';
+import { PostgresVerificationStore } from '../../libs/mfa/src/persistence/postgres/postgres-verification.store.js';
 import { InMemoryMfaState } from '../support/in-memory-state.js';
 import { InMemoryAccountStore } from '../support/in-memory-account-store.js';
 import {

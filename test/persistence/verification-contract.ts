@@ -119,7 +119,7 @@ export function describeVerification(stores: () => VerificationFixture): void {
       await stores().accounts.open(other, NOW);
       await stores().usage.spend({ userId: other, securityStamp: NOW, entries: [token], nowMs: NOW });
       await spend([entry('totp', token.item)]);
-      const { snapshot, reserved } = await begin({ securityStamp: NOW, tokenId: token.item });
+      const { snapshot, reserved } = await begin({ securityStamp: NOW, token });
       expect([snapshot?.tokenSpent, reserved]).toEqual([false, true]);
     });
 
@@ -154,7 +154,7 @@ export function describeVerification(stores: () => VerificationFixture): void {
     const DENIALS: [string, () => Promise<Partial<VerificationAttempt>>][] = [
       ['S43 for an earlier security stamp', async () => ({ securityStamp: NOW - 1 })],
       ['S43 for a later security stamp', async () => ({ securityStamp: NOW + 1 })],
-      ['S55 for a spent token', async () => (await spend([spentToken]), { tokenId: spentToken.item })],
+      ['S55 for a spent token', async () => (await spend([spentToken]), { token: spentToken })],
       ['for the digits of a pending authenticator', async () => ({ digits: 7 })],
       ['for the digits of a removed authenticator', async () => ({ digits: 8 })],
       ['S57 while locked', () => fail(policy.maxFailures)],
@@ -180,7 +180,7 @@ export function describeVerification(stores: () => VerificationFixture): void {
         const { snapshot, reserved } = await begin({ ...rest, ...factor });
         expect(reserved).toBe(false);
         expect(snapshot?.account).toEqual(before.account);
-        expect(snapshot?.tokenSpent).toBe(rest.tokenId !== undefined);
+        expect(snapshot?.tokenSpent).toBe(rest.token !== undefined);
       }
       expect(await load()).toEqual(before);
     });

@@ -13,7 +13,7 @@ import type {
   VerificationAttempt,
   VerificationCompletion,
 } from '../../libs/mfa/src/domain/verification/verification.store.js';
-import { PostgresVerificationStore } from '../../libs/mfa/src/persistence/stores/index.js';
+import { PostgresVerificationStore } from '../../libs/mfa/src/persistence/postgres/postgres-verification.store.js';
 import { authenticator, entry } from '../persistence/rows.js';
 import { createDatabase, openMfaDataSource, type TestDatabase, testDatabases } from '../support/databases.js';
 import { typeOrmStores } from '../support/typeorm-stores.js';
@@ -195,16 +195,16 @@ describe.each(IMPLEMENTATIONS)('parallel verifications on $kind $name', ({ kind,
     it.each(CHANGES)('see in reserveAttempt %s that is committed while it waits', async (_, change) => {
       const user = await enabledUser();
       const statement = `UPDATE mfa_account SET ${change} WHERE user_id = $1`;
-      const tokenId = randomUUID();
-      expect(await behind(statement, [user.userId], () => begin(user, 1, { tokenId }), 'COMMIT')).toBe(false);
+      const token = { kind: 'token', item: randomUUID(), expiresAtMs: null } as const;
+      expect(await behind(statement, [user.userId], () => begin(user, 1, { token }), 'COMMIT')).toBe(false);
       const other = await enabledUser();
-      expect(await behind(statement, [other.userId], () => begin(other, 1, { tokenId }), 'ROLLBACK')).toBe(true);
+      expect(await behind(statement, [other.userId], () => begin(other, 1, { token }), 'ROLLBACK')).toBe(true);
     });
 
     it('S50 count in reserveAttempt on top of an attempt that is committed while it waits', async () => {
       const user = await enabledUser();
       const statement = 'UPDATE mfa_account SET totp_failures = 4 WHERE user_id = $1';
-      const acting = () => begin(user, 1, { tokenId: randomUUID() });
+      const acting = () => begin(user, 1, { token: { kind: 'token', item: randomUUID(), expiresAtMs: null } });
       expect(await behind(statement, [user.userId], acting, 'COMMIT')).toBe(true);
       expect(await budget(user)).toMatchObject({ failures: 5, lockedUntilMs: NOW + policy.lockMs });
     });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { MfaFactor } from '../../libs/mfa/src/verification/mfa-factor.js';
+import type { MfaFactor } from '../../libs/mfa/src/domain/factors/mfa-factor.js';
 import { Client } from '../support/client.js';
 import { testDatabases } from '../support/databases.js';
 import { FEW_CODES, providerNamed, startHostApp, type HostApp } from '../support/host-app.js';

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { MfaChallengeService, MfaVerificationService } from 'nestjs-mfa';
-import { BackupCodeFactor } from '../../libs/mfa/src/verification/factors/backup-code.factor.js';
-import { TotpFactor } from '../../libs/mfa/src/verification/factors/totp.factor.js';
-import type { MfaFactor } from '../../libs/mfa/src/verification/mfa-factor.js';
+import { BackupCodeFactor } from '../../libs/mfa/src/factors/backup-codes/backup-code.factor.js';
+import { TotpFactor } from '../../libs/mfa/src/factors/totp/totp.factor.js';
+import type { MfaFactor } from '../../libs/mfa/src/domain/factors/mfa-factor.js';
 import { Client } from '../support/client.js';
 import { FEW_CODES, startHostApp, type HostApp } from '../support/host-app.js';
 import { describeServers } from '../support/servers.js';

@@ -1,3 +1,4 @@
+import { Logger } from '@nestjs/common';
 import { BackupCodeHasher } from '../../libs/mfa/src/domain/backup-codes/backup-code-hash.js';
 import { HashQueue } from '../../libs/mfa/src/domain/backup-codes/hash-queue.js';
 import { normaliseCode } from '../../libs/mfa/src/domain/code.js';
@@ -5,12 +6,13 @@ import type { AttemptFactor } from '../../libs/mfa/src/domain/attempts/attempt-p
 import { StepwiseVerificationStore } from '../../libs/mfa/src/persistence/stores/stepwise-verification.store.js';
 import { ReencryptOnUse } from '../../libs/mfa/src/keys/reencrypt-on-use.js';
 import { InMemorySealedValueStore } from './in-memory-sealed-value-store.js';
-import { SecretReader } from '../../libs/mfa/src/totp/secret-reader.js';
+import { SecretReader } from '../../libs/mfa/src/domain/secrets/secret-reader.js';
 import { AttemptLimiter } from '../../libs/mfa/src/verification/attempt-limiter.js';
 import { ProofVerifier } from '../../libs/mfa/src/verification/proof-verifier.js';
 import { LoginCompletion } from '../../libs/mfa/src/verification/login-completion.js';
-import { BackupCodeFactor } from '../../libs/mfa/src/verification/factors/backup-code.factor.js';
-import { TotpFactor } from '../../libs/mfa/src/verification/factors/totp.factor.js';
+import { BackupCodeIssuing } from '../../libs/mfa/src/factors/backup-codes/backup-code-issuing.js';
+import { BackupCodeFactor } from '../../libs/mfa/src/factors/backup-codes/backup-code.factor.js';
+import { TotpFactor } from '../../libs/mfa/src/factors/totp/totp.factor.js';
 import { SupersededSessions } from '../../libs/mfa/src/verification/superseded-sessions.js';
 import { MfaVerificationService } from '../../libs/mfa/src/verification/verification.service.js';
 import type { MfaLogin } from '../../libs/mfa/src/host/mfa-host.js';
@@ -39,8 +41,12 @@ export function inMemoryVerification(given: Partial<MfaOptions> = {}) {
   } = mfa;
   const queue = new HashQueue({ concurrency: 2, maxWaiting: 32 });
   const hasher = new BackupCodeHasher(queue, random);
-  const reader = new SecretReader(box, options);
-  const factors = [new TotpFactor(reader, options), new BackupCodeFactor(hasher, reader)];
+  const reader = new SecretReader(box, (message) => new Logger('nestjs-mfa').error(message));
+  const issuing = new BackupCodeIssuing(backupCodes, usage, hasher, box, random, clock, options);
+  const factors = [
+    new TotpFactor(authenticators, reader, clock, options),
+    new BackupCodeFactor(hasher, reader, issuing),
+  ];
   const store = new StepwiseVerificationStore({ accounts, authenticators, backupCodes, usage });
   const limiter = new AttemptLimiter(accounts, clock, events, options);
   const reencryption = new ReencryptOnUse(new InMemorySealedValueStore(state), box);

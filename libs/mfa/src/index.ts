@@ -37,12 +37,12 @@ export type {
   MfaFailureReason,
 } from './host/mfa-event.js';
 
-export { TotpService, type MfaSecretOwner } from './totp/totp.service.js';
+export { TotpService, type MfaSecretOwner } from './factors/totp/totp.service.js';
 export { MfaEnrollmentService } from './enrollment/enrollment.service.js';
 export type { MfaConfirmation, MfaRemoval, MfaSetup } from './enrollment/enrollment-results.js';
 export type { MfaAuthenticatorView } from './enrollment/authenticator-view.js';
 export type { MfaReauthenticationProof } from './enrollment/reauthentication-check.js';
-export { MfaBackupCodeService } from './enrollment/backup-code.service.js';
+export { MfaBackupCodeService } from './factors/backup-codes/backup-code.service.js';
 export { MfaChallengeService, type MfaIssueOptions } from './challenge/challenge.service.js';
 export { MfaChallenge, type MfaChallengeResult, type MfaOpenChallenge } from './challenge/mfa-challenge.js';
 export type { MfaCookieResponse } from './challenge/challenge-cookie.js';

@@ -5,7 +5,7 @@ import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.st
 import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import { AuthenticatorRemoval } from '../enrollment/authenticator-removal.js';
-import { tidyUp } from '../enrollment/tidy-up.js';
+import { tidyUp } from '../events/tidy-up.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import { requireUserId } from '../host/user-id.js';

@@ -9,7 +9,7 @@ import { MfaBackupCodeStore, type ExpiredBackupSet } from '../domain/backup-code
 import { MfaClock } from '../domain/clock.js';
 import { MfaExpiringTables } from '../domain/expiring-tables.js';
 import { MfaPurgePace } from '../domain/purge-pace.js';
-import { CLOCK_SKEW_MS } from '../domain/totp/replay.js';
+import { CLOCK_SKEW_MS } from '../domain/usage/usage.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';

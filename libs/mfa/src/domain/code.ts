@@ -1,3 +1,8 @@
+import { MfaError } from './mfa-error.js';
+
+/** Longest code that is read, in characters. */
+const LONGEST_CODE = 64;
+
 /** White space, dashes, and what is invisible: joiners, direction marks, soft hyphens, variation selectors. */
 // S77
 const SEPARATORS = /[\s\p{White_Space}\p{Dash}\p{Cf}\p{Default_Ignorable_Code_Point}]/gu;
@@ -43,4 +48,16 @@ export function isAnyTotpShape(normalised: string): boolean {
 // S35
 export function isBackupCodeShape(normalised: string): boolean {
   return BACKUP_CODE.test(normalised);
+}
+
+/**
+ * The normalised form of a code that a caller gave.
+ * @throws MfaError `MFA_BAD_REQUEST` for anything but a string of 1 to 64 characters without NUL
+ */
+export function readCode(code: unknown): string {
+  // S24: every code comes through here, HTTP or not.
+  if (typeof code !== 'string' || code === '' || code.length > LONGEST_CODE || code.includes('\0')) {
+    throw new MfaError('MFA_BAD_REQUEST', { message: [`code must be a string of 1 to ${LONGEST_CODE} characters`] });
+  }
+  return normaliseCode(code);
 }

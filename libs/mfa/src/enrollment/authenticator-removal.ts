@@ -1,14 +1,10 @@
-import { Injectable } from '@nestjs/common';
-import { isEnabled, isActive, type AccountSnapshot, type MfaAccount } from '../domain/accounts/account.js';
+import { Inject, Injectable } from '@nestjs/common';
+import { isActive, isEnabled, type AccountSnapshot, type MfaAccount } from '../domain/accounts/account.js';
 import { MfaAccountStore, type AccountChange } from '../domain/accounts/account.store.js';
 import { changeAccount } from '../domain/accounts/change-account.js';
-import { ORPHAN_GRACE_MS } from '../domain/accounts/orphan-grace.js';
-import type { Authenticator } from '../domain/authenticators/authenticator.js';
-import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
-import { MfaClock } from '../domain/clock.js';
+import { MFA_FACTORS, type MfaFactor } from '../domain/factors/mfa-factor.js';
 import { MfaError } from '../domain/mfa-error.js';
-import { BackupCodeIssuing } from './backup-code-issuing.js';
-import { tidyUp } from './tidy-up.js';
+import { tidyUp } from '../events/tidy-up.js';
 
 /** A removal that was committed. */
 export interface Removal {
@@ -29,37 +25,36 @@ const switchedOff = ({ securityStamp }: MfaAccount): AccountChange => ({
 });
 
 /**
- * Takes credentials away. The account's row decides in one write. The rows behind it get a deadline just before, so
- * that the cleanup collects them should this process die before it removes them.
+ * Removes credentials. One write of the account row decides. The rows behind it become collectable just before, so that
+ * the cleanup removes them if this process ends first.
  */
 @Injectable()
 export class AuthenticatorRemoval {
   constructor(
     private readonly accounts: MfaAccountStore,
-    private readonly authenticators: MfaAuthenticatorStore,
-    private readonly issuing: BackupCodeIssuing,
-    private readonly clock: MfaClock,
+    @Inject(MFA_FACTORS) private readonly factors: readonly MfaFactor[],
   ) {}
 
   /**
-   * Removes everything.
-   * @param securityStamp of the account that was proved for; left out by an administrator, who needs no proof
+   * Removes every factor of the user.
+   * @param securityStamp of the account for which the user gave a proof; left out by an administrator
    * @throws MfaError `MFA_CODE_REJECTED` when the account changed since the proof: a lost race
    */
   async all(userId: string, securityStamp?: number): Promise<Removal> {
     const decide = async (now: AccountSnapshot) => {
       if (securityStamp !== undefined && now.account.securityStamp !== securityStamp)
         throw new MfaError('MFA_CODE_REJECTED');
-      await this.startGraceOfAll(now);
+      await this.startGrace(now);
       return switchedOff(now.account);
     };
     const { before } = await changeAccount(this.accounts, userId, decide, 'MFA_CODE_REJECTED');
-    return { anyLeft: false, before, tidyUp: () => this.discardAll(before) };
+    return { anyLeft: false, before, tidyUp: () => this.forgetAll(before) };
   }
 
   /**
-   * Removes one; removing the last one is removing everything.
-   * @param securityStamp of the account that was proved for: a proof by an authenticator that is gone since proves nothing
+   * Removes one authenticator. Removing the last one removes every factor.
+   * @param securityStamp of the account for which the user gave a proof. A proof by an authenticator that was removed
+   * since then does not count
    * @throws MfaError `MFA_CODE_REJECTED` when the account changed since the proof: a lost race
    */
   async one(userId: string, id: string, securityStamp: number): Promise<Removal> {
@@ -68,38 +63,35 @@ export class AuthenticatorRemoval {
       if (account.securityStamp !== securityStamp || !isActive(account, id)) throw new MfaError('MFA_CODE_REJECTED');
       const left = account.activeFactors.filter((factor) => factor.id !== id);
       if (left.length === 0) {
-        await this.startGraceOfAll(now);
+        await this.startGrace(now);
         return switchedOff(account);
       }
-      await this.authenticators.collectAfter(userId, [id], this.graceEnd());
+      await this.factorOf(now, id)?.startGrace(now, [id]);
       return { securityStamp: securityStamp + 1, activeFactors: left, pendingId: null };
     };
     const { before, after } = await changeAccount(this.accounts, userId, decide, 'MFA_CODE_REJECTED');
     const anyLeft = isEnabled(after);
-    return { anyLeft, before, tidyUp: () => (anyLeft ? this.discardOne(before, id) : this.discardAll(before)) };
+    return { anyLeft, before, tidyUp: () => (anyLeft ? this.forgetOne(before, id) : this.forgetAll(before)) };
   }
 
-  private async startGraceOfAll({ account, authenticators }: AccountSnapshot): Promise<void> {
-    const ids = idsOf(authenticators);
-    if (ids.length > 0) await this.authenticators.collectAfter(account.userId, ids, this.graceEnd());
-    await this.issuing.startGrace(account.userId, account.backupSetId);
+  private async startGrace(snapshot: AccountSnapshot): Promise<void> {
+    for (const factor of this.factors) await factor.startGrace(snapshot);
   }
 
-  private discardOne({ account: { userId, pendingId } }: AccountSnapshot, id: string): Promise<void> {
-    return tidyUp(() => this.authenticators.remove(userId, pendingId === null ? [id] : [id, pendingId]));
+  private forgetAll(snapshot: AccountSnapshot): Promise<void> {
+    return tidyUp(...this.factors.map((factor) => () => factor.forget(snapshot)));
   }
 
-  private discardAll({ account, authenticators }: AccountSnapshot): Promise<void> {
-    const ids = idsOf(authenticators);
-    return tidyUp(
-      async () => ids.length > 0 && this.authenticators.remove(account.userId, ids),
-      () => this.issuing.discard(account.userId, account.backupSetId),
+  /** The change also ended a pending setup, so its row goes too. */
+  private forgetOne(snapshot: AccountSnapshot, id: string): Promise<void> {
+    const { pendingId } = snapshot.account;
+    return tidyUp(async () =>
+      this.factorOf(snapshot, id)?.forget(snapshot, pendingId === null ? [id] : [id, pendingId]),
     );
   }
 
-  private graceEnd(): number {
-    return this.clock.nowMs() + ORPHAN_GRACE_MS;
+  private factorOf({ account }: AccountSnapshot, id: string): MfaFactor | undefined {
+    const type = account.activeFactors.find((factor) => factor.id === id)?.type;
+    return this.factors.find((factor) => factor.method === type);
   }
 }
-
-const idsOf = (authenticators: readonly Authenticator[]) => authenticators.map(({ id }) => id);

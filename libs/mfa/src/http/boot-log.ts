@@ -2,7 +2,7 @@ import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs
 import { ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import { MfaHostAccess } from '../host/host-access.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
-import { MFA_FACTORS, type MfaFactor } from '../verification/mfa-factor.js';
+import { MFA_FACTORS, type MfaFactor } from '../domain/factors/mfa-factor.js';
 import { mountedPaths } from './mounted-routes.js';
 
 /** Logs one line when the application has started: what an operator wants to see of the configuration. */

@@ -13,7 +13,7 @@ import {
 } from '@nestjs/common';
 import { MfaChallengeService } from '../challenge/challenge.service.js';
 import type { MfaOpenChallenge } from '../challenge/mfa-challenge.js';
-import { MfaBackupCodeService } from '../enrollment/backup-code.service.js';
+import { MfaBackupCodeService } from '../factors/backup-codes/backup-code.service.js';
 import { MfaEnrollmentService } from '../enrollment/enrollment.service.js';
 import { MfaException } from '../errors/mfa.exception.js';
 import { challengeOf } from '../guard/current-challenge.js';

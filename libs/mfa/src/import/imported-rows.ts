@@ -6,7 +6,7 @@ import type { HashedCode } from '../domain/backup-codes/hash-groups.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { deterministicUuid } from './deterministic-uuid.js';
 import type { SealContext } from '../domain/secrets/secret-box.js';
-import { CLOCK_SKEW_MS } from '../domain/totp/replay.js';
+import { CLOCK_SKEW_MS } from '../domain/usage/usage.js';
 import type { ImportTools } from './import-tools.js';
 import type { UserToImport } from './read-user.js';
 

@@ -2,7 +2,7 @@ import { parsePhc } from '../domain/backup-codes/phc.js';
 import { type HashedCode, hashGroupsOf } from '../domain/backup-codes/hash-groups.js';
 import type { SourceRow } from './import-source.js';
 import { isPossibleSecret } from '../domain/totp/totp.js';
-import { spentUntilMs } from '../domain/totp/replay.js';
+import { spentUntilMs } from '../domain/totp/totp.js';
 import { toUserId } from '../host/user-id.js';
 import type { BadReason, BenignReason, CodeReason } from './import-report.js';
 import { importedCode } from './imported-code.js';

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { Brackets, type DataSource, type EntityMetadata, type QueryRunner } from 'typeorm';
 import { MfaError } from '../domain/mfa-error.js';
-import { StatementRunner } from './statement-runner.js';
+import { StatementRunner } from './statements/statement-runner.js';
 
 /** A table of the host whose rows end by themselves, such as its user sessions. */
 export interface ExpiringTable {

@@ -1,9 +1,9 @@
 import type { DataSource } from 'typeorm';
 import { MfaImportSource, type SourceKey, type SourceRow, type SourceTable } from '../import/import-source.js';
 import { MfaError } from '../domain/mfa-error.js';
-import { escapePath } from './dialect.js';
-import { join, raw, type Sql, sql } from './sql.js';
-import { StatementRunner } from './statement-runner.js';
+import { escapePath } from './statements/dialect.js';
+import { join, raw, type Sql, sql } from './statements/sql.js';
+import { StatementRunner } from './statements/statement-runner.js';
 
 /** Bound parameters of one SELECT stay far below the limit of every driver. */
 const KEYS_PER_SELECT = 500;

@@ -15,17 +15,18 @@ import { MfaExpiringTables } from '../domain/expiring-tables.js';
 import { MfaPurgePace } from '../domain/purge-pace.js';
 import { MfaSealedValueStore } from '../domain/secrets/sealed-value.store.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
-import { StepwiseVerificationStore } from './stores/stepwise-verification.store.js';
 import { MfaVerificationStore } from '../domain/verification/verification.store.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
-import { dialectOf } from './dialect.js';
+import { dialectOf } from './statements/dialect.js';
 import { type ExpiringTable, purgeExpiring, requireExpiryColumn } from './expiring-table.js';
-import { endGivenUp } from './given-up-statements.js';
+import { endGivenUp } from './statements/given-up-statements.js';
 import { purgePaceOf } from './purge-pace.js';
 import { checkSchema } from './schema-check.js';
+import { PostgresAccountStore } from './postgres/postgres-account.store.js';
+import { PostgresVerificationStore } from './postgres/postgres-verification.store.js';
 import {
-  PostgresVerificationStore,
+  StepwiseVerificationStore,
   TypeOrmAccountStore,
   TypeOrmAuthenticatorStore,
   TypeOrmBackupCodeStore,
@@ -36,8 +37,9 @@ import {
 /** Injection token of the DataSource that holds the MFA tables. */
 export const MFA_DATA_SOURCE = Symbol.for('nestjs-mfa:data-source');
 
+/** Each storage port, its plain SQL store, and its store on PostgreSQL where that is another one. */
 const STORES = [
-  [MfaAccountStore, TypeOrmAccountStore],
+  [MfaAccountStore, TypeOrmAccountStore, PostgresAccountStore],
   [MfaAuthenticatorStore, TypeOrmAuthenticatorStore],
   [MfaBackupCodeStore, TypeOrmBackupCodeStore],
   [MfaUsageStore, TypeOrmUsageStore],
@@ -78,7 +80,8 @@ export class PersistenceCheck implements OnModuleInit, BeforeApplicationShutdown
   }
 }
 
-/** One statement a step where the database can do that. */
+const isPostgres = (dataSource: DataSource) => dialectOf(dataSource).family === 'postgres';
+
 const VERIFICATION_STORE: Provider = {
   provide: MfaVerificationStore,
   inject: [MFA_DATA_SOURCE, MFA_RESOLVED_OPTIONS, ...STORES.map(([port]) => port)],
@@ -90,7 +93,7 @@ const VERIFICATION_STORE: Provider = {
     backupCodes: MfaBackupCodeStore,
     usage: MfaUsageStore,
   ) =>
-    dialectOf(dataSource).family === 'postgres'
+    isPostgres(dataSource)
       ? new PostgresVerificationStore(dataSource, options)
       : new StepwiseVerificationStore({ accounts, authenticators, backupCodes, usage }),
 };
@@ -100,12 +103,14 @@ export function persistenceProviders(dataSourceToken: InjectionToken): Provider[
   const inject = [MFA_DATA_SOURCE, MFA_RESOLVED_OPTIONS];
   return [
     { provide: MFA_DATA_SOURCE, useExisting: dataSourceToken },
-    ...STORES.map(([port, Store]) => ({
+    ...STORES.map(([port, Store, FastStore]) => ({
       provide: port,
       inject,
-      useFactory: (dataSource: DataSource, options: ResolvedMfaOptions) => new Store(dataSource, options),
+      useFactory: (dataSource: DataSource, options: ResolvedMfaOptions) =>
+        new (FastStore && isPostgres(dataSource) ? FastStore : Store)(dataSource, options),
     })),
     VERIFICATION_STORE,
+    PersistenceCheck,
     { provide: MfaExpiringTables, useClass: TypeOrmExpiringTables },
     { provide: MfaPurgePace, inject: [MFA_DATA_SOURCE], useFactory: purgePaceOf },
   ];

@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
 import type { MfaPurgePace } from '../domain/purge-pace.js';
-import { dialectOf } from './dialect.js';
+import { dialectOf } from './statements/dialect.js';
 
 const SERVER: MfaPurgePace = { largestBatch: Infinity };
 

@@ -1,12 +1,12 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 import { MfaError } from '../domain/mfa-error.js';
-import { isUnavailable } from './database-errors.js';
-import { dialectOf, escapePath } from './dialect.js';
+import { isUnavailable } from './statements/database-errors.js';
+import { dialectOf, escapePath } from './statements/dialect.js';
 import { MFA_ENTITIES, MfaAccountEntity } from './entities/index.js';
-import { rememberGalera } from './galera.js';
+import { rememberGalera } from './stores/galera.js';
 import { MFA_MIGRATIONS } from './migrations/index.js';
-import { checkResults } from './result-check.js';
-import { StatementRunner } from './statement-runner.js';
+import { checkResults } from './statements/result-check.js';
+import { StatementRunner } from './statements/statement-runner.js';
 
 /** What the check tells its warnings to. */
 export interface SchemaCheckLogger {

@@ -19,7 +19,7 @@ import { methodsOf } from '../challenge/challenge.service.js';
 import { knownPrincipal } from '../host/known-principal.js';
 import { requireUserId } from '../host/user-id.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
-import { SecretReader } from '../totp/secret-reader.js';
+import { SecretReader } from '../domain/secrets/secret-reader.js';
 
 /** What a user has set up, without any secret. */
 export interface MfaUserStatus {

@@ -1,43 +1,40 @@
-import type { VerificationSnapshot } from '../domain/accounts/account.js';
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
+import type { VerificationSnapshot } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaClock } from '../domain/clock.js';
-import { normaliseCode } from '../domain/code.js';
+import { readCode } from '../domain/code.js';
+import {
+  MFA_FACTORS,
+  type CodeShape,
+  type FactorEvaluation,
+  type FactorMatch,
+  type MfaFactor,
+} from '../domain/factors/mfa-factor.js';
 import { isMfaError, MfaError } from '../domain/mfa-error.js';
 import type { UsageEntry } from '../domain/usage/usage.js';
 import { claimHolds, digitsFit } from '../domain/verification/attempt-rules.js';
-import { type VerificationClaim, MfaVerificationStore } from '../domain/verification/verification.store.js';
+import { MfaVerificationStore, type VerificationClaim } from '../domain/verification/verification.store.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import type { MfaFailureReason } from '../host/mfa-event.js';
 import type { MfaStepUp } from '../host/mfa-host.js';
 import { ReencryptOnUse } from '../keys/reencrypt-on-use.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { AttemptLimiter } from './attempt-limiter.js';
-import { provedAt } from './proved-stamp.js';
-import { MFA_FACTORS, type CodeShape, type FactorEvaluation, type FactorMatch, type MfaFactor } from './mfa-factor.js';
 
-/** Longest code that is looked at, in characters. */
-const LONGEST_CODE = 64;
-
-/** What a right code is needed for, done before it is spent: `MFA_BUSY` here costs neither the code nor an attempt. */
+/** Work that needs a right code and runs before the code is spent. `MFA_BUSY` here costs neither the code nor an attempt. */
 export type Preparation = (entry: UsageEntry) => Promise<void>;
 
-/** Who presents a code, and for what. */
-export interface CodeClaim {
-  userId: string;
-  /** The security stamp of what the code decides about: a token's, or that of the account as it was read before (S43). */
-  securityStamp?: number;
-  /** The mfa_token that is spent with the code: both or neither (S34). */
-  token?: UsageEntry;
-  /** The one method that is evaluated; left out = the one whose codes look like this. */
+/** A claim with the request that it came with. */
+export interface ProofRequest extends VerificationClaim {
+  /** The one method that is evaluated; left out means the factor that recognises the code. */
   method?: string;
   /** The request, for events. */
   context?: ExecutionContext;
 }
 
 /**
- * The heart of every verification: read and reserve attempt → match code → spend code (and token) and settle.
- * Nothing before the spending accepts, and everything that goes wrong on the way denies (S29, S30, S45).
+ * The heart of every verification, in four steps: reserve an attempt → match the code → spend the code (and the
+ * mfa_token) → settle the attempt. Only spending accepts. Everything that fails before it denies (S29, S30, S45).
  */
 @Injectable()
 export class ProofVerifier {
@@ -53,26 +50,23 @@ export class ProofVerifier {
   ) {}
 
   /**
-   * Spends `code`, together with the claim's token where there is one.
-   * @throws MfaError `MFA_BAD_REQUEST` for what is no code at all; `MFA_TOKEN_INVALID` for a token that is spent or
-   * revoked; `MFA_NOT_ENABLED`; `MFA_CODE_REJECTED` for wrong, used, replayed and lost races alike; `MFA_LOCKED`; `MFA_BUSY`
+   * Verifies and spends `code`, together with the mfa_token of the claim when there is one.
+   * @throws MfaError `MFA_BAD_REQUEST` for anything that is not a code; `MFA_TOKEN_INVALID` for a token that is spent or
+   * revoked; `MFA_NOT_ENABLED`; `MFA_CODE_REJECTED` for a wrong, used or replayed code and for a lost race;
+   * `MFA_LOCKED`; `MFA_BUSY`
    */
-  async verify(claim: CodeClaim, code: string, prepare?: Preparation): Promise<MfaStepUp> {
+  async verify(claim: ProofRequest, code: string, prepare?: Preparation): Promise<MfaStepUp> {
     const normalised = readCode(code);
     const recognised = this.recognise(normalised, claim.method);
     if (!recognised) throw await this.refuseShape(claim);
 
     const { factor, shape } = recognised;
-    const snapshot = await this.begin(claim, factor, shape);
+    const snapshot = await this.reserve(claim, factor, shape);
     const nowMs = this.clock.nowMs();
-    const { match, skewSteps } = await this.evaluate(claim, factor, normalised, snapshot, { nowMs, prepare });
+    const { match, skewSteps } = await this.match(claim, factor, normalised, snapshot, { nowMs, prepare });
     if (!match) throw this.reject(claim, factor, skewSteps === undefined ? 'wrong_code' : 'clock_skew', skewSteps);
+    await this.spendAndSettle(claim, snapshot, factor, match);
 
-    if ((await this.complete(claim, snapshot, factor, match)) !== true) {
-      // The code was right, so it was no guess: a lost race or a right code that is sent again costs nothing (S34a, S70).
-      await this.limiter.release(claim.userId, factor.method);
-      throw this.reject(claim, factor, 'already_spent');
-    }
     await this.reencryption.reencryptOnUse(match.sealed);
     const { userId, context } = claim;
     this.events.emit({ type: 'mfa.verification.succeeded', userId, factor: factor.method }, context);
@@ -95,30 +89,23 @@ export class ProofVerifier {
     return null;
   }
 
-  /** The account as the code is evaluated against it, when the attempt was counted (S50). */
-  private async begin(claim: CodeClaim, factor: MfaFactor, shape: CodeShape): Promise<VerificationSnapshot> {
-    const known = knownOf(claim);
-    const begun = await this.store.reserveAttempt({
-      userId: known.userId,
-      securityStamp: known.securityStamp,
-      tokenId: known.tokenId,
-      digits: shape.digits,
-      factor: factor.method,
-      policy: this.options.attempts,
-      nowMs: this.clock.nowMs(),
-    });
-    const snapshot = begun?.snapshot;
-    if (!snapshot || !claimHolds(snapshot, known)) throw this.refuseClaim(claim, factor);
-    if (!digitsFit(snapshot, shape)) throw this.reject(claim, undefined, 'malformed');
-    if (begun.reserved !== true) {
-      throw await this.limiter.refusal(claim.userId, factor.method, { seen: snapshot.account, context: claim.context });
-    }
-    return snapshot;
+  /** Step 1. Counts the attempt as failed, and returns the account as the code is matched against it (S50). */
+  private async reserve(claim: ProofRequest, factor: MfaFactor, { digits }: CodeShape): Promise<VerificationSnapshot> {
+    const { userId, securityStamp, token, context } = claim;
+    const policy = this.options.attempts;
+    const nowMs = this.clock.nowMs();
+    const attempt = { userId, securityStamp, token, digits, factor: factor.method, policy, nowMs };
+    const reserved = await this.store.reserveAttempt(attempt);
+    const snapshot = reserved?.snapshot;
+    if (!snapshot || !claimHolds(snapshot, claim)) throw this.refuseClaim(claim, factor);
+    if (!digitsFit(snapshot, { digits })) throw this.reject(claim, undefined, 'malformed');
+    if (reserved.reserved === true) return snapshot;
+    throw await this.limiter.refusal(userId, factor.method, { seen: snapshot.account, context });
   }
 
-  /** A guess that the hashing queue turned away was not evaluated, and costs no attempt (S58). */
-  private async evaluate(
-    claim: CodeClaim,
+  /** Step 2. A guess that the hashing queue refused was not evaluated, so its attempt is released (S58). */
+  private async match(
+    claim: ProofRequest,
     factor: MfaFactor,
     code: string,
     snapshot: VerificationSnapshot,
@@ -137,15 +124,20 @@ export class ProofVerifier {
     }
   }
 
-  private complete(
-    { userId, token }: CodeClaim,
-    { account }: VerificationSnapshot,
+  /**
+   * Steps 3 and 4, in one call of the store. A right code that is already spent, or that lost a race, was not a guess, so
+   * its attempt is released (S34a, S70).
+   */
+  private async spendAndSettle(
+    claim: ProofRequest,
+    { account: { securityStamp } }: VerificationSnapshot,
     factor: MfaFactor,
     { entry, backupSetId, credentialId }: FactorMatch,
-  ): Promise<boolean> {
-    return this.store.spendAndSettle({
+  ): Promise<void> {
+    const { userId, token } = claim;
+    const spent = await this.store.spendAndSettle({
       userId,
-      securityStamp: account.securityStamp,
+      securityStamp,
       backupSetId,
       entries: token ? [entry, token] : [entry],
       factor: factor.method,
@@ -153,25 +145,27 @@ export class ProofVerifier {
       policy: this.options.attempts,
       nowMs: this.clock.nowMs(),
     });
+    if (spent === true) return;
+    await this.limiter.release(userId, factor.method);
+    throw this.reject(claim, factor, 'already_spent');
   }
 
-  /** A code of neither shape costs no attempt, and tells nothing of a token that is spent or revoked. */
-  private async refuseShape(claim: CodeClaim): Promise<MfaError> {
-    const known = knownOf(claim);
-    const snapshot = await this.accounts.load(known.userId, known.tokenId);
-    if (!snapshot || !claimHolds(snapshot, known)) return this.refuseClaim(claim);
+  /** A code that no factor recognises costs no attempt, and does not show whether the token is spent or revoked. */
+  private async refuseShape(claim: ProofRequest): Promise<MfaError> {
+    const snapshot = await this.accounts.load(claim.userId, claim.token?.item);
+    if (!snapshot || !claimHolds(snapshot, claim)) return this.refuseClaim(claim);
     return this.reject(claim, undefined, 'malformed');
   }
 
-  private refuseClaim(claim: CodeClaim, factor?: MfaFactor): MfaError {
+  private refuseClaim(claim: ProofRequest, factor?: MfaFactor): MfaError {
     if (claim.token) return new MfaError('MFA_TOKEN_INVALID');
-    // The account that was read before is another by now: a lost race.
+    // The account changed since it was read: a lost race.
     if (claim.securityStamp !== undefined) return this.reject(claim, factor, 'state_changed');
     return new MfaError('MFA_NOT_ENABLED');
   }
 
   private reject(
-    { userId, context }: CodeClaim,
+    { userId, context }: ProofRequest,
     factor: MfaFactor | undefined,
     failure: MfaFailureReason,
     skewSteps?: number,
@@ -182,14 +176,16 @@ export class ProofVerifier {
   }
 }
 
-function knownOf({ userId, securityStamp, token }: CodeClaim): VerificationClaim {
-  return { userId, securityStamp, tokenId: token?.item };
+/** Kept beside the step-up and not in it, because hosts receive the step-up. */
+const STAMPS = new WeakMap<MfaStepUp, number>();
+
+/** Records the security stamp of the account under which a factor was proved. */
+export function provedAt<T extends MfaStepUp>(securityStamp: number, proved: T): T {
+  STAMPS.set(proved, securityStamp);
+  return proved;
 }
 
-/** The one door for codes, HTTP or not (S24). */
-export function readCode(code: unknown): string {
-  if (typeof code !== 'string' || code === '' || code.length > LONGEST_CODE || code.includes('\0')) {
-    throw new MfaError('MFA_BAD_REQUEST', { message: [`code must be a string of 1 to ${LONGEST_CODE} characters`] });
-  }
-  return normaliseCode(code);
+/** The security stamp that {@link provedAt} recorded; NaN for a step-up that it did not see. */
+export function provedStamp(proved: MfaStepUp): number {
+  return STAMPS.get(proved) ?? NaN;
 }

@@ -4,7 +4,7 @@ import { amrAfterStepUp } from '../guard/second-factor.js';
 import { MfaHostAccess } from '../host/host-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
 import type { MfaStepUp } from '../host/mfa-host.js';
-import { provedStamp } from './proved-stamp.js';
+import { provedStamp } from './proof-verifier.js';
 import { SupersededSessions } from './superseded-sessions.js';
 
 /** A session that passed the second factor. */

@@ -5,7 +5,7 @@ import { MfaChallenge, type MfaChallengeResult } from '../challenge/mfa-challeng
 import type { MfaTokenClaims } from '../challenge/mfa-token.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaError } from '../domain/mfa-error.js';
-import { CLOCK_SKEW_MS } from '../domain/totp/replay.js';
+import { CLOCK_SKEW_MS } from '../domain/usage/usage.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import type { MfaLogin, MfaStepUp } from '../host/mfa-host.js';
 import { toUserId } from '../host/user-id.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { CLOCK_SKEW_MS, spentUntilMs } from './replay.js';
-import { currentStep } from './totp.js';
+import { CLOCK_SKEW_MS } from '../usage/usage.js';
+import { currentStep, spentUntilMs } from './totp.js';
 
 describe('spentUntilMs', () => {
   it('allows for clocks that differ by ten minutes', () => {

@@ -4,6 +4,7 @@ import type { TotpAlgorithm, TotpParameters } from '../authenticators/authentica
 import { isAnyTotpShape, isTotpShape } from '../code.js';
 import { MfaError } from '../mfa-error.js';
 import type { MfaRandom } from '../random.js';
+import { CLOCK_SKEW_MS } from '../usage/usage.js';
 
 /**
  * As many as the hash has, as RFC 6238 §5.1 and its test vectors use them, and at least the 160 bits of RFC 4226 §4 R6. Some apps stretch a shorter secret to this length and then show other codes.
@@ -132,4 +133,13 @@ function stepsAround(current: number, { from, to }: { from: number; to: number }
 /** A copy, because the buffer behind a small Buffer is Node's shared pool. */
 function secretOf(bytes: Uint8Array): Secret {
   return new Secret({ buffer: new Uint8Array(bytes).buffer });
+}
+
+/**
+ * Until when a spent step must be remembered, in epoch milliseconds: as long as any clock within
+ * {@link CLOCK_SKEW_MS} could accept it (RFC 6238 §5.2).
+ */
+export function spentUntilMs(spent: { step: number; periodSeconds: number; window: number }): number {
+  // S27, S61
+  return (spent.step + spent.window + 1) * spent.periodSeconds * 1000 + CLOCK_SKEW_MS;
 }

@@ -1,3 +1,9 @@
+/**
+ * How long a spent item is remembered after it expired, in milliseconds. The clocks of several instances may differ by
+ * this much before an item could be accepted again.
+ */
+export const CLOCK_SKEW_MS = 10 * 60 * 1000;
+
 /** What can be spent, once per user and item. */
 export type UsageKind = 'totp' | 'backup_code' | 'token' | 'import';
 

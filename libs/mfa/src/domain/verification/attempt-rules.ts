@@ -2,18 +2,21 @@ import { type AccountSnapshot, activeAuthenticators, isEnabled } from '../accoun
 import { retryAfterSeconds } from '../attempts/attempt-budget.js';
 import type { VerificationAttempt, VerificationClaim } from './verification.store.js';
 
-/** Whether MFA is enabled for exactly this user, at the claimed security stamp, and the claimed mfa_token is not spent. */
+/**
+ * Whether MFA is enabled for exactly this user, at the claimed security stamp, and the mfa_token that the snapshot
+ * was asked about is not spent.
+ */
 // S42
 export function claimHolds(
   { account, tokenSpent }: Pick<AccountSnapshot, 'account' | 'tokenSpent'>,
-  { userId, securityStamp, tokenId }: VerificationClaim,
+  { userId, securityStamp }: Pick<VerificationClaim, 'userId' | 'securityStamp'>,
 ): boolean {
   return (
     account.userId === userId &&
     isEnabled({ account }) &&
     (securityStamp === undefined || account.securityStamp === securityStamp) &&
-    // `tokenSpent` is false without a token id; the condition says so.
-    (tokenId === undefined || !tokenSpent)
+    // `tokenSpent` is false where the snapshot was not asked about a token.
+    !tokenSpent
   );
 }
 

@@ -18,6 +18,7 @@ beforeEach(async () => {
   completion = { ...attempt, securityStamp, entries, credentialId: phoneId };
 });
 
+const TOKEN = { kind: 'token', item: 'token', expiresAtMs: null } as const;
 const begin = (changes: Partial<VerificationAttempt> = {}) => mfa.store.reserveAttempt({ ...attempt, ...changes });
 const complete = (changes: Partial<VerificationCompletion> = {}) =>
   mfa.store.spendAndSettle({ ...completion, ...changes });
@@ -34,7 +35,7 @@ describe('reserveAttempt', () => {
   it('S50 gives the account as it was, and counts the attempt', async () => {
     const { snapshot, reserved } = await begin({
       securityStamp: completion.securityStamp,
-      tokenId: 'token',
+      token: TOKEN,
       digits: 6,
     });
     expect(reserved).toBe(true);
@@ -45,7 +46,7 @@ describe('reserveAttempt', () => {
 
   it.each<[string, () => Partial<VerificationAttempt> | Promise<Partial<VerificationAttempt>>]>([
     ['S43 the security stamp is another', () => ({ securityStamp: completion.securityStamp + 1 })],
-    ['S34 the token is spent', async () => (await spendToken(), { tokenId: 'token' })],
+    ['S34 the token is spent', async () => (await spendToken(), { token: TOKEN })],
     ['nothing is enabled', () => (changeAccount({ activeFactors: [] }), {})],
     ['S42 the row is of another user', () => (changeAccount({ userId: 'Ann' }), {})],
     ['no authenticator makes such codes', () => ({ digits: 8 })],

@@ -1,18 +1,21 @@
 import type { VerificationSnapshot } from '../accounts/account.js';
 import type { AttemptFactor, AttemptPolicy } from '../attempts/attempt-policy.js';
-import type { Spending } from '../usage/usage.js';
+import type { Spending, UsageEntry } from '../usage/usage.js';
 
 /** What signs in or proves freshness; the other budgets guard an enrollment. */
 export type VerificationFactor = Extract<AttemptFactor, 'totp' | 'backup_code'>;
 
-/** Whose code is about to be evaluated, and what must be true of the account for that. */
+/** The user who presents a proof, and what must be true of the account for it. */
 export interface VerificationClaim {
   userId: string;
-  /** Where given, must be the account's security stamp. */
+  /**
+   * When set, it must be the account's security stamp: that of an mfa_token, or that of the account as it was read
+   * before.
+   */
   // S43
   securityStamp?: number;
-  /** Where given, the mfa_token that must not be spent. */
-  tokenId?: string;
+  /** The mfa_token that is spent with the proof. Either both are spent, or neither (S34). */
+  token?: UsageEntry;
 }
 
 /** One guess, before it is evaluated. */

@@ -1,5 +1,6 @@
 import type { DataSource, QueryRunner } from 'typeorm';
-import type { RenderedSql } from '../sql.js';
+import type { RenderedSql } from '../statements/sql.js';
+import { type SendStatement, sendPlain } from '../statements/statement-runner.js';
 
 /** A connection of `pg`. TypeORM gives it texts only; it also takes statements with a name. */
 interface NamingClient {
@@ -26,8 +27,10 @@ export class NamedQueries {
 
   constructor(private readonly dataSource: DataSource) {}
 
-  /** What `send` answers, which has `runner` send the statement: by its name where that can be. */
-  async run<T>(runner: QueryRunner, { name, text }: RenderedSql, send: () => Promise<T>): Promise<T> {
+  /** Sends a statement, by its name where that is possible. */
+  readonly send: SendStatement = (runner, statement) => this.run(runner, statement, () => sendPlain(runner, statement));
+
+  private async run<T>(runner: QueryRunner, { name, text }: RenderedSql, send: () => Promise<T>): Promise<T> {
     const client: unknown = name === undefined || this.refused ? null : await runner.connect();
     if (!this.takesNames(client)) return send();
     try {

@@ -6,11 +6,12 @@ import {
   type VerificationCompletion,
   type VerificationFactor,
 } from '../../domain/verification/verification.store.js';
-import { isUniqueViolation } from '../database-errors.js';
+import { isUniqueViolation } from '../statements/database-errors.js';
 import { MfaAccountEntity, MfaAuthenticatorEntity, MfaBackupCodeEntity, MfaUsageEntity } from '../entities/index.js';
+import { NamedQueries } from './named-queries.js';
 import { StatementTemplates, type SlotsOf } from './statement-templates.js';
-import { type Slot, type Sql, sql, type SqlDialect } from '../sql.js';
-import { StatementRunner, type TypeOrmStoreOptions } from '../statement-runner.js';
+import { type Slot, type Sql, sql, type SqlDialect } from '../statements/sql.js';
+import { StatementRunner, type TypeOrmStoreOptions } from '../statements/statement-runner.js';
 import {
   budgetOpen,
   releasing,
@@ -33,18 +34,19 @@ import { inOrder, usageRows, usageSlots, usageValues } from '../stores/usage-sql
  */
 export class PostgresVerificationStore extends MfaVerificationStore {
   private readonly statements: StatementRunner;
-  private readonly prepared: StatementTemplates;
+  private readonly templates: StatementTemplates;
 
   constructor(dataSource: DataSource, options?: TypeOrmStoreOptions) {
     super();
-    this.statements = new StatementRunner(dataSource, options);
-    this.prepared = new StatementTemplates(this.statements.dialect);
+    this.statements = new StatementRunner(dataSource, options, new NamedQueries(dataSource).send);
+    this.templates = new StatementTemplates(this.statements.dialect);
   }
 
   override async reserveAttempt(attempt: VerificationAttempt): Promise<ReservedAttempt> {
-    const { userId, securityStamp, tokenId, factor, digits, policy, nowMs } = attempt;
+    const { userId, securityStamp, token, factor, digits, policy, nowMs } = attempt;
+    const tokenId = token?.item;
     const rows = factor === 'totp' ? 'authenticators' : 'backup codes';
-    const statement = this.prepared.bind(
+    const statement = this.templates.bind(
       { scope: policy, kind: `begin ${factor}` },
       { userId, securityStamp, tokenId, digits, nowMs },
       (slots) => reserveStatement(slots, { factor, policy, rows }, this.statements.dialect),
@@ -65,7 +67,7 @@ export class PostgresVerificationStore extends MfaVerificationStore {
   override async spendAndSettle(completion: VerificationCompletion): Promise<boolean> {
     const { userId, securityStamp, backupSetId, entries, factor, credentialId, policy, nowMs } = completion;
     if (entries.length === 0) return false;
-    const statement = this.prepared.bind(
+    const statement = this.templates.bind(
       { scope: policy, kind: `complete ${factor}` },
       { userId, securityStamp, backupSetId, credentialId, nowMs, ...usageValues(inOrder(entries)) },
       (slots) => settleStatement(slots, { factor, policy }, this.statements.dialect),
@@ -88,7 +90,9 @@ function isReserved([first]: readonly Row[]): boolean {
 /** What the texts depend on besides which values are given. */
 type StatementParams = Pick<VerificationAttempt, 'factor' | 'policy'>;
 
-type ReserveSlots = SlotsOf<Pick<VerificationAttempt, 'userId' | 'securityStamp' | 'tokenId' | 'digits' | 'nowMs'>>;
+type ReserveSlots = SlotsOf<
+  Pick<VerificationAttempt, 'userId' | 'securityStamp' | 'digits' | 'nowMs'> & { tokenId?: string }
+>;
 
 /**
  * The SELECT shows the account as it was before. When it changed while the UPDATE waited, the security stamp of the snapshot

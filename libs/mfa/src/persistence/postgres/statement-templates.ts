@@ -1,5 +1,13 @@
 import { createHash } from 'node:crypto';
-import { flatten, type RenderedSql, requireValue, Slot, type Sql, type SqlDialect, type SqlValue } from '../sql.js';
+import {
+  flatten,
+  type RenderedSql,
+  requireValue,
+  Slot,
+  type Sql,
+  type SqlDialect,
+  type SqlValue,
+} from '../statements/sql.js';
 
 /** The values of one run; what is left out has no place in the text. */
 export type SlotValues = Readonly<Record<string, SqlValue | undefined>>;

@@ -7,7 +7,7 @@ import {
 } from '../../domain/attempts/attempt-budget.js';
 import { ATTEMPT_FACTORS, type AttemptFactor, type AttemptPolicy } from '../../domain/attempts/attempt-policy.js';
 import { MfaAccountEntity, MfaAuthenticatorEntity, MfaBackupCodeEntity, MfaUsageEntity } from '../entities/index.js';
-import { join, literal, raw, Slot, type Sql, sql, type SqlDialect } from '../sql.js';
+import { join, literal, raw, Slot, type Sql, sql, type SqlDialect } from '../statements/sql.js';
 
 /** An attempt in the terms of one factor's columns. */
 export interface BudgetParams {

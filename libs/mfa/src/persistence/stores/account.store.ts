@@ -8,11 +8,10 @@ import {
   MfaAccountStore,
 } from '../../domain/accounts/account.store.js';
 import { ATTEMPT_FACTORS, type AttemptFactor, type AttemptPolicy } from '../../domain/attempts/attempt-policy.js';
-import { isUniqueViolation } from '../database-errors.js';
+import { isUniqueViolation } from '../statements/database-errors.js';
 import { MfaAccountEntity } from '../entities/index.js';
-import { StatementTemplates } from '../postgres/statement-templates.js';
-import { join, raw, type Sql, sql } from '../sql.js';
-import { StatementRunner, type TypeOrmStoreOptions } from '../statement-runner.js';
+import { join, raw, type RenderedSql, type Sql, sql } from '../statements/sql.js';
+import { type SendStatement, StatementRunner, type TypeOrmStoreOptions } from '../statements/statement-runner.js';
 import {
   BUDGET_COLUMNS,
   budgetColumns,
@@ -26,15 +25,16 @@ import {
 } from './account-sql.js';
 import { type Row, rowsOf, type SnapshotClaim, toSnapshot } from './row-mappers.js';
 
+/** A snapshot to read, of one user or also of the account whose id is in lower case. */
+export type SnapshotQuery = SnapshotClaim & { lowerCaseId?: string };
+
 /** {@link MfaAccountStore} on TypeORM. */
 export class TypeOrmAccountStore extends MfaAccountStore {
-  private readonly statements: StatementRunner;
-  private readonly prepared: StatementTemplates;
+  protected readonly statements: StatementRunner;
 
-  constructor(dataSource: DataSource, options?: TypeOrmStoreOptions) {
+  constructor(dataSource: DataSource, options?: TypeOrmStoreOptions, send?: SendStatement) {
     super();
-    this.statements = new StatementRunner(dataSource, options);
-    this.prepared = new StatementTemplates(this.statements.dialect);
+    this.statements = new StatementRunner(dataSource, options, send);
   }
 
   override async load(userId: string, tokenId?: string): Promise<AccountSnapshot | null> {
@@ -51,10 +51,7 @@ export class TypeOrmAccountStore extends MfaAccountStore {
   }
 
   override async securityStampOf(userId: string): Promise<number | null> {
-    const statement = this.prepared.bind({ scope: this, kind: 'securityStamp' }, { userId }, (slots) =>
-      securityStampQuery(slots),
-    );
-    const { records } = await this.statements.run(statement);
+    const { records } = await this.statements.run(this.securityStampStatement(userId));
     const [row] = rowsOf(userId, records);
     return row ? Number(row.security_stamp) : null;
   }
@@ -147,11 +144,18 @@ export class TypeOrmAccountStore extends MfaAccountStore {
     return toSnapshot(await this.query(claim), claim);
   }
 
-  private async query({ rows, ...claim }: SnapshotClaim & { lowerCaseId?: string }): Promise<Row[]> {
-    const statement = this.prepared.bind({ scope: this, kind: rows }, claim, (slots) =>
-      snapshotQuery({ ...slots, rows }),
-    );
-    return (await this.statements.run(statement)).records;
+  private async query(query: SnapshotQuery): Promise<Row[]> {
+    return (await this.statements.run(this.snapshotStatement(query))).records;
+  }
+
+  /** The statement of a read that every login sends. PostgreSQL has its own. */
+  protected snapshotStatement(query: SnapshotQuery): Sql | RenderedSql {
+    return snapshotQuery(query);
+  }
+
+  /** The same for the read of the security stamp. */
+  protected securityStampStatement(userId: string): Sql | RenderedSql {
+    return securityStampQuery({ userId });
   }
 }
 

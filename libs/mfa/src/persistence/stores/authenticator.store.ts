@@ -2,8 +2,8 @@ import type { DataSource } from 'typeorm';
 import type { Authenticator } from '../../domain/authenticators/authenticator.js';
 import { type ExpiredAuthenticator, MfaAuthenticatorStore } from '../../domain/authenticators/authenticator.store.js';
 import { MfaAuthenticatorEntity } from '../entities/index.js';
-import { join, sql } from '../sql.js';
-import { StatementRunner, type TypeOrmStoreOptions } from '../statement-runner.js';
+import { join, sql } from '../statements/sql.js';
+import { StatementRunner, type TypeOrmStoreOptions } from '../statements/statement-runner.js';
 
 type ConfirmedAuthenticator = Parameters<MfaAuthenticatorStore['confirm']>[0];
 

@@ -2,8 +2,8 @@ import type { DataSource } from 'typeorm';
 import type { BackupCode } from '../../domain/backup-codes/backup-code.js';
 import { type ExpiredBackupSet, MfaBackupCodeStore } from '../../domain/backup-codes/backup-code.store.js';
 import { MfaBackupCodeEntity, MfaUsageEntity } from '../entities/index.js';
-import { join, type Sql, sql } from '../sql.js';
-import { StatementRunner, type TypeOrmStoreOptions } from '../statement-runner.js';
+import { join, type Sql, sql } from '../statements/sql.js';
+import { StatementRunner, type TypeOrmStoreOptions } from '../statements/statement-runner.js';
 import { toBackupCode } from './row-mappers.js';
 
 /** {@link MfaBackupCodeStore} on TypeORM. */

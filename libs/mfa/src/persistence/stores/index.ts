@@ -1,7 +1,7 @@
 export { TypeOrmAccountStore } from './account.store.js';
 export { TypeOrmAuthenticatorStore } from './authenticator.store.js';
 export { TypeOrmBackupCodeStore } from './backup-code.store.js';
-export { PostgresVerificationStore } from '../postgres/postgres-verification.store.js';
+export { StepwiseVerificationStore } from './stepwise-verification.store.js';
 export { TypeOrmSealedValueStore } from './sealed-value.store.js';
 export { TypeOrmUsageStore } from './usage.store.js';
-export type { TypeOrmStoreOptions } from '../statement-runner.js';
+export type { TypeOrmStoreOptions } from '../statements/statement-runner.js';

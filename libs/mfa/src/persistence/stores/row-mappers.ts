@@ -3,7 +3,7 @@ import type { MfaAccount, VerificationSnapshot } from '../../domain/accounts/acc
 import { parseActiveFactors } from '../../domain/accounts/active-factors.js';
 import type { Authenticator, TotpAlgorithm } from '../../domain/authenticators/authenticator.js';
 import type { BackupCode } from '../../domain/backup-codes/backup-code.js';
-import { misunderstood } from '../statement-result.js';
+import { misunderstood } from '../statements/statement-result.js';
 import type { SnapshotParams } from './account-sql.js';
 
 /** Whose snapshot, and of what. */

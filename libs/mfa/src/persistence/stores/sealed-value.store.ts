@@ -6,8 +6,8 @@ import {
   type SealedValue,
 } from '../../domain/secrets/sealed-value.store.js';
 import { MfaAuthenticatorEntity, MfaBackupCodeEntity } from '../entities/index.js';
-import { join, raw, sql } from '../sql.js';
-import { StatementRunner, type TypeOrmStoreOptions } from '../statement-runner.js';
+import { join, raw, sql } from '../statements/sql.js';
+import { StatementRunner, type TypeOrmStoreOptions } from '../statements/statement-runner.js';
 
 /** Where the values of each purpose stand. */
 const PLACES = {

@@ -45,8 +45,9 @@ export class StepwiseVerificationStore extends MfaVerificationStore {
     return true;
   }
 
-  private async load({ userId, tokenId, factor }: VerificationAttempt): Promise<VerificationSnapshot | null> {
+  private async load({ userId, token, factor }: VerificationAttempt): Promise<VerificationSnapshot | null> {
     const { accounts } = this.stores;
+    const tokenId = token?.item;
     if (factor === 'backup_code') return accounts.loadWithBackupCodes(userId, tokenId);
     const snapshot = await accounts.load(userId, tokenId);
     return snapshot && { ...snapshot, backupCodes: [] };

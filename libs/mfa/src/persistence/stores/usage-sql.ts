@@ -1,5 +1,5 @@
 import type { UsageEntry } from '../../domain/usage/usage.js';
-import { join, type Slot, type Sql, sql, type SqlDialect, type SqlPart, type SqlValue } from '../sql.js';
+import { join, type Slot, type Sql, sql, type SqlDialect, type SqlPart, type SqlValue } from '../statements/sql.js';
 
 /** One row to be spent: the values of an entry, or their slots. */
 export type UsageRow = Readonly<Record<keyof UsageEntry, SqlPart>>;

@@ -1,11 +1,11 @@
 import type { DataSource } from 'typeorm';
 import type { SpentEntry, Spending, UsageKind } from '../../domain/usage/usage.js';
 import { MfaUsageStore } from '../../domain/usage/usage.store.js';
-import { isUniqueViolation } from '../database-errors.js';
+import { isUniqueViolation } from '../statements/database-errors.js';
 import { MfaAccountEntity, MfaUsageEntity } from '../entities/index.js';
-import { isGalera } from '../galera.js';
-import { raw, type Sql, sql } from '../sql.js';
-import { StatementRunner, type TypeOrmStoreOptions } from '../statement-runner.js';
+import { isGalera } from './galera.js';
+import { raw, type Sql, sql } from '../statements/sql.js';
+import { StatementRunner, type TypeOrmStoreOptions } from '../statements/statement-runner.js';
 import { rowsOf } from './row-mappers.js';
 import { budgetColumns } from './account-sql.js';
 import { inOrder, usageRows } from './usage-sql.js';

@@ -1,16 +1,16 @@
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import type { TotpParameters } from '../domain/authenticators/authenticator.js';
-import { generateBackupCodes } from '../domain/backup-codes/generate.js';
-import { MfaClock } from '../domain/clock.js';
-import { normaliseCode } from '../domain/code.js';
-import { MfaRandom } from '../domain/random.js';
-import { SecretBox } from '../domain/secrets/secret-box.js';
-import { appWarnings } from '../domain/totp/app-compatibility.js';
-import { otpauthUri } from '../domain/totp/otpauth-uri.js';
-import { qrPng, qrSvg } from '../domain/totp/qr.js';
-import { currentStep, fromBase32, generateSecret, matchStep, toBase32 } from '../domain/totp/totp.js';
-import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
-import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+import type { TotpParameters } from '../../domain/authenticators/authenticator.js';
+import { generateBackupCodes } from '../../domain/backup-codes/generate.js';
+import { MfaClock } from '../../domain/clock.js';
+import { normaliseCode } from '../../domain/code.js';
+import { MfaRandom } from '../../domain/random.js';
+import { SecretBox } from '../../domain/secrets/secret-box.js';
+import { appWarnings } from '../../domain/totp/app-compatibility.js';
+import { otpauthUri } from '../../domain/totp/otpauth-uri.js';
+import { qrPng, qrSvg } from '../../domain/totp/qr.js';
+import { currentStep, fromBase32, generateSecret, matchStep, toBase32 } from '../../domain/totp/totp.js';
+import { ThrowsMfaException } from '../../errors/throws-mfa-exception.js';
+import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
 
 /** Whose secret is sealed: a sealed secret opens for exactly this pair (S2). */
 export interface MfaSecretOwner {

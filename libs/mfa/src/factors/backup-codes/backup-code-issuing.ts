@@ -1,16 +1,16 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { ORPHAN_GRACE_MS } from '../domain/accounts/orphan-grace.js';
-import { BackupCodeHasher } from '../domain/backup-codes/backup-code-hash.js';
-import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
-import { generateBackupCodes } from '../domain/backup-codes/generate.js';
-import { MfaClock } from '../domain/clock.js';
-import { normaliseCode } from '../domain/code.js';
-import { MfaError } from '../domain/mfa-error.js';
-import { MfaRandom } from '../domain/random.js';
-import { SecretBox } from '../domain/secrets/secret-box.js';
-import type { UsageEntry } from '../domain/usage/usage.js';
-import { MfaUsageStore } from '../domain/usage/usage.store.js';
-import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+import { ORPHAN_GRACE_MS } from '../../domain/accounts/orphan-grace.js';
+import { BackupCodeHasher } from '../../domain/backup-codes/backup-code-hash.js';
+import { MfaBackupCodeStore } from '../../domain/backup-codes/backup-code.store.js';
+import { generateBackupCodes } from '../../domain/backup-codes/generate.js';
+import { MfaClock } from '../../domain/clock.js';
+import { normaliseCode } from '../../domain/code.js';
+import { MfaError } from '../../domain/mfa-error.js';
+import { MfaRandom } from '../../domain/random.js';
+import { SecretBox } from '../../domain/secrets/secret-box.js';
+import type { UsageEntry } from '../../domain/usage/usage.js';
+import { MfaUsageStore } from '../../domain/usage/usage.store.js';
+import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
 
 /** A new set: stored, but dead until the account names it. */
 export interface IssuedBackupCodes {

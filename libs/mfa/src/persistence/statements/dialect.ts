@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import { MfaError } from '../domain/mfa-error.js';
+import { MfaError } from '../../domain/mfa-error.js';
 import { raw, type SqlDialect, type TableReference } from './sql.js';
 
 const FAMILIES: Readonly<Record<string, SqlDialect['family']>> = {

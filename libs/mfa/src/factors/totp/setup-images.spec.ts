@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Authenticator } from '../domain/authenticators/authenticator.js';
-import { FixedClock } from '../testing/fixed-clock.js';
-import type { TotpService } from '../totp/totp.service.js';
+import type { Authenticator } from '../../domain/authenticators/authenticator.js';
+import { FixedClock } from '../../testing/fixed-clock.js';
+import type { TotpService } from './totp.service.js';
 import { SetupImages } from './setup-images.js';
 
 const clock = new FixedClock();

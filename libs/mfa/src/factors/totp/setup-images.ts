@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
-import { MfaClock } from '../domain/clock.js';
-import type { Authenticator } from '../domain/authenticators/authenticator.js';
-import { TotpService } from '../totp/totp.service.js';
+import { MfaClock } from '../../domain/clock.js';
+import type { Authenticator } from '../../domain/authenticators/authenticator.js';
+import { TotpService } from './totp.service.js';
 
 /** Setups whose images are kept. The images of one setup are about 20 kB. */
 const MOST_KEPT = 100;

@@ -1,4 +1,4 @@
-import { MfaError } from '../domain/mfa-error.js';
+import { MfaError } from '../../domain/mfa-error.js';
 
 export interface StatementResult {
   /** Rows written; 0 for a statement that only reads. */

@@ -1,18 +1,18 @@
-import { formatActiveFactors } from '../domain/accounts/active-factors.js';
+import { formatActiveFactors } from '../../domain/accounts/active-factors.js';
 import { Inject, Injectable } from '@nestjs/common';
-import { pendingAuthenticator, type AccountSnapshot } from '../domain/accounts/account.js';
-import { MfaAccountStore, type AccountChange } from '../domain/accounts/account.store.js';
-import { changeAccount } from '../domain/accounts/change-account.js';
-import type { Authenticator } from '../domain/authenticators/authenticator.js';
-import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
-import { MfaClock } from '../domain/clock.js';
-import { MfaError, type MfaRequiredProof } from '../domain/mfa-error.js';
-import { MfaRandom } from '../domain/random.js';
-import { SecretBox } from '../domain/secrets/secret-box.js';
-import { generateSecret } from '../domain/totp/totp.js';
-import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
-import { SecretReader } from '../totp/secret-reader.js';
-import { tidyUp } from './tidy-up.js';
+import { pendingAuthenticator, type AccountSnapshot } from '../../domain/accounts/account.js';
+import { MfaAccountStore, type AccountChange } from '../../domain/accounts/account.store.js';
+import { changeAccount } from '../../domain/accounts/change-account.js';
+import type { Authenticator } from '../../domain/authenticators/authenticator.js';
+import { MfaAuthenticatorStore } from '../../domain/authenticators/authenticator.store.js';
+import { MfaClock } from '../../domain/clock.js';
+import { MfaError, type MfaRequiredProof } from '../../domain/mfa-error.js';
+import { MfaRandom } from '../../domain/random.js';
+import { SecretBox } from '../../domain/secrets/secret-box.js';
+import { generateSecret } from '../../domain/totp/totp.js';
+import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
+import { SecretReader } from '../../domain/secrets/secret-reader.js';
+import { tidyUp } from '../../events/tidy-up.js';
 
 /** A pending authenticator with its opened secret. */
 export interface PendingSetup {
@@ -40,7 +40,7 @@ export interface OpenSetup extends PendingSetup {
 
 /** Makes, finds and cancels the one pending authenticator of a user. Setup is idempotent within one session (S14, S79). */
 @Injectable()
-export class AuthenticatorSetup {
+export class TotpSetup {
   constructor(
     private readonly accounts: MfaAccountStore,
     private readonly authenticators: MfaAuthenticatorStore,

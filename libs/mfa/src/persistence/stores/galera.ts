@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
-import type { Row } from './stores/row-mappers.js';
-import { sql } from './sql.js';
-import type { StatementRunner } from './statement-runner.js';
+import type { Row } from './row-mappers.js';
+import { sql } from '../statements/sql.js';
+import type { StatementRunner } from '../statements/statement-runner.js';
 
 /** What is known of each DataSource: asked once, by the check at start or by the first spending. */
 const KNOWN = new WeakMap<DataSource, boolean>();

@@ -1,22 +1,24 @@
-import type { VerificationSnapshot } from '../../domain/accounts/account.js';
+import type { AccountSnapshot, VerificationSnapshot } from '../../domain/accounts/account.js';
 import { Injectable } from '@nestjs/common';
 import { BackupCodeHasher } from '../../domain/backup-codes/backup-code-hash.js';
 import type { BackupCode } from '../../domain/backup-codes/backup-code.js';
 import { isBackupCodeShape } from '../../domain/code.js';
+import { BackupCodeIssuing } from './backup-code-issuing.js';
 import type { SealedValue } from '../../domain/secrets/sealed-value.store.js';
-import { SecretReader } from '../../totp/secret-reader.js';
-import { MfaFactor, type CodeShape, type FactorEvaluation, type FactorMatch } from '../mfa-factor.js';
+import { SecretReader } from '../../domain/secrets/secret-reader.js';
+import { MfaFactor, type CodeShape, type FactorEvaluation, type FactorMatch } from '../../domain/factors/mfa-factor.js';
 
 /** One of the user's backup codes. */
 @Injectable()
 export class BackupCodeFactor extends MfaFactor {
   readonly method = 'backup_code';
-  // RFC 8176 has no value for a recovery code; `factor` tells.
+  // RFC 8176 has no value for a recovery code. `factor` names it.
   readonly amr = ['mfa'];
 
   constructor(
     private readonly hasher: BackupCodeHasher,
     private readonly reader: SecretReader,
+    private readonly issuing: BackupCodeIssuing,
   ) {
     super();
   }
@@ -42,6 +44,14 @@ export class BackupCodeFactor extends MfaFactor {
       sealed: backupCodes.map(sealedValue),
     };
     return { match };
+  }
+
+  startGrace({ account }: AccountSnapshot): Promise<void> {
+    return this.issuing.startGrace(account.userId, account.backupSetId);
+  }
+
+  forget({ account }: AccountSnapshot): Promise<void> {
+    return this.issuing.discard(account.userId, account.backupSetId);
   }
 }
 

@@ -1,23 +1,21 @@
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
-import { isEnabled, pendingAuthenticator, type AccountSnapshot } from '../domain/accounts/account.js';
-import { MfaAccountStore, type AccountChange } from '../domain/accounts/account.store.js';
-import { changeAccount } from '../domain/accounts/change-account.js';
-import type { Authenticator } from '../domain/authenticators/authenticator.js';
-import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
-import { MfaClock } from '../domain/clock.js';
-import { isTotpShape } from '../domain/code.js';
-import { MfaError } from '../domain/mfa-error.js';
-import { spentUntilMs } from '../domain/totp/replay.js';
-import type { UsageEntry } from '../domain/usage/usage.js';
-import { MfaUsageStore } from '../domain/usage/usage.store.js';
-import type { MfaFailureReason } from '../host/mfa-event.js';
-import { MfaEvents } from '../events/mfa-events.js';
-import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
-import { SecretReader } from '../totp/secret-reader.js';
-import { AttemptLimiter } from '../verification/attempt-limiter.js';
-import { readCode } from '../verification/proof-verifier.js';
-import { BackupCodeIssuing, type IssuedBackupCodes } from './backup-code-issuing.js';
-import { isLostRace, tidyUp } from './tidy-up.js';
+import { isEnabled, pendingAuthenticator, type AccountSnapshot } from '../../domain/accounts/account.js';
+import { MfaAccountStore, type AccountChange } from '../../domain/accounts/account.store.js';
+import { changeAccount } from '../../domain/accounts/change-account.js';
+import type { Authenticator } from '../../domain/authenticators/authenticator.js';
+import { MfaAuthenticatorStore } from '../../domain/authenticators/authenticator.store.js';
+import { MfaClock } from '../../domain/clock.js';
+import { isTotpShape, readCode } from '../../domain/code.js';
+import { MfaError } from '../../domain/mfa-error.js';
+import type { UsageEntry } from '../../domain/usage/usage.js';
+import { MfaUsageStore } from '../../domain/usage/usage.store.js';
+import type { MfaFailureReason } from '../../host/mfa-event.js';
+import { MfaEvents } from '../../events/mfa-events.js';
+import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
+import { AttemptLimiter } from '../../verification/attempt-limiter.js';
+import { BackupCodeIssuing, type IssuedBackupCodes } from '../backup-codes/backup-code-issuing.js';
+import { isLostRace, tidyUp } from '../../events/tidy-up.js';
+import { TotpFactor } from './totp.factor.js';
 
 /** A confirmation that was committed. */
 export interface ConfirmedSetup {
@@ -49,13 +47,13 @@ interface Attempt {
 
 /** Turns the pending authenticator into an active one by its first code. */
 @Injectable()
-export class AuthenticatorConfirmation {
+export class TotpConfirmation {
   constructor(
     private readonly accounts: MfaAccountStore,
     private readonly authenticators: MfaAuthenticatorStore,
     private readonly usage: MfaUsageStore,
     private readonly limiter: AttemptLimiter,
-    private readonly reader: SecretReader,
+    private readonly factor: TotpFactor,
     private readonly issuing: BackupCodeIssuing,
     private readonly clock: MfaClock,
     private readonly events: MfaEvents,
@@ -113,11 +111,9 @@ export class AuthenticatorConfirmation {
     const normalised = readCode(code);
     if (!isTotpShape(normalised, pending.digits)) throw this.reject(attempt, 'malformed');
     await this.limiter.reserve(snapshot.account, 'confirmation', context);
-    const { step, skewSteps } = this.reader.evaluate(pending, normalised, this.clock.nowMs());
+    const { step, skewSteps } = this.factor.compare(pending, normalised, this.clock.nowMs());
     if (step === null) throw this.reject(attempt, skewSteps === null ? 'wrong_code' : 'clock_skew', skewSteps);
-    const { window } = this.options.totp;
-    const expiresAtMs = spentUntilMs({ step, periodSeconds: pending.periodSeconds, window });
-    return { kind: 'totp', item: `${pending.id}:${step}`, expiresAtMs };
+    return this.factor.entryOf(pending, step);
   }
 
   private async spendFirstCode(attempt: Attempt, entry: UsageEntry): Promise<void> {

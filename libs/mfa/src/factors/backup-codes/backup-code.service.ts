@@ -1,18 +1,18 @@
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
-import { isEnabled, type AccountSnapshot, type MfaAccount } from '../domain/accounts/account.js';
-import { MfaAccountStore } from '../domain/accounts/account.store.js';
-import { changeAccount } from '../domain/accounts/change-account.js';
-import { loadEnabled } from '../domain/accounts/load-enabled.js';
-import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
-import { MfaError } from '../domain/mfa-error.js';
-import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
-import { MfaEvents } from '../events/mfa-events.js';
-import { toUserId } from '../host/user-id.js';
-import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
-import { AttemptLimiter } from '../verification/attempt-limiter.js';
+import { isEnabled, type AccountSnapshot, type MfaAccount } from '../../domain/accounts/account.js';
+import { MfaAccountStore } from '../../domain/accounts/account.store.js';
+import { changeAccount } from '../../domain/accounts/change-account.js';
+import { loadEnabled } from '../../domain/accounts/load-enabled.js';
+import { MfaAuthenticatorStore } from '../../domain/authenticators/authenticator.store.js';
+import { MfaError } from '../../domain/mfa-error.js';
+import { ThrowsMfaException } from '../../errors/throws-mfa-exception.js';
+import { MfaEvents } from '../../events/mfa-events.js';
+import { toUserId } from '../../host/user-id.js';
+import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
+import { AttemptLimiter } from '../../verification/attempt-limiter.js';
 import { BackupCodeIssuing, type IssuedBackupCodes } from './backup-code-issuing.js';
-import { ReauthenticationCheck } from './reauthentication-check.js';
-import { isLostRace, tidyUp } from './tidy-up.js';
+import { ReauthenticationCheck } from '../../enrollment/reauthentication-check.js';
+import { isLostRace, tidyUp } from '../../events/tidy-up.js';
 
 /** The owner's set of backup codes. */
 @Injectable()

@@ -1,5 +1,5 @@
-import { isMfaError } from '../domain/mfa-error.js';
-import { MfaAccountEntity } from './entities/index.js';
+import { isMfaError } from '../../domain/mfa-error.js';
+import { MfaAccountEntity } from '../entities/index.js';
 import { raw, type Sql, sql, type SqlDialect } from './sql.js';
 import { misunderstood } from './statement-result.js';
 import type { StatementRunner } from './statement-runner.js';

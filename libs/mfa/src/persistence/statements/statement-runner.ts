@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, QueryRunner } from 'typeorm';
-import { isMfaError, MfaError } from '../domain/mfa-error.js';
+import { isMfaError, MfaError } from '../../domain/mfa-error.js';
 import { isCutOff, isRetriable, isUnavailable } from './database-errors.js';
 import { dialectOf } from './dialect.js';
 import { rememberGivenUp } from './given-up-statements.js';
-import { NamedQueries } from './postgres/named-queries.js';
 import { render, type RenderedSql, Sql, type SqlDialect } from './sql.js';
 import { logUnavailable } from './outage-log.js';
 import { requireResult, type StatementResult } from './statement-result.js';
@@ -30,6 +29,12 @@ export interface StatementDeadline<T> {
   whenLate?: (result: T) => unknown;
 }
 
+/** Sends one statement and returns what the driver returned. */
+export type SendStatement = (runner: QueryRunner, statement: RenderedSql) => Promise<unknown>;
+
+/** The structured result is the only one that counts rows alike on every driver. */
+export const sendPlain: SendStatement = (runner, { text, parameters }) => runner.query(text, parameters, true);
+
 const ATTEMPTS = 6;
 const FIRST_PAUSE_MS = 10;
 
@@ -43,16 +48,15 @@ export class StatementRunner {
   readonly dialect: SqlDialect;
   private readonly acquireTimeoutMs: number;
   private readonly statementTimeoutMs: number;
-  private readonly named: NamedQueries;
 
   constructor(
     private readonly dataSource: DataSource,
     { acquireTimeoutMs = 5_000, statementTimeoutMs = 10_000 }: TypeOrmStoreOptions = {},
+    private readonly send: SendStatement = sendPlain,
   ) {
     this.dialect = dialectOf(dataSource);
     this.acquireTimeoutMs = acquireTimeoutMs;
     this.statementTimeoutMs = statementTimeoutMs;
-    this.named = new NamedQueries(dataSource);
   }
 
   /** The result of one statement, {@link retried}. */
@@ -120,11 +124,7 @@ export class StatementRunner {
   }
 
   private async execute(runner: QueryRunner, statement: RenderedSql): Promise<StatementResult> {
-    const result: unknown = await this.named.run(runner, statement, () =>
-      // The structured result is the only one that counts rows alike on every driver.
-      runner.query(statement.text, statement.parameters, true),
-    );
-    return requireResult(result, statement.text);
+    return requireResult(await this.send(runner, statement), statement.text);
   }
 
   /** A connected query runner. Whatever prevents a connection, the database cannot be used now: `MFA_BUSY`. */
