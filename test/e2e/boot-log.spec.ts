@@ -64,7 +64,7 @@ describe('warnings at boot', () => {
       (await linesOf(setup, 'warn')).filter((line) => line.includes('`revokeSessions`'));
     const options = { enrollment: { proof: 'session-only' as const } };
     expect(await ofHook({ host: BareHost, options })).toEqual([
-      expect.stringMatching(/a change of factors ends no session, and a session keeps its `mfaAt`/),
+      expect.stringMatching(/A change of factors ends no session, and a session keeps its `mfaAt`/),
     ]);
     expect(await ofHook({ host: TestHost })).toEqual([]);
   });

@@ -335,7 +335,7 @@ describe('forRootAsync', () => {
     'S75 refuses `%s` in the result of the factory, because it is needed before',
     async (name) => {
       const mfa = MfaModule.forRootAsync({ ...extras, useFactory: () => ({ ...OPTIONS, [name]: 'everywhere' }) });
-      await expect(boot({ mfa })).rejects.toThrow(new RegExp(`\`${name}\` must be beside the factory`));
+      await expect(boot({ mfa })).rejects.toThrow(new RegExp(`\`${name}\` must be next to the forRootAsync factory`));
     },
   );
 

@@ -96,13 +96,13 @@ describe('S75 options in the wrong place', () => {
   it.each<[object, string]>([
     [{ http: { prefx: 'mfa' } }, 'option `http.prefx` is unknown. Did you mean `http.prefix`?'],
     [{ isglobal: true }, 'option `isglobal` is unknown. Did you mean `isGlobal`?'],
-    [{ useFactory: () => OPTIONS }, 'option `useFactory` belongs to forRootAsync, and this is forRoot'],
+    [{ useFactory: () => OPTIONS }, 'option `useFactory` belongs to forRootAsync, not to forRoot'],
   ])('forRoot refuses %j', (options, message) => {
     expect(() => MfaModule.forRoot({ ...OPTIONS, ...EXTRAS, ...options })).toThrow(message);
   });
 
   it.each<[object, string]>([
-    [{ issuer: 'Acme' }, 'option `issuer` must be in what the factory of forRootAsync returns'],
+    [{ issuer: 'Acme' }, 'option `issuer` must be in the result of the forRootAsync factory'],
     [{ useFactry: () => OPTIONS }, 'option `useFactry` is unknown. Did you mean `useFactory`?'],
     [
       { http: { publicDecorator: [] } },
@@ -152,7 +152,7 @@ class SubSettings extends Settings {
   }
 }
 
-/** The same without what belongs beside the factory. */
+/** The same without the extras. */
 function resultOf(settings: Settings): object {
   class Result {
     issuer = settings.issuer;

@@ -12,8 +12,11 @@ import { requireUserId } from '../host/user-id.js';
 import { type MfaUserExport, userExport } from './user-export.js';
 
 /**
- * What a support desk and the host's own account management do to a user. Nothing here asks for a proof:
- * authorise the caller before. A user who never touched MFA is no error.
+ * Actions of administrators and of the host's account management: unlock, invalidate, reset, export, purge. No method
+ * requires a proof, so authorise the caller first. A user without MFA data is not an error.
+ * @example
+ * // A support agent has checked the identity of a user who lost the phone:
+ * await this.mfaAdmin.reset(user.id);
  */
 @Injectable()
 @ThrowsMfaException()
@@ -27,14 +30,20 @@ export class MfaAdminService {
     private readonly events: MfaEvents,
   ) {}
 
-  /** Ends every lock of the user and gives all attempts back. */
+  /**
+   * Ends every lock of the user and sets all failure counters to 0.
+   * @throws MfaException `MFA_BUSY`; TypeError for an unusable user id
+   */
   async unlock(userId: string | number): Promise<void> {
     const id = requireUserId(userId, 'MfaAdminService');
     await this.accounts.clearBudgets(id);
     this.events.emit({ type: 'mfa.unlocked', userId: id, actor: ADMIN });
   }
 
-  /** Kills the user's outstanding mfa_tokens. */
+  /**
+   * Makes all mfa_tokens and pending setups of the user invalid. Existing authenticators stay.
+   * @throws MfaException `MFA_BUSY`; TypeError for an unusable user id
+   */
   // S43
   async invalidate(userId: string | number): Promise<void> {
     const id = requireUserId(userId, 'MfaAdminService');
@@ -43,8 +52,10 @@ export class MfaAdminService {
   }
 
   /**
-   * Call it when the user's password was changed or reset: kills outstanding mfa_tokens and a setup that awaits its
-   * first code, and ends locks. Failures and daily caps stay: whoever can reset passwords gets no more guesses.
+   * Call it after the user's password was changed or reset. It makes all mfa_tokens and pending setups of the user
+   * invalid, and ends locks. Failure counters and daily caps stay: an attacker who can reset the password must not get
+   * more guesses.
+   * @throws MfaException `MFA_BUSY`; TypeError for an unusable user id
    */
   // S43, S51
   async passwordChanged(userId: string | number): Promise<void> {
@@ -55,12 +66,15 @@ export class MfaAdminService {
     this.events.emit({ type: 'mfa.unlocked', userId: id, actor: ADMIN });
   }
 
-  /** Removes every factor of the user, as after a lost phone: the next login has no second step. */
+  /**
+   * Removes every factor of the user, for example after a lost phone. The next login requires no second factor.
+   * @throws MfaException `MFA_BUSY`; TypeError for an unusable user id
+   */
   async reset(userId: string | number): Promise<void> {
     const id = requireUserId(userId, 'MfaAdminService');
     if (!(await this.accounts.load(id))) return;
     const removal = await this.removal.all(id).catch(async (error: unknown) => {
-      // Purged meanwhile: there is nothing to reset.
+      // The account was purged in the meantime. There is nothing to reset.
       if ((await this.accounts.load(id)) === null) return null;
       throw error;
     });
@@ -70,7 +84,11 @@ export class MfaAdminService {
     await tidyUp(() => this.accounts.clearBudgets(id));
   }
 
-  /** What is stored about the user, without secrets, hashes and tokens: for a data-protection request. Three statements. */
+  /**
+   * Returns what is stored about the user, for a data-protection request. It contains no secrets, hashes and tokens.
+   * Three statements.
+   * @throws MfaException `MFA_BUSY`; TypeError for an unusable user id
+   */
   async exportUser(userId: string | number): Promise<MfaUserExport> {
     const id = requireUserId(userId, 'MfaAdminService');
     const snapshot = await this.accounts.load(id);
@@ -80,25 +98,25 @@ export class MfaAdminService {
   }
 
   /**
-   * Removes every trace of the user from the MFA tables. Repeat it when it throws: it goes on where it stopped, and calls
-   * `revokeSessions` again where the first call may not have done so.
-   * @throws MfaException `MFA_BUSY`
+   * Removes all rows of the user from the MFA tables. If it throws, call it again: it continues where it stopped, and
+   * calls `revokeSessions` again if the first call may not have done so.
+   * @throws MfaException `MFA_BUSY`; TypeError for an unusable user id
    */
   async purgeUser(userId: string | number): Promise<void> {
     const id = requireUserId(userId, 'MfaAdminService');
     const account = (await this.accounts.load(id))?.account;
-    // The account first: without it nothing else counts.
+    // The account first: without it, the other rows have no effect.
     await this.accounts.remove(id);
     const wasOn = account !== undefined && isEnabled({ account });
     if (wasOn) await this.changedByPurge(id);
     const left = await this.removeRows(id);
-    // Rows that no account named: an earlier purge stopped before it could deliver the change.
+    // More rows than the account named: an earlier purge stopped before it delivered the change.
     const named = account?.pendingId ? 1 : 0;
     if (!wasOn && left > named) await this.changedByPurge(id);
     this.events.emit({ type: 'mfa.user.purged', userId: id, actor: ADMIN });
   }
 
-  /** Tries every table, whatever fails; returns how many authenticators there were. */
+  /** Removes the rows of every table, also after an error in one. Returns the number of authenticators. */
   private async removeRows(id: string): Promise<number> {
     const removals = [this.authenticators.removeAll(id), this.codes.removeAll(id), this.usage.removeAll(id)] as const;
     const [authenticators, ...others] = await Promise.allSettled(removals);

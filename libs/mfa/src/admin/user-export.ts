@@ -4,14 +4,14 @@ import type { Authenticator, TotpParameters } from '../domain/authenticators/aut
 import type { BackupCode } from '../domain/backup-codes/backup-code.js';
 import type { SpentEntry, UsageKind } from '../domain/usage/usage.js';
 
-/** Everything the module stores about one user but secrets, hashes and tokens (GDPR Art. 15). */
+/** What the module stores about one user, without secrets, hashes and tokens (GDPR Art. 15). */
 export interface MfaUserExport {
   userId: string;
   enabled: boolean;
   authenticators: (TotpParameters & {
     id: string;
     name: string;
-    /** `pending` awaits its first code; `removed` awaits the cleanup. */
+    /** `active` = confirmed; `pending` = not confirmed yet; `removed` = the cleanup will remove the row. */
     state: 'active' | 'pending' | 'removed';
     createdAt: Date;
     confirmedAt: Date | null;
@@ -19,21 +19,21 @@ export interface MfaUserExport {
   })[];
   backupCodes: {
     remaining: number;
-    /** When codes of the live set were used. */
+    /** When codes of the current set were used. */
     usedAt: Date[];
   };
-  /** Consecutive failures and locks; a factor without either is left out. */
+  /** Failures in a row and locks. A factor without failures and lock is left out. */
   attempts: { factor: AttemptFactor; failures: number; lockedUntil: Date | null }[];
-  /** Codes and tokens that were accepted and are still remembered, so that none is accepted twice. */
+  /** Accepted codes and tokens that are still stored, so that none is accepted twice. */
   uses: {
     kind: UsageKind;
     at: Date;
-    /** `null` = as long as the set of backup codes, or for what notes an import (a `token`) the account. */
+    /** `null` = as long as the set of backup codes exists; for the kind `import`, as long as the account exists. */
     rememberedUntil: Date | null;
   }[];
 }
 
-/** The export from what the stores hold; `snapshot` is `null` for a user who never touched MFA. */
+/** Builds the export. `snapshot: null` = the user has no MFA account. */
 export function userExport(
   userId: string,
   snapshot: AccountSnapshot | null,

@@ -17,30 +17,34 @@ import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolv
 /** Name of the interval in the host's `SchedulerRegistry`. */
 export const MFA_CLEANUP_INTERVAL = 'nestjs-mfa:cleanup';
 
-/** How long to rest, in terms of the work before: a cleanup that has much to do works a quarter of the time. */
+/** Length of the pause after each statement, as a multiple of its duration. So the cleanup runs at most a quarter of the time. */
 const REST = 3;
 
-/** Rows in one run that may wait for a lock until the deadline of statements; more mean that the whole table waits. */
+/** Locked rows after which a run stops. Each one waits for the statement timeout; more of them mean that the table is locked. */
 const MOST_LOCKED = 10;
 
 interface PurgedBatch {
   removed: number;
-  /** Whether there may be more rows than the batch had room for. */
+  /** Whether there may be more expired rows. */
   full: boolean;
 }
 
-/** Rows that one purge removed. */
+/** The number of rows that one purge removed, by kind. */
 export interface MfaPurgeReport {
   usage: number;
   authenticators: number;
   backupSets: number;
-  /** Rows of the host's own tables. */
+  /** Rows of the tables in the option `cleanup.tables`. */
   hostRows: number;
 }
 
 /**
- * Removes what has expired, in bounded batches and safely on several instances at once: each removal is one
- * conditional statement, and what two instances both see is removed by one of them.
+ * Removes expired rows in bounded batches: used codes, abandoned setups, replaced backup codes, and rows of the host's
+ * tables in the option `cleanup.tables`. Runs on a schedule. Several instances may run it at once, because each removal
+ * is one conditional statement.
+ * @example
+ * // With `cleanup: false`, for example from a cron job:
+ * const { usage, hostRows } = await this.cleanup.purge();
  */
 // S61
 @Injectable()
@@ -68,7 +72,7 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
   async onApplicationBootstrap(): Promise<void> {
     if (!this.options.cleanup.enabled) return;
     this.timer = setInterval(() => void this.runScheduled(), this.options.cleanup.intervalMs);
-    // A pending run must not keep a process alive that has nothing else to do.
+    // The timer alone must not keep the process alive.
     this.timer.unref();
     this.registry = await this.findRegistry();
     this.registry?.addInterval(MFA_CLEANUP_INTERVAL, this.timer);
@@ -81,7 +85,10 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
     await this.running?.catch(() => undefined);
   }
 
-  /** Removes everything that has expired; a call while one runs joins it. */
+  /**
+   * Removes all expired rows. A call during a run returns the result of that run.
+   * @throws MfaException `MFA_BUSY`, after every table was tried
+   */
   purge(): Promise<MfaPurgeReport> {
     this.running ??= this.purgeAll().finally(() => (this.running = null));
     return this.running;
@@ -92,17 +99,17 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
       await this.purge();
     } catch (error) {
       this.logger.error(
-        `Cleanup failed, and is tried again at the next interval: ${error instanceof Error ? error.message : 'error'}`,
+        `Cleanup failed. The next interval tries again: ${error instanceof Error ? error.message : 'error'}`,
       );
     }
   }
 
   private async purgeAll(): Promise<MfaPurgeReport> {
     const nowMs = this.clock.nowMs();
-    // A row may be needed by another instance whose clock is behind (S61). Usage rows hold that margin in their expiry.
+    // S61: another instance with a slower clock may still need a row. The expiry of usage rows includes this margin.
     const skewed = nowMs - CLOCK_SKEW_MS;
     const failures: unknown[] = [];
-    // One table that cannot be cleaned at the moment keeps no other one from being cleaned.
+    // An error in one table does not stop the others.
     const step = (work: () => Promise<number>) => work().catch((error: unknown) => (failures.push(error), 0));
     const report = {
       usage: await step(() => this.inBatches((limit) => this.purged(limit, () => this.usage.purge(nowMs, limit)))),
@@ -125,7 +132,7 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
   private async inBatches(removeUpTo: (limit: number) => Promise<PurgedBatch>): Promise<number> {
     const limit = Math.min(this.options.cleanup.batchSize, this.pace.largestBatch);
     let total = 0;
-    // An application that closes waits for the piece of work that runs, and no longer.
+    // An application that closes waits only for the current statement.
     while (!this.closing.signal.aborted) {
       const { removed, full } = await removeUpTo(limit);
       total += removed;
@@ -139,7 +146,7 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
     return { removed, full: removed >= limit };
   }
 
-  /** One piece of work, then a rest, in which others have the database. (On SQLite nobody had a turn up to here.) */
+  /** Runs one statement, then pauses, so that requests can use the database. (SQLite blocks the process during a statement.) */
   private async paced<T>(work: () => Promise<T>): Promise<T> {
     const startedAt = performance.now();
     const result = await work();
@@ -164,7 +171,7 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
     );
   }
 
-  /** Collects row by row. A row that another transaction has locked is left to the next run, and the others follow. */
+  /** Collects row by row. A row that another transaction has locked is skipped until the next run. */
   private async collectEach<T>(
     list: (limit: number) => Promise<T[]>,
     keyOf: (each: T) => string,
@@ -196,7 +203,7 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
   private async collectAuthenticator({ userId, id }: ExpiredAuthenticator, beforeMs: number): Promise<boolean> {
     const account = (await this.accounts.load(userId))?.account;
     if (account && isActive(account, id)) {
-      // A confirmation or removal that stopped half-way: the account decides, the row follows.
+      // A confirmation or removal was interrupted. The account row decides, so the row stays.
       await this.authenticators.collectAfter(userId, [id], null);
       return true;
     }
@@ -224,14 +231,17 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
     return !account || (await this.accounts.tryCommit(account.userId, account.rowVersion, change)) === true;
   }
 
-  /** The host's, which has then loaded `@nestjs/schedule`. No other host loads that, and its cron, for a token. */
+  /**
+   * The `SchedulerRegistry` of the host, or `null` without one. `@nestjs/schedule` is imported only if the host uses its
+   * `ScheduleModule`.
+   */
   private async findRegistry(): Promise<SchedulerRegistry | null> {
     if (![...this.modules.values()].some(({ name }) => name === 'ScheduleModule')) return null;
     try {
       const { SchedulerRegistry } = await import('@nestjs/schedule');
       return this.moduleRef.get(SchedulerRegistry, { strict: false });
     } catch {
-      return null; // a module of the host's own has that name
+      return null; // Another module of the host has that name.
     }
   }
 }

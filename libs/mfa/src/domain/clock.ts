@@ -1,4 +1,9 @@
-/** The one source of time. Replace it in tests; nothing else reads the system clock. */
+/**
+ * The only source of time; no other code of the library reads the system clock. Replace it in tests.
+ * @example
+ * // FixedClock is in nestjs-mfa/testing:
+ * Test.createTestingModule({ imports: [AppModule] }).overrideProvider(MfaClock).useValue(new FixedClock());
+ */
 export abstract class MfaClock {
   /** Milliseconds since the Unix epoch. */
   abstract nowMs(): number;

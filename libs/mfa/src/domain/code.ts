@@ -12,7 +12,7 @@ const FOREIGN_DIGIT = /[^\P{Nd}0-9]/gu;
 
 const DIGITS = /^[0-9]+$/;
 
-/** Imported codes use all of A–Z and 0–9, so this is wider than the alphabet of our own codes. */
+/** Wider than the alphabet of generated codes, because imported codes use all of A–Z and 0–9. */
 const BACKUP_CODE = /^(?=.*[A-Z])[A-Z0-9]{8}$/;
 
 /**
@@ -25,7 +25,7 @@ export function normaliseCode(input: string): string {
   return input.normalize('NFKC').replace(SEPARATORS, '').replace(FOREIGN_DIGIT, asciiDigit).toUpperCase();
 }
 
-/** Unicode encodes the decimal digits of a script as ten consecutive characters, from zero to nine. */
+/** The ASCII digit of a digit in any script. Unicode encodes the digits of a script as ten consecutive characters from 0 to 9. */
 function asciiDigit(digit: string): string {
   const codePoint = digit.codePointAt(0)!;
   let first = codePoint;
@@ -39,12 +39,12 @@ export function isTotpShape(normalised: string, digits: number): boolean {
   return normalised.length === digits && DIGITS.test(normalised);
 }
 
-/** Whether a normalised code could be the TOTP of some authenticator: 6 to 8 ASCII digits (RFC 4226 §5.3). */
+/** Whether a normalised code has the format of a TOTP code: 6 to 8 ASCII digits (RFC 4226 §5.3). */
 export function isAnyTotpShape(normalised: string): boolean {
   return normalised.length >= 6 && normalised.length <= 8 && DIGITS.test(normalised);
 }
 
-/** Whether a normalised code is 8 of A–Z and 0–9 with a letter, so that no code has both shapes. */
+/** Whether a normalised code has the format of a backup code: 8 of A–Z and 0–9, with at least one letter. So no code has both formats. */
 // S35
 export function isBackupCodeShape(normalised: string): boolean {
   return BACKUP_CODE.test(normalised);

@@ -1,6 +1,6 @@
 /**
- * A loader for what a start can do without: loads with the first call, answers the same to every later one, and
- * tries again after a failure.
+ * Returns a function that calls `load` once and caches its result. After a failure, the next call tries again. Use it for
+ * modules that the start of the application does not need.
  */
 export function lazy<T>(load: () => Promise<T>): () => Promise<T> {
   let loaded: Promise<T> | null = null;

@@ -1,4 +1,4 @@
-/** Every stable error code of the library: `code` of an `MfaException` and of its response body. */
+/** The error codes of the library. They are stable. `MfaException` and its response body have one as `code`. */
 export type MfaErrorCode =
   | 'MFA_CODE_REJECTED'
   | 'MFA_TOKEN_INVALID'
@@ -13,24 +13,25 @@ export type MfaErrorCode =
   | 'MFA_LOCKED'
   | 'MFA_BUSY'
   | 'MFA_BAD_REQUEST'
-  /** Never leaves the process as such: a stored secret that cannot be opened counts as a wrong code. */
+  /** A stored secret cannot be decrypted. Only the log contains this code; the response is that of a wrong code. */
   // S3
   | 'MFA_SECRET_UNREADABLE'
-  /** An option, a key, a host or a migration is wrong. Thrown at boot, or by the first request that shows it. */
+  /** An option, a key, the host class or the database schema is wrong. Thrown at start, or by the first request that finds it. */
   | 'MFA_MISCONFIGURED';
 
-/** A proof that a change of factors needs. */
+/** A proof that a change of factors requires. */
 export type MfaRequiredProof = 'code' | 'password' | 'recent-sign-in';
 
+/** The details of an error besides its code. */
 export interface MfaErrorDetails {
-  /** Text for people; never a code, secret, token or user id. Derived from the code when left out. */
+  /** Message for people, without code, secret, token and user id. @default the default message of the error code */
   // S64
   message?: string | string[] | undefined;
-  /** Seconds until another try can succeed; whole, at least 1. */
+  /** Whole seconds until the next attempt can succeed, at least 1. Sent as `Retry-After`. */
   retryAfterSeconds?: number | undefined;
-  /** For `MFA_STEP_UP_REQUIRED`: the age in seconds that the route allows (RFC 9470 §3). */
+  /** For `MFA_STEP_UP_REQUIRED`: the maximum age of the second factor in seconds (RFC 9470 §3). */
   maxAgeSeconds?: number | undefined;
-  /** For `MFA_PROOF_REQUIRED`: the proofs of which one is missing. */
+  /** For `MFA_PROOF_REQUIRED`: the change requires one of these proofs. */
   proof?: readonly MfaRequiredProof[] | undefined;
   cause?: unknown;
 }
@@ -38,8 +39,8 @@ export interface MfaErrorDetails {
 const ERROR_BRAND = Symbol.for('nestjs-mfa:error');
 
 /**
- * An error of the domain: free of frameworks, recognised by its brand and not by `instanceof`. Hosts never see it:
- * public methods throw `MfaException`.
+ * An error of the domain, without a framework. It is recognised by its brand, not by `instanceof`. Public methods convert
+ * it to an `MfaException`.
  */
 export class MfaError extends Error {
   // `isMfaError` looks at the key, not at the value.
@@ -56,7 +57,7 @@ export class MfaError extends Error {
   }
 }
 
-/** Whether `error` is an {@link MfaError}, whichever copy of the library made it. */
+/** Whether `error` is an {@link MfaError}, also when another copy of the library created it. */
 export function isMfaError(error: unknown): error is MfaError {
   return typeof error === 'object' && error !== null && ERROR_BRAND in error;
 }

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 
-/** The one source of randomness: the platform's CSPRNG. */
+/** The only source of randomness: the platform's CSPRNG. */
 // S11
 export abstract class MfaRandom {
   abstract bytes(length: number): Buffer;

@@ -2,17 +2,17 @@ import { STATUS_CODES } from 'node:http';
 import { HttpException } from '@nestjs/common';
 import { isMfaError, type MfaErrorCode, type MfaErrorDetails, type MfaRequiredProof } from '../domain/mfa-error.js';
 
-/** The one table of statuses and default texts. */
-const ANSWERS: Record<MfaErrorCode, readonly [status: number, message: string]> = {
+/** HTTP status and default message of each error code. */
+const RESPONSES: Record<MfaErrorCode, readonly [status: number, message: string]> = {
   MFA_CODE_REJECTED: [401, 'The code was not accepted. If it was just used, wait for the next one.'],
   MFA_TOKEN_INVALID: [401, 'The mfa_token is missing, expired or spent. Sign in again.'],
   MFA_STEP_UP_REQUIRED: [401, 'A more recent second factor is required.'],
-  MFA_PROOF_REQUIRED: [401, 'This change needs a current code, or signing in again.'],
+  MFA_PROOF_REQUIRED: [401, 'This change needs a current code, or a new sign-in.'],
   MFA_NOT_AUTHENTICATED: [401, 'Sign in first.'],
   MFA_ENROLLMENT_REQUIRED: [403, 'A second factor must be set up first.'],
-  MFA_TOO_MANY_AUTHENTICATORS: [409, 'No further authenticator can be added; remove one first.'],
+  MFA_TOO_MANY_AUTHENTICATORS: [409, 'No further authenticator can be added. Remove one first.'],
   MFA_NOT_ENABLED: [409, 'Multi-factor authentication is not enabled.'],
-  MFA_SETUP_NOT_FOUND: [404, 'No setup awaits confirmation, or it expired. Start again.'],
+  MFA_SETUP_NOT_FOUND: [404, 'There is no setup to confirm, or it expired. Start again.'],
   MFA_AUTHENTICATOR_NOT_FOUND: [404, 'There is no such authenticator.'],
   MFA_LOCKED: [429, 'Too many attempts. Wait, or use another factor.'],
   MFA_BUSY: [503, 'Too busy at the moment. Try again shortly.'],
@@ -23,7 +23,7 @@ const ANSWERS: Record<MfaErrorCode, readonly [status: number, message: string]> 
 
 const BRAND = Symbol.for('nestjs-mfa:exception');
 
-/** How the message names a proof that is missing. */
+/** The name of each missing proof in a message. */
 const PROOFS: Record<MfaRequiredProof, string> = {
   code: 'a current code',
   password: 'the password',
@@ -31,14 +31,22 @@ const PROOFS: Record<MfaRequiredProof, string> = {
 };
 
 function defaultMessage(code: MfaErrorCode, { proof = [] }: MfaErrorDetails): string {
-  if (proof.length === 0) return ANSWERS[code][1];
+  if (proof.length === 0) return RESPONSES[code][1];
   return `This change needs ${proof.map((each) => PROOFS[each]).join(' or ')}.`;
 }
 
 /**
- * What every method of the services and the guard throw: an `HttpException`, so that the host's own controllers and
- * filters need to know nothing of it.
- * Body: `{ statusCode, code, message, error, proof?, retryAfterSeconds? }`.
+ * The one exception that the services and the guard throw. It extends `HttpException`, so Nest's default filter and the
+ * filters of the host handle it.
+ *
+ * Response body: `{ statusCode, code, message, error, proof?, retryAfterSeconds? }`.
+ * @example
+ * try {
+ *   await this.verification.verify(challenge, code);
+ * } catch (error) {
+ *   if (error instanceof MfaException && error.code === 'MFA_CODE_REJECTED') this.metrics.wrongCode();
+ *   throw error;
+ * }
  */
 export class MfaException extends HttpException {
   readonly [BRAND] = true;
@@ -48,7 +56,7 @@ export class MfaException extends HttpException {
     readonly code: MfaErrorCode,
     readonly details: MfaErrorDetails = {},
   ) {
-    const [statusCode] = ANSWERS[code];
+    const [statusCode] = RESPONSES[code];
     const { message = defaultMessage(code, details), proof, retryAfterSeconds, cause } = details;
     const body = {
       statusCode,
@@ -62,7 +70,7 @@ export class MfaException extends HttpException {
     this.message = [message].flat().join('; ');
   }
 
-  /** Response headers that belong to this error. */
+  /** Response headers of this error, such as `Retry-After`. `MfaExceptionFilter` sends them. */
   get headers(): Record<string, string> {
     const headers: Record<string, string> = { 'Cache-Control': 'no-store' };
     if (this.details.retryAfterSeconds !== undefined) headers['Retry-After'] = String(this.details.retryAfterSeconds);
@@ -70,25 +78,25 @@ export class MfaException extends HttpException {
     return headers;
   }
 
-  /** The body once more, where GraphQL looks for it (graphql-js copies `extensions` of an original error). */
+  /** The response body, for GraphQL: graphql-js copies `extensions` of the original error into its own. */
   get extensions(): object {
     return this.getResponse() as object;
   }
 }
 
-/** RFC 9470 §3. */
+/** The value of `WWW-Authenticate` (RFC 9470 §3). */
 function stepUpChallenge(maxAgeSeconds: number | undefined): string {
   const challenge =
     'Bearer error="insufficient_user_authentication", error_description="A more recent second factor is required"';
   return maxAgeSeconds === undefined ? challenge : `${challenge}, max_age="${maxAgeSeconds}"`;
 }
 
-/** Whether `error` is an {@link MfaException}, whichever copy of the library made it. */
+/** Whether `error` is an {@link MfaException}, also when another copy of the library created it. */
 export function isMfaException(error: unknown): error is MfaException {
   return typeof error === 'object' && error !== null && BRAND in error;
 }
 
-/** An error of the domain as its {@link MfaException}; anything else unchanged. */
+/** Converts an error of the domain to an {@link MfaException}. Returns any other error unchanged. */
 export function toMfaException(error: unknown): unknown {
   if (!isMfaError(error)) return error;
   // A decryption failure names neither row nor key to the client (S3).

@@ -8,7 +8,7 @@ function rethrow(error: unknown): never {
   throw toMfaException(error);
 }
 
-/** The same function, which throws an `MfaException` where `work` throws an error of the domain, now or later. */
+/** Wraps a function: where `work` throws or rejects with an error of the domain, the result does so with an `MfaException`. */
 export function throwingMfaException<F extends (...args: never[]) => unknown>(work: F): F {
   const method = work as unknown as Method;
   const wrapped = function (this: unknown, ...args: unknown[]): unknown {
@@ -25,7 +25,7 @@ export function throwingMfaException<F extends (...args: never[]) => unknown>(wo
   return wrapped as unknown as F;
 }
 
-/** Whether `method` is one that {@link throwingMfaException} returned. */
+/** Whether {@link throwingMfaException} returned this method. */
 export function throwsMfaException(method: object): boolean {
   return translating.has(method);
 }
@@ -39,8 +39,8 @@ function wrapMethodsOf(target: object): void {
 }
 
 /**
- * Marks a class that the host calls: whatever its methods throw as `MfaError`, synchronous or not, static or not,
- * leaves as `MfaException`. The domain stays free of HTTP.
+ * Class decorator for services that the host calls. It converts every `MfaError` that a method throws or rejects with
+ * to an `MfaException`, for static and instance methods. So the domain does not depend on HTTP.
  */
 export function ThrowsMfaException(): ClassDecorator {
   return (target) => {

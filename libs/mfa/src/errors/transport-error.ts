@@ -1,6 +1,6 @@
 import { MfaException } from './mfa.exception.js';
 
-/** What a caller outside HTTP gets of an exception. */
+/** The error that a caller outside HTTP receives. */
 export interface MfaErrorBody {
   statusCode: number;
   code: string;
@@ -8,12 +8,12 @@ export interface MfaErrorBody {
   error: string;
 }
 
-/** The body of the contract. */
+/** The response body of an exception. */
 export const bodyOf = (exception: MfaException): MfaErrorBody => exception.getResponse() as MfaErrorBody;
 
 /**
- * An {@link MfaException} whose `response` is hidden. The Apollo driver of Nest replaces `extensions.code` of every
- * exception that has one by a code of its own, such as `UNAUTHENTICATED`.
+ * An {@link MfaException} without a visible `response`. The Apollo driver of Nest replaces `extensions.code` of every
+ * exception that has a `response`, for example by `UNAUTHENTICATED`.
  */
 class MfaGraphqlException extends MfaException {
   private readonly body: MfaErrorBody;
@@ -31,22 +31,22 @@ class MfaGraphqlException extends MfaException {
 }
 
 /**
- * The error that reaches the caller of a transport with its code: `RpcException`, `WsException`, an error with
- * `extensions` for GraphQL, else the exception itself. The packages are loaded where a context of theirs exists, so
- * the host has them.
- * @param type `context.getType()`
+ * The error to throw on a transport, so that its caller receives the code: `RpcException`, `WsException`, or an error
+ * with `extensions` for GraphQL. On any other transport it is the exception itself. The packages are imported only for
+ * a context of their type, so the host has installed them.
+ * @param type the result of `context.getType()`
  */
 export async function transportErrorOf(exception: MfaException, type: string): Promise<Error> {
   try {
     if (type === 'rpc') return new (await import('@nestjs/microservices')).RpcException(bodyOf(exception));
     if (type === 'ws') return new (await import('@nestjs/websockets')).WsException(bodyOf(exception));
   } catch {
-    return exception; // a strategy of the host without that package; the exception refuses all the same
+    return exception; // The host has a custom transport without that package. The exception still denies.
   }
   return type === 'graphql' ? graphqlErrorOf(exception) : exception;
 }
 
-/** The error with the code in `extensions`, which every GraphQL driver passes on. */
+/** The error with its code in `extensions`, which every GraphQL driver sends to the client. */
 export function graphqlErrorOf(exception: MfaException): Error {
   return new MfaGraphqlException(exception);
 }

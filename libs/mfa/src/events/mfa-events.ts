@@ -7,7 +7,7 @@ import type { MfaChange, MfaChangeDraft, MfaEvent, MfaEventAuthenticator, MfaEve
 
 const INFO = ['requestId', 'ip', 'userAgent'] as const;
 
-/** Delivers outcomes to the host. No listener delays or breaks the flow. */
+/** Delivers events to the host. A listener can neither delay nor break the flow. */
 // S65
 @Injectable()
 export class MfaEvents {
@@ -19,9 +19,9 @@ export class MfaEvents {
   ) {}
 
   /**
-   * Delivers a change, and calls `MfaHost.revokeSessions`. The change is made by now, and its response may hold
-   * backup codes that are shown once: a hook that throws is logged, and nothing else happens.
-   * @returns what the hook returned: the caller's new session, or `undefined` for none
+   * Delivers the event of a change, then calls `MfaHost.revokeSessions`. The change is already committed, and its
+   * response may hold backup codes that are shown once. So an error of the hook is only logged.
+   * @returns what the hook returned: the caller's new session. `undefined` = no new session
    */
   // S60, S39
   async changed(
@@ -40,7 +40,7 @@ export class MfaEvents {
     }
   }
 
-  /** Delivers an outcome. `context` is the request that it belongs to. */
+  /** Delivers an event. `context` is the request that caused it. */
   emit(draft: MfaEventDraft, context?: ExecutionContext): void {
     const { userId, actor = { type: 'user', id: userId } } = draft;
     const event: MfaEvent = { ...draft, actor, at: new Date(this.clock.nowMs()), ...this.requestInfo(context) };
@@ -54,7 +54,7 @@ export class MfaEvents {
     try {
       const info = this.host.instance.requestInfo?.(context) ?? {};
       if (info instanceof Promise) {
-        // Nobody waits for it, so what it rejects with would end the process.
+        // The result is not awaited, so an unhandled rejection would end the process.
         info.catch(() => undefined);
         throw new TypeError('a promise');
       }
@@ -68,11 +68,11 @@ export class MfaEvents {
   }
 }
 
-/** An authenticator as events name it. */
+/** The authenticator in the form that events use. */
 export function eventAuthenticator({ id, name, createdAtMs }: Authenticator): MfaEventAuthenticator {
   return { id, type: 'totp', name, createdAt: new Date(createdAtMs) };
 }
 
-/** The message of an error could quote a secret. */
+/** The name of an error. Its message is left out, because it could quote a secret. */
 // S64
 const nameOf = (error: unknown) => (error instanceof Error ? error.name : typeof error);

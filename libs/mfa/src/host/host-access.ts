@@ -10,14 +10,14 @@ import { resultOf } from './result-of.js';
 const misconfigured = (message: string) => new MfaError('MFA_MISCONFIGURED', { message: `MfaModule: ${message}` });
 
 const UNUSABLE = {
-  mfaAt: 'Give a Date, or ISO 8601 text with a time zone. It counts as no second factor',
-  authenticatedAt: 'Give a Date, or ISO 8601 text with a time zone. It counts as left out',
-  sessionId: 'Give a non-empty string. It counts as left out',
-  amr: 'Give a list of strings. Nothing else counts, and without `mfa` in it there was no second factor',
+  mfaAt: 'Return a Date, or ISO 8601 text with a time zone. Until then the session counts as without a second factor',
+  authenticatedAt: 'Return a Date, or ISO 8601 text with a time zone. Until then the property is ignored',
+  sessionId: 'Return a non-empty string. Until then the property is ignored',
+  amr: 'Return a list of strings. Other values are ignored, and a list without `mfa` means that no second factor was passed',
 };
 
 /**
- * Calls the host's adapter. It looks the adapter up at each use, so that the natural circle boots: the host's login
+ * Calls the host's adapter. It resolves the adapter at each use, because the dependencies are circular: the host's login
  * calls the challenge service, and the host's adapter calls the login.
  */
 @Injectable()
@@ -37,7 +37,7 @@ export class MfaHostAccess implements OnModuleInit {
   onModuleInit(): void {
     if (this.moduleRef.introspect(MfaHost as Type<MfaHost>).scope !== Scope.DEFAULT) {
       throw misconfigured(
-        'option `host`: the MfaHost class is request-scoped or injects something that is; it must be a singleton. Read the request from the context that each method receives',
+        'option `host`: the MfaHost class must be a singleton, but it is request-scoped or injects a request-scoped provider. Read the request from the context that each method receives',
       );
     }
     const host = this.instance;
@@ -47,34 +47,34 @@ export class MfaHostAccess implements OnModuleInit {
     }
     if (!host.revokeSessions) {
       this.logger.warn(
-        'MfaHost has no `revokeSessions`, so a change of factors ends no session, and a session keeps its `mfaAt` after MFA is disabled',
+        'MfaHost has no `revokeSessions`. A change of factors ends no session, and a session keeps its `mfaAt` after MFA is disabled',
       );
     }
     if (!host.completeStepUp) {
       this.logger.warn(
-        'MfaHost has no `completeStepUp`, so POST step-up returns 404 and @RequireMfa({ maxAgeSeconds }) can only be satisfied by a new login',
+        'MfaHost has no `completeStepUp`. POST step-up returns 404, and only a new login satisfies @RequireMfa({ maxAgeSeconds })',
       );
     }
   }
 
-  /** The signed-in user of this request, or `null`. The host is called once per request. */
+  /** The signed-in user of this request. `null` = not signed in. The host is called once per request. */
   principal(context: ExecutionContext): Promise<KnownPrincipal | null> {
     return this.principals.of(context, () => this.ask(context));
   }
 
-  /** What the host returns for a login; `null` or `undefined` = the user is missing or blocked. */
+  /** Calls the host's `completeLogin` and returns its result. `null` or `undefined` = the user is missing or blocked. */
   async completeLogin(login: MfaLogin, context: ExecutionContext): Promise<unknown> {
     const response: unknown = await this.call((host) => host.completeLogin(login, context));
     if (response === undefined && !this.warned.has('completeLogin')) {
       this.warned.add('completeLogin');
       this.logger.warn(
-        'MfaHost.completeLogin returned undefined, which refuses the login as `null` does. Return the response, for example {}',
+        'MfaHost.completeLogin returned undefined. Like `null`, that refuses the login. Return the response, for example {}',
       );
     }
     return response;
   }
 
-  /** Calls the host; what it throws is remembered as the host's own response. */
+  /** Calls the host. An error that the host throws is remembered, because it is the host's own response. */
   async call<T>(work: (host: MfaHost) => T): Promise<Awaited<T>> {
     try {
       return await resultOf(work(this.instance));
@@ -84,7 +84,7 @@ export class MfaHostAccess implements OnModuleInit {
     }
   }
 
-  /** Whether the host itself threw this: then it is the response as it stands. */
+  /** Whether the host itself threw this error. Then it is the response, unchanged. */
   threw(error: object): boolean {
     return this.thrown.has(error);
   }
@@ -95,13 +95,13 @@ export class MfaHostAccess implements OnModuleInit {
     const known = knownPrincipal(principal, (property) => this.warnOf(property));
     if (known === null) {
       this.logger.error(
-        'MfaHost.principal gave a user id that is empty, longer than 255 characters, or has outer white space; the request counts as not signed in',
+        'MfaHost.principal returned a user id that is empty, longer than 255 characters, or has outer white space. The request counts as not signed in',
       );
     }
     return known;
   }
 
-  /** Once per property: the same mistake comes with every request. */
+  /** Warns once per property, because every request repeats the same mistake. */
   private warnOf(property: keyof typeof UNUSABLE): void {
     if (this.warned.has(property)) return;
     this.warned.add(property);

@@ -2,7 +2,7 @@ import type { MfaPrincipal } from './mfa-host.js';
 import { readPrincipalDate } from './principal-date.js';
 import { toUserId } from './user-id.js';
 
-/** A principal as the module uses it: the id is the stored string, dates are `Date`s, and nothing is `null`. */
+/** A principal in its normal form: the id is the stored string, dates are `Date`s, and left-out properties are `undefined`. */
 export interface KnownPrincipal extends MfaPrincipal {
   userId: string;
   sessionId: string | undefined;
@@ -15,8 +15,8 @@ export interface KnownPrincipal extends MfaPrincipal {
 type Warn = (property: 'mfaAt' | 'authenticatedAt' | 'sessionId' | 'amr') => void;
 
 /**
- * The principal in its normal form, or `null` for an unusable user id.
- * @param warn called for a property that is unusable
+ * Converts a principal to its normal form. Returns `null` for an unusable user id.
+ * @param warn called with the name of each unusable property
  */
 export function knownPrincipal(principal: MfaPrincipal, warn: Warn = () => {}): KnownPrincipal | null {
   const userId = toUserId(principal.userId);
@@ -26,7 +26,7 @@ export function knownPrincipal(principal: MfaPrincipal, warn: Warn = () => {}): 
     if (read === null) warn(property);
     return read ?? undefined;
   };
-  // Each is read by its name, because a host's principal may be an instance with accessors, which a spread loses.
+  // Each property is read by its name, because a spread loses the accessors of a class instance.
   return {
     ...principal,
     userId,
@@ -46,7 +46,7 @@ function sessionIdOf(sessionId: unknown, warn: Warn): string | undefined {
   return undefined;
 }
 
-/** Where it is unusable it is not left out: a session that has an `amr` needs `mfa` in it. */
+/** An unusable `amr` counts as an empty list, not as left out: a session with an `amr` needs `mfa` in it. */
 // S45
 function amrOf(amr: unknown, warn: Warn): readonly string[] | undefined {
   if (amr === undefined || amr === null) return undefined;
@@ -56,7 +56,7 @@ function amrOf(amr: unknown, warn: Warn): readonly string[] | undefined {
   return usable;
 }
 
-/** The account name for authenticator apps: the text, or what the function returns. */
+/** The account name for authenticator apps: the text itself, or the result of the function. */
 export async function accountNameOf({ accountName }: Pick<MfaPrincipal, 'accountName'>): Promise<string> {
   return typeof accountName === 'function' ? accountName() : accountName;
 }

@@ -12,11 +12,11 @@ export interface MfaEventAuthenticator {
   id: string;
   type: 'totp' | (string & {});
   name: string;
-  /** When it was created. Two authenticators may swap their names; this tells them apart. */
+  /** When it was created. It distinguishes two authenticators that swapped their names. */
   createdAt: Date;
 }
 
-/** Why a verification failed; for the operator only, never in a response. */
+/** Why a verification failed. For the operator only; no response contains it. */
 // S66
 export type MfaFailureReason =
   'malformed' | 'wrong_code' | 'clock_skew' | 'already_spent' | 'locked' | 'busy' | 'state_changed';
@@ -24,14 +24,14 @@ export type MfaFailureReason =
 /** A change of a user's factors or sessions; each one calls `MfaHost.revokeSessions`. */
 type ChangeDetails =
   | { type: 'mfa.authenticator.confirmed'; authenticator: MfaEventAuthenticator }
-  /** `authenticator` is left out where its row was lost. */
+  /** `authenticator` is left out if its row no longer exists. */
   | { type: 'mfa.authenticator.removed'; authenticator?: MfaEventAuthenticator }
   | { type: 'mfa.backup_codes.regenerated' }
-  /** The last factor is gone: removed, disabled or purged. `authenticator` is there for the removal of the last one. */
+  /** The user has no factor any more. `authenticator` is set when the last authenticator was removed by itself. */
   | { type: 'mfa.disabled'; authenticator?: MfaEventAuthenticator }
   /** An administrator removed every factor. */
   | { type: 'mfa.reset' }
-  /** The factors changed while `completeLogin` ran, so that its session must end. */
+  /** The factors changed while `completeLogin` ran, so the new session must end. */
   | { type: 'mfa.login.superseded' };
 
 type OtherDetails =
@@ -39,32 +39,32 @@ type OtherDetails =
   | { type: 'mfa.verification.succeeded'; factor: AttemptFactor; authenticator?: MfaEventAuthenticator }
   | {
       type: 'mfa.verification.failed';
-      /** The factor of the attempt; left out where the code has the shape of none. */
+      /** The factor of the attempt. Left out if the code has the format of no factor. */
       factor?: AttemptFactor;
       failure: MfaFailureReason;
-      /** For `clock_skew`: how many time steps the device's clock is ahead of the server's (negative: behind). */
+      /** For `clock_skew`: time steps by which the device's clock is ahead of the server's. Negative = behind. */
       skewSteps?: number;
     }
   | { type: 'mfa.setup.started'; authenticator: MfaEventAuthenticator }
   | { type: 'mfa.setup.cancelled'; authenticator: MfaEventAuthenticator }
   | { type: 'mfa.authenticator.renamed'; authenticator: MfaEventAuthenticator; previousName: string }
   | { type: 'mfa.unlocked' }
-  /** Outstanding mfa_tokens and pending setups ended. */
+  /** All mfa_tokens and pending setups of the user became invalid. */
   | { type: 'mfa.invalidated' }
   | { type: 'mfa.user.purged' };
 
-/** What every event has. */
+/** Properties of every event. */
 interface EventBase {
   userId: string;
   at: Date;
   actor: MfaActor;
-  /** From `MfaHost.requestInfo`, where the event belongs to a request. */
+  /** From `MfaHost.requestInfo`, if a request caused the event. The same holds for `ip` and `userAgent`. */
   requestId?: string;
   ip?: string;
   userAgent?: string;
 }
 
-/** One outcome, told by its `type`. Holds no code, secret or token. */
+/** One event; its `type` decides which properties it has. It contains no code, secret or token. */
 // S64
 export type MfaEvent = EventBase & (ChangeDetails | OtherDetails);
 
@@ -73,17 +73,17 @@ export type MfaEventType = MfaEvent['type'];
 /** The type of an event that calls `MfaHost.revokeSessions`. */
 export type MfaChangeType = ChangeDetails['type'];
 
-/** What `MfaHost.revokeSessions` receives. */
+/** A change of a user's factors or sessions, as `MfaHost.revokeSessions` receives it. */
 export interface MfaChange {
   type: MfaChangeType;
   userId: string;
   /** `sessionId` of the principal that made the change. */
   sessionId?: string;
-  /** Whether the user has an active factor after the change. Where not, no session may keep its `mfaAt`. */
+  /** Whether the user has an active factor after the change. If `false`, no session may keep its `mfaAt`. */
   enabled: boolean;
 }
 
-/** An event before it is delivered. Without an actor it is the owner's. */
+/** An event before it is delivered. Without an `actor`, the user caused it. */
 type Draft<Details> = Details & { userId: string; actor?: MfaActor };
 export type MfaEventDraft = Draft<ChangeDetails | OtherDetails>;
 export type MfaChangeDraft = Draft<ChangeDetails>;

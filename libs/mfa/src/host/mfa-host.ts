@@ -7,11 +7,11 @@ export type MfaMethod = 'totp' | 'backup_code' | 'passkey' | 'email' | 'sms' | (
 /** What the first enrollment of a user needs besides a session. */
 export type MfaEnrollmentProof = 'password' | 'recent-sign-in' | 'session-only';
 
-/** The signed-in user of a request. A property that is `null` counts as left out. */
+/** The signed-in user of a request. A property with the value `null` counts as left out. */
 export interface MfaPrincipal {
   /** The host's id of the user. The module stores it as a string. */
   userId: string | number;
-  /** The name under the issuer in authenticator apps, such as the e-mail address. A function is called at setup only. */
+  /** The account name in authenticator apps, such as the e-mail address. A function is called only when a setup starts. */
   accountName: string | (() => string | Promise<string>);
   /** Id of this session. It binds a pending setup to the session, so it must survive a token refresh. */
   sessionId?: string | null | undefined;
@@ -25,37 +25,37 @@ export interface MfaPrincipal {
   authenticatedAt?: Date | string | null | undefined;
 }
 
-/** A login that may have a session: what `issue()` returns without a second step, and what `completeLogin` receives. */
+/** A login that may have a session. `issue()` returns it if no second factor is required; `completeLogin` receives it. */
 export interface MfaLogin<S = unknown> {
   userId: string;
-  /** RFC 8176 values for the session: those given to `issue()`, and those of the second factor. */
+  /** RFC 8176 values for the session: the ones given to `issue()`, then the ones of the second factor. */
   amr: string[];
-  /** When the second factor was passed, for the session; `null` = there was none. */
+  /** When the second factor was passed. Store it in the session. `null` = no second factor was passed. */
   mfaAt: Date | null;
-  /** The second factor that was passed; `null` = there was none. */
+  /** The second factor that was passed. `null` = no second factor was passed. */
   factor: MfaMethod | null;
-  /** Unused backup codes; `null` = there was no second factor. */
+  /** Number of unused backup codes. `null` = no second factor was passed. */
   backupCodesRemaining: number | null;
-  /** What was given to `issue()` as `state`. */
+  /** The `state` that was given to `issue()`. */
   state?: S;
-  /** Until when the user may sign in without a second factor; `null` = no such date. */
+  /** From this time the user cannot sign in without a second factor. `null` = no such date. */
   enrollmentDueAt: Date | null;
 }
 
-/** A signed-in user passed a second factor. */
+/** A step-up: a signed-in user passed a second factor. */
 export interface MfaStepUp {
   userId: string;
   /** `sessionId` of the principal. */
   sessionId?: string;
-  /** RFC 8176 values for the session: those of the principal, and those of the factor (`otp` and `mfa` after TOTP, `mfa` after a backup code). */
+  /** RFC 8176 values for the session: the ones of the principal, then `otp` and `mfa` after TOTP, or `mfa` after a backup code. */
   amr: string[];
-  /** When the factor was passed, for the session. */
+  /** When the factor was passed. Store it in the session. */
   mfaAt: Date;
   factor: MfaMethod;
   backupCodesRemaining: number;
 }
 
-/** What an event says about the request. Values other than strings are left out of the event. */
+/** The request data of an event. Values other than strings are left out of the event. */
 export interface MfaRequestInfo {
   requestId?: string | null | undefined;
   ip?: string | null | undefined;
@@ -63,9 +63,27 @@ export interface MfaRequestInfo {
 }
 
 /**
- * The one port that the host implements. An instance is shared: it must not be request-scoped.
- * What a method throws is the response to the request, unless the method says otherwise. A method may return an
- * Observable where its type allows it: its last value counts.
+ * The adapter that the host application implements: it connects nestjs-mfa with the host's users and sessions.
+ *
+ * The class must be a singleton, so it must not be request-scoped. An error that a method throws is the response to the
+ * request, unless the method documents otherwise. A method may return an Observable if its type allows it; the last
+ * value counts.
+ * @example
+ * export class AppMfaHost extends MfaHost {
+ *   constructor(@Inject(SessionService) private readonly sessions: SessionService) {
+ *     super();
+ *   }
+ *
+ *   async principal(context: ExecutionContext) {
+ *     const session = await this.sessions.of(context.switchToHttp().getRequest());
+ *     if (!session) return null;
+ *     return { userId: session.userId, accountName: session.email, sessionId: session.id, mfaAt: session.mfaAt };
+ *   }
+ *
+ *   async completeLogin(login: MfaLogin) {
+ *     return this.sessions.create(login.userId, { amr: login.amr, mfaAt: login.mfaAt });
+ *   }
+ * }
  */
 export abstract class MfaHost {
   /**
@@ -76,38 +94,38 @@ export abstract class MfaHost {
   abstract principal(context: ExecutionContext): MfaPrincipal | null | Promise<MfaPrincipal | null>;
 
   /**
-   * Makes the host's own session or tokens; what it returns is the response of `POST /mfa/verify`. Load the user again:
-   * the user may have been blocked or deleted since the first factor. `null` or `undefined` = no such user any more,
-   * which is 401 `MFA_TOKEN_INVALID`.
+   * Creates the host's session or tokens. The returned value is the response of `POST /mfa/verify`. Load the user again:
+   * the user may have been blocked or deleted since the first factor. `null` or `undefined` = the user is missing or
+   * blocked; the response is then 401 `MFA_TOKEN_INVALID`.
    */
   abstract completeLogin(login: MfaLogin, context: ExecutionContext): unknown;
 
   /**
-   * Stores `amr` and `mfaAt` in the session, or makes a new token; what it returns is `session` in the response. Where
-   * the factors changed meanwhile, the module calls `revokeSessions` afterwards, and the response has no session.
+   * Stores `amr` and `mfaAt` in the session, or creates a new token. The returned value is `session` in the response. If
+   * the factors changed in the meantime, the module calls `revokeSessions` afterwards, and the response has no session.
    */
   completeStepUp?(stepUp: MfaStepUp, context: ExecutionContext): unknown;
 
-  /** Whether `password` is this user's, for the first enrollment. The module counts the attempts. */
+  /** Checks the user's password, for the first enrollment. The module limits the attempts. */
   verifyPassword?(principal: MfaPrincipal, password: string, context?: ExecutionContext): boolean | Promise<boolean>;
 
   /**
-   * What the first enrollment of this user needs, for example `'recent-sign-in'` for users without a password.
-   * `null` = the option `enrollment.proof` decides. Anything else, `undefined` included, denies the setup.
+   * The proof that the first enrollment of this user requires, for example `'recent-sign-in'` for users without a
+   * password. `null` = the option `enrollment.proof` decides. Any other value, also `undefined`, denies the setup.
    */
   enrollmentProof?(principal: MfaPrincipal): MfaEnrollmentProof | null | Promise<MfaEnrollmentProof | null>;
 
   /**
-   * Called after every change of the user's factors: end the sessions that must not survive it (ASVS 7.4.3). Where
-   * `change.enabled` is false, also clear `mfaAt` of the session that stays. `context` is the request that made the
-   * change, whose own session may stay; without a context end every session of the user. What it returns is `session`
-   * in the response. What it throws is logged, because the change is already made.
+   * Called after every change of the user's factors. End the sessions that must not survive the change (ASVS 7.4.3).
+   * `context` is the request that made the change; the session of this request may stay. Without a context, end every
+   * session of the user. If `change.enabled` is `false`, also clear `mfaAt` of the session that stays. The returned value
+   * is `session` in the response. An error is only logged, because the change is already committed.
    */
   revokeSessions?(change: MfaChange, context: ExecutionContext | undefined): unknown;
 
-  /** Id, address and user agent of a request, for events. What it throws is logged. */
+  /** Returns the id, IP address and user agent of a request, for events. An error is only logged. */
   requestInfo?(context: ExecutionContext): MfaRequestInfo | null | undefined;
 
-  /** Receives every outcome. The module does not wait for it; what it throws is logged. */
+  /** Receives every event. The module does not wait for the result. An error is only logged. */
   notify?(event: MfaEvent): void | Promise<void>;
 }

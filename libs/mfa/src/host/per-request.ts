@@ -1,10 +1,10 @@
 import type { ExecutionContext } from '@nestjs/common';
 
-/** Keeps one value per request, so that several guards and resolvers of a request compute it once. */
+/** Stores one value per request, so that several guards and resolvers of a request compute it once. */
 export class PerRequest<T> {
   private readonly kept = new WeakMap<object, { request: unknown; value: T }>();
 
-  /** The value of this request: the one that is kept, else what `make` returns. */
+  /** Returns the stored value of this request. Without one, calls `make` and stores its result. */
   of(context: ExecutionContext, make: () => T): T {
     const key = requestKey(context);
     if (!key) return make();
@@ -16,20 +16,20 @@ export class PerRequest<T> {
   }
 }
 
-/** What stands for one request: a value is kept while both are the same. */
+/** Identifies one request. A stored value is returned while both properties are the same. */
 interface RequestKey {
-  /** Keeps the result no longer than this object lives. */
+  /** Key of the WeakMap: the value is garbage-collected with this object. */
   holder: object;
   /**
-   * A GraphQL context may be one object for all requests, or for all operations of a WebSocket connection. So with it
-   * go the variables of the operation, which graphql-js makes for each execution, else the HTTP request.
+   * For GraphQL: the variables of the operation, which graphql-js creates for each execution; else the HTTP request. The
+   * context alone is not enough, because it may be one object for all requests or for a whole WebSocket connection.
    */
   request: unknown;
 }
 
 /**
- * The request of a context, or `null` where no object is known to belong to one request alone. A WebSocket client
- * sends many messages, and a context of `ExternalContextCreator` has the type `http` whatever its arguments are.
+ * Returns the request of a context. `null` = no object of the context is certain to belong to one request only. A
+ * WebSocket client sends many messages, and a context of `ExternalContextCreator` has the type `http` with any arguments.
  */
 function requestKey(context: ExecutionContext): RequestKey | null {
   const type = context.getType<string>();

@@ -2,17 +2,20 @@ import { MfaError } from '../domain/mfa-error.js';
 import { knownPrincipal, type KnownPrincipal } from './known-principal.js';
 import type { MfaPrincipal } from './mfa-host.js';
 
-/** What tells the session of a principal from others. */
+/** The properties of a principal that identify its session. */
 export type MfaSessionOf = Pick<MfaPrincipal, 'userId' | 'sessionId' | 'authenticatedAt'>;
 
-/** @throws MfaError `MFA_NOT_AUTHENTICATED` for an unusable user id */
+/**
+ * Converts a principal to its normal form.
+ * @throws MfaError `MFA_NOT_AUTHENTICATED` for an unusable user id
+ */
 export function requirePrincipal(principal: MfaPrincipal): KnownPrincipal {
   const found = knownPrincipal(principal);
   if (!found) throw new MfaError('MFA_NOT_AUTHENTICATED');
   return found;
 }
 
-/** The same for callers that need no account name. */
+/** Like {@link requirePrincipal}, for callers that need no account name. */
 export function requireSession({ userId, sessionId, authenticatedAt }: MfaSessionOf): KnownPrincipal {
   return requirePrincipal({ userId, sessionId, authenticatedAt, accountName: '' });
 }

@@ -1,8 +1,8 @@
 import { isObservable, lastValueFrom } from 'rxjs';
 
 /**
- * What a method of the host returned, taken as Nest takes the result of a handler: a value, a promise, or the last value
- * of an Observable. The request to a microservice that `ClientProxy.send` returns begins when somebody subscribes.
+ * Resolves what a method of the host returned, as Nest resolves the result of a handler: a value, a promise, or the last
+ * value of an Observable. An Observable is subscribed to, because `ClientProxy.send` sends only on subscription.
  */
 export async function resultOf<T>(returned: T): Promise<Awaited<T>> {
   const result = await returned;

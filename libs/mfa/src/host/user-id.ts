@@ -1,6 +1,6 @@
 /**
- * A host's user id as the string that is stored, or `null` when it cannot be one: empty, over 255
- * characters, with outer white space (which MariaDB's comparisons ignore), NUL, or not well-formed Unicode.
+ * Converts a user id of the host to the string that is stored. Returns `null` for an unusable id: empty, over 255
+ * characters, with outer white space (MariaDB ignores it in comparisons), with NUL, or not well-formed Unicode.
  */
 export function toUserId(id: unknown): string | null {
   if (typeof id === 'number') return Number.isSafeInteger(id) ? String(id) : null;
@@ -8,7 +8,10 @@ export function toUserId(id: unknown): string | null {
   return id.trim() === id && !id.includes('\0') && id.isWellFormed() ? id : null;
 }
 
-/** The same for a caller that names a user by its own hand: what is no user id is its mistake, a TypeError. */
+/**
+ * Like {@link toUserId}, for an id that the host passes in its own code. An unusable id is then a programming error.
+ * @throws TypeError for an unusable id
+ */
 export function requireUserId(id: unknown, caller: string): string {
   const known = toUserId(id);
   if (known !== null) return known;

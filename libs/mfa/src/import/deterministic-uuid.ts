@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 
-/** The same names give the same lower-case UUID, on every machine: SHA-256, cut to RFC 9562 version 8. */
+/** Computes a lower-case UUID from names: the same names return the same UUID on every machine (SHA-256 in an RFC 9562 version 8 UUID). */
 export function deterministicUuid(...names: readonly string[]): string {
   const bytes = createHash('sha256')
     .update(JSON.stringify(['nestjs-mfa', ...names]))

@@ -2,7 +2,7 @@ import { Injectable, Logger } from '@nestjs/common';
 import { SecretBox } from '../domain/secrets/secret-box.js';
 import { MfaSealedValueStore, type SealedValue } from '../domain/secrets/sealed-value.store.js';
 
-/** Brings what was just used under the newest key, so that most rows move by themselves after a new key. */
+/** Re-encrypts rows under the newest key when they are used. So most rows move without a rotation. */
 // S62
 @Injectable()
 export class ReencryptOnUse {
@@ -14,8 +14,8 @@ export class ReencryptOnUse {
   ) {}
 
   /**
-   * Values of one purpose. Costs nothing where all are current. The verification is over when it comes here, and never
-   * fails by it.
+   * Re-encrypts those of the values that are not under the newest key. All values have the same purpose. Runs after the
+   * verification, so an error is only logged. Sends no statement if every value is current.
    */
   async reencryptOnUse(values: readonly SealedValue[]): Promise<void> {
     const outdated = values.filter(({ sealed }) => !this.box.isCurrent(sealed));

@@ -4,43 +4,46 @@ import type { MfaFernetKey } from '../domain/secrets/fernet.js';
 import type { MfaKey } from '../domain/secrets/key-ring.js';
 import type { MfaEnrollmentProof, MfaHost } from '../host/mfa-host.js';
 
-/** How codes are made and accepted. Each authenticator stores its own values, so a change applies to new ones only. `window` applies to all. */
+/**
+ * How TOTP codes are generated and accepted. Each authenticator stores its own `algorithm`, `digits` and `periodSeconds`,
+ * so a change applies only to new authenticators. `window` applies to all.
+ */
 export interface MfaTotpOptions {
   /** Hash of new authenticators. Some apps support only SHA1. @default 'SHA1' */
   algorithm?: TotpAlgorithm | null | undefined;
   /** Length of new authenticators' codes, 6 to 8. @default 6 */
   digits?: number | null | undefined;
-  /** Seconds that a code of a new authenticator lives, 10 to 300. @default 30 */
+  /** Seconds that a code of a new authenticator is valid, 10 to 300. @default 30 */
   periodSeconds?: number | null | undefined;
   /** Steps accepted before and after the current one, 0 to 10. Each one raises the chance of a guess (RFC 6238 §5.2). @default 1 */
   window?: number | null | undefined;
 }
 
-/** How a user gets, and gives up, an authenticator. */
+/** How a user adds and removes authenticators. */
 export interface MfaEnrollmentOptions {
   /**
-   * What the first enrollment requires besides a session: the host's `verifyPassword`, a sign-in at most 5 minutes
-   * old (`principal.authenticatedAt`), or nothing more. @default 'password' where the host has `verifyPassword`;
-   * without it this option is required
+   * What the first enrollment requires in addition to a session: the password (`MfaHost.verifyPassword` checks it), a
+   * sign-in at most 5 minutes old (`principal.authenticatedAt`), or nothing.
+   * @default 'password' if the host has `verifyPassword`; otherwise this option is required
    */
   proof?: MfaEnrollmentProof | null | undefined;
-  /** Seconds that a pending secret waits for its first code, 60 to 3600. @default 600 */
+  /** Seconds from the start of a setup until its confirmation is refused, 60 to 3600. @default 600 */
   setupLifetimeSeconds?: number | null | undefined;
   /** Authenticators that a user may have, 1 to 10. Each one raises the chance of a guess. @default 5 */
   maxAuthenticators?: number | null | undefined;
-  /** Whether `POST /mfa/disable` accepts a password instead of a code. It needs `verifyPassword`. @default false */
+  /** Whether `POST /mfa/disable` accepts a password instead of a code. `true` requires `verifyPassword`. @default false */
   disableWithPassword?: boolean | null | undefined;
 }
 
 /** The cookie that `issue()` sets for logins that redirect. */
 export interface MfaChallengeCookieOptions {
-  /** Name of the cookie. `__Host-` and `__Secure-` names must meet the rules of their prefix. @default 'mfa_token' */
+  /** Name of the cookie. A name with the prefix `__Host-` or `__Secure-` must follow the rules of that prefix. @default 'mfa_token' */
   name?: string | null | undefined;
   /** Path of the cookie. @default the path of the built-in routes, global prefix included */
   path?: string | null | undefined;
-  /** Whether browsers send the cookie over HTTPS (and to localhost) only. @default true */
+  /** Whether browsers send the cookie only over HTTPS (and to localhost). @default true */
   secure?: boolean | null | undefined;
-  /** The `SameSite` attribute. `'none'` needs `secure`. @default 'lax' */
+  /** The `SameSite` attribute. `'none'` requires `secure`. @default 'lax' */
   sameSite?: 'lax' | 'strict' | 'none' | null | undefined;
   /** The `Domain` attribute, for a login on another subdomain. @default the host of the response only */
   domain?: string | null | undefined;
@@ -48,10 +51,10 @@ export interface MfaChallengeCookieOptions {
 
 /** The state between the first and the second factor. */
 export interface MfaChallengeOptions {
-  /** Seconds that an mfa_token lives, 30 to 3600. @default 300 */
+  /** Seconds that an mfa_token is valid, 30 to 3600. @default 300 */
   lifetimeSeconds?: number | null | undefined;
   /**
-   * Where the mfa_token is read from; `null` or `undefined` = the request carries none.
+   * Reads the mfa_token of a request. `null` or `undefined` = the request has no mfa_token.
    * @default body field `mfa_token`, then `x-mfa-token`, then a Bearer value of type `mfa+jwt`, then the cookie
    */
   extractToken?: ((context: ExecutionContext) => string | null | undefined) | null | undefined;
@@ -66,30 +69,31 @@ export interface MfaTimeoutOptions {
   statementSeconds?: number | null | undefined;
 }
 
+/** Sets of backup codes. */
 export interface MfaBackupCodeOptions {
   /** Codes in a set, 4 to 20. @default 10 */
   count?: number | null | undefined;
-  /** Unused codes at or below which the status is `low`. @default 3 */
+  /** `MfaStatusService` reports `low` when at most this many codes are unused, 0 to `count`. @default 3 */
   lowAt?: number | null | undefined;
 }
 
-/** Limits of wrong attempts. One policy, counted per user and factor. */
+/** Limits of failed attempts, counted per user and factor. */
 export interface MfaAttemptOptions {
   /** Failures in a row before a lock, at least 1. @default 5 */
   maxFailures?: number | null | undefined;
-  /** Seconds of the first lock; each further `maxFailures` failures double it. @default 900 */
+  /** Seconds of the first lock. Each further `maxFailures` failures in a row double it. @default 900 */
   lockSeconds?: number | null | undefined;
   /** Seconds of the longest lock. @default 86400 */
   maxLockSeconds?: number | null | undefined;
-  /** Failures that are possible at once within a day. @default 10 */
+  /** Failures that a user can make at once, without waiting for `dailyRefill`. @default 10 */
   dailyBurst?: number | null | undefined;
-  /** Failures that become possible again per day. Any 24 hours have at most `dailyBurst + dailyRefill`, whatever succeeds meanwhile. @default 10 */
+  /** Failures that become possible again per day. Any 24 hours have at most `dailyBurst + dailyRefill` failures, also with successes between them. @default 10 */
   dailyRefill?: number | null | undefined;
   /** Failures in a row that disable the factor until the user re-enrolls or an administrator unlocks it. MFA stays required. @default 100 */
   disableAfter?: number | null | undefined;
 }
 
-/** A table of the host whose expired rows the cleanup removes. */
+/** A table of the host, such as its sessions, from which the cleanup removes expired rows. */
 export interface MfaExpiringTable {
   /** The host's entity class, registered in the same DataSource. */
   entity: Type<object>;
@@ -99,28 +103,29 @@ export interface MfaExpiringTable {
   graceSeconds?: number | null | undefined;
 }
 
+/** The scheduled removal of expired rows. */
 export interface MfaCleanupOptions {
   /** Seconds between two runs, at least 1. @default 300 */
   intervalSeconds?: number | null | undefined;
-  /** Rows that one statement removes, 1 to 10000. On SQLite at most 250, because the process waits for each statement. @default 1000 */
+  /** Rows that one statement removes, 1 to 10000. On SQLite at most 250 are removed, because the process waits for each statement. @default 1000 */
   batchSize?: number | null | undefined;
-  /** Tables of the host whose expired rows the cleanup removes. @default [] */
+  /** Tables of the host to clean, too. @default [] */
   tables?: readonly MfaExpiringTable[] | null | undefined;
 }
 
 /** Reads TOTP secrets that another service stored as Fernet tokens. Each one is re-encrypted when it is first used. */
 export interface MfaFernetOptions {
-  /** Fernet keys, or the application secrets they were derived from; tried in order. */
+  /** Fernet keys, or the application secrets that they were derived from. Each token is tried with every key, in order. */
   keys: readonly MfaFernetKey[];
   /** Fernet tokens are refused from this time: a `Date`, or its ISO 8601 text. Fernet does not bind a token to its row. */
   until: Date | string;
 }
 
-/** What `forRoot` takes and a `forRootAsync` factory returns. */
+/** The options of `MfaModule.forRoot`, and the result of a `forRootAsync` factory. */
 export interface MfaOptions {
   /** Name of your application in authenticator apps, 1 to 64 characters, no colon. */
   issuer: string;
-  /** Key ring: the first key encrypts, every key decrypts. Each secret has at least 32 random bytes (or characters). */
+  /** Key ring: the first key encrypts, every key decrypts. Each secret has at least 32 random bytes or characters. */
   keys: readonly MfaKey[];
   enrollment?: MfaEnrollmentOptions | null | undefined;
   totp?: MfaTotpOptions | null | undefined;
@@ -128,17 +133,17 @@ export interface MfaOptions {
   backupCodes?: MfaBackupCodeOptions | null | undefined;
   timeouts?: MfaTimeoutOptions | null | undefined;
   attempts?: MfaAttemptOptions | null | undefined;
-  /** Reads Fernet tokens in the secrets' column until a date. @default not at all */
+  /** Accepts Fernet tokens as TOTP secrets until a date. @default Fernet tokens are refused */
   fernet?: MfaFernetOptions | null | undefined;
-  /** `false` turns the schedule off. `MfaCleanupService.purge()` still works. @default {} */
+  /** `false` turns the schedule off. You can still call `MfaCleanupService.purge()`. @default {} */
   cleanup?: false | MfaCleanupOptions | null | undefined;
 }
 
-/** The built-in routes. Decorators are those of methods, such as Nest's `SetMetadata(…)`, `UseInterceptors(…)` or `Throttle(…)`. */
+/** The built-in routes. Their decorators are method decorators, such as `SetMetadata(…)`, `UseInterceptors(…)` or `Throttle(…)`. */
 export interface MfaHttpOptions {
   /** Path of the routes, below the application's global prefix. @default 'mfa' */
   prefix?: string | null | undefined;
-  /** Decorators for every route that also works without a session, such as `Public()` where a global guard protects all routes. @default [] */
+  /** Decorators for the routes that work without a session. Use `Public()` if a global guard protects all routes. @default [] */
   publicDecorators?: readonly MethodDecorator[] | null | undefined;
   /** Decorators for every route, such as those for throttling or CSRF. @default [] */
   decorators?: readonly MethodDecorator[] | null | undefined;
@@ -146,11 +151,11 @@ export interface MfaHttpOptions {
 
 /** Options that change the module graph. They must be known before a factory runs. */
 export interface MfaModuleExtras {
-  /** The host's one adapter class. */
+  /** The class of the host that extends `MfaHost`. */
   host: Type<MfaHost>;
-  /** Modules that export what the host class injects. @default [] */
+  /** Modules that export the providers which the host class injects. @default [] */
   imports?: ModuleMetadata['imports'] | null | undefined;
-  /** Whether every module of the application sees the services. @default true */
+  /** Whether every module of the application can inject the services. @default true */
   isGlobal?: boolean | null | undefined;
   /** Name of the TypeORM DataSource to use. @default the unnamed one */
   dataSource?: string | null | undefined;

@@ -1,7 +1,7 @@
 import { ConfigurableModuleBuilder } from '@nestjs/common';
 import type { MfaModuleExtras, MfaOptions } from './mfa-options.js';
 
-/** Every extra must stand here: Nest takes the keys of this object for the extras' names. */
+/** The extras with their defaults. List every extra: Nest uses the keys of this object as the names of the extras. */
 const EXTRAS: { [K in keyof Required<MfaModuleExtras>]: MfaModuleExtras[K] } = {
   host: undefined as never,
   imports: [],
@@ -15,11 +15,11 @@ export const MFA_OPTIONS = Symbol.for('nestjs-mfa:options');
 
 export const { ConfigurableModuleClass } = new ConfigurableModuleBuilder<MfaOptions>({
   optionsInjectionToken: MFA_OPTIONS,
-  // Nest 10 merges dynamic modules that are alike, and a second forRoot would go unnoticed.
+  // Nest 10 merges equal dynamic modules, so a second forRoot would not be noticed.
   alwaysTransient: true,
 })
   .setClassMethodName('forRoot')
   .setFactoryMethodName('createMfaOptions')
-  // Extras are kept out of the options; MfaModule itself applies them.
+  // The builder removes the extras from the options. MfaModule applies them.
   .setExtras(EXTRAS as MfaModuleExtras)
   .build();

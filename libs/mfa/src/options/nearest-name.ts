@@ -1,7 +1,7 @@
-/** The known name that takes the fewest changes to reach from `name`, or `null` where none is alike. */
+/** The known name with the smallest edit distance to `name`. `null` = no known name is similar. */
 export function nearestName(name: string, known: readonly string[]): string | null {
   let nearest: string | null = null;
-  // Beyond a third of its letters, a name is another word.
+  // More changes than a third of its letters make another word.
   let least = Math.max(1, Math.floor(name.length / 3)) + 1;
   for (const each of known) {
     const changes = changesBetween(name.toLowerCase(), each.toLowerCase());
@@ -10,7 +10,7 @@ export function nearestName(name: string, known: readonly string[]): string | nu
   return nearest;
 }
 
-/** Optimal string alignment distance: letters that are inserted, removed, replaced, or swapped with their neighbour. */
+/** Optimal string alignment distance: the number of letters to insert, remove, replace, or swap with their neighbour. */
 function changesBetween(a: string, b: string): number {
   const rows: number[][] = [Array.from({ length: b.length + 1 }, (_, column) => column)];
   for (let i = 1; i <= a.length; i++) {

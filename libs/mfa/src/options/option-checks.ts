@@ -1,17 +1,17 @@
 import { MfaError } from '../domain/mfa-error.js';
 
-/** An error that ends the start of the application. */
+/** The error for a wrong option. It stops the start of the application. */
 export const misconfigured = (message: string) =>
   new MfaError('MFA_MISCONFIGURED', { message: `MfaModule: ${message}` });
 
-/** A group of options; `{}` where it is left out. */
+/** Returns a group of options, or `{}` if it is left out. Throws if it is not an object. */
 export function group<T extends object>(option: string, value: T | null | undefined): Partial<T> {
   const given = value ?? {};
   if (typeof given === 'object' && !Array.isArray(given)) return given;
   throw misconfigured(`option \`${option}\` must be an object`);
 }
 
-/** A whole number of the range, or the default where it is left out. */
+/** Returns a whole number, or `fallback` if it is left out. Throws if it is below `least` or above `most`. */
 export function whole(
   option: string,
   value: number | null | undefined,
@@ -24,20 +24,20 @@ export function whole(
   throw misconfigured(`option \`${option}\` must be a whole number from ${least} to ${most}`);
 }
 
-/** `true` or `false`, or the default where it is left out. */
+/** Returns a boolean, or `fallback` if it is left out. Throws for any other type. */
 export function flag(option: string, value: boolean | null | undefined, fallback: boolean): boolean {
   const chosen = value ?? fallback;
   if (typeof chosen === 'boolean') return chosen;
   throw misconfigured(`option \`${option}\` must be true or false`);
 }
 
-/** One of the allowed values. */
+/** Returns the value. Throws if it is not one of the allowed values. */
 export function oneOf<T extends string>(option: string, value: NoInfer<T>, allowed: readonly T[]): T {
   if (allowed.includes(value)) return value;
   throw misconfigured(`option \`${option}\` must be one of ${allowed.map((each) => `'${each}'`).join(', ')}`);
 }
 
-/** A list, or an empty one where it is left out. */
+/** Returns a list, or an empty one if it is left out. Throws for any other type. */
 export function list<T>(option: string, value: readonly T[] | null | undefined): readonly T[] {
   const given = value ?? [];
   if (Array.isArray(given)) return given;

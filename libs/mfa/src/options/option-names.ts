@@ -14,15 +14,15 @@ import type {
   MfaTotpOptions,
 } from './mfa-options.js';
 
-/** Names of options: `null` = a value, an object = a group, a list of one object = a list of groups. */
+/** Names of options. `null` = a value, an object = a group, a list with one object = a list of groups. */
 export interface OptionNames {
   readonly [name: string]: null | OptionNames | readonly [OptionNames];
 }
 
-/** The compiler refuses a name that is missing, and one that does not exist. */
+/** Type check: the compiler reports a missing name and an unknown name. */
 const namesOf = <T>(names: Record<keyof Required<T>, OptionNames[string]>): OptionNames => names;
 
-/** What `forRoot` takes besides the extras, and a `forRootAsync` factory returns. */
+/** The options of `forRoot` without the extras; also the result of a `forRootAsync` factory. */
 export const OPTION_NAMES = namesOf<MfaOptions>({
   issuer: null,
   keys: [{ id: null, secret: null }],
@@ -56,7 +56,7 @@ export const OPTION_NAMES = namesOf<MfaOptions>({
   }),
 });
 
-/** What changes the module graph. */
+/** The options that change the module graph. */
 export const EXTRA_NAMES = namesOf<MfaModuleExtras>({
   host: null,
   imports: null,
@@ -65,7 +65,7 @@ export const EXTRA_NAMES = namesOf<MfaModuleExtras>({
   http: namesOf<MfaHttpOptions>({ prefix: null, publicDecorators: null, decorators: null }),
 });
 
-/** What Nest's asynchronous modules take. */
+/** The options of every asynchronous module of Nest. */
 export const ASYNC_NAMES: OptionNames = {
   imports: null,
   inject: null,

@@ -3,7 +3,7 @@ import type { AttemptPolicy } from '../domain/attempts/attempt-policy.js';
 import type { MfaOptions } from './mfa-options.js';
 import { group, misconfigured, whole } from './option-checks.js';
 
-/** Counters are 32-bit columns, and locks are added to epoch milliseconds: far below either's limit. */
+/** Upper bounds. Counters are 32-bit columns, and the longest lock is added to epoch milliseconds; both stay far below their limits. */
 const MOST_ATTEMPTS = 1_000_000;
 const LONGEST_LOCK_SECONDS = 366 * 24 * 60 * 60;
 

@@ -2,7 +2,7 @@ import type { ExecutionContext } from '@nestjs/common';
 import type { MfaChallengeCookieOptions, MfaOptions } from './mfa-options.js';
 import { flag, group, misconfigured, oneOf, whole } from './option-checks.js';
 
-/** The challenge cookie, without the path that follows from the routes. */
+/** The options of the challenge cookie, with defaults. `path: undefined` = the path of the built-in routes. */
 export interface ResolvedChallengeCookie {
   name: string;
   path: string | undefined;
@@ -17,7 +17,7 @@ export interface ResolvedChallengeOptions {
   cookie: ResolvedChallengeCookie;
 }
 
-/** RFC 6265 §4.1.1: a name is a token; a path has neither control characters nor semicolons; a domain is a host name. */
+/** RFC 6265 §4.1.1: a name is a token, a path has no control characters and no semicolons, a domain is a host name. */
 const COOKIE_NAME = /^[\w!#$%&'*+.^`|~-]+$/;
 const COOKIE_PATH = /^\/[\x20-\x3a\x3c-\x7e]*$/;
 const COOKIE_DOMAIN = /^\.?[a-z\d](?:[a-z\d.-]*[a-z\d])?$/i;
@@ -57,7 +57,7 @@ function resolveCookie(options: MfaChallengeCookieOptions): ResolvedChallengeCoo
   return cookie;
 }
 
-/** Browsers ignore a cookie that breaks these rules (RFC 6265bis §5.7), so the login would end without one. */
+/** Refuses a cookie that browsers would ignore (RFC 6265bis §5.7). The login could not continue without its cookie. */
 function requireWhatBrowsersRequire({ name, path, secure, sameSite, domain }: ResolvedChallengeCookie): void {
   if (!secure && sameSite === 'none') {
     throw misconfigured("option `challenge.cookie.sameSite` can be 'none' only with `challenge.cookie.secure: true`");

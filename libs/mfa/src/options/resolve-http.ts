@@ -1,14 +1,14 @@
 import type { MfaHttpOptions, MfaModuleExtras } from './mfa-options.js';
 import { group, list, misconfigured } from './option-checks.js';
 
-/** The built-in routes, with every default filled in. */
+/** The options of the built-in routes, with defaults. */
 export interface ResolvedHttpOptions {
   prefix: string;
   publicDecorators: readonly MethodDecorator[];
   decorators: readonly MethodDecorator[];
 }
 
-/** `null` = the built-in routes are left out. */
+/** Resolves the option `http`. Returns `null` if the built-in routes are turned off. */
 export function resolveHttp(http: MfaModuleExtras['http']): ResolvedHttpOptions | null {
   if (http === false) return null;
   const options = group<MfaHttpOptions>('http', http);

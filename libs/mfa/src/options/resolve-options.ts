@@ -13,11 +13,11 @@ import { resolveChallenge, type ResolvedChallengeOptions } from './resolve-chall
 
 type ResolvedExpiringTable = MfaExpiringTable & { graceSeconds: number };
 
-/** Options with every default filled in, in the units the code computes with. */
+/** All options with defaults, in the units that the code uses. */
 export interface ResolvedMfaOptions {
   issuer: string;
   keyRing: KeyRing;
-  /** `undefined` where neither an option nor a default decides. */
+  /** `undefined` if the option is left out. */
   enrollment: MfaEnrollmentProof | undefined;
   setupLifetimeMs: number;
   maxAuthenticators: number;
@@ -38,15 +38,15 @@ export const MFA_RESOLVED_OPTIONS = Symbol.for('nestjs-mfa:resolved-options');
 const ENROLLMENT_PROOFS: readonly MfaEnrollmentProof[] = ['password', 'recent-sign-in', 'session-only'];
 
 function resolveIssuer(issuer: unknown, totp: TotpParameters): string {
-  // A colon would end the issuer in the label of the Key URI (S20).
+  // S20: a colon would end the issuer in the label of the Key URI.
   if (typeof issuer !== 'string' || !/^[^\p{Cc}\p{Cs}:]{1,64}$/u.test(issuer) || issuer.trim() !== issuer) {
     throw misconfigured(
-      'option `issuer` is missing or unusable; give the name that authenticator apps shall show: 1 to 64 characters, no colon, no control characters, no outer spaces',
+      'option `issuer` is missing or unusable; set the name that authenticator apps show: 1 to 64 characters, no colon, no control characters, no outer spaces',
     );
   }
   if (issuerFits(issuer, totp)) return issuer;
   throw misconfigured(
-    'option `issuer` is too long for a QR code, in which a character outside of ASCII takes 6 to 12; give a shorter name',
+    'option `issuer` is too long for a QR code, where a character outside ASCII takes 6 to 12 bytes; use a shorter name',
   );
 }
 
@@ -60,7 +60,7 @@ function resolveTotp(totp: MfaOptions['totp']): ResolvedMfaOptions['totp'] {
   };
 }
 
-/** Ten years. */
+/** The longest grace time of an expired row: ten years. */
 const LONGEST_GRACE_SECONDS = 10 * 366 * 24 * 60 * 60;
 
 function resolveCleanup(cleanup: MfaOptions['cleanup']): ResolvedMfaOptions['cleanup'] {
@@ -84,7 +84,7 @@ function resolveEnrollment(enrollment: MfaOptions['enrollment']) {
     throw misconfigured(`option \`enrollment\` must be an object: write \`enrollment: { proof: '${proof}' }\``);
   const options = group('enrollment', enrollment);
   return {
-    // Not by truthiness: an empty setting must not come to mean that no proof is required (S12).
+    // S12: compared with null, because an empty string must be refused and not count as left out.
     enrollment: options.proof == null ? undefined : oneOf('enrollment.proof', options.proof, ENROLLMENT_PROOFS),
     setupLifetimeMs: whole('enrollment.setupLifetimeSeconds', options.setupLifetimeSeconds, 600, 60, 3600) * 1000,
     maxAuthenticators: whole('enrollment.maxAuthenticators', options.maxAuthenticators, 5, 1, 10),
@@ -100,14 +100,16 @@ function resolveTimeouts(timeouts: MfaOptions['timeouts']) {
   };
 }
 
-/** What the option `fernet` allows, also for the command line. */
+/** Resolves the option `fernet`. Returns `undefined` if it is left out. The command line uses it, too. */
 export function resolveFernet(fernet: MfaFernetOptions | null | undefined): FernetReading | undefined {
   if (fernet === undefined || fernet === null) return undefined;
   const { keys, until } = group('fernet', fernet);
   const untilMs = until instanceof Date || typeof until === 'string' ? new Date(until).getTime() : NaN;
-  // Without an end it would stay for ever, and with it the one format that a database writer can move between rows.
+  // The end is required: a Fernet token is not bound to its row, so somebody who can write the table can move it.
   if (Number.isNaN(untilMs)) {
-    throw misconfigured('option `fernet.until` must be a Date or an ISO 8601 date, after which no token is read');
+    throw misconfigured(
+      'option `fernet.until` must be a Date or an ISO 8601 date; from then on Fernet tokens are refused',
+    );
   }
   if (!Array.isArray(keys) || keys.length === 0) {
     throw misconfigured('option `fernet.keys` must be a list of at least one { key } or { secretKey }');
@@ -119,7 +121,7 @@ export function resolveFernet(fernet: MfaFernetOptions | null | undefined): Fern
 }
 
 /**
- * Fills in every default and refuses what cannot work, naming the option and the remedy.
+ * Checks the options and adds the defaults. An error names the option and the remedy.
  * @throws MfaError `MFA_MISCONFIGURED`
  */
 export function resolveOptions(options: MfaOptions): ResolvedMfaOptions {

@@ -2,7 +2,7 @@ import { nearestName } from './nearest-name.js';
 import { misconfigured } from './option-checks.js';
 import { ASYNC_NAMES, EXTRA_NAMES, OPTION_NAMES, type OptionNames } from './option-names.js';
 
-/** Names of versions before the first release, and where they went. */
+/** Option names of versions before the first release, with their new names. */
 const RENAMED = new Map([
   ['setupLifetimeSeconds', 'enrollment.setupLifetimeSeconds'],
   ['maxAuthenticators', 'enrollment.maxAuthenticators'],
@@ -19,35 +19,35 @@ const RENAMED = new Map([
 const FOR_ROOT_NAMES: OptionNames = { ...OPTION_NAMES, ...EXTRA_NAMES };
 const FOR_ROOT_ASYNC_NAMES: OptionNames = { ...EXTRA_NAMES, ...ASYNC_NAMES };
 
-/** Refuses what `forRoot` does not know. */
+/** Throws for an option that `forRoot` does not have. */
 export function requireKnownOptions(options: object): void {
   requireGiven(options);
   requireKnown(options, FOR_ROOT_NAMES, '', (name) =>
-    Object.hasOwn(ASYNC_NAMES, name) ? `option \`${name}\` belongs to forRootAsync, and this is forRoot` : null,
+    Object.hasOwn(ASYNC_NAMES, name) ? `option \`${name}\` belongs to forRootAsync, not to forRoot` : null,
   );
 }
 
-/** Refuses what `forRootAsync` does not know. */
+/** Throws for an option that `forRootAsync` does not have. */
 export function requireKnownAsyncOptions(options: object): void {
   requireGiven(options);
   requireKnown(options, FOR_ROOT_ASYNC_NAMES, '', (name) =>
     Object.hasOwn(OPTION_NAMES, name)
-      ? `option \`${name}\` must be in what the factory of forRootAsync returns, not beside the factory`
+      ? `option \`${name}\` must be in the result of the forRootAsync factory, not next to the factory`
       : null,
   );
 }
 
-/** Refuses what the result of a `forRootAsync` factory must not have. */
+/** Throws for an option that the result of a `forRootAsync` factory must not have. */
 export function requireKnownResult(options: object): void {
   requireGiven(options);
   requireKnown(options, OPTION_NAMES, '', (name) =>
     Object.hasOwn(EXTRA_NAMES, name)
-      ? `option \`${name}\` must be beside the factory of forRootAsync: the result of the factory comes too late for it`
+      ? `option \`${name}\` must be next to the forRootAsync factory, because the module needs it before the factory runs`
       : null,
   );
 }
 
-/** The known options as a plain object, whatever object carries them: Nest copies own properties only. */
+/** Copies the known options to a plain object. Nest copies own properties only, so inherited ones and getters would be lost. */
 export function plainOptions<T extends object>(options: T): T {
   const known = Object.keys(FOR_ROOT_NAMES).filter((name) => name in options) as (keyof T)[];
   return Object.fromEntries(known.map((name) => [name, options[name]])) as T;
@@ -88,7 +88,7 @@ interface UnknownOption {
   path: string;
 }
 
-/** Throws, but for the private field of a class whose instance carries the options. */
+/** Throws for an unknown option. A private field of a class instance with the options is not one. */
 function refuse({ given, name, known, path }: UnknownOption): void {
   const names = Object.keys(known);
   const sibling = nearestName(name, names);
@@ -99,7 +99,7 @@ function refuse({ given, name, known, path }: UnknownOption): void {
   throw misconfigured(`option \`${path}${name.slice(0, 64)}\` is unknown. ${remedy}`);
 }
 
-/** The same name in another group. */
+/** The path of an option with the same name in another group. `null` = there is none. */
 function elsewhere(name: string): string | null {
   const paths = pathsOf(FOR_ROOT_NAMES, '');
   return paths.find((path) => path.split('.').at(-1) === name) ?? null;
@@ -113,11 +113,11 @@ function pathsOf(names: OptionNames, prefix: string): string[] {
   });
 }
 
-/** Names of the options in an object, inherited ones and getters of its class included; never its methods. */
+/** Names of the options in an object, with inherited properties and getters, without methods. */
 function namesIn(given: object): string[] {
   const names = new Set<string>();
   for (let level: object | null = given; level !== null; level = Object.getPrototypeOf(level) as object | null) {
-    // Whatever somebody added to Object.prototype is in every object.
+    // Object.prototype is skipped: properties that were added to it are in every object.
     if (level !== given && Object.getPrototypeOf(level) === null) break;
     for (const [name, { enumerable, get }] of Object.entries(Object.getOwnPropertyDescriptors(level))) {
       if (enumerable || get) names.add(name);
@@ -126,7 +126,7 @@ function namesIn(given: object): string[] {
   return [...names];
 }
 
-/** By name, because Jest gives every test file an `Object` of its own. */
+/** Whether the object is an instance of a class. Compared by name, because Jest gives every test file its own `Object`. */
 function isClassInstance(given: object): boolean {
   const { constructor } = given as { constructor?: unknown };
   return typeof constructor === 'function' && constructor.name !== 'Object';

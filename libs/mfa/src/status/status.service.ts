@@ -21,7 +21,7 @@ import { requireUserId } from '../host/user-id.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { SecretReader } from '../domain/secrets/secret-reader.js';
 
-/** What a user has set up, without any secret. */
+/** What a user has set up. It contains no secrets. */
 export interface MfaUserStatus {
   enabled: boolean;
   methods: MfaMethod[];
@@ -37,16 +37,20 @@ export interface MfaUserStatus {
   pendingSetup: boolean;
 }
 
-/** The same for one user, with what the next change needs. */
+/** The status of one user, with the proofs that the next change requires. */
 export interface MfaStatus extends MfaUserStatus {
   /** The proofs of which the next change of factors needs one; empty = a session is enough. */
   proof: MfaRequiredProof[];
 }
 
-/** Users that one statement reads. */
+/** Users that one statement reads in {@link MfaStatusService.statusOf}. */
 const BATCH = 200;
 
-/** Reads what is set up. */
+/**
+ * Reads what users have set up, for account pages, admin lists and reports.
+ * @example
+ * const { enabled, authenticators } = await this.statuses.status(user.id);
+ */
 @Injectable()
 @ThrowsMfaException()
 export class MfaStatusService {
@@ -73,7 +77,7 @@ export class MfaStatusService {
   }
 
   /**
-   * The status of many users, by user id. One statement for each 200 of them, one after another.
+   * Returns the status of many users, by user id. Runs one statement for each 200 users, one after another.
    * @throws MfaException `MFA_BUSY`; TypeError for an unusable user id
    */
   async statusOf(userIds: readonly (string | number)[]): Promise<Map<string, MfaUserStatus>> {

@@ -4,22 +4,22 @@ import { activeIdsOf, type ActiveFactor } from './active-factors.js';
 import type { Authenticator } from '../authenticators/authenticator.js';
 
 /**
- * A user's one row: what is live, and the attempt budgets. It is the root that every change of
- * several rows switches over in one conditional write; rows it does not name are garbage.
+ * The account row of a user: the ids of the active rows, and the attempt budgets. A change of several rows is committed by
+ * one conditional write of this row. A row that the account does not name has no effect, and the cleanup removes it.
  */
 export interface MfaAccount {
   userId: string;
-  /** Rises whenever outstanding mfa_tokens must die. Starts at the time of creation, so that a purged and re-created account never repeats one. */
+  /** Raised when all mfa_tokens must become invalid. Starts at the creation time, so a re-created account never repeats a value. */
   // S43
   securityStamp: number;
-  /** Rises with every change of the fields below: the compare-and-swap value of `commit`. */
+  /** Raised by every change of the fields below. `commit` compares it (compare-and-swap). */
   rowVersion: number;
-  /** Confirmed authenticators, oldest first. Not empty = MFA is enabled, whatever their rows say. */
+  /** Confirmed factors, oldest first. Not empty = MFA is enabled, also if a row of a factor is missing or unreadable. */
   // S43a
   activeFactors: readonly ActiveFactor[];
-  /** The authenticator whose confirmation is awaited. */
+  /** The authenticator that is set up and not confirmed yet. `null` = none. */
   pendingId: string | null;
-  /** The set of backup codes that counts; codes of other sets are dead. */
+  /** The current set of backup codes. Codes of other sets are refused. `null` = none. */
   backupSetId: string | null;
   budgets: Readonly<Record<AttemptFactor, AttemptBudget>>;
 }
@@ -27,23 +27,23 @@ export interface MfaAccount {
 /** An account with its authenticators, read by one statement. */
 export interface AccountSnapshot {
   account: MfaAccount;
-  /** Rows of this user, live or not: filter by {@link activeAuthenticators}. */
+  /** All rows of this user, also pending and removed ones. Filter them with {@link activeAuthenticators}. */
   authenticators: readonly Authenticator[];
-  /** Codes of the account's live backup set that are not spent. */
+  /** Number of unspent codes in the current set of backup codes. */
   backupCodesRemaining: number;
-  /** Whether the mfa_token that `load` was asked about is spent; false when it was not asked. */
+  /** Whether the mfa_token with the given `tokenId` is spent. `false` without a `tokenId`. */
   tokenSpent: boolean;
 }
 
-/** The account with what one factor needs, read by one statement. */
+/** The account with the rows that one factor needs, read by one statement. */
 export interface VerificationSnapshot extends AccountSnapshot {
-  /** The codes of the live set, used ones included; read for a backup code only, as `authenticators` are for TOTP. */
+  /** The codes of the current set, also used ones. Read only for a backup code; `authenticators` are read only for TOTP. */
   backupCodes: readonly BackupCode[];
 }
 
 /**
- * Whether MFA is enabled for the user: the account names a live factor, of any type.
- * Only `null` means that there is no account. A value that is not a snapshot throws.
+ * Whether MFA is enabled for the user: the account names at least one confirmed factor, of any type. `null` = no account.
+ * Any other value that is not a snapshot throws.
  */
 // S43a, S45
 export function isEnabled<T extends Pick<AccountSnapshot, 'account'>>(
@@ -52,7 +52,7 @@ export function isEnabled<T extends Pick<AccountSnapshot, 'account'>>(
   return snapshot !== null && snapshot.account.activeFactors.length > 0;
 }
 
-/** Whether the account names this TOTP authenticator as live. */
+/** Whether this TOTP authenticator is confirmed. */
 export function isActive({ activeFactors }: MfaAccount, authenticatorId: string): boolean {
   return activeIdsOf('totp', activeFactors).includes(authenticatorId);
 }
@@ -63,7 +63,7 @@ export function activeAuthenticators({ account, authenticators }: AccountSnapsho
   return authenticators.filter(({ id }) => ids.includes(id)).sort((a, b) => ids.indexOf(a.id) - ids.indexOf(b.id));
 }
 
-/** The authenticator awaiting its first code, or `null` when there is none or it expired. */
+/** The authenticator that is not confirmed yet. `null` = none, or its setup expired. */
 // S18
 export function pendingAuthenticator(snapshot: AccountSnapshot, nowMs: number): Authenticator | null {
   const pending = snapshot.authenticators.find(({ id }) => id === snapshot.account.pendingId);

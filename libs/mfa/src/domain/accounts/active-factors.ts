@@ -1,11 +1,11 @@
-/** A live factor, as the account row names it. */
+/** A confirmed factor, as the account row names it. */
 export interface ActiveFactor {
   /** `totp`, `passkey`, or the `type` of a factor of the host. */
   type: string;
   id: string;
 }
 
-/** Reads `type:id` entries that are separated by commas. Unknown types stay, so MFA stays required for them. */
+/** Parses `type:id` entries that are separated by commas. Unknown types are kept, so MFA stays required for them. */
 export function parseActiveFactors(text: string): ActiveFactor[] {
   if (text === '') return [];
   return text.split(',').map((entry) => {
@@ -19,7 +19,7 @@ export function formatActiveFactors(factors: readonly ActiveFactor[]): string {
   return factors.map(({ type, id }) => `${type}:${id}`).join(',');
 }
 
-/** The ids of the live factors of one type, oldest first. */
+/** The ids of the confirmed factors of one type, oldest first. */
 export function activeIdsOf(type: string, factors: readonly ActiveFactor[]): string[] {
   return factors.filter((factor) => factor.type === type).map(({ id }) => id);
 }

@@ -2,10 +2,10 @@ import { isMfaError, MfaError, type MfaErrorCode } from '../mfa-error.js';
 import type { AccountSnapshot, MfaAccount } from './account.js';
 import type { AccountChange, MfaAccountStore } from './account.store.js';
 
-/** Lost races after which a change gives up; each one means that another change of this very user succeeded. */
+/** Lost races after which a change throws. Each one means that another change of the same user succeeded. */
 const MOST_TRIES = 12;
 
-/** Before each look for a change whose answer was lost, in milliseconds. */
+/** Pauses in milliseconds before each attempt to find out whether a change was committed. */
 const PAUSES_MS = [0, 100, 200, 400, 800, 1_600, 3_200];
 
 type Decision = AccountChange | null;
@@ -14,8 +14,8 @@ type Decision = AccountChange | null;
  * Optimistic update of the account row with retries. `decide` returns the change, or `null` to leave the account
  * unchanged; it runs again whenever another change was committed first. A change of the active factors or of the
  * backup set also ends the pending setup, which was proved for the account as it was.
- * @param missing the code to throw where the user has no account
- * @returns the account before and after; the same where there was nothing to change
+ * @param missing the error code if the user has no account
+ * @returns the account before and after the change; both are the same if `decide` returned `null`
  * @throws MfaError `missing`; `MFA_BUSY` after too many lost races
  */
 // S79
@@ -45,7 +45,7 @@ function endingSetup(change: AccountChange): AccountChange {
     : { pendingId: null, ...change };
 }
 
-/** Whether the change was committed. After an error the database may have committed it, or may still do so. */
+/** Commits the change, and returns whether it was committed. After an error, asks the database what happened. */
 async function commits(accounts: MfaAccountStore, account: MfaAccount, change: AccountChange): Promise<boolean> {
   const { userId, rowVersion } = account;
   try {
@@ -57,9 +57,10 @@ async function commits(accounts: MfaAccountStore, account: MfaAccount, change: A
 }
 
 /**
- * What became of a change whose answer was lost. A statement whose connection was cut may still wait for its row, and be
- * committed later: then nobody would be told. So `rowVersion` is raised here. Either that succeeds, and the change
- * can be committed no more, or the change was first. A database that is away is asked for some seconds.
+ * Returns whether a change was committed although its statement failed. After a lost connection, the statement may still
+ * wait for the row lock and be committed later, without an event. To prevent that, this raises `rowVersion`. If it
+ * succeeds, the change can no longer be committed. If not, the change was first. It tries for some seconds while the
+ * database cannot be reached.
  */
 // S79
 async function wasCommitted(

@@ -1,2 +1,2 @@
-/** How long a written row may wait to be named by its account before it counts as garbage, in milliseconds. */
+/** Milliseconds from the insert of a row until the cleanup may remove it, unless the account row names it by then. */
 export const ORPHAN_GRACE_MS = 10 * 60 * 1000;

@@ -2,7 +2,7 @@ import type { AttemptBudget, AttemptPolicy } from './attempt-policy.js';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
-/** 5 failures, then 15 minutes doubling to 24 hours; 20 a day; disabled after 100 (NIST SP 800-63B-4 §3.2.2). */
+/** 5 failures lock for 15 minutes, doubling up to 24 hours; at most 20 failures a day; 100 in a row disable (NIST SP 800-63B-4 §3.2.2). */
 // S54
 export const DEFAULT_ATTEMPT_POLICY: Readonly<AttemptPolicy> = Object.freeze({
   maxFailures: 5,
@@ -13,18 +13,18 @@ export const DEFAULT_ATTEMPT_POLICY: Readonly<AttemptPolicy> = Object.freeze({
   disableAfter: 100,
 });
 
-/** A budget that nothing was taken from. */
+/** A budget without failures, lock and used attempts. */
 export const EMPTY_BUDGET: Readonly<AttemptBudget> = Object.freeze({ failures: 0, lockedUntilMs: 0, dailyTatMs: 0 });
 
-/** One rung: the lock that begins when `failures` reaches `atFailures`. */
+/** One step of the lock ladder: the lock that begins when `failures` reaches `atFailures`. */
 export interface LockRung {
   atFailures: number;
   lockMs: number;
 }
 
 /**
- * The locks that grow, up to and including the first of `maxLockMs`; every further multiple of
- * `maxFailures` locks for `maxLockMs`. Stores spell the same ladder in SQL.
+ * The growing locks, up to and including the first one of `maxLockMs`. Every further multiple of `maxFailures` locks for
+ * `maxLockMs`. The stores write the same ladder in SQL.
  */
 export function lockLadder({ maxFailures, lockMs, maxLockMs }: AttemptPolicy): LockRung[] {
   const ladder = [{ atFailures: maxFailures, lockMs }];
@@ -35,26 +35,26 @@ export function lockLadder({ maxFailures, lockMs, maxLockMs }: AttemptPolicy): L
   return ladder;
 }
 
-/** The lock in milliseconds that begins with exactly so many failures; 0 = none. */
+/** Length in milliseconds of the lock that begins at exactly this number of failures. 0 = no lock. */
 export function lockMsAt(failures: number, policy: AttemptPolicy): number {
   if (failures <= 0 || failures % policy.maxFailures !== 0) return 0;
   const rung = lockLadder(policy).find(({ atFailures }) => atFailures === failures);
   return rung?.lockMs ?? policy.maxLockMs;
 }
 
-/** Milliseconds in which one attempt of the daily cap flows back; rounded up, so that a day never sees one too many. */
+/** Milliseconds until the daily cap gets one attempt back. Rounded up, so that a day never has one attempt too many. */
 export function dailyInterval({ dailyRefill }: AttemptPolicy): number {
   return Math.ceil(DAY_MS / dailyRefill);
 }
 
-/** How far in milliseconds `dailyTatMs` may lie ahead of now: the burst tolerance of GCRA. */
+/** Milliseconds by which `dailyTatMs` may be later than now: the burst tolerance of GCRA. */
 export function dailyTolerance(policy: AttemptPolicy): number {
   return (policy.dailyBurst - 1) * dailyInterval(policy);
 }
 
 /**
- * The budget with one more attempt counted as failed, before it is evaluated, or `null` when
- * nothing may be evaluated now: locked, over the daily cap, or disabled.
+ * Counts one more attempt as failed, before it is evaluated. Returns `null` if no attempt is allowed now: the factor is
+ * locked, over the daily cap, or disabled.
  */
 // S50
 export function reserveBudget(budget: AttemptBudget, policy: AttemptPolicy, nowMs: number): AttemptBudget | null {
@@ -71,28 +71,28 @@ export function reserveBudget(budget: AttemptBudget, policy: AttemptPolicy, nowM
 }
 
 /**
- * The latest lock, in epoch milliseconds, that a clock somewhat ahead of this one can have written. A later one was
- * written by a clock that was plainly wrong, and counts for nothing: nobody is locked out for a year.
+ * The latest plausible end of a lock, in epoch milliseconds, with some tolerance for clock skew. A later end was written
+ * by a wrong clock and is ignored. Otherwise a wrong clock could lock a user for a year.
  */
 // S54
 export function latestLock({ maxLockMs }: AttemptPolicy, nowMs: number): number {
   return nowMs + 2 * maxLockMs;
 }
 
-/** The same for `dailyTatMs`. */
+/** Like {@link latestLock}, for `dailyTatMs`. */
 export function latestTat(policy: AttemptPolicy, nowMs: number): number {
   return nowMs + policy.dailyBurst * dailyInterval(policy) + policy.maxLockMs;
 }
 
-/** The budget after a success that was reserved: failures and lock end, and the daily cap gets its attempt back. */
+/** The budget after a success that was reserved: no failures, no lock, and the attempt is given back to the daily cap. */
 // S54
 export function settleBudget(budget: AttemptBudget, policy: AttemptPolicy): AttemptBudget {
   return { failures: 0, lockedUntilMs: 0, dailyTatMs: refundedTat(budget, policy) };
 }
 
 /**
- * Seconds until the next attempt would be evaluated, whole and at least 1; `null` = now. A disabled
- * factor waits for a person, so it answers with the longest lock.
+ * Whole seconds until the next attempt is allowed, at least 1. `null` = now. For a disabled factor, which only a person
+ * can enable, it returns the longest lock.
  */
 // S57
 export function retryAfterSeconds(budget: AttemptBudget, policy: AttemptPolicy, nowMs: number): number | null {
@@ -104,11 +104,12 @@ export function retryAfterSeconds(budget: AttemptBudget, policy: AttemptPolicy, 
 }
 
 /**
- * The budget without one open reservation: the code was not evaluated, or it was right and already spent.
- * A lock that began because this reservation was counted ends: a lock begins at a multiple of `maxFailures` and admits no
- * further reservation, so an open one is among those that it counted. One exception is left: a success in between sets
- * the failures to 0, and a reservation that is still open then ends a later lock early. That allows fewer than
- * `maxFailures` further attempts, which the daily cap still counts.
+ * Takes back one reservation, because the code was not evaluated, or was right but already spent.
+ *
+ * A lock that this reservation caused ends. A lock begins at a multiple of `maxFailures` and allows no further
+ * reservation, so the open one is among those that caused it. There is one exception: a success in between sets the
+ * failures to 0, and an older reservation then ends a later lock early. That allows fewer than `maxFailures` further
+ * attempts, and the daily cap still counts them.
  */
 // S70
 export function releaseBudget(budget: AttemptBudget, policy: AttemptPolicy): AttemptBudget {
@@ -120,13 +121,13 @@ export function releaseBudget(budget: AttemptBudget, policy: AttemptPolicy): Att
   };
 }
 
-/** The budget after its secret or codes were replaced: failures and lock end, the daily cap gets nothing back. */
+/** The budget after the secret or the codes were replaced: no failures and no lock. The daily cap stays. */
 // S51
 export function endFailures(budget: AttemptBudget): AttemptBudget {
   return { failures: 0, lockedUntilMs: 0, dailyTatMs: budget.dailyTatMs };
 }
 
-/** `dailyTatMs` with one attempt given back. Call it for an attempt that was reserved, and once only. */
+/** `dailyTatMs` with one attempt given back. Call it once, for an attempt that was reserved. */
 function refundedTat({ dailyTatMs }: AttemptBudget, policy: AttemptPolicy): number {
   return Math.max(0, dailyTatMs - dailyInterval(policy));
 }

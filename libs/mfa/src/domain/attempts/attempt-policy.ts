@@ -1,32 +1,32 @@
 /**
- * What an attempt is counted against. `password` guards the first enrollment's password proof and
- * `confirmation` the first code of a pending secret, so that neither can lock a sign-in factor.
+ * The counters of failed attempts. `password` counts passwords before the first enrollment, and `confirmation` counts
+ * first codes of a pending setup. They are separate, so that they cannot lock a sign-in factor.
  */
 export const ATTEMPT_FACTORS = ['totp', 'backup_code', 'password', 'confirmation'] as const;
 export type AttemptFactor = (typeof ATTEMPT_FACTORS)[number];
 
 /** One factor's attempt counters, as columns of the account row. */
 export interface AttemptBudget {
-  /** Consecutive failures and open reservations since the last success. */
+  /** Failures in a row and open reservations since the last success. */
   failures: number;
-  /** Epoch milliseconds until which nothing is evaluated; 0 = not locked. */
+  /** Until this time, in epoch milliseconds, no attempt is allowed. 0 = not locked. */
   lockedUntilMs: number;
-  /** GCRA theoretical arrival time in epoch milliseconds: the rolling daily cap in one column. */
+  /** The rolling daily cap in one column: the theoretical arrival time (TAT) of GCRA, in epoch milliseconds. */
   dailyTatMs: number;
 }
 
-/** How many guesses a factor stands, per user (NIST SP 800-63B-4 §3.2.2). */
+/** Limits of failed attempts per user and factor (NIST SP 800-63B-4 §3.2.2). */
 // S54
 export interface AttemptPolicy {
-  /** Consecutive failures before a lock. */
+  /** Failures in a row before a lock. */
   maxFailures: number;
-  /** Length of the first lock; every further `maxFailures` failures double it. */
+  /** Milliseconds of the first lock. Every further `maxFailures` failures in a row double it. */
   lockMs: number;
-  /** The longest lock. */
+  /** Milliseconds of the longest lock. */
   maxLockMs: number;
-  /** Failures that may come at once within a day. */
+  /** Failures that a user can make at once, without waiting for `dailyRefill`. */
   dailyBurst: number;
-  /** Failures a day that flow back. Any 24 hours see at most `dailyBurst + dailyRefill` evaluated failures. */
+  /** Failures that become possible again per day. Any 24 hours have at most `dailyBurst + dailyRefill` failures. */
   dailyRefill: number;
   /** Failures in a row that disable the factor until the user re-enrolls or an administrator unlocks it. MFA stays required. */
   disableAfter: number;

@@ -1,7 +1,7 @@
 /**
- * Runs work of the same key one after another within this process. A courtesy to honest parallel requests, which
- * would otherwise use up the attempt budget with reservations that are still open; no correctness rests on it, and
- * nobody waits longer than `patienceMs` for work that hangs.
+ * Runs work with the same key one after another within this process. Without it, parallel requests of one user could use
+ * up the attempt budget with open reservations. Correctness does not depend on it. Work that hangs blocks the next one
+ * for at most `patienceMs`.
  */
 export class KeyedMutex {
   private readonly tails = new Map<string, Promise<void>>();

@@ -7,24 +7,24 @@ export type ExpiredAuthenticator = Pick<Authenticator, 'id' | 'userId'> & { expi
 export abstract class MfaAuthenticatorStore {
   abstract add(authenticator: Authenticator): Promise<void>;
 
-  /** Names a row of that user; does nothing where there is none. */
+  /** Changes the name of an authenticator of the user. Does nothing if it does not exist. */
   abstract rename(userId: string, id: string, name: string): Promise<void>;
 
-  /** Sets `confirmedAtMs` and ends the pending row's expiry, unless a removal has given it another one meanwhile. */
+  /** Sets `confirmedAtMs` and removes the expiry of the pending row. Does nothing if a removal has set another expiry. */
   abstract confirm(pending: Pick<Authenticator, 'userId' | 'id' | 'expiresAtMs'>, atMs: number): Promise<void>;
 
-  /** Moves `lastUsedAtMs` forward. */
+  /** Sets `lastUsedAtMs`, if it is later than the stored one. */
   abstract touch(userId: string, id: string, atMs: number): Promise<void>;
 
-  /** Gives the named rows a deadline by which the account must still name them, or they are collected; `null` takes it away. */
+  /** Sets the time from which the cleanup may remove the rows, unless the account names them. `null` = never. */
   abstract collectAfter(userId: string, ids: readonly string[], expiresAtMs: number | null): Promise<void>;
 
   abstract remove(userId: string, ids: readonly string[]): Promise<void>;
 
-  /** Removes the row if it is still past its deadline: somebody may have taken it up since it was listed. */
+  /** Removes the row if it is still expired. Its expiry may have changed since it was listed. */
   abstract removeExpired(userId: string, id: string, beforeMs: number): Promise<void>;
 
-  /** Removes all rows of the user; returns how many there were. */
+  /** Removes all rows of the user. Returns their number. */
   abstract removeAll(userId: string): Promise<number>;
 
   /** Up to `limit` rows with `expiresAtMs <= beforeMs`, oldest first. */

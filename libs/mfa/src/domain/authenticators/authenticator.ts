@@ -2,7 +2,7 @@
 export const TOTP_ALGORITHMS = ['SHA1', 'SHA256', 'SHA512'] as const;
 export type TotpAlgorithm = (typeof TOTP_ALGORITHMS)[number];
 
-/** How codes are made from a secret (RFC 6238 §4; digits RFC 4226 §5.3). */
+/** How codes are generated from a secret (RFC 6238 §4; digits RFC 4226 §5.3). */
 export interface TotpParameters {
   algorithm: TotpAlgorithm;
   /** 6 to 8. */
@@ -10,7 +10,7 @@ export interface TotpParameters {
   periodSeconds: number;
 }
 
-/** A stored TOTP secret. Whether it is pending, active or garbage is said by the account row alone. */
+/** A stored TOTP secret. Only the account row decides whether it is pending, active or removed. */
 export interface Authenticator extends TotpParameters {
   /** Lower-case UUID. */
   id: string;
@@ -19,14 +19,14 @@ export interface Authenticator extends TotpParameters {
   /** The sealed secret (see `domain/secrets`). */
   secret: string;
   createdAtMs: number;
-  /** A projection for people and reports; the account row decides. */
+  /** For display and reports only; the account row decides whether it is confirmed. */
   confirmedAtMs: number | null;
   lastUsedAtMs: number | null;
   /**
-   * When the row may be collected unless the account names it as active: the pending secret's
-   * expiry, or the grace time set just before a removal. `null` while active.
+   * From this time the cleanup may remove the row, unless the account names it as active: the expiry of a pending setup,
+   * or the end of the grace time that a removal sets. `null` while active.
    */
   expiresAtMs: number | null;
-  /** The session that may confirm this setup (see `setupBinding`); `null` = the host names no session. */
+  /** Hash of the session that may confirm this setup (see `setupBinding`). `null` = the principal has no `sessionId`. */
   setupBinding: string | null;
 }

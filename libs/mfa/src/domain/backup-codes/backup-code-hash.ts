@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto';
-// Not on first use: where its binary is missing, the application does not start, rather than refuse a first login.
+// A static import: without its binary, the application fails at start and not at the first login.
 import argon2 from 'argon2';
 import type { MfaRandom } from '../random.js';
 import type { HashQueue } from './hash-queue.js';
@@ -10,12 +10,11 @@ export type { HashedCode } from './hash-groups.js';
 
 /** Argon2id as OWASP recommends it: 19 MiB, two passes, one lane. */
 // S36
-// TODO
 const OWN = { memoryKib: 19_456, passes: 2, parallelism: 1 } as const;
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;
 
-/** Hashes and matches backup codes. All its work goes through the queue and may throw `MFA_BUSY`. */
+/** Hashes and matches backup codes. All work goes through the queue, which throws `MFA_BUSY` when it is full. */
 // S58
 export class BackupCodeHasher {
   constructor(
@@ -24,8 +23,8 @@ export class BackupCodeHasher {
   ) {}
 
   /**
-   * One PHC string a code, in order, all with one fresh salt, so that a guess is hashed once whatever
-   * the number of codes. Takes one place in the queue: it is turned away before it begins, or not at all.
+   * Returns one PHC string for each code, in order. All share one new salt, so an attempt needs one hash for any number
+   * of codes. The set takes one place in the queue, so `MFA_BUSY` is thrown before the first hash or not at all.
    */
   // S36, S37
   hashSet(normalisedCodes: readonly string[]): Promise<string[]> {
@@ -57,7 +56,7 @@ export class BackupCodeHasher {
       let matched: string | null = null;
       for (const { spelling, parameters, targets } of groups) {
         const given = await argon2id(spell(normalisedCode, spelling), parameters);
-        // No early exit: neither the time nor the number of hashes tells which code it was.
+        // No early exit: the time must not depend on which code matched.
         for (const { id, hash } of targets) if (timingSafeEqual(given, hash)) matched ??= id;
       }
       return matched;
@@ -65,7 +64,7 @@ export class BackupCodeHasher {
   }
 }
 
-/** Makes a guess against nothing cost what any other guess does. */
+/** A group without codes, so that an attempt against no codes takes the same time as any other. */
 // S37
 function dummyGroup(): HashGroup {
   const parameters = { ...OWN, salt: Buffer.alloc(SALT_BYTES), hash: Buffer.alloc(HASH_BYTES) };

@@ -5,24 +5,24 @@ export type ExpiredBackupSet = Pick<BackupCode, 'userId' | 'setId'> & { expiresA
 
 /** Storage port of backup code rows. Every method is one statement unless it says otherwise. */
 export abstract class MfaBackupCodeStore {
-  /** All or none of them. */
+  /** Inserts all codes or none. */
   abstract add(codes: readonly BackupCode[]): Promise<void>;
 
-  /** The codes of a set, used ones included. */
+  /** Reads the codes of a set, also used ones. */
   abstract list(userId: string, setId: string): Promise<BackupCode[]>;
 
   abstract markUsed(userId: string, id: string, atMs: number): Promise<void>;
 
-  /** Sets or (with `null`) takes away the deadline by which the account must name the set. */
+  /** Sets the time from which the cleanup may remove the set, unless the account names it. `null` = never. */
   abstract collectAfter(userId: string, setId: string, expiresAtMs: number | null): Promise<void>;
 
-  /** Removes the usage rows of a set's codes and then the codes (two statements, to be repeated if interrupted). */
+  /** Removes the usage rows of the codes in a set, then the codes. Two statements; call it again if it was interrupted. */
   abstract remove(userId: string, setId: string): Promise<void>;
 
-  /** The same of what is still past its deadline: somebody may have taken the set up since it was listed. */
+  /** Like {@link remove}, if the set is still expired. Its expiry may have changed since it was listed. */
   abstract removeExpired(userId: string, setId: string, beforeMs: number): Promise<void>;
 
-  /** All codes of the user, of whatever set. */
+  /** Removes all codes of the user, in every set. */
   abstract removeAll(userId: string): Promise<void>;
 
   /** Up to `limit` sets with `expiresAtMs <= beforeMs`, oldest first. */

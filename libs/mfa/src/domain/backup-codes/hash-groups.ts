@@ -1,7 +1,7 @@
 import { isImportedSet } from './imported-set.js';
 import { decodeHash, encodePhc, parsePhc, type PhcHash, splitPhc } from './phc.js';
 
-/** Which spelling of a code was hashed: ours has no hyphen, other systems hashed `XXXX-XXXX` as they showed it. */
+/** The spelling of a code that was hashed: this library hashes it without the hyphen, other systems hashed `XXXX-XXXX`. */
 export type HashedSpelling = 'plain' | 'hyphenated';
 
 /** The mark before the PHC string of a hash that was made over the hyphenated code. */
@@ -11,20 +11,20 @@ export const HYPHENATED = 'hyphenated:';
 const MAX_GROUPS = 10;
 
 /**
- * What one guess may cost, in KiB × passes, all groups of a set together: ten of argon2-cffi's defaults
- * (64 MiB, 3 passes) and a quarter more. About 64 times one hash of our own.
+ * The most work of one attempt, in KiB × passes, over all groups of a set: ten hashes with the defaults of argon2-cffi
+ * (64 MiB, 3 passes) and a quarter more. It is about 64 times one hash of this library.
  */
 // S58
 const MAX_WORK = 2_500_000;
 
-/** A stored code, unsealed. */
+/** A stored code, decrypted. */
 export interface HashedCode {
   id: string;
   /** What was sealed: an Argon2id PHC string, after {@link HYPHENATED} where the hyphenated code was hashed. */
   phc: string;
 }
 
-/** How a guess is to be hashed, to be comparable with the targets. */
+/** Parameters for the hash of an attempt, and the hashes to compare it with. */
 export interface HashGroup {
   spelling: HashedSpelling;
   parameters: PhcHash;

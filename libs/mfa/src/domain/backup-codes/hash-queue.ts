@@ -2,29 +2,28 @@ import { availableParallelism } from 'node:os';
 import { MfaError } from '../mfa-error.js';
 
 /** A cautious estimate for one Argon2id hash of a backup code on a busy core. Only `Retry-After` depends on it. */
-// TODO
 const ASSUMED_HASH_MS = 50;
 
-/** libuv's own default for the thread pool that file reads, DNS and Argon2 share. */
+/** libuv's default size of the thread pool that file reads, DNS and Argon2 share. */
 const DEFAULT_POOL_SIZE = 4;
 
 export interface HashQueueLimits {
-  /** Pieces of work that run at once; at least 1. */
+  /** Number of hashes that run at once, at least 1. */
   concurrency: number;
-  /** Pieces of work that wait for their turn, beyond those; at least 0. */
+  /** Number of further hashes that may wait, at least 0. */
   maxWaiting: number;
 }
 
 /**
- * Bounds how much hashing runs and waits in this process, so that a burst of guesses cannot starve
- * everything else. First come, first served.
+ * Limits how many hashes run and wait in this process, so that a burst of attempts cannot block other work. First in,
+ * first out.
  */
 // S58
 export class HashQueue {
   private running = 0;
   private readonly waiting: (() => void)[] = [];
 
-  /** Throws `MFA_MISCONFIGURED` for limits that would let nothing run. */
+  /** @throws MfaError `MFA_MISCONFIGURED` for limits out of range */
   constructor(private readonly limits: HashQueueLimits) {
     const { concurrency, maxWaiting } = limits;
     if (!Number.isSafeInteger(concurrency) || concurrency < 1 || !Number.isSafeInteger(maxWaiting) || maxWaiting < 0) {
@@ -33,7 +32,10 @@ export class HashQueue {
     }
   }
 
-  /** The result of `work`, once it had its turn. Throws `MFA_BUSY` at once when too many wait already; `work` is not called then. */
+  /**
+   * Runs `work` when it is its turn, and returns its result.
+   * @throws MfaError `MFA_BUSY` at once, without calling `work`, if the queue is full
+   */
   async run<T>(work: () => Promise<T>): Promise<T> {
     await this.enter();
     try {
@@ -53,7 +55,7 @@ export class HashQueue {
     return new Promise((resolve) => this.waiting.push(resolve));
   }
 
-  /** Hands the place on without freeing it in between, so that a newcomer cannot overtake those who wait. */
+  /** Passes the place to the next one in the queue without freeing it, so that a new caller cannot overtake. */
   private leave(): void {
     const next = this.waiting.shift();
     if (next) next();
@@ -67,8 +69,8 @@ export class HashQueue {
 }
 
 /**
- * All cores but one, and all pool threads but one: whichever is fewer, at least 1. On a machine of
- * many cores the pool's four threads are what hashing would otherwise take from file reads and DNS.
+ * The smaller of all cores but one and all pool threads but one, at least 1. One thread stays free for file reads and
+ * DNS.
  */
 export function defaultHashConcurrency(cores = availableParallelism(), poolSize = threadPoolSize()): number {
   return Math.max(1, Math.min(cores, poolSize) - 1);
@@ -79,6 +81,6 @@ function threadPoolSize(): number {
   return Number.isSafeInteger(configured) && configured > 0 ? configured : DEFAULT_POOL_SIZE;
 }
 
-/** The one queue of this process: several modules, or several test applications, share its bound. */
+/** The queue of this process. Several modules, or several applications in a test, share it. */
 // S58
 export const processHashQueue = new HashQueue({ concurrency: defaultHashConcurrency(), maxWaiting: 32 });

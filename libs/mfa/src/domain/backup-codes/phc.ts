@@ -1,4 +1,4 @@
-/** An Argon2id hash (version 19) with all it takes to compute it again. */
+/** An Argon2id hash (version 19) with the parameters to compute it again. */
 export interface PhcHash {
   memoryKib: number;
   passes: number;
@@ -7,19 +7,19 @@ export interface PhcHash {
   hash: Buffer;
 }
 
-/** What a stored hash may demand of us: a planted row must not become an hour of work or gigabytes. */
+/** Limits for a stored hash, so that a manipulated row cannot cost an hour of CPU time or gigabytes of memory. */
 const BOUNDS = { memoryKib: 256 * 1024, passes: 10, parallelism: 8, saltBytes: [8, 64], hashBytes: [16, 64] } as const;
 
 // Anchors are not needed for correctness: the text must equal its re-encoding.
 const PHC = /^\$argon2id\$v=19\$m=([1-9]\d{0,6}),t=([1-9]\d?),p=([1-9])\$([A-Za-z0-9+/]+)\$([A-Za-z0-9+/]+)$/;
 
-/** `$argon2id$v=19$m=…,t=…,p=…$salt$hash`, as the reference implementation writes it (PHC string format). */
+/** Formats a hash as `$argon2id$v=19$m=…,t=…,p=…$salt$hash`, like the reference implementation (PHC string format). */
 export function encodePhc({ memoryKib, passes, parallelism, salt, hash }: PhcHash): string {
   const parameters = `m=${memoryKib},t=${passes},p=${parallelism}`;
   return `$argon2id$v=19$${parameters}$${encode(salt)}$${encode(hash)}`;
 }
 
-/** The parts of a PHC string; `null` when it is no Argon2id version 19, damaged, or outside sane bounds. */
+/** Parses a PHC string. Returns `null` if it is not Argon2id version 19, is damaged, or exceeds the limits. */
 export function parsePhc(text: string): PhcHash | null {
   const [, memory, passes, parallelism, salt, hash] = PHC.exec(text) ?? [];
   // For the compiler: the pattern matches both or neither.
@@ -31,7 +31,7 @@ export function parsePhc(text: string): PhcHash | null {
     salt: Buffer.from(salt, 'base64'),
     hash: Buffer.from(hash, 'base64'),
   };
-  // Canonical spelling only: a re-encoding that differs had stray bits.
+  // Only the canonical encoding is accepted.
   return isSane(parsed) && encodePhc(parsed) === text ? parsed : null;
 }
 
