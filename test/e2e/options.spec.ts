@@ -86,7 +86,7 @@ describe('S7 weak keys end the boot with an error that names entry and remedy, a
       'two of one id',
       [TEST_KEY, { id: 'k1', secret: `${secret}x` }],
       /keys\[1\]\.id repeats keys\[0\]\.id/,
-      /an id of its own/,
+      /its own id/,
     ],
     ['two of one secret', [TEST_KEY, { id: 'k2', secret }], /keys\[1\]\.secret repeats keys\[0\]\.secret/, REMEDY],
   ];

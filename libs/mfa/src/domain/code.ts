@@ -16,9 +16,9 @@ const DIGITS = /^[0-9]+$/;
 const BACKUP_CODE = /^(?=.*[A-Z])[A-Z0-9]{8}$/;
 
 /**
- * What a person typed, reduced to the one spelling that is compared, counted and spent: NFKC, no
- * white space, no dashes, nothing invisible, ASCII digits, upper case. Idempotent for every accepted
- * code, so variants of one code share one identity. Anything may come out; check its shape next.
+ * Normalises a typed code to the one spelling that is compared, counted and spent: NFKC, no white space, no dashes, no
+ * invisible characters, ASCII digits, upper case. It is idempotent for every accepted code, so all variants of a code are
+ * one code. The result can be any text, so check its format next.
  */
 // S24, S38, S77, S25
 export function normaliseCode(input: string): string {

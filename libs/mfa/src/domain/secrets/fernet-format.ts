@@ -4,16 +4,16 @@ import { fromBase32 } from '../totp/totp.js';
 import { isFernetShape, openFernet, type FernetKeyPair } from './fernet.js';
 import { type SealContext, type SealedFormat, unreadable } from './sealed-format.js';
 
-/** Which Fernet tokens are read, and for how long. */
+/** The keys of accepted Fernet tokens, and the end of their acceptance. */
 export interface FernetReading {
   keyPairs: readonly FernetKeyPair[];
-  /** From then on every token is refused, in epoch milliseconds. */
+  /** From this time, in epoch milliseconds, every token is refused. */
   untilMs: number;
 }
 
 /**
- * Reads TOTP secrets that another service stored as Fernet tokens of their base32 text. Fernet binds a token to no
- * row, so whoever can write the table could move one: opt-in, for TOTP secrets only, and for a limited time.
+ * Decrypts TOTP secrets that another service stored as Fernet tokens of their base32 text. A Fernet token is not bound to
+ * a row, so somebody who can write the table can move it. Therefore it is opt-in, limited to TOTP secrets and to a time.
  */
 // S10
 export class FernetFormat implements SealedFormat {
@@ -32,7 +32,7 @@ export class FernetFormat implements SealedFormat {
     return base32Secret(this.message(sealed));
   }
 
-  /** A token names no key: each is tried, as Python's MultiFernet does. */
+  /** Tries every key, like Python's MultiFernet, because a token does not name its key. */
   private message(sealed: string): Buffer {
     const { keyPairs } = this.reading;
     for (const [index, pair] of keyPairs.entries()) {

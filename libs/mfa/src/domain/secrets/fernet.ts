@@ -9,7 +9,7 @@ import {
 import { MfaError } from '../mfa-error.js';
 import { unreadable } from './sealed-format.js';
 
-/** Where a Fernet key comes from: given as such, or derived from an application secret as the Python service did. */
+/** A Fernet key, or the application secret that the Python service derived its Fernet key from. */
 export type MfaFernetKey =
   /** A Fernet key: 32 bytes in base64url, 44 characters. */
   | { key: string }
@@ -22,7 +22,7 @@ export interface FernetKeyPair {
   readonly encryptionKey: KeyObject;
 }
 
-/** How old a token may be; without it any age will do. */
+/** The maximum age of a token. Without it, any age is accepted. */
 export interface FernetFreshness {
   nowMs: number;
   timeToLiveSeconds: number;
@@ -37,7 +37,7 @@ const MAC_BYTES = 32;
 const MAX_SKEW_SECONDS = 60;
 
 /**
- * The key pair of one entry of `fernet.keys`; `name` is what an error calls the entry.
+ * The key pair of one entry of `fernet.keys`. `name` is the name of the entry in an error message.
  * @throws MfaError `MFA_MISCONFIGURED`
  */
 export function fernetKeyPair(given: MfaFernetKey, name: string): FernetKeyPair {
@@ -68,17 +68,17 @@ export function isFernetShape(value: string): boolean {
 }
 
 /**
- * The message of a Fernet token (specification version 0x80: HMAC-SHA-256, then AES-128-CBC).
+ * Decrypts a Fernet token (specification version 0x80: HMAC-SHA-256, then AES-128-CBC).
  * @throws MfaError `MFA_SECRET_UNREADABLE`
  */
 export function openFernet(token: string, pair: FernetKeyPair, freshness?: FernetFreshness): Buffer {
   const bytes = decode(token);
-  if (bytes === null) throw unreadable('it is no base64url');
+  if (bytes === null) throw unreadable('it is not base64url');
   const ciphertext = bytes.subarray(HEADER_BYTES, -MAC_BYTES);
   const whole = ciphertext.length > 0 && ciphertext.length % BLOCK_BYTES === 0;
   // The length is implied: a shorter token has no whole block of ciphertext.
   if (bytes[0] !== VERSION || bytes.length < HEADER_BYTES + MAC_BYTES || !whole)
-    throw unreadable('it is truncated, or no Fernet token');
+    throw unreadable('it is truncated, or not a Fernet token');
   if (freshness) checkAge(bytes, freshness);
   const mac = createHmac('sha256', pair.signingKey).update(bytes.subarray(0, -MAC_BYTES)).digest();
   if (!timingSafeEqual(mac, bytes.subarray(-MAC_BYTES))) throw unreadable('it was altered, or made with another key');
@@ -96,7 +96,7 @@ function checkAge(bytes: Buffer, { nowMs, timeToLiveSeconds }: FernetFreshness):
   if (ageSeconds < -MAX_SKEW_SECONDS) throw unreadable('it was made in the future');
 }
 
-/** Padded base64url in its one canonical spelling, or `null` (RFC 4648 §3.5). */
+/** Decodes padded base64url. Returns `null` if the encoding is not canonical (RFC 4648 §3.5). */
 function decode(text: string): Buffer | null {
   const bytes = Buffer.from(text, 'base64url');
   const spelled = bytes.toString('base64url');

@@ -2,43 +2,43 @@ import type { KeyRing } from './key-ring.js';
 import type { SealedOrigin, SecretBox } from './secret-box.js';
 import type { SealedPurpose, SealedValue } from './sealed-value.store.js';
 
-/** Rows that one key, or one foreign format, sealed. */
+/** Number of rows that one key encrypted, or that have one foreign format. */
 export interface MfaKeyUsage {
   format: SealedOrigin['format'];
   /** `null` for a format without key ids. */
   keyId: string | null;
-  /** `writes`: the first of the option `keys`; `reads`: a later one; `absent`: none of them; `foreign`: no key of the ring sealed it. */
+  /** `writes` = the first key of the option `keys`; `reads` = a later one; `absent` = not in the option; `foreign` = another format. */
   role: 'writes' | 'reads' | 'absent' | 'foreign';
   authenticators: number;
   backupCodes: number;
-  /** Those of both that did not open; 0 where nothing was opened. */
+  /** Rows of both kinds that could not be decrypted. 0 for `status`, which decrypts nothing. */
   unreadable: number;
 }
 
-/** A row that cannot be opened, and why; for the operator. */
+/** A row that cannot be decrypted, with the reason. For the operator. */
 export interface MfaUnreadableRow {
   purpose: SealedPurpose;
   rowId: string;
   reason: string;
 }
 
-/** What stands under which key. */
+/** The number of rows by encryption key. */
 export interface MfaKeyReport {
-  /** The key that writes first, even without rows. */
+  /** One entry for each key. The newest key is the first, even without rows. */
   keys: MfaKeyUsage[];
-  /** Rows that are not under the key that writes. */
+  /** Rows that are not under the newest key. */
   outdated: number;
-  /** Rows that did not open; 0 where nothing was opened. */
+  /** Rows that could not be decrypted. 0 for `status`, which decrypts nothing. */
   unreadable: number;
-  /** The first hundred of them. */
+  /** The first 100 rows that could not be decrypted. */
   unreadableRows: MfaUnreadableRow[];
-  /** Whether `signal` ended the work early: the numbers are what was seen until then. */
+  /** Whether `signal` stopped the work early. The numbers then count only the rows until the stop. */
   interrupted: boolean;
 }
 
 const MOST_LISTED = 100;
 
-/** Counts rows by the key that sealed them. */
+/** Counts rows by the key that encrypted them. */
 export class KeyTally {
   private readonly usages = new Map<string, MfaKeyUsage>();
   private readonly unreadableRows: MfaUnreadableRow[] = [];
@@ -90,7 +90,7 @@ export class KeyTally {
   }
 }
 
-/** All rows of one key. */
+/** Number of rows of one key. */
 export function rowsOf({ authenticators, backupCodes }: MfaKeyUsage): number {
   return authenticators + backupCodes;
 }

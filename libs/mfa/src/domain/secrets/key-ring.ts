@@ -5,17 +5,17 @@ import { keyWeakness } from './key-strength.js';
 
 /** One entry of the option `keys`. */
 export interface MfaKey {
-  /** 1 to 32 of A–Z, a–z, 0–9, `_` and `-`; stands in every value sealed with the key. */
+  /** 1 to 32 characters of A–Z, a–z, 0–9, `_` and `-`. Every value that the key encrypts contains it. */
   id: string;
-  /** At least 32 random characters (taken as UTF-8, never decoded) or 32 random bytes. */
+  /** At least 32 random characters (used as UTF-8, without decoding) or 32 random bytes. */
   secret: string | Buffer;
 }
 
-/** A key in its two roles; neither key works in the other's place (RFC 8725 §3.12). */
+/** A key of the ring: two derived keys for two purposes, so that neither works for the other purpose (RFC 8725 §3.12). */
 // S8
 export interface RingKey {
   readonly id: string;
-  /** AES-256 key for what is stored. */
+  /** AES-256 key for stored values. */
   readonly sealKey: KeyObject;
   /** HMAC-SHA-256 key for mfa_tokens. */
   readonly tokenKey: KeyObject;
@@ -25,13 +25,12 @@ const KEY_ID = /^[A-Za-z0-9_-]{1,32}$/;
 const REMEDY = `Make one with: node -e "console.log(require('node:crypto').randomBytes(32).toString('base64'))"`;
 
 /**
- * The keys of the application: the first one writes, all can read. Keeps derived keys only.
- * Throws `MFA_MISCONFIGURED`, naming the entry and the remedy, for a missing, short, repeated or
- * guessable key.
+ * The keys of the application: the first one encrypts, every one decrypts. It stores only derived keys.
+ * @throws MfaError `MFA_MISCONFIGURED` for a missing, short, repeated or guessable key, with the entry and the remedy
  */
 // S7
 export class KeyRing {
-  /** The key that seals and signs. */
+  /** The key that encrypts and signs. */
   readonly newest: RingKey;
   private readonly keys: ReadonlyMap<string, RingKey>;
 
@@ -42,7 +41,7 @@ export class KeyRing {
     this.keys = new Map(derived.map((key) => [key.id, key]));
   }
 
-  /** The key of that id; `null` when the ring has none: deny then, and never try another. */
+  /** The key with this id. `null` = not in the ring. Deny then; do not try another key. */
   // S63
   byId(id: string): RingKey | null {
     return this.keys.get(id) ?? null;
@@ -54,13 +53,13 @@ export class KeyRing {
   }
 }
 
-/** HKDF-SHA-256 (RFC 5869) without salt, one label a role. */
+/** Derives both keys by HKDF-SHA-256 (RFC 5869), without salt, with one label for each purpose. */
 function deriveKey({ id, secret }: MfaKey): RingKey {
   const derive = (label: string) => createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', label, 32)));
   return { id, sealKey: derive('nestjs-mfa/seal/v1'), tokenKey: derive('nestjs-mfa/mfa-token/v1') };
 }
 
-/** The values come from configuration files and environment variables, so their types prove nothing. */
+/** Checks types at run time, because the values come from configuration files and environment variables. */
 function checkKeys(keys: unknown): asserts keys is readonly MfaKey[] {
   if (!Array.isArray(keys) || keys.length === 0) {
     throw misconfigured(`keys must be a list of at least one { id, secret }. ${REMEDY}`);
@@ -75,14 +74,14 @@ function checkKeys(keys: unknown): asserts keys is readonly MfaKey[] {
 }
 
 function checkId(id: unknown, index: number, earlier: readonly string[]): string {
-  // Never quoted: whoever mixed up the two fields would find the secret in the log.
+  // The value is not quoted, because the two fields may be mixed up. The log would then contain the secret.
   if (typeof id !== 'string' || !KEY_ID.test(id)) {
     throw misconfigured(
       `keys[${index}].id must be 1 to 32 letters, digits, "_" or "-", for example the month "2026-11"`,
     );
   }
   if (earlier.includes(id)) {
-    throw misconfigured(`keys[${index}].id repeats keys[${earlier.indexOf(id)}].id: give every key an id of its own`);
+    throw misconfigured(`keys[${index}].id repeats keys[${earlier.indexOf(id)}].id: give every key its own id`);
   }
   return id;
 }

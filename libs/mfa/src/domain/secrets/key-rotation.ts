@@ -10,31 +10,32 @@ import {
   type SealedValue,
 } from './sealed-value.store.js';
 
-/** How all rows are gone through. */
+/** Options for a scan of all rows. */
 export interface MfaKeyScanOptions {
-  /** Rows read, and written, by one statement, 1 to 1000. @default 200 */
+  /** Rows that one statement reads or writes, 1 to 1000. @default 200 */
   batchSize?: number | undefined;
-  /** Called after every batch of a pass: rows done, of how many; a rotation passes several times. */
+  /** Called after every batch with the number of rows done and the total. A rotation scans all rows several times. */
   onProgress?: ((done: number, total: number) => void) | undefined;
-  /** Ends the work after the current batch: nothing is half-done, and the next run goes on. */
+  /** Stops the work after the current batch. The next run continues. */
   signal?: AbortSignal | undefined;
 }
 
+/** Options for a rotation. */
 export interface MfaRotationOptions extends MfaKeyScanOptions {
-  /** Rotates although the rows under the newest key do not prove that the application has the same secret. @default false */
+  /** Rotates although no row proves that the application has the same secret for the newest key. @default false */
   allowUnprovenKey?: boolean | undefined;
 }
 
-/** What a pass does to a batch; answers how its rows stand afterwards. */
+/** Processes a batch. Returns its rows as they are afterwards. */
 type Pass = (
   batch: readonly SealedValue[],
   tally: KeyTally,
 ) => readonly SealedValue[] | Promise<readonly SealedValue[]>;
 
-/** Instances still on the old key may write new rows while a pass runs. */
+/** Passes of a rotation. Instances that still use the old key may write new rows during a pass. */
 const MOST_PASSES = 3;
 
-/** Goes through all that is sealed and brings it under the newest key, while verifications go on. */
+/** Scans all encrypted rows, and re-encrypts them under the newest key. Verifications may run at the same time. */
 // S62
 export class KeyRotation {
   constructor(
@@ -44,14 +45,14 @@ export class KeyRotation {
   ) {}
 
   /**
-   * Counts the rows of each key; opens nothing.
+   * Counts the rows of each key without decrypting them.
    * @throws MfaError `MFA_BUSY`; `MFA_BAD_REQUEST` for a batch size out of range
    */
   status(options: MfaKeyScanOptions = {}): Promise<MfaKeyReport> {
     return this.scan(options, (batch) => batch);
   }
 
-  /** Opens every row with the keys there are. Errors as {@link status}. */
+  /** Decrypts every row and reports the rows that fail. Errors as {@link status}. */
   verify(options: MfaKeyScanOptions = {}): Promise<MfaKeyReport> {
     return this.scan(options, (batch, tally) => {
       for (const value of batch) this.open(value, tally);
@@ -61,9 +62,9 @@ export class KeyRotation {
 
   /**
    * Re-encrypts every row that is not under the newest key. Rows that do not open stay unchanged and are reported.
-   * May be interrupted and repeated at any time; the report is of a last pass that opens everything.
-   * @throws MfaError `MFA_MISCONFIGURED`, before anything is written, when some row under the newest key's id does not
-   * open, or when there is none (see `allowUnprovenKey`); otherwise as {@link status}
+   * You can interrupt and repeat it at any time. The report is that of a last pass, which decrypts every row.
+   * @throws MfaError `MFA_MISCONFIGURED`, before the first write, if a row under the id of the newest key does not open,
+   * or if there is no such row (see `allowUnprovenKey`); otherwise as {@link status}
    */
   async rotate({ allowUnprovenKey = false, ...options }: MfaRotationOptions = {}): Promise<MfaKeyReport> {
     let report = await this.verify(options);
@@ -76,7 +77,7 @@ export class KeyRotation {
     return report;
   }
 
-  /** Sealed with a mistyped secret, nothing would open again once the old key is gone. */
+  /** Throws if no row proves the secret of the newest key. With a mistyped secret, all rows would be lost with the old key. */
   private requireProvenKey({ keys }: MfaKeyReport, allowUnprovenKey: boolean): void {
     const { id } = this.ring.newest;
     // The first of the report; `find` does not rely on the order.
@@ -85,13 +86,13 @@ export class KeyRotation {
     if (allowUnprovenKey) return;
     if (newest && newest.unreadable > 0) {
       throw misconfigured(
-        `${newest.unreadable} of ${rows} rows of the newest key "${id}" do not open: the secret given for it is not the ` +
-          'one that sealed them, or they are damaged. Look into it (verify), or allow an unproven key.',
+        `${newest.unreadable} of ${rows} rows of the newest key "${id}" do not open: its secret is not the one that ` +
+          'encrypted them, or they are damaged. List them with verify, or allow an unproven key.',
       );
     }
     if (rows > 0) return;
     throw misconfigured(
-      `No row is sealed under the newest key "${id}" yet, so nothing proves that the application has the same secret. ` +
+      `No row is encrypted under the newest key "${id}" yet, so nothing proves that the application has the same secret. ` +
         'Deploy the key to the application first and let one user sign in or enroll; or allow an unproven key.',
     );
   }
@@ -132,13 +133,13 @@ export class KeyRotation {
       for (const value of await pass(batch, tally)) tally.add(value);
       done += batch.length;
       onProgress?.(done, Math.max(done, total));
-      // A SQLite driver answers within the call: without this nothing else, not even a signal, would have its turn.
+      // A SQLite driver is synchronous. Without this pause, no other work runs, not even a signal handler.
       await setImmediate();
     }
     return tally.report(false);
   }
 
-  /** All rows, by row id: one that is written behind the cursor is met by the next pass. */
+  /** All rows in the order of their ids. The next pass finds a row that is inserted before the cursor. */
   private async *batches(batchSize: number): AsyncGenerator<readonly SealedValue[]> {
     for (const purpose of SEALED_PURPOSES) {
       // Any text that sorts before every row id.
@@ -154,7 +155,7 @@ export class KeyRotation {
   }
 }
 
-/** Rows that open, but not under the newest key. */
+/** Number of rows that can be decrypted and are not under the newest key. */
 function outdatedRows({ keys }: MfaKeyReport): number {
   const outdated = keys.filter(({ role }) => role !== 'writes');
   return outdated.reduce((sum, usage) => sum + rowsOf(usage) - usage.unreadable, 0);

@@ -2,8 +2,8 @@ const MIN_LENGTH = 32;
 const MIN_DISTINCT = 8;
 
 /**
- * Pieces of keys that stand in documentation, tutorials and templates, in lower case without
- * separators. Seven letters at least: a shorter piece would turn up in random base64 by chance.
+ * Parts of keys from documentation, tutorials and templates, in lower case without separators. Each has at least seven
+ * letters, because a shorter part can occur in random base64 by chance.
  */
 const WELL_KNOWN = [
   'changeme',
@@ -43,15 +43,14 @@ const WELL_KNOWN = [
 ];
 
 /**
- * Why a key must not be used, as the rest of a sentence that begins with its name, or `null` when
- * nothing speaks against it. Text is also judged by the bytes it encodes in hex or base64. Never
- * quotes the key.
+ * Returns why a key must not be used, as the end of a sentence that begins with its name. `null` = the key is good. A
+ * text is also checked as the bytes that it encodes in hex or base64. The result never quotes the key.
  */
 // S7
 export function keyWeakness(secret: string | Uint8Array): string | null {
   const unit = typeof secret === 'string' ? 'characters' : 'bytes';
   if (secret.length < MIN_LENGTH) return `is shorter than ${MIN_LENGTH} ${unit}`;
-  // A newline that one machine's file has and another's lacks makes two different keys.
+  // A newline at the end of a file on one machine only makes two different keys.
   if (typeof secret === 'string' && secret.trim() !== secret) return 'begins or ends with white space';
 
   const readings = readingsOf(secret);
@@ -84,7 +83,7 @@ function hasFewValues(bytes: Uint8Array): boolean {
   return new Set(bytes).size < MIN_DISTINCT;
 }
 
-/** Whether the whole is one piece of at most half its length, over and over. */
+/** Whether the bytes repeat one pattern of at most half their length. */
 function isRepetition(bytes: Uint8Array): boolean {
   const whole = Buffer.from(bytes);
   for (let period = 1; period <= whole.length / 2; period++) {
@@ -93,7 +92,7 @@ function isRepetition(bytes: Uint8Array): boolean {
   return false;
 }
 
-/** Whether two thirds of the neighbours differ by at most one; random digits do so once in 10⁵ keys, hex in 10⁸. */
+/** Whether two thirds of the neighbouring bytes differ by at most one. In random digits, one of 10⁵ keys does; in hex, one of 10⁸. */
 function isSequence(bytes: Uint8Array): boolean {
   // The first byte has no neighbour; its difference is NaN, which is not close either.
   const close = bytes.filter((byte, index) => index > 0 && Math.abs(byte - bytes[index - 1]!) <= 1).length;

@@ -6,7 +6,7 @@ import { type SealContext, type SealedFormat, unreadable } from './sealed-format
 const VERSION = 'v1';
 const CIPHER = 'aes-256-gcm';
 const NONCE_BYTES = 12;
-/** Node would verify 4-, 8- and 12-byte tags as well: a forger's chance grows to 2⁻³² (NIST SP 800-38D §5.2.1.2). */
+/** Full length only. Node also accepts shorter tags, which raise the chance of a forgery to 2⁻³² (NIST SP 800-38D §5.2.1.2). */
 // S4
 const TAG_BYTES = 16;
 
@@ -32,7 +32,7 @@ export class SealedV1 implements SealedFormat {
     return sealed.startsWith(`${VERSION}.`);
   }
 
-  /** The id of the key that sealed the value, be it in the ring or not; `null` when the value is no intact v1. */
+  /** The id of the key that sealed the value, in the ring or not. `null` = the value is not a valid v1 value. */
   keyIdOf(sealed: string): string | null {
     return parse(sealed)?.keyId ?? null;
   }
@@ -70,7 +70,7 @@ export class SealedV1 implements SealedFormat {
   }
 }
 
-/** JSON, because a plain concatenation would let one field's end pass for the next one's beginning. */
+/** The associated data as JSON. With plain concatenation, different fields could have the same text. */
 function associatedData(keyId: string, { purpose, userId, credentialId }: SealContext): Buffer {
   return Buffer.from(JSON.stringify([VERSION, keyId, purpose, userId, credentialId]));
 }
@@ -85,7 +85,7 @@ function parse(sealed: string): Parts | null {
   return { keyId, nonce, ciphertext, tag };
 }
 
-/** Node's decoder skips what it does not know; demanding the one canonical spelling leaves no loose bits (RFC 4648 §3.5). */
+/** Decodes base64url. Returns `null` if the encoding is not canonical (RFC 4648 §3.5); Node's decoder ignores invalid characters. */
 function decode(text: string): Buffer | null {
   const bytes = Buffer.from(text, 'base64url');
   return bytes.toString('base64url') === text ? bytes : null;

@@ -10,13 +10,13 @@ export type { SealContext, SealedFormat } from './sealed-format.js';
 /** The format of a sealed value, and the key that it names. */
 export interface SealedOrigin {
   format: 'v1' | 'fernet' | 'unknown';
-  /** In the ring or not; `null` for formats that name none. */
+  /** The id of the key, in the ring or not. `null` = the format has no key ids. */
   keyId: string | null;
 }
 
 /**
- * Seals what is stored and opens it again, each value for one place only. Writes v1; reads
- * v1 and the further `formats` it is given, none by default.
+ * Seals (encrypts) stored values and opens them. A sealed value can be opened only with its own context. It writes v1,
+ * and reads v1 and the given `formats`.
  */
 // S1, S2, S10
 export class SecretBox {
@@ -31,14 +31,14 @@ export class SecretBox {
     this.formats = [this.current, ...formats];
   }
 
-  /** The plaintext sealed with the newest key under a fresh nonce: printable ASCII. */
+  /** Seals a plaintext with the newest key and a new nonce. Returns printable ASCII. */
   seal(plaintext: Uint8Array, context: SealContext): string {
     return this.current.seal(plaintext, context);
   }
 
   /**
-   * The plaintext, if the value is intact, of a known format and key, and sealed for this very
-   * context. Otherwise throws `MFA_SECRET_UNREADABLE`: answer as to a wrong code, and log it.
+   * Opens a value that is intact, has a known format and key, and was sealed for this context.
+   * @throws MfaError `MFA_SECRET_UNREADABLE` otherwise. Treat it like a wrong code, and log it
    */
   // S3, S63
   open(sealed: string, context: SealContext): Buffer {
@@ -51,14 +51,14 @@ export class SecretBox {
     }
   }
 
-  /** How the value was sealed, whether or not it can be opened. */
+  /** The format and the key id of a value, also if it cannot be opened. */
   originOf(sealed: string): SealedOrigin {
     const keyId = this.current.keyIdOf(sealed);
     if (keyId !== null) return { format: 'v1', keyId };
     return { format: isFernetShape(sealed) ? 'fernet' : 'unknown', keyId: null };
   }
 
-  /** Whether `seal` would seal the value the same way today; what is not current should be reencrypted. */
+  /** Whether the value is sealed with the newest key in the current format. If not, re-encrypt it. */
   // S62
   isCurrent(sealed: string): boolean {
     return this.current.keyIdOf(sealed) === this.newestKeyId;

@@ -9,7 +9,7 @@ const LONGEST_SECRET = new Uint8Array(64);
 /** Characters that some apps show percent-encoded, or cut the issuer at. */
 const UNSAFE_IN_ISSUER = ['&', '+', '?', '#'];
 
-/** Whether a setup with this issuer fits a QR code for an account name of 64 characters. Every byte of UTF-8 counts thrice. */
+/** Whether a setup with this issuer and an account name of 64 characters fits in a QR code. In the URI, a byte outside ASCII takes three characters. */
 export function issuerFits(issuer: string, parameters: TotpParameters): boolean {
   try {
     return otpauthUri({ issuer, accountName: USUAL_ACCOUNT_NAME, secret: LONGEST_SECRET, parameters }) !== '';
@@ -19,7 +19,7 @@ export function issuerFits(issuer: string, parameters: TotpParameters): boolean 
   }
 }
 
-/** What works here and not in every authenticator app, in sentences for the log. */
+/** Warnings for the log about options that some authenticator apps do not support. */
 export function appWarnings({ issuer, digits }: { issuer: string; digits: number }): string[] {
   const unsafe = UNSAFE_IN_ISSUER.filter((character) => issuer.includes(character));
   return [
@@ -29,7 +29,7 @@ export function appWarnings({ issuer, digits }: { issuer: string; digits: number
     ...(unsafe.length > 0
       ? [
           `Option \`issuer\` contains ${unsafe.map((each) => `"${each}"`).join(', ')}. ` +
-            'Some authenticator apps show it wrongly or cut the name there; use letters, digits and spaces.',
+            'Some authenticator apps show it wrongly or cut the name there. Use letters, digits and spaces.',
         ]
       : []),
   ];

@@ -3,16 +3,16 @@ import type { TotpParameters } from '../authenticators/authenticator.js';
 import { MfaError } from '../mfa-error.js';
 import { fromBase32, toBase32 } from './totp.js';
 
-/** A QR code of 1000 bytes is about the densest that a phone still reads from a screen. */
+/** Longest URI in characters. Phones cannot reliably read a denser QR code from a screen. */
 const MAX_URI_LENGTH = 1000;
 
 /** Control characters and line separators. */
 const FORBIDDEN = /[\p{Cc}\p{Zl}\p{Zp}]/u;
 
-/** Longest name in a label, in characters, so that a name never takes the room of issuer and account. */
+/** Longest authenticator name in a label, in characters, so that issuer and account still fit. */
 const LABEL_NAME_LENGTH = 24;
 
-/** What an authenticator app is told. */
+/** The data of a provisioning URI. */
 export interface OtpauthUriRequest {
   issuer: string;
   accountName: string;
@@ -22,9 +22,10 @@ export interface OtpauthUriRequest {
 }
 
 /**
- * The provisioning URI `otpauth://totp/Issuer:account?…` of the Key URI format. Issuer and account
- * stay data whatever they contain. Throws `MFA_BAD_REQUEST` when one of them is blank or holds
- * control characters or lone surrogates, or when the URI would exceed 1000 characters.
+ * Builds the provisioning URI `otpauth://totp/Issuer:account?…` of the Key URI format. Issuer and account are encoded, so
+ * they cannot add parameters.
+ * @throws MfaError `MFA_BAD_REQUEST` if issuer or account is blank or contains control characters or lone surrogates, or
+ * if the URI would exceed 1000 characters
  */
 // S20
 export function otpauthUri({ issuer, accountName, secret, parameters }: OtpauthUriRequest): string {
@@ -40,7 +41,7 @@ export function otpauthUri({ issuer, accountName, secret, parameters }: OtpauthU
   return uri;
 }
 
-/** An authenticator as far as a label names it. */
+/** The properties of an authenticator that a label uses. */
 export interface LabelledAuthenticator {
   /** Lower-case UUID. */
   id: string;
@@ -48,8 +49,8 @@ export interface LabelledAuthenticator {
 }
 
 /**
- * The account name as the app shows it. Some apps overwrite an entry that has the same label, so the label of a further
- * authenticator carries its name in brackets, and a part of its id where another one has that name.
+ * The account name as the app shows it. Some apps overwrite an entry with the same label. So the label of a further
+ * authenticator has its name in brackets, and a part of its id if another one has the same name.
  * @param others the user's active authenticators
  */
 // S76
@@ -69,15 +70,18 @@ function labelName(name: string): string {
   return [...plain].slice(0, LABEL_NAME_LENGTH).join('').trim();
 }
 
-/** A base32 secret in groups of four, for typing it in by hand. Throws `MFA_BAD_REQUEST` if it is not base32. */
+/**
+ * Formats a base32 secret in groups of four, for typing.
+ * @throws MfaError `MFA_BAD_REQUEST` if it is not base32
+ */
 export function manualKey(base32: string): string {
   const canonical = toBase32(fromBase32(base32));
   return canonical.match(/.{1,4}/g)?.join(' ') ?? '';
 }
 
-/** The Key URI format allows no colon in either part, since apps split the decoded label there. */
+/** Cleans one part of a label. A colon becomes a hyphen, because apps split the decoded label at a colon. */
 function labelPart(text: unknown, name: string): string {
-  // The host gives it, so its type proves nothing.
+  // The host provides the text, so its type is checked at run time.
   const trimmed = typeof text === 'string' ? text.trim() : '';
   if (trimmed === '') throw badRequest(`${name} must be a string that is not empty`);
   // A lone surrogate makes encodeURIComponent throw a URIError, which would end as a 500 (S67).

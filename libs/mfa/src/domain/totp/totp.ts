@@ -7,26 +7,27 @@ import type { MfaRandom } from '../random.js';
 import { CLOCK_SKEW_MS } from '../usage/usage.js';
 
 /**
- * As many as the hash has, as RFC 6238 §5.1 and its test vectors use them, and at least the 160 bits of RFC 4226 §4 R6. Some apps stretch a shorter secret to this length and then show other codes.
+ * Length of a new secret in bytes: the length of the hash, as in RFC 6238 §5.1 and its test vectors, and at least the 160
+ * bits of RFC 4226 §4 R6. Some apps extend a shorter secret to this length and then show other codes.
  */
 // S11
 export const SECRET_BYTES: Readonly<Record<TotpAlgorithm, number>> = { SHA1: 20, SHA256: 32, SHA512: 64 };
 
-/** Below this a secret is damaged or guessable, and otpauth would compute codes even for an empty one. */
+/** Shortest accepted secret in bytes. A shorter one is damaged or guessable; otpauth computes codes even for an empty one. */
 // S6
 const MIN_SECRET_BYTES = 10;
 
-/** RFC 4226 §4 R6: 128 bits at least. */
+/** Length from which a secret is strong, in bytes (RFC 4226 §4 R6: at least 128 bits). */
 const STRONG_SECRET_BYTES = 16;
 
-/** A backstop for callers that pass a window unchecked; ±10 steps are five minutes either way. */
+/** Largest window in steps, also for callers that pass it unchecked. 10 steps are five minutes. */
 const MAX_WINDOW = 10;
 
-/** One code to be compared with the codes around now. */
+/** A code to compare with the codes around the current time. */
 export interface TotpMatchRequest {
-  /** The opened secret, raw bytes. */
+  /** The secret as bytes, decrypted. */
   secret: Uint8Array;
-  /** As {@link normaliseCode} leaves it. */
+  /** The code after {@link normaliseCode}. */
   code: string;
   parameters: TotpParameters;
   /** Steps accepted before and after the current one; 0 to 10 (RFC 6238 §5.2). */
@@ -40,9 +41,9 @@ export function currentStep(nowMs: number, periodSeconds: number): number {
 }
 
 /**
- * The step within ±`window` whose code was given, nearest to now and the earlier of two; `null` when
- * there is none, when the secret has under 10 bytes, or when the code has another shape. Does
- * not prevent replay: spend the step. RFC 6238 §5.2.
+ * Returns the time step within ±`window` whose code matches: the nearest one, and the earlier of two (RFC 6238 §5.2).
+ * `null` = no code matches, the secret has fewer than 10 bytes, or the code has another format. It does not prevent a
+ * replay, so spend the step.
  */
 // S6, S23
 export function matchStep(request: TotpMatchRequest): number | null {
@@ -50,25 +51,25 @@ export function matchStep(request: TotpMatchRequest): number | null {
 }
 
 /**
- * How many steps the device's clock is ahead of `nowMs` (negative: behind), when the code is one of the ±10 steps
- * outside the window; `null` when it is not. Such a code is wrong. For the operator only: call it after
- * {@link matchStep} returned `null`, so that every wrong code takes the same time.
+ * Returns by how many steps the device's clock is ahead of `nowMs` (negative = behind), if the code matches one of the ±10
+ * steps outside the window. `null` = it matches none. Such a code is still wrong; the number is for the operator. Call it
+ * whenever {@link matchStep} returned `null`, so that every wrong code takes the same time.
  */
 export function clockSkewSteps(request: TotpMatchRequest): number | null {
   const step = firstMatch(request, { from: request.window + 1, to: MAX_WINDOW });
   return step === null ? null : step - currentStep(request.nowMs, request.parameters.periodSeconds);
 }
 
-/** The first of the steps at these distances whose code was given. */
+/** Returns the first step within these distances whose code matches. `null` = none. */
 function firstMatch(
   { secret, code, parameters, nowMs }: TotpMatchRequest,
   distances: { from: number; to: number },
 ): number | null {
   const { algorithm, digits, periodSeconds } = parameters;
-  // The row's `digits` is not authenticated like its secret: 6 to 8 whatever it says.
+  // The column `digits` is not authenticated like the secret, so any value must stay within 6 to 8.
   if (!isPossibleSecret(secret) || !isAnyTotpShape(code) || !isTotpShape(code, digits)) return null;
 
-  // All that otpauth reads of a `Secret` here. A whole one would copy the bytes twice, at the price of half an HMAC.
+  // otpauth reads only `bytes` here. A real `Secret` would copy the bytes twice, which takes half the time of an HMAC.
   const key = { bytes: secret } as Secret;
   const given = Buffer.from(code);
   let matched: number | null = null;
@@ -80,32 +81,32 @@ function firstMatch(
   return matched;
 }
 
-/** Whether a secret is one at all: codes are made of nothing shorter than 10 bytes. */
+/** Whether a secret is long enough to be accepted: at least 10 bytes. */
 // S6
 export function isPossibleSecret(secret: Uint8Array): boolean {
   return secret.length >= MIN_SECRET_BYTES;
 }
 
-/** Whether a secret has less than the 128 bits that RFC 4226 §4 R6 demands, as imported ones may. */
+/** Whether a secret has fewer than the 128 bits that RFC 4226 §4 R6 requires. Imported secrets may. */
 // S6
 export function isWeakSecret(secret: Uint8Array): boolean {
   return secret.length < STRONG_SECRET_BYTES;
 }
 
-/** A new secret from the CSPRNG, as long as the hash: 20, 32 or 64 bytes (RFC 4226 §4 R6). */
+/** Generates a secret with the length of the hash: 20, 32 or 64 bytes (RFC 4226 §4 R6). */
 // S11
 export function generateSecret(random: MfaRandom, algorithm: TotpAlgorithm): Buffer {
   return random.bytes(SECRET_BYTES[algorithm]);
 }
 
-/** The secret in base32, upper case and unpadded, as authenticator apps take it (RFC 4648 §6). */
+/** Encodes a secret in base32, upper case and without padding, as authenticator apps expect it (RFC 4648 §6). */
 export function toBase32(secret: Uint8Array): string {
   return secretOf(secret).base32;
 }
 
 /**
- * The bytes of a base32 secret; case, spaces and padding do not matter (RFC 4648 §6).
- * Throws `MFA_BAD_REQUEST` for any other character.
+ * Decodes a base32 secret. Case, spaces and padding are ignored (RFC 4648 §6).
+ * @throws MfaError `MFA_BAD_REQUEST` for any other character
  */
 export function fromBase32(text: string): Buffer {
   try {
@@ -116,12 +117,12 @@ export function fromBase32(text: string): Buffer {
   }
 }
 
-/** As otpauth's own, without its copies of key and message for every step. */
+/** Like otpauth's own function, without copies of key and message for every step. */
 function hmac(algorithm: string, key: Uint8Array, message: Uint8Array): Buffer {
   return createHmac(algorithm, key).update(message).digest();
 }
 
-/** Nearest first, never negative: uint64 counters begin at 0, and otpauth would wrap or ignore the sign. */
+/** The steps around now, nearest first, without negative ones: counters are uint64, and otpauth would wrap or ignore the sign. */
 function stepsAround(current: number, { from, to }: { from: number; to: number }): number[] {
   const steps = from === 0 ? [current] : [];
   for (let distance = Math.max(from, 1); distance <= Math.min(to, MAX_WINDOW); distance++) {
@@ -130,7 +131,7 @@ function stepsAround(current: number, { from, to }: { from: number; to: number }
   return steps.filter((step) => Number.isSafeInteger(step) && step >= 0);
 }
 
-/** A copy, because the buffer behind a small Buffer is Node's shared pool. */
+/** Copies the bytes, because a small Buffer is a part of Node's shared pool. */
 function secretOf(bytes: Uint8Array): Secret {
   return new Secret({ buffer: new Uint8Array(bytes).buffer });
 }

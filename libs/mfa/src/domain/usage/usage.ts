@@ -7,26 +7,27 @@ export const CLOCK_SKEW_MS = 10 * 60 * 1000;
 /** What can be spent, once per user and item. */
 export type UsageKind = 'totp' | 'backup_code' | 'token' | 'import';
 
-/** One thing to be spent. */
+/** One item to spend. */
 export interface UsageEntry {
   kind: UsageKind;
   /** Lower-case ASCII, at most 64 characters: `<authenticator id>:<step>`, a backup code's id, or a token's `jti`. */
   item: string;
-  /** When the row may be forgotten; `null` = when its backup set is removed. */
+  /** From this time the row may be removed. `null` = with its set of backup codes. */
   expiresAtMs: number | null;
 }
 
+/** Items to spend together, and what must be true of the account at that moment. */
 export interface Spending {
   userId: string;
-  /** Must be the account's security stamp at the moment of spending. */
+  /** The security stamp that the account must have. */
   securityStamp: number;
-  /** Where given, must be the account's live backup set at the moment of spending. */
+  /** The set of backup codes that the account must have. Left out = any. */
   backupSetId?: string;
   entries: readonly UsageEntry[];
   nowMs: number;
 }
 
-/** A thing that was spent. */
+/** A spent item. */
 export interface SpentEntry extends UsageEntry {
   spentAtMs: number;
 }

@@ -20,12 +20,12 @@ export function claimHolds(
   );
 }
 
-/** Whether some confirmed authenticator makes codes of so many digits, where that matters. */
+/** Whether a confirmed authenticator generates codes of this length. `true` if the attempt has no `digits`. */
 export function digitsFit(snapshot: AccountSnapshot, { digits }: Pick<VerificationAttempt, 'digits'>): boolean {
   return digits === undefined || activeAuthenticators(snapshot).some((each) => each.digits === digits);
 }
 
-/** Whether the attempt may be counted and evaluated, as far as the snapshot tells; the reservation decides. */
+/** Whether the attempt may be counted and evaluated, according to the snapshot. The reservation makes the final decision. */
 export function mayAttempt(snapshot: AccountSnapshot, attempt: VerificationAttempt): boolean {
   const { factor, policy, nowMs } = attempt;
   return (

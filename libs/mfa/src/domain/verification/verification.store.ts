@@ -2,7 +2,7 @@ import type { VerificationSnapshot } from '../accounts/account.js';
 import type { AttemptFactor, AttemptPolicy } from '../attempts/attempt-policy.js';
 import type { Spending, UsageEntry } from '../usage/usage.js';
 
-/** What signs in or proves freshness; the other budgets guard an enrollment. */
+/** The factors of a sign-in or a step-up. The other attempt factors belong to an enrollment. */
 export type VerificationFactor = Extract<AttemptFactor, 'totp' | 'backup_code'>;
 
 /** The user who presents a proof, and what must be true of the account for it. */
@@ -18,24 +18,25 @@ export interface VerificationClaim {
   token?: UsageEntry;
 }
 
-/** One guess, before it is evaluated. */
+/** One attempt, before its code is evaluated. */
 export interface VerificationAttempt extends VerificationClaim {
   factor: VerificationFactor;
-  /** Where given, a confirmed authenticator must make codes of so many digits. */
+  /** A confirmed authenticator must generate codes of this length. Left out = any. */
   digits?: number;
   policy: AttemptPolicy;
   nowMs: number;
 }
 
+/** The result of a reservation. */
 export interface ReservedAttempt {
-  /** As it was before the reservation; `null` when the user has no account. */
+  /** The account before the reservation. `null` = the user has no MFA account. */
   snapshot: VerificationSnapshot | null;
-  /** Whether the attempt was counted: only then may the code be evaluated. */
+  /** Whether the attempt was counted. Evaluate the code only if `true`. */
   // S50
   reserved: boolean;
 }
 
-/** A right code, to be spent at the security stamp and backup set under which it was found right. */
+/** A right code to spend, with the security stamp and the backup set for which it was right. */
 export interface VerificationCompletion extends Spending {
   factor: VerificationFactor;
   /** The authenticator or backup code that was used. */
@@ -46,16 +47,15 @@ export interface VerificationCompletion extends Spending {
 /** Storage port of the two steps around the evaluation of a code. */
 export abstract class MfaVerificationStore {
   /**
-   * Reads what the factor needs and counts the attempt as failed, unless the claim does not hold, nothing is
-   * enabled, no authenticator makes such codes, or the factor is locked, over its daily cap or disabled: then
-   * nothing changes.
+   * Reads the rows that the factor needs, and counts the attempt as failed. It changes nothing if the claim is not true,
+   * MFA is not enabled, no authenticator generates such codes, or the factor is locked, over its daily cap or disabled.
    */
   // S50, S55
   abstract reserveAttempt(attempt: VerificationAttempt): Promise<ReservedAttempt>;
 
   /**
-   * Spends all entries or none; with them ends the run of failures, gives the reservation back and notes the use.
-   * `true` only if every entry was written and the account was as demanded; a lost race is `false`.
+   * Spends all entries or none. With them, it sets the failures to 0, gives the reservation back, and stores the time of
+   * the use. Returns `true` only if every entry was written and the account was as required. `false` = a lost race.
    */
   // S27–S29
   abstract spendAndSettle(completion: VerificationCompletion): Promise<boolean>;
