@@ -60,19 +60,19 @@ const EXPORTS = [
   MfaClock,
 ];
 
-/** Options of a `useClass` or `useExisting` class. */
+/** Implemented by a class for `useClass` or `useExisting` of `forRootAsync`. */
 export interface MfaOptionsFactory {
   createMfaOptions(): MfaOptions | Promise<MfaOptions>;
 }
 
 type NestAsyncOptions = ConfigurableModuleAsyncOptions<MfaOptions, 'createMfaOptions'>;
 
-/** `useFactory` (with `inject`), `useClass` or `useExisting`. */
+/** The options of `MfaModule.forRootAsync`: `useFactory` (with `inject`), `useClass` or `useExisting`, and the extras. */
 export type MfaAsyncOptions = {
   [Name in Exclude<keyof NestAsyncOptions, 'imports'>]?: NestAsyncOptions[Name] | undefined;
 };
 
-/** Multi-factor authentication for an application that keeps its own login. */
+/** The module of nestjs-mfa: multi-factor authentication for an application with its own login. */
 @Module({ providers: [BARE_IMPORT] })
 @ThrowsMfaException()
 export class MfaModule {

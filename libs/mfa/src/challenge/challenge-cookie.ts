@@ -1,7 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 
-/** The part of an Express response or Fastify reply that setting a cookie needs. */
+/** The methods of an Express response or a Fastify reply that are needed to set a cookie. */
 export interface MfaCookieResponse {
   getHeader(name: string): number | string | string[] | undefined;
   /** Express and Node. */
@@ -10,7 +10,7 @@ export interface MfaCookieResponse {
   header?(name: string, value: string): unknown;
 }
 
-/** Cookies of the name that are read from one request. */
+/** Maximum number of cookies with this name that are read from one request. */
 const MOST_COOKIES = 8;
 
 /** Injection token of a function that returns the common path of the built-in routes, global prefix included. */
@@ -18,7 +18,7 @@ export const MFA_ROUTES_PATH = Symbol.for('nestjs-mfa:routes-path');
 
 const SAME_SITE = { lax: 'Lax', strict: 'Strict', none: 'None' } as const;
 
-/** The mfa_token as a cookie, for logins that redirect (OAuth, magic link) and so cannot answer with JSON. */
+/** The mfa_token as a cookie, for logins that redirect (OAuth, magic link) and so cannot return JSON. */
 @Injectable()
 export class ChallengeCookie {
   constructor(
@@ -35,8 +35,8 @@ export class ChallengeCookie {
   }
 
   /**
-   * Every non-empty value of the cookie in a `Cookie` header, in the order sent, at most 8. A sibling subdomain can set
-   * a cookie of the same name, so the first one need not be ours.
+   * Returns the non-empty values of the cookie in a `Cookie` header, in their order, at most 8. A sibling subdomain can
+   * set a cookie with the same name, so the first value may be foreign.
    */
   // S73
   readAll(header: unknown): string[] {

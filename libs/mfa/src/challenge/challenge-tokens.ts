@@ -11,7 +11,7 @@ import { type MfaTokenClaims, readMfaToken, signMfaToken, type TokenParams } fro
 const stateContext = ({ userId, tokenId }: Pick<MfaTokenClaims, 'userId' | 'tokenId'>) =>
   ({ purpose: 'login-state', userId, credentialId: tokenId }) as const;
 
-/** Signs and reads mfa_tokens by the module's options. No SQL. */
+/** Signs and reads mfa_tokens with the options of the module. Runs no SQL. */
 @Injectable()
 export class ChallengeTokens {
   constructor(
@@ -21,7 +21,7 @@ export class ChallengeTokens {
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
-  /** A new mfa_token of the user, which dies with the security stamp. The state of its login is encrypted in it. */
+  /** Signs a new mfa_token. It becomes invalid when the security stamp changes. It contains the state of the login, encrypted. */
   sign(userId: string, securityStamp: number, { amr, state }: FirstFactor = { amr: [] }): string {
     const tokenId = this.random.id();
     const sealed =
@@ -30,8 +30,8 @@ export class ChallengeTokens {
   }
 
   /**
-   * The challenge that `token` stands for, which may be spent or revoked: for callers that spend it, and so find out.
-   * @throws MfaError `MFA_TOKEN_INVALID` when it is malformed, foreign or expired
+   * Reads the challenge of a token. The token may be spent or revoked; a caller that spends it finds that out.
+   * @throws MfaError `MFA_TOKEN_INVALID` if it is malformed, foreign or expired
    */
   read(token: string): MfaChallenge {
     const claims = this.claimsOf(token);
@@ -39,14 +39,14 @@ export class ChallengeTokens {
     return new MfaChallenge(claims);
   }
 
-  /** Whether `token` is one of ours that has not expired. It may be spent or revoked. */
+  /** Whether this application signed the token and it has not expired. It may be spent or revoked. */
   isReadable(token: string): boolean {
     return this.claimsOf(token) !== null;
   }
 
   /**
-   * The state of the login, as it was given to `issue()`.
-   * @throws MfaError `MFA_TOKEN_INVALID` when it cannot be opened
+   * Decrypts the state of the login that was given to `issue()`.
+   * @throws MfaError `MFA_TOKEN_INVALID` if it cannot be decrypted
    */
   stateOf(claims: MfaTokenClaims): unknown {
     if (claims.state === undefined) return undefined;

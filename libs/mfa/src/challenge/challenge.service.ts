@@ -20,13 +20,13 @@ const OTHER_CASE =
 
 export type { MfaIssueOptions } from './first-factor.js';
 
-/** What the user can present for a challenge. */
+/** The methods by which the user can pass a challenge. */
 export function methodsOf({ account, backupCodesRemaining }: AccountSnapshot): MfaMethod[] {
   if (!isEnabled({ account })) return [];
   return backupCodesRemaining > 0 ? ['totp', 'backup_code'] : ['totp'];
 }
 
-/** Opens the second step of a login, and checks the token that stands for it. */
+/** Starts the second step of a login, and checks its mfa_token. */
 @Injectable()
 @ThrowsMfaException()
 export class MfaChallengeService {
@@ -42,9 +42,9 @@ export class MfaChallengeService {
   ) {}
 
   /**
-   * Call it on every login path once the first factor is right. It needs no second step only when the user has no
-   * confirmed authenticator at all; with a locked, disabled or unreadable one MFA stays required. One statement,
-   * no write. Pass the id from the row of the user, never what was typed: ids are compared by `===`.
+   * Call it on every login path after the first factor was right. A second factor is required if the user has a confirmed
+   * authenticator, also if it is locked, disabled or unreadable. Pass the id from the row of the user, not the typed text:
+   * ids are compared by `===`. One statement, no write.
    * @throws MfaException `MFA_BUSY`; TypeError for an unusable user id or option
    * @example
    * const result = await challenges.issue(user.id, { amr: ['pwd'] });
@@ -75,8 +75,8 @@ export class MfaChallengeService {
   }
 
   /**
-   * The challenge that `token` stands for. One statement, no write: a stranger's request counts against nobody.
-   * @throws MfaException `MFA_TOKEN_INVALID` when it is malformed, expired, spent or revoked; `MFA_BUSY`
+   * Returns the challenge of a token. One statement, no write, so it does not count as an attempt.
+   * @throws MfaException `MFA_TOKEN_INVALID` if it is malformed, expired, spent or revoked; `MFA_BUSY`
    */
   // S55
   async check(token: string): Promise<MfaChallenge> {
@@ -86,8 +86,9 @@ export class MfaChallengeService {
   }
 
   /**
-   * What `issue()` returned for this challenge, without the token: for a page that is reloaded. One statement, no write.
-   * @throws MfaException `MFA_TOKEN_INVALID` when it is malformed, expired, spent or revoked; `MFA_BUSY`
+   * Returns the result of `issue()` for this challenge again, without the token. Use it after a page reload. One statement,
+   * no write.
+   * @throws MfaException `MFA_TOKEN_INVALID` if it is malformed, expired, spent or revoked; `MFA_BUSY`
    */
   async describe(challenge: MfaChallenge | string): Promise<MfaOpenChallenge> {
     const open = typeof challenge === 'string' ? this.tokens.read(challenge) : challenge;
@@ -105,7 +106,7 @@ export class MfaChallengeService {
   }
 }
 
-/** The state goes through JSON here too, so that a host sees the same value with and without a second step. */
+/** A login without a second factor. The state is parsed from JSON, so the host gets the same value as with a second step. */
 function withoutSecondFactor<S>(userId: string, { amr, state }: FirstFactor): MfaLogin<S> {
   return {
     userId,

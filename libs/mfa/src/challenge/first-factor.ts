@@ -1,21 +1,21 @@
 import type { MfaCookieResponse } from './challenge-cookie.js';
 
-/** Longest `state` as JSON in UTF-8, in bytes. */
+/** Longest `state`, in bytes of JSON in UTF-8. */
 export const LONGEST_STATE = 1024;
 const MOST_AMR = 16;
-/** Values of RFC 8176 and alike: printable ASCII without quotes and backslashes. */
+/** Allowed values of `amr`, such as those of RFC 8176: printable ASCII without quotes and backslashes. */
 const AMR_VALUE = /^[\x21\x23-\x5B\x5D-\x7E]{1,64}$/;
 
-/** What a login path says about its first factor. A property that is `null` counts as left out. */
+/** Details of the first factor of a login. A property with the value `null` counts as left out. */
 export interface MfaIssueOptions<S = unknown> {
-  /** How the first factor was proved (RFC 8176), for example `['pwd']`. It stands in `amr` of the login. @default [] */
+  /** How the first factor was proved (RFC 8176), for example `['pwd']`. It becomes part of `amr` of the login. @default [] */
   amr?: readonly string[] | null | undefined;
   /**
-   * What `completeLogin` needs to know about this login: remember me, return URL, tenant. JSON of at most 1024 bytes.
-   * It travels encrypted in the mfa_token, and comes back as `state` of the login.
+   * Data of this login for `completeLogin`, such as "remember me", a return URL or a tenant. JSON of at most 1024 bytes.
+   * The mfa_token contains it encrypted, and `completeLogin` receives it as `state` of the login.
    */
   state?: S | null | undefined;
-  /** The name under the issuer in authenticator apps, for logins that lead to an enrollment. */
+  /** The account name in authenticator apps, for logins that lead to an enrollment. */
   accountName?: string | null | undefined;
   /** The issuer in authenticator apps, for logins that lead to an enrollment. */
   issuer?: string | null | undefined;
@@ -23,7 +23,7 @@ export interface MfaIssueOptions<S = unknown> {
   cookie?: MfaCookieResponse | null | undefined;
 }
 
-/** The first factor of a login, checked. */
+/** The checked details of the first factor. */
 export interface FirstFactor {
   amr: string[];
   /** As JSON text. */
@@ -33,7 +33,10 @@ export interface FirstFactor {
 const wrong = (option: string, text: string, cause?: unknown) =>
   new TypeError(`MfaChallengeService.issue: option \`${option}\` ${text}`, { cause });
 
-/** @throws TypeError that names the option which is of a wrong type, too long, or unknown in this version */
+/**
+ * Checks the options of `issue()`.
+ * @throws TypeError with the name of the option that has a wrong type, is too long, or is unknown
+ */
 export function readFirstFactor(options: MfaIssueOptions): FirstFactor {
   for (const option of ['accountName', 'issuer'] as const) {
     const value: unknown = options[option];
@@ -50,7 +53,7 @@ function readAmr(amr: unknown): string[] {
   throw wrong('amr', `must be a list of at most ${MOST_AMR} strings of 1 to 64 printable ASCII characters`);
 }
 
-/** Whether `value` is a list of authentication methods that fits a token. */
+/** Whether `value` is a list of authentication methods that fits in a token. */
 export function isAmr(value: unknown): value is readonly string[] {
   if (!Array.isArray(value) || value.length > MOST_AMR) return false;
   return value.every((each) => typeof each === 'string' && AMR_VALUE.test(each));

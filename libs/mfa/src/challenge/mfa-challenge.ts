@@ -2,7 +2,7 @@ import { MfaError } from '../domain/mfa-error.js';
 import type { MfaLogin, MfaMethod } from '../host/mfa-host.js';
 import type { MfaTokenClaims } from './mfa-token.js';
 
-/** What `issue()` and `verify()` return: a login that may have a session, or the second step that it needs. */
+/** The result of `issue()`: a login that may have a session, or the second step that it requires. */
 export type MfaChallengeResult<S = unknown> =
   | {
       mfaRequired: false;
@@ -13,9 +13,9 @@ export type MfaChallengeResult<S = unknown> =
   | {
       mfaRequired: true;
       enrollmentRequired?: undefined;
-      /** Proof of the first factor, for `POST /mfa/verify`. Send it in a body, never in a URL, with `Cache-Control: no-store`. */
+      /** Proof of the first factor for `POST /mfa/verify`. Return it in a response body with `Cache-Control: no-store`, never in a URL. */
       mfa_token: string;
-      /** What the user can present. */
+      /** The methods by which the user can pass the second step. */
       methods: MfaMethod[];
       /** Seconds until the token expires. */
       expiresIn: number;
@@ -26,12 +26,12 @@ export type MfaChallengeResult<S = unknown> =
       enrollmentRequired: true;
       mfa_token: string;
       methods: [];
-      /** What the user can enroll. */
+      /** The methods that the user can enroll. */
       enrollmentMethods: MfaMethod[];
       expiresIn: number;
     };
 
-/** An open challenge: what `issue()` returned, without the token. */
+/** An open challenge: the result of `issue()` without the token. */
 export interface MfaOpenChallenge {
   mfaRequired: true;
   methods: MfaMethod[];
@@ -39,13 +39,13 @@ export interface MfaOpenChallenge {
   expiresIn: number;
 }
 
-/** An mfa_token whose signature and lifetime are right: a user between the first and the second factor. */
+/** A user between the first and the second factor: an mfa_token with a right signature and lifetime. */
 export class MfaChallenge {
   readonly userId: string;
   readonly tokenId: string;
   readonly securityStamp: number;
   readonly expiresAt: Date;
-  /** Private, so that nothing but a real challenge passes for one, and nothing done to its fields matters. */
+  /** A private field, so that only a real challenge is accepted, and changes of the public fields have no effect. */
   readonly #claims: MfaTokenClaims;
 
   constructor(claims: MfaTokenClaims) {
@@ -57,8 +57,8 @@ export class MfaChallenge {
   }
 
   /**
-   * What the token holds. Whether it is spent or revoked is decided where the code is spent.
-   * @throws MfaError `MFA_TOKEN_INVALID` for anything but a challenge, such as a field that a client left out
+   * Returns the claims of a challenge. Whether the token is spent or revoked is checked when the code is spent.
+   * @throws MfaError `MFA_TOKEN_INVALID` for any other value, such as a body field that a client left out
    */
   // S67
   static claimsOf(challenge: MfaChallenge): MfaTokenClaims {

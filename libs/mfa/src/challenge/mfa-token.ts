@@ -3,34 +3,34 @@ import type { KeyRing, RingKey } from '../domain/secrets/key-ring.js';
 import { toUserId } from '../host/user-id.js';
 import { isAmr } from './first-factor.js';
 
-/** Pinned: nothing in a token chooses its algorithm (RFC 8725 §3.1). HMAC-SHA-256 (RFC 7518 §3.2). */
+/** The fixed algorithm, HMAC-SHA-256 (RFC 7518 §3.2). A token cannot choose another one (RFC 8725 §3.1). */
 // S40
 const ALGORITHM = { alg: 'HS256', hash: 'sha256' };
-/** Explicit typing and audience keep every other token of the host out (RFC 8725 §3.11, §3.9). */
+/** Explicit type and audience, so that no other token of the host is accepted (RFC 8725 §3.11, §3.9). */
 // S41
 const TYPE = 'mfa+jwt';
 const AUDIENCE = 'nestjs-mfa:verify';
-/** Longest mfa_token in characters: the longest user id, issuer, `amr` and state fit. */
+/** Longest mfa_token, in characters. The longest user id, issuer, `amr` and state fit in it. */
 export const LONGEST_TOKEN = 8192;
-/** A sealed state is longer than its text; its own check is the box that opens it. */
+/** Longest sealed state, in characters. It is longer than its text; `SecretBox` checks it when it opens it. */
 const LONGEST_SEALED = 2048;
-/** Longest header segment that is looked at: a `kid` has at most 32 characters. */
+/** Longest header segment that is decoded, in characters. A `kid` has at most 32 characters. */
 const LONGEST_HEADER = 512;
-/** Printable ASCII: whatever else might pass for an equal string in a database is none. */
+/** Format of a token id: printable ASCII, because a database may compare other characters as equal. */
 // S42
 const TOKEN_ID = /^[\x21-\x7E]{1,64}$/;
 
-/** What an mfa_token holds. */
+/** The claims of an mfa_token. */
 export interface MfaTokenClaims {
   userId: string;
-  /** `jti`: spent by the login that it completes. */
+  /** `jti`. The login that the token completes spends it. */
   tokenId: string;
-  /** The account's security stamp at issue; another one means revoked. */
+  /** The security stamp of the account at issue. If the account has another one, the token is revoked. */
   // S43
   securityStamp: number;
-  /** `amr` of the first factor; left out = none was given. */
+  /** `amr` of the first factor. Left out = none. */
   amr?: readonly string[];
-  /** The sealed state of the login; left out = none was given. */
+  /** The sealed state of the login. Left out = none. */
   state?: string;
   expiresAtMs: number;
 }
@@ -63,7 +63,7 @@ export function signMfaToken(claims: Omit<MfaTokenClaims, 'expiresAtMs'>, params
   return `${text}.${signatureOf(text, keyRing.newest)}`;
 }
 
-/** Reads an mfa_token. `null` = malformed, foreign, expired or too long-lived. */
+/** Reads and checks an mfa_token. Returns `null` if it is malformed, foreign, expired, or has a too long lifetime. */
 // S40
 export function readMfaToken(token: string, params: TokenParams): MfaTokenClaims | null {
   if (token.length > LONGEST_TOKEN) return null;
@@ -75,7 +75,7 @@ export function readMfaToken(token: string, params: TokenParams): MfaTokenClaims
   return toClaims(decode(payload), params);
 }
 
-/** Whether a Bearer value is meant to be an mfa_token, valid or not: by its `typ` (RFC 7515 §4.1.9). */
+/** Whether a Bearer value has the `typ` of an mfa_token, valid or not (RFC 7515 §4.1.9). */
 export function hasMfaTokenType(token: string): boolean {
   const [header = ''] = token.split('.', 1);
   if (header.length > LONGEST_HEADER) return false;
@@ -83,7 +83,7 @@ export function hasMfaTokenType(token: string): boolean {
   return typeof typ === 'string' && typ.replace(/^application\//i, '').toLowerCase() === TYPE;
 }
 
-/** In base64url without padding: comparing the text leaves a signature one spelling only. */
+/** The signature in base64url without padding. The texts are compared, so only one spelling is accepted. */
 function signatureOf(text: string, { tokenKey }: RingKey): string {
   return createHmac(ALGORITHM.hash, tokenKey).update(text).digest('base64url');
 }
@@ -94,10 +94,10 @@ function isSame(given: string, expected: string): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-/** The first segments that tokens of ours have, one for each key. */
+/** The header segments of own tokens, one for each key. */
 const headers = new WeakMap<KeyRing, ReadonlyMap<string, RingKey>>();
 
-/** Nothing of a header is interpreted: it is the one that a key of the ring writes, or the token is foreign. */
+/** The keys by header segment. A header is compared, not parsed: any other header belongs to a foreign token. */
 // S40
 function keysByHeader(ring: KeyRing): ReadonlyMap<string, RingKey> {
   const known = headers.get(ring) ?? new Map(ring.ids.map((id) => [headerOf(id), ring.byId(id)!]));
@@ -113,7 +113,7 @@ function encode(json: object): string {
   return Buffer.from(JSON.stringify(json)).toString('base64url');
 }
 
-/** The JSON of a segment, or `null` where it is not JSON. No claim is read from other JSON than an object. */
+/** Parses the JSON of a segment. Returns `null` if it is not JSON. */
 function decode(segment: string): Record<string, unknown> | null {
   try {
     return JSON.parse(Buffer.from(segment, 'base64url').toString()) as Record<string, unknown> | null;
@@ -123,7 +123,7 @@ function decode(segment: string): Record<string, unknown> | null {
 }
 
 function toClaims(payload: Record<string, unknown> | null, params: TokenParams): MfaTokenClaims | null {
-  // No token of ours has an `nbf`; reading one would mean heeding it (RFC 7519 §4.1.5).
+  // Own tokens have no `nbf`, so a token with `nbf` is foreign (RFC 7519 §4.1.5).
   if (payload?.iss !== params.issuer || payload.aud !== AUDIENCE || payload.nbf !== undefined) return null;
   const { sub, jti, stamp, amr, state, iat, exp } = payload;
   // The type of `sub` is for the compiler: `toUserId` changes every value that is not text.
@@ -131,7 +131,7 @@ function toClaims(payload: Record<string, unknown> | null, params: TokenParams):
   if (!isWhole(stamp) || !isWhole(iat) || !isWhole(exp)) return null;
   if ((amr !== undefined && !isAmr(amr)) || (state !== undefined && !isSealed(state))) return null;
   const lived = exp - iat;
-  // A minute of clock skew between instances; a longer life than ours is a foreign token.
+  // One minute of clock skew between instances is accepted. A token with a longer lifetime is foreign.
   if (lived <= 0 || lived > params.lifetimeSeconds || iat * 1000 > params.nowMs + 60_000) return null;
   const expiresAtMs = exp * 1000;
   return params.nowMs < expiresAtMs

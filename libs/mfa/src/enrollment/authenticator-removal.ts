@@ -16,7 +16,8 @@ export interface Removal {
   tidyUp: () => Promise<void>;
 }
 
-/** What switches an account off: nothing is required, nothing verifies, every mfa_token is dead (S43, S59). */
+/** What switches an account off: nothing is required, nothing verifies, every mfa_token is dead. */
+// S43, S59
 const switchedOff = ({ securityStamp }: MfaAccount): AccountChange => ({
   securityStamp: securityStamp + 1,
   activeFactors: [],

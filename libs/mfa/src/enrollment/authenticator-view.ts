@@ -1,16 +1,17 @@
 import type { Authenticator } from '../domain/authenticators/authenticator.js';
 
-/** An active authenticator as its owner sees it. */
+/** A confirmed authenticator, as its owner sees it. */
 export interface MfaAuthenticatorView {
   id: string;
   /** The kind of credential. */
   type: 'totp';
   name: string;
-  /** When its setup began. Names can be swapped by a rename; this cannot. */
+  /** When its setup started. Unlike the name, it cannot be changed. */
   createdAt: Date;
   /** `null` = not since its confirmation. */
   lastUsedAt: Date | null;
-  /** There only when the secret was imported with under 128 bits: enroll again to replace it (S6). */
+  /** Present only if the secret was imported with fewer than 128 bits. Enroll again to replace it. */
+  // S6
   weak?: true;
 }
 

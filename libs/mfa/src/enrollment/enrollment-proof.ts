@@ -9,7 +9,8 @@ const PROOFS: readonly unknown[] = ['password', 'recent-sign-in', 'session-only'
 
 const misconfigured = (message: string) => new MfaError('MFA_MISCONFIGURED', { message: `MfaModule: ${message}` });
 
-/** Chooses the proof that the first enrollment of a user requires, by hook or by option (S12). */
+/** Chooses the proof that the first enrollment of a user requires, by hook or by option. */
+// S12
 @Injectable()
 @ThrowsMfaException()
 export class EnrollmentProof implements OnModuleInit {
@@ -19,9 +20,10 @@ export class EnrollmentProof implements OnModuleInit {
   ) {}
 
   /**
-   * What the first enrollment of this principal needs (S12).
-   * @throws MfaError `MFA_MISCONFIGURED` where the host's hook returns anything else than a proof or `null` (S45)
+   * What the first enrollment of this principal needs.
+   * @throws MfaError `MFA_MISCONFIGURED` where the host's hook returns anything else than a proof or `null`
    */
+  // S12, S45
   async of(principal: MfaPrincipal): Promise<MfaEnrollmentProof> {
     const chosen = await this.host.call((host) => (host.enrollmentProof ? host.enrollmentProof(principal) : null));
     // A hook that forgot a case returns `undefined`: it must not fall back to a weaker proof.

@@ -15,7 +15,13 @@ import { authenticatorView, type MfaAuthenticatorView } from './authenticator-vi
 import type { MfaConfirmation, MfaRemoval, MfaSetup } from './enrollment-results.js';
 import { ReauthenticationCheck, type MfaReauthenticationProof } from './reauthentication-check.js';
 
-/** Setup → confirm → remove and disable. Call it outside a database transaction. */
+/**
+ * Adds, confirms, renames and removes authenticators of a user. Call it outside your database transactions.
+ * @example
+ * const { qrCode, manualKey } = await this.enrollment.setup(principal, { password });
+ * // After the user has typed the first code:
+ * const { backupCodes } = await this.enrollment.confirm(principal, code);
+ */
 @Injectable()
 @ThrowsMfaException()
 export class MfaEnrollmentService {
@@ -29,9 +35,9 @@ export class MfaEnrollmentService {
   ) {}
 
   /**
-   * Starts an enrollment, or resumes the one that this session began: same secret, expiry and name (S14, S15, S79).
-   * @throws MfaException `MFA_PROOF_REQUIRED` (S12), `MFA_TOO_MANY_AUTHENTICATORS` when no further authenticator fits,
-   * `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BAD_REQUEST`, `MFA_BUSY` (also when another session was first)
+   * Starts a setup. If this session has already started one, returns it again: same secret, expiry and name.
+   * @throws MfaException `MFA_PROOF_REQUIRED`, `MFA_TOO_MANY_AUTHENTICATORS` if the user has `enrollment.maxAuthenticators`,
+   * `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BAD_REQUEST`, `MFA_BUSY` (also if another session was first)
    */
   setup(
     principal: MfaPrincipal,
@@ -42,16 +48,16 @@ export class MfaEnrollmentService {
   }
 
   /**
-   * Ends the setup that this session began.
-   * @throws MfaException `MFA_SETUP_NOT_FOUND` when there is none, or when another session began it; `MFA_BUSY`
+   * Cancels the setup that this session has started.
+   * @throws MfaException `MFA_SETUP_NOT_FOUND` if there is none, or another session started it; `MFA_BUSY`
    */
   cancelSetup(principal: MfaSessionOf, context?: ExecutionContext): Promise<void> {
     return this.app.cancelSetup(principal, context);
   }
 
   /**
-   * Confirms the setup of this session by its first code, which is spent (S16).
-   * @throws MfaException `MFA_SETUP_NOT_FOUND` when there is none, or when another session began it;
+   * Confirms the setup of this session by its first code. The code is spent, so it cannot be used again.
+   * @throws MfaException `MFA_SETUP_NOT_FOUND` if there is none, or another session started it;
    * `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BAD_REQUEST`, `MFA_BUSY`
    */
   confirm(principal: MfaSessionOf, code: string, context?: ExecutionContext): Promise<MfaConfirmation> {
@@ -59,10 +65,11 @@ export class MfaEnrollmentService {
   }
 
   /**
-   * Removes every authenticator, backup code and outstanding mfa_token of the user (S59).
-   * @returns `session`: what `MfaHost.revokeSessions` returned
+   * Disables MFA: removes every authenticator and backup code of the user, and makes all mfa_tokens invalid.
+   * @returns `session`: the result of `MfaHost.revokeSessions`
    * @throws MfaException `MFA_NOT_ENABLED`, `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`
    */
+  // S59
   async disable(
     principal: MfaPrincipal,
     offered: MfaReauthenticationProof,
@@ -78,9 +85,9 @@ export class MfaEnrollmentService {
   }
 
   /**
-   * Removes one authenticator; removing the last one is disabling. Outstanding mfa_tokens die.
-   * @returns `removed`: what was removed; `session`: what `MfaHost.revokeSessions` returned
-   * @throws MfaException `MFA_AUTHENTICATOR_NOT_FOUND`, and as {@link disable}
+   * Removes one authenticator, and makes all mfa_tokens of the user invalid. Removing the last one disables MFA.
+   * @returns `removed`: the removed authenticator; `session`: the result of `MfaHost.revokeSessions`
+   * @throws MfaException `MFA_AUTHENTICATOR_NOT_FOUND`, and like {@link disable}
    */
   async remove(
     principal: MfaPrincipal,
@@ -109,7 +116,7 @@ export class MfaEnrollmentService {
   }
 
   /**
-   * Gives an active authenticator another name.
+   * Renames a confirmed authenticator.
    * @returns the authenticator with its new name
    * @throws MfaException `MFA_AUTHENTICATOR_NOT_FOUND`, `MFA_BAD_REQUEST`
    */

@@ -11,7 +11,8 @@ import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolv
 import { AttemptLimiter } from '../verification/attempt-limiter.js';
 import { ProofVerifier, type Preparation } from '../verification/proof-verifier.js';
 
-/** How old a sign-in may be to count as fresh, in milliseconds (S12). */
+/** How old a sign-in may be to count as fresh, in milliseconds. */
+// S12
 const RECENT_SIGN_IN_MS = 5 * 60 * 1000;
 const LONGEST_PASSWORD = 1024;
 
@@ -28,10 +29,12 @@ export interface ReauthenticationRequest extends MfaReauthenticationProof {
   context?: ExecutionContext | undefined;
 }
 
-/** Fresh proof before a change of factors (S12): a stolen older session alone changes nothing. */
+/** Fresh proof before a change of factors: a stolen older session alone changes nothing. */
+// S12
 @Injectable()
 export class ReauthenticationCheck {
-  /** A right password that is given twenty times at once is right twenty times (S14). */
+  /** A right password that is given twenty times at once is right twenty times. */
+  // S14
   private readonly passwords = new KeyedMutex();
 
   constructor(

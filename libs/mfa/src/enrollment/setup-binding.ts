@@ -3,8 +3,9 @@ import type { KnownPrincipal } from '../host/known-principal.js';
 
 /**
  * What binds a pending setup to the session that began it: SHA-256 (hex) of the session's id, which survives a token
- * refresh, else of the time of its sign-in. `null` = the host names neither, so sessions cannot be told apart (S79).
+ * refresh, else of the time of its sign-in. `null` = the host names neither, so sessions cannot be told apart.
  */
+// S79
 export function setupBinding({
   sessionId,
   authenticatedAt,

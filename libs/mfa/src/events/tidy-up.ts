@@ -24,7 +24,8 @@ export function isLostRace(error: unknown): boolean {
   return isMfaError(error) && error.code === 'MFA_CODE_REJECTED';
 }
 
-/** The message of an error could quote a secret (S64). */
+/** The message of an error could quote a secret. */
+// S64
 function nameOf(error: unknown): string {
   if (isMfaError(error)) return error.code;
   return error instanceof Error ? error.name : typeof error;

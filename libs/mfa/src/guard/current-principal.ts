@@ -7,7 +7,7 @@ import { unseenByPipes } from './unseen-by-pipes.js';
 
 const contextParameter = createParamDecorator((_: unknown, context: ExecutionContext) => context);
 
-/** From the context of a call to its principal. A pipe, because only a pipe of a parameter can inject something. */
+/** Converts the context of a call to its principal. It is a pipe, because only a parameter's pipe can inject providers. */
 @Injectable()
 class PrincipalPipe implements PipeTransform<ExecutionContext, Promise<KnownPrincipal>> {
   constructor(private readonly moduleRef: ModuleRef) {}
@@ -23,9 +23,9 @@ class PrincipalPipe implements PipeTransform<ExecutionContext, Promise<KnownPrin
 }
 
 /**
- * Injects the {@link MfaPrincipal} of the request: what `MfaHost.principal` returned, with the user id as a string and
- * times as `Date`s. Over every transport. The host is called once per request.
- * Refuses with `MFA_NOT_AUTHENTICATED` where nobody is signed in.
+ * Injects the {@link MfaPrincipal} of the request: the result of `MfaHost.principal`, with the user id as a string and
+ * times as `Date`s. Works on every transport. The host is called once per request. Refuses with `MFA_NOT_AUTHENTICATED`
+ * if the request has no signed-in user.
  * @example
  * ```ts
  * @Get('payouts')
@@ -38,7 +38,7 @@ class PrincipalPipe implements PipeTransform<ExecutionContext, Promise<KnownPrin
 export const CurrentPrincipal = (): ParameterDecorator => unseenByPipes(contextParameter(PrincipalPipe));
 
 /**
- * Injects the `ExecutionContext` of the call, which services take last and hand to the host.
+ * Injects the `ExecutionContext` of the call. Pass it to the services as their last argument; they pass it to the host.
  * @example
  * ```ts
  * @Post('second-step')

@@ -7,25 +7,38 @@ import { unseenByPipes } from './unseen-by-pipes.js';
 
 const requires = (route: MfaRoute) => SetMetadata(MFA_ROUTE, route);
 
-/** Admits exactly the holders of a valid, unspent mfa_token. For routes that complete a login. */
+/**
+ * Route decorator for your own verification routes. Admits only requests with a valid, unspent mfa_token. Refuses with
+ * 401 `MFA_TOKEN_INVALID`.
+ * @example
+ * ```ts
+ * class LoginController {
+ *   // On a route, together with \@Post('second-step')
+ *   \@ChallengeRoute()
+ *   verify(\@CurrentChallenge() challenge: MfaChallenge) {}
+ * }
+ * ```
+ */
 export const ChallengeRoute = (): ClassDecorator & MethodDecorator =>
   applyDecorators(requires({ kind: 'challenge' }), UseGuards(MfaGuard));
 
-/** Marks the module's own verification route, which spends the token that it admits. */
+/** Route decorator of the built-in verification routes. Admits a readable mfa_token; the verification checks and spends it. */
 export const VerificationRoute = (): MethodDecorator =>
   applyDecorators(requires({ kind: 'verification' }), UseGuards(MfaGuard));
 
+/** Options of {@link RequireMfa}. */
 export interface RequireMfaOptions {
-  /** Seconds since the second factor was passed, at most; a whole number from 1. @default any age */
+  /** Maximum age of the second factor in seconds, a whole number from 1. @default any age */
   maxAgeSeconds?: number | undefined;
-  /** Also admits users who have no authenticator. That costs one read of the database for these users. @default false */
+  /** Also admits users who have no authenticator. The guard reads the database once for each request of such a user. @default false */
   ifEnabled?: boolean | undefined;
 }
 
 /**
- * Admits signed-in users whose sign-in passed a second factor. On a controller or a handler; the one on the handler
- * replaces the one on the controller. Reads nothing from the database when it admits such a user.
- * Refuses with 401 `MFA_STEP_UP_REQUIRED` (RFC 9470), and with 403 `MFA_ENROLLMENT_REQUIRED` where the user has no
+ * Admits signed-in users whose session passed a second factor. Use it on a controller or a handler; a decorator on the
+ * handler replaces the one on the controller. For such a user it does not read the database.
+ *
+ * Refuses with 401 `MFA_STEP_UP_REQUIRED` (RFC 9470), or with 403 `MFA_ENROLLMENT_REQUIRED` if the user has no
  * authenticator.
  * @example
  * ```ts
@@ -47,13 +60,32 @@ export function RequireMfa({ maxAgeSeconds, ifEnabled }: RequireMfaOptions = {})
 
 const misused = (problem: string) => new MfaException('MFA_MISCONFIGURED', { message: `@RequireMfa: ${problem}` });
 
-/** Exempts a route from `MfaGuard`, whether the application or the controller has it. */
+/**
+ * Exempts a route from `MfaGuard`, also from one on the controller or on the whole application.
+ * @example
+ * ```ts
+ * class HealthController {
+ *   // On a route, together with \@Get('health')
+ *   \@SkipMfa()
+ *   health() {}
+ * }
+ * ```
+ */
 export const SkipMfa = (): ClassDecorator & MethodDecorator => requires({ kind: 'open' });
 
-/** Marks the module's own routes, which require a signed-in user only. */
+/** Route decorator of the built-in routes that require a signed-in user and no second factor. */
 export const PrincipalRoute = (): ClassDecorator & MethodDecorator => requires({ kind: 'principal' });
 
 const challengeParameter = createParamDecorator((_: unknown, context: ExecutionContext) => challengeOf(context));
 
-/** The checked challenge, on a `@ChallengeRoute()`. */
+/**
+ * Injects the checked {@link MfaChallenge} of the request. Use it on a route with `@ChallengeRoute()`. Throws
+ * `MFA_TOKEN_INVALID` on any other route.
+ * @example
+ * ```ts
+ * verify(\@CurrentChallenge() challenge: MfaChallenge, \@Body() body: { code: string }) {
+ *   return this.verification.verify(challenge, { code: body.code });
+ * }
+ * ```
+ */
 export const CurrentChallenge = (): ParameterDecorator => unseenByPipes(challengeParameter());

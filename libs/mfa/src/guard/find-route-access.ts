@@ -8,8 +8,8 @@ const MESSAGE =
   'MfaGuard: the application does not import MfaModule, so the guard denies. Import MfaModule.forRoot(...); in a unit test use overrideGuard(MfaGuard)';
 
 /**
- * The `RouteAccess` of the application. It is looked up when it is used, so that a unit test of a guarded controller needs no
- * `MfaModule`.
+ * Returns the `RouteAccess` of the application. It is resolved at each use, so a unit test of a guarded controller needs
+ * no `MfaModule`.
  * @throws MfaException `MFA_MISCONFIGURED` without the module
  */
 export async function findRouteAccess(moduleRef: ModuleRef, context: ExecutionContext): Promise<RouteAccess> {

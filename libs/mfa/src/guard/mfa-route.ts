@@ -2,15 +2,15 @@
 export type MfaRoute =
   /** A valid, unspent mfa_token. */
   | { kind: 'challenge' }
-  /** An mfa_token of right signature and lifetime, on the module's own route: it spends the token, and finds out whether it can. */
+  /** An mfa_token with a right signature and lifetime. For the built-in route, which checks and spends it later. */
   | { kind: 'verification' }
   /** A signed-in user; for the module's own routes. */
   | { kind: 'principal' }
   /** Nothing. */
   | { kind: 'open' }
   /**
-   * A signed-in user whose sign-in passed a second factor: what every unmarked route requires. With `ifEnabled` also a
-   * signed-in user who has no authenticator.
+   * A signed-in user whose session passed a second factor. A route without a decorator requires this. `ifEnabled` also
+   * admits a signed-in user without an authenticator.
    */
   | { kind: 'second-factor'; maxAgeSeconds?: number; ifEnabled?: boolean };
 

@@ -5,18 +5,20 @@ import { findRouteAccess } from './find-route-access.js';
 import { MFA_ROUTE, type MfaRoute } from './mfa-route.js';
 
 /**
- * Token of the guard that the module provides. Nest makes a guard of its own for every controller, which
- * `overrideProvider(MfaGuard)` of a test does not reach: so all of them ask for the provided one.
+ * Injection token of the guard that the module provides. Nest creates one guard for each controller, and
+ * `overrideProvider(MfaGuard)` in a test does not replace those. So each of them delegates to the provided one.
  */
 export const MFA_GUARD = Symbol.for('nestjs-mfa:guard');
 
 /**
- * The only guard. On a `@ChallengeRoute()` it admits the holders of a valid, unspent mfa_token. On every other route
- * it requires a signed-in user whose sign-in passed a second factor, so that `@UseGuards(MfaGuard)` is never a bypass.
- * `{ provide: APP_GUARD, useExisting: MfaGuard }` guards the whole application.
+ * The guard of nestjs-mfa. It looks for a decorator on the handler, then on the controller. Without one, it requires a
+ * signed-in user whose session passed a second factor.
  *
- * A refusal is an `MfaException`; in RPC and WebSocket contexts it is an `RpcException` or `WsException` with
+ * It refuses with an `MfaException`. In RPC and WebSocket contexts it is an `RpcException` or `WsException` with
  * `{ statusCode, code, message, error }`; in GraphQL the code is in `extensions`.
+ * @example
+ * // Require a second factor on every route of the application:
+ * const providers = [{ provide: APP_GUARD, useExisting: MfaGuard }];
  */
 @Injectable()
 export class MfaGuard implements CanActivate {
@@ -38,7 +40,7 @@ export class MfaGuard implements CanActivate {
     try {
       return this.moduleRef.get<CanActivate>(MFA_GUARD, { strict: false });
     } catch {
-      return null; // without the module; `RouteAccess` is missing too, and denies
+      return null; // The module is not imported. `findRouteAccess` then denies.
     }
   }
 }
@@ -47,7 +49,7 @@ function routeOf(target: object): MfaRoute | undefined {
   return Reflect.getMetadata(MFA_ROUTE, target) as MfaRoute | undefined;
 }
 
-/** A base class hands down the requirement of a second factor, and nothing that requires less. */
+/** A controller inherits from its base class only the requirement of a second factor, and nothing that requires less. */
 // S44a, S47
 function routeOfClass(controller: Type): MfaRoute | undefined {
   const route = routeOf(controller);

@@ -17,7 +17,7 @@ import { TokenExtractor } from './token-extractor.js';
 
 type SecondFactorRoute = Extract<MfaRoute, { kind: 'second-factor' }>;
 
-/** Decides whether a request may pass. It admits or throws; nothing that fails on the way admits. */
+/** Decides whether a request is admitted. It returns `true` or throws; any error denies. */
 // S45
 @Injectable()
 export class RouteAccess {
@@ -41,7 +41,7 @@ export class RouteAccess {
     }
   }
 
-  /** The signed-in user. Refuses as {@link admit} does. */
+  /** Returns the signed-in user. Refuses like {@link admit}. */
   async principal(context: ExecutionContext): Promise<KnownPrincipal> {
     try {
       return await this.requirePrincipal(context);
@@ -50,10 +50,10 @@ export class RouteAccess {
     }
   }
 
-  /** What is thrown: the exception of the transport. What the host threw stays as it is. */
+  /** The error to throw: the exception of the transport. An error of the host stays unchanged. */
   // S68
   private async refusalOf(context: ExecutionContext, error: unknown): Promise<unknown> {
-    // Not every transport takes nothing for an error (S45).
+    // S45: not every transport treats a thrown `undefined` as an error.
     const thrown = toMfaException(error) ?? new MfaException('MFA_MISCONFIGURED', { message: 'MfaHost threw nothing' });
     if (!isMfaException(thrown)) return thrown;
     this.writeHeaders(context, thrown);
@@ -75,13 +75,13 @@ export class RouteAccess {
   }
 
   private async admitChallenge(context: ExecutionContext): Promise<true> {
-    // The application-wide guard and the route's own both ask; one check a request is enough.
+    // The guard of the application and the guard of the route both run. One check per request is enough.
     if (hasCheckedChallenge(context)) return true;
     setChallenge(context, await this.challenges.check(this.tokenOf(context)), { checked: true });
     return true;
   }
 
-  /** No SQL: the state of the token is checked by the statement that counts the attempt. */
+  /** Without SQL: the statement that counts the attempt also checks whether the token is spent or revoked. */
   private admitVerification(context: ExecutionContext): true {
     setChallenge(context, this.tokens.read(this.tokenOf(context)), { checked: false });
     return true;
@@ -94,7 +94,7 @@ export class RouteAccess {
     return token;
   }
 
-  /** Reads nothing for a session that passed. */
+  /** Reads the database only if the session did not pass a second factor. */
   private async admitSecondFactor(
     context: ExecutionContext,
     principal: KnownPrincipal,
@@ -112,7 +112,7 @@ export class RouteAccess {
     return isEnabled(await this.accounts.load(userId));
   }
 
-  /** No filter of the library runs on the host's own routes, so the guard writes the headers. */
+  /** Writes the headers here, because the filter of the library does not run on the host's own routes. */
   private writeHeaders(context: ExecutionContext, refusal: MfaException): void {
     if (context.getType() !== 'http') return;
     const response: unknown = context.switchToHttp().getResponse();

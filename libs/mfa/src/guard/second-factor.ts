@@ -1,6 +1,6 @@
 import type { KnownPrincipal } from '../host/known-principal.js';
 
-/** Clocks of several instances may differ by so much, in milliseconds. */
+/** Tolerated difference between the clocks of two instances, in milliseconds. */
 const SKEW_MS = 60_000;
 
 /** Whether a session passed a second factor, at most `maxAgeSeconds` ago. */
@@ -17,8 +17,8 @@ export function passedSecondFactor(
 const OF_THE_PROOF = ['hwk', 'swk', 'user', 'otp', 'mfa'];
 
 /**
- * `amr` of a session after a step-up: that of its sign-in, with the values of the new proof in place of those of an
- * earlier one. So a session never claims a stronger factor than its newest proof.
+ * `amr` of a session after a step-up: the values of its sign-in, without those of an earlier proof, and the values of the
+ * new proof. So a session never claims a stronger factor than its newest proof.
  */
 // S49
 export function amrAfterStepUp(session: readonly string[], proof: readonly string[]): string[] {

@@ -11,8 +11,8 @@ interface TokenRequest {
 }
 
 /**
- * Finds the mfa_token of a request: the body's field, else `x-mfa-token`, else a Bearer value whose `typ` is that of an
- * mfa_token, else the cookie. The first one that is present decides, valid or not. Any other Bearer value belongs to the
+ * Finds the mfa_token of a request: the body field, then `x-mfa-token`, then a Bearer value with the `typ` of an
+ * mfa_token, then the cookie. The first one that is present is used, valid or not. Any other Bearer value belongs to the
  * host.
  */
 @Injectable()
@@ -24,8 +24,8 @@ export class TokenExtractor {
   ) {}
 
   /**
-   * The token, or `null` where there is none. Only HTTP requests carry one.
-   * @throws MfaError `MFA_BAD_REQUEST` for what is no string, or too long for a token
+   * Returns the token, or `null` without one. Only HTTP requests have one.
+   * @throws MfaError `MFA_BAD_REQUEST` if it is not a string, or too long
    */
   // S46
   extract(context: ExecutionContext): string | null {
@@ -52,7 +52,7 @@ export class TokenExtractor {
     return headers['x-mfa-token'] ?? bearerOf(headers.authorization) ?? this.ofCookies(headers.cookie);
   }
 
-  /** A sibling subdomain can set a cookie of the same name: the first one that is a token of ours decides. */
+  /** Returns the first cookie with a readable mfa_token. A sibling subdomain can set a cookie with the same name. */
   // S73
   private ofCookies(header: unknown): string | undefined {
     const values = this.cookie.readAll(header);

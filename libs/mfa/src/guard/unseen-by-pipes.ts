@@ -3,8 +3,8 @@ import 'reflect-metadata';
 const PARAMETER_TYPES = 'design:paramtypes';
 
 /**
- * A parameter decorator whose value `ValidationPipe` leaves alone whatever its options are: with
- * `validateCustomDecorators` it would replace the value by a copy of the parameter's class. It skips the type `Object`.
+ * Wraps a parameter decorator, so that `ValidationPipe` does not change its value. With `validateCustomDecorators` the pipe
+ * would replace the value by an instance of the parameter's class. It skips the type `Object`.
  */
 // S69
 export function unseenByPipes(decorator: ParameterDecorator): ParameterDecorator {

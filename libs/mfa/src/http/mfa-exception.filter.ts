@@ -6,10 +6,11 @@ import { MfaException, toMfaException } from '../errors/mfa.exception.js';
 import { bodyOf, graphqlErrorOf, type MfaErrorBody } from '../errors/transport-error.js';
 
 /**
- * Gives the caller an error of this library with its code, over every transport. The built-in routes have it; bind it
- * where your own handlers call the services: `@UseFilters(MfaExceptionFilter)`.
+ * Exception filter that sends an `MfaException` to the caller with its code, on every transport. The built-in routes use
+ * it. Add it to your own handlers that call the services.
+ *
  * HTTP: body and headers (`Retry-After`, `WWW-Authenticate`). RPC: an Observable that fails with the body. WebSocket:
- * the event `exception` with the body. GraphQL: an error with the body in `extensions`. Elsewhere it throws.
+ * the event `exception` with the body. GraphQL: an error with the body in `extensions`. On any other transport it throws.
  * @example
  * ```ts
  * @Controller()
@@ -23,8 +24,8 @@ export class MfaExceptionFilter implements ExceptionFilter<MfaException> {
   constructor(protected readonly adapterHost: HttpAdapterHost) {}
 
   /**
-   * Never returns the exception: what a filter returns would be a success to the caller.
-   * @throws the exception, where a transport has no other way to refuse
+   * Sends the exception. It never returns it, because on some transports a returned value is a success.
+   * @throws the exception, on a transport without another way to refuse
    */
   catch(thrown: MfaException, host: ArgumentsHost): Observable<never> | void {
     const exception = toMfaException(thrown) as MfaException;

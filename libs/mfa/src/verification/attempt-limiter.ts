@@ -8,7 +8,8 @@ import { MfaError } from '../domain/mfa-error.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 
-/** Every guess is counted as failed before it is evaluated (S50). */
+/** Every guess is counted as failed before it is evaluated. */
+// S50
 @Injectable()
 export class AttemptLimiter {
   constructor(
@@ -50,7 +51,8 @@ export class AttemptLimiter {
       : new MfaError('MFA_LOCKED', { retryAfterSeconds: retryAfter });
   }
 
-  /** Takes a reservation back: the code was not evaluated, or it was right and already spent (S70). */
+  /** Takes a reservation back: the code was not evaluated, or it was right and already spent. */
+  // S70
   async release(userId: string, factor: AttemptFactor): Promise<void> {
     await this.accounts.release(userId, factor, this.options.attempts);
   }
@@ -60,7 +62,8 @@ export class AttemptLimiter {
     await this.accounts.settle(userId, factor, this.options.attempts);
   }
 
-  /** Ends failures and lock of a factor whose secret or codes were replaced, without a reservation (S54). */
+  /** Ends failures and lock of a factor whose secret or codes were replaced, without a reservation. */
+  // S54
   async endFailures(userId: string, factor: AttemptFactor): Promise<void> {
     await this.accounts.endFailures(userId, factor);
   }

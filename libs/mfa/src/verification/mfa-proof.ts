@@ -1,16 +1,16 @@
 import { MfaError } from '../domain/mfa-error.js';
 import type { MfaMethod } from '../host/mfa-host.js';
 
-/** What a user presents as second factor. */
+/** The second factor that a user presents. */
 export interface MfaProof {
   /** A TOTP code or a backup code. */
   code: string;
-  /** The method that the code is for. @default the one whose codes look like this */
+  /** The method of the code. @default the method whose codes have this format */
   method?: MfaMethod | null | undefined;
 }
 
 /**
- * The checked shape of a proof; its code is checked where codes are read.
+ * Checks the types of a proof. The code itself is checked later.
  * @throws MfaError `MFA_BAD_REQUEST`
  */
 export function readProof(proof: unknown): { code: string; method: string | undefined } {

@@ -36,6 +36,7 @@ export interface ProofRequest extends VerificationClaim {
  * The heart of every verification, in four steps: reserve an attempt → match the code → spend the code (and the
  * mfa_token) → settle the attempt. Only spending accepts. Everything that fails before it denies (S29, S30, S45).
  */
+// S29, S30, S45
 @Injectable()
 export class ProofVerifier {
   constructor(

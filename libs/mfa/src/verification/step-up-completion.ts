@@ -27,9 +27,10 @@ export class StepUpCompletion {
 
   /**
    * After a step-up. A session that is raised after `revokeSessions` has run would keep a second factor that the user
-   * has no more (S72).
+   * has no more.
    * @throws MfaError `MFA_CODE_REJECTED` when the factors changed meanwhile; `MFA_BUSY`; and what the host throws
    */
+  // S72
   async complete(principal: KnownPrincipal, proved: MfaStepUp, context: ExecutionContext): Promise<RaisedSession> {
     const securityStamp = provedStamp(proved);
     let raised: RaisedSession;
@@ -45,10 +46,11 @@ export class StepUpCompletion {
   }
 
   /**
-   * After a confirmation, whose backup codes are shown this once (S39): whatever fails here costs a step-up later, and
+   * After a confirmation, whose backup codes are shown this once: whatever fails here costs a step-up later, and
    * not the codes.
    * @returns what `MfaHost.completeStepUp` returned, where the session was raised
    */
+  // S39
   async confirmed(principal: KnownPrincipal, proved: MfaStepUp, context: ExecutionContext): Promise<unknown> {
     const raised = await this.raise(principal, proved, context).catch(() => null);
     if (!raised) this.logger.error('MfaHost.completeStepUp failed after a confirmation; the session was not raised');

@@ -14,10 +14,11 @@ export class SupersededSessions {
   /**
    * Returns whether the security stamp is another by now, or the account is gone: then every session of the user ends. Call it
    * once the host has the session. A change that commits after the read below calls `revokeSessions` later than that;
-   * one that commits before is found by the read (S71).
+   * one that commits before is found by the read.
    * @param securityStamp of the account, under which the proof was spent
    * @throws MfaError `MFA_BUSY`
    */
+  // S71
   async endIfSuperseded(userId: string, securityStamp: number): Promise<boolean> {
     try {
       if ((await this.accounts.securityStampOf(userId)) === securityStamp) return false;

@@ -13,7 +13,7 @@ import { ProofVerifier } from './proof-verifier.js';
 import { LoginCompletion } from './login-completion.js';
 import { readProof, type MfaProof } from './mfa-proof.js';
 
-/** Spends one proof: for a login's second step, or for a step-up. Call it outside a database transaction. */
+/** Verifies a code for the second step of a login, or for a step-up. Call it outside your database transactions. */
 @Injectable()
 @ThrowsMfaException()
 export class MfaVerificationService {
@@ -26,9 +26,9 @@ export class MfaVerificationService {
   ) {}
 
   /**
-   * Spends proof and mfa_token together, or neither, and calls no hook of the host. Opening the session is the caller's;
-   * {@link login} does it as `POST /mfa/verify` does.
-   * @param challenge what `@CurrentChallenge()` injects, or the `mfa_token` itself (GraphQL, RPC)
+   * Checks the proof, and spends proof and mfa_token together. It calls no method of the host, so create the session
+   * yourself; {@link login} also creates the session.
+   * @param challenge the value of `@CurrentChallenge()`, or the `mfa_token` itself (GraphQL, RPC)
    * @throws MfaException `MFA_TOKEN_INVALID`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`, `MFA_BAD_REQUEST`
    */
   async verify<S = unknown>(
@@ -40,11 +40,11 @@ export class MfaVerificationService {
   }
 
   /**
-   * The whole of `POST /mfa/verify`: spends proof and mfa_token, clears the cookie of the challenge, calls
-   * `MfaHost.completeLogin`, and reads the account once more. If the factors changed meanwhile, it ends the session.
-   * @returns what `completeLogin` returned
-   * @throws MfaException as {@link verify}; `MFA_TOKEN_INVALID` also when the user is missing or blocked by now, or the
-   * factors changed; and what `completeLogin` throws
+   * Does the same as `POST /mfa/verify`: spends proof and mfa_token, clears the cookie of the challenge, calls
+   * `MfaHost.completeLogin`, and reads the account again. If the factors changed in the meantime, it ends the session.
+   * @returns the result of `completeLogin`
+   * @throws MfaException like {@link verify}; `MFA_TOKEN_INVALID` also if the user is missing or blocked now, or if the
+   * factors changed; and every error of `completeLogin`
    * @example
    * \@Mutation()
    * verify(\@Args() { mfaToken, code }: VerifyArgs, \@MfaContext() context: ExecutionContext) {
@@ -60,8 +60,9 @@ export class MfaVerificationService {
   }
 
   /**
-   * A signed-in user proves the second factor again. `amr` is what was proved now; add the session's own.
-   * @throws MfaException `MFA_NOT_ENABLED`, and as `verify`
+   * Verifies the second factor of a signed-in user again. `amr` of the result has only the values of this proof; add those
+   * of the session.
+   * @throws MfaException `MFA_NOT_ENABLED`, and like {@link verify}
    */
   async stepUp(userId: string | number, proof: MfaProof, context?: ExecutionContext): Promise<MfaStepUp> {
     const { code, method } = readProof(proof);

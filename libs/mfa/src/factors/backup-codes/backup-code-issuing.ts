@@ -15,7 +15,8 @@ import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/res
 /** A new set: stored, but dead until the account names it. */
 export interface IssuedBackupCodes {
   setId: string;
-  /** Shown to the owner once (S39). */
+  /** Shown to the owner once. */
+  // S39
   codes: string[];
   /** When the cleanup may collect the set, unless the account names it by then. */
   heldUntilMs: number;
@@ -36,9 +37,10 @@ export class BackupCodeIssuing {
 
   /**
    * A new set, made before the code that proves the change is spent; `null` when that code is spent already, so that
-   * sending it again costs no hashing (S58).
+   * sending it again costs no hashing.
    * @throws MfaError `MFA_BUSY` when the hashing queue is full
    */
+  // S58
   async makeFor(userId: string, { kind, item }: UsageEntry): Promise<IssuedBackupCodes | null> {
     const spent = await this.usage.list(userId);
     return spent.some((each) => each.kind === kind && each.item === item) ? null : this.make(userId);

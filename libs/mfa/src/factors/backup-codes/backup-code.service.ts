@@ -14,7 +14,11 @@ import { BackupCodeIssuing, type IssuedBackupCodes } from './backup-code-issuing
 import { ReauthenticationCheck } from '../../enrollment/reauthentication-check.js';
 import { isLostRace, tidyUp } from '../../events/tidy-up.js';
 
-/** The owner's set of backup codes. */
+/**
+ * Replaces the backup codes of a user. The first set is created by the first confirmation.
+ * @example
+ * const { backupCodes } = await this.backupCodes.regenerate(principal.userId, { code });
+ */
 @Injectable()
 @ThrowsMfaException()
 export class MfaBackupCodeService {
@@ -29,11 +33,12 @@ export class MfaBackupCodeService {
   ) {}
 
   /**
-   * Replaces the set; the old one dies at once, also under parallel uses (S33). Outstanding mfa_tokens and a pending
-   * setup end.
-   * @returns `backupCodes`: the new codes, to be shown once (S39); `session`: what `MfaHost.revokeSessions` returned
+   * Replaces the set of backup codes. From then on the old codes are refused, also in parallel requests. All mfa_tokens
+   * and a pending setup of the user become invalid.
+   * @returns `backupCodes`: the new codes, to show once; `session`: the result of `MfaHost.revokeSessions`
    * @throws MfaException `MFA_NOT_ENABLED`, `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`
    */
+  // S33, S39
   async regenerate(
     userId: string | number,
     offered: { code?: string | undefined; sessionId?: string | undefined },

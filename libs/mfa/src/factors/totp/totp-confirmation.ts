@@ -61,9 +61,10 @@ export class TotpConfirmation {
   ) {}
 
   /**
-   * Makes backup codes where there are none, spends the code (S16), and switches the account over. A setup of another
-   * session is not found, and costs no attempt (S79).
+   * Makes backup codes where there are none, spends the code, and switches the account over. A setup of another
+   * session is not found, and costs no attempt.
    */
+  // S16, S79
   async confirm({ userId, binding, code, context }: ConfirmationRequest): Promise<ConfirmedSetup> {
     const snapshot = await this.accounts.load(userId);
     const pending = snapshot && pendingAuthenticator(snapshot, this.clock.nowMs());
@@ -83,7 +84,8 @@ export class TotpConfirmation {
     };
   }
 
-  /** The code was right, so whatever fails from here on was no guess (S58, S70). */
+  /** The code was right, so whatever fails from here on was no guess. */
+  // S58, S70
   private async switchOver(
     attempt: Attempt,
     entry: UsageEntry,

@@ -21,7 +21,8 @@ export interface PendingSetup {
 }
 
 export interface SetupRequest {
-  /** The account as it was when the request began. The proof was given for this state of it (S12). */
+  /** The account as it was when the request began. The proof was given for this state of it. */
+  // S12
   proved: AccountSnapshot;
   /** The proofs that were needed then. */
   needed: readonly MfaRequiredProof[];
@@ -38,7 +39,8 @@ export interface OpenSetup extends PendingSetup {
   replacedId: string | null;
 }
 
-/** Makes, finds and cancels the one pending authenticator of a user. Setup is idempotent within one session (S14, S79). */
+/** Makes, finds and cancels the one pending authenticator of a user. Setup is idempotent within one session. */
+// S14, S79
 @Injectable()
 export class TotpSetup {
   constructor(

@@ -12,13 +12,21 @@ import { currentStep, fromBase32, generateSecret, matchStep, toBase32 } from '..
 import { ThrowsMfaException } from '../../errors/throws-mfa-exception.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
 
-/** Whose secret is sealed: a sealed secret opens for exactly this pair (S2). */
+/** The owner of a sealed secret. The secret can be opened only with the same owner. */
+// S2
 export interface MfaSecretOwner {
   userId: string;
   authenticatorId: string;
 }
 
-/** TOTP by itself (RFC 6238), with the module's options as defaults. Keeps no state and does not prevent replay. */
+/**
+ * TOTP functions (RFC 6238), with the options of the module as defaults. The service stores nothing and does not prevent
+ * replay. For logins use `MfaVerificationService`.
+ * @example
+ * const secret = this.totp.generateSecret();
+ * const uri = this.totp.otpauthUri(secret, 'ann@example.org');
+ * const step = this.totp.verify('123456', secret); // null = wrong code
+ */
 @Injectable()
 @ThrowsMfaException()
 export class TotpService implements OnModuleInit {
@@ -29,7 +37,7 @@ export class TotpService implements OnModuleInit {
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
-  /** Warns once at start of what some authenticator apps cannot do. */
+  /** Logs at start which options some authenticator apps do not support. */
   onModuleInit(): void {
     const { issuer, totp } = this.options;
     const logger = new Logger('nestjs-mfa');
@@ -37,29 +45,32 @@ export class TotpService implements OnModuleInit {
   }
 
   /**
-   * A new secret in base32, as long as the hash: 20, 32 or 64 bytes (32, 52 or 103 characters) for SHA1, SHA256 and
-   * SHA512. RFC 4226 R6, RFC 6238 §5.1.
+   * Generates a secret in base32. It has the length of the hash: 20, 32 or 64 bytes (32, 52 or 103 characters) for SHA1,
+   * SHA256 and SHA512 (RFC 4226 R6, RFC 6238 §5.1).
    */
   generateSecret(parameters?: Pick<Partial<TotpParameters>, 'algorithm'>): string {
     return toBase32(generateSecret(this.random, this.parameters(parameters).algorithm));
   }
 
-  /** The base32 secret sealed under the newest key, bound to its owner. AES-256-GCM. */
+  /**
+   * Encrypts a base32 secret with the newest key, bound to its owner (AES-256-GCM).
+   * @throws MfaException `MFA_BAD_REQUEST` if it is not base32
+   */
   encryptSecret(secret: string, { userId, authenticatorId }: MfaSecretOwner): string {
     return this.box.seal(fromBase32(secret), { purpose: 'totp-secret', userId, credentialId: authenticatorId });
   }
 
   /**
-   * The base32 secret that {@link encryptSecret} sealed for this owner.
-   * @throws MfaException `MFA_SECRET_UNREADABLE` when it was altered, is another's, or its key is gone
+   * Decrypts a secret of {@link encryptSecret} to base32.
+   * @throws MfaException `MFA_SECRET_UNREADABLE` if it was altered, has another owner, or its key is not in the option `keys`
    */
   decryptSecret(sealed: string, { userId, authenticatorId }: MfaSecretOwner): string {
     return toBase32(this.box.open(sealed, { purpose: 'totp-secret', userId, credentialId: authenticatorId }));
   }
 
   /**
-   * The `otpauth://` URI that authenticator apps read (Key URI format).
-   * @throws MfaException `MFA_BAD_REQUEST` for an account name that is empty, too long or holds control characters
+   * Builds the `otpauth://` URI that authenticator apps read (Key URI format).
+   * @throws MfaException `MFA_BAD_REQUEST` if the account name is empty, too long or contains control characters
    */
   otpauthUri(secret: string, accountName: string, parameters?: Partial<TotpParameters>): string {
     return otpauthUri({
@@ -70,24 +81,24 @@ export class TotpService implements OnModuleInit {
     });
   }
 
-  /** The QR code of a URI as a PNG data URL. About 20 ms of CPU; the SVG costs a sixth. */
+  /** Draws the QR code of a URI as a PNG data URL. It takes about 20 ms of CPU; the SVG takes a sixth of that. */
   async qrCode(uri: string): Promise<string> {
     return qrPng(uri);
   }
 
-  /** The QR code of a URI as an SVG document. */
+  /** Draws the QR code of a URI as an SVG document. */
   async qrSvg(uri: string): Promise<string> {
     return qrSvg(uri);
   }
 
-  /** The time step now, or at `nowMs`. RFC 6238 §4.2. */
+  /** Returns the current time step, or that of `nowMs` in epoch milliseconds (RFC 6238 §4.2). */
   currentStep(nowMs = this.clock.nowMs(), parameters?: Partial<TotpParameters>): number {
     return currentStep(nowMs, this.parameters(parameters).periodSeconds);
   }
 
   /**
-   * The time step within ±`window` whose code this is, or `null`; every step of the window is computed, whichever
-   * matches. Does not prevent replay. RFC 6238 §5.2.
+   * Returns the time step within ±`window` whose code matches (RFC 6238 §5.2). `null` = wrong code. It always computes
+   * every step of the window, and does not prevent replay.
    */
   verify(
     code: string,
@@ -104,7 +115,8 @@ export class TotpService implements OnModuleInit {
     });
   }
 
-  /** Fresh backup codes `XXXX-XXXX` of 40 bits each (S35); they are neither stored nor hashed here. */
+  /** Generates backup codes `XXXX-XXXX` of 40 random bits each. They are neither stored nor hashed. */
+  // S35
   generateBackupCodes(count = this.options.backupCodes.count): string[] {
     return generateBackupCodes(this.random, count);
   }
