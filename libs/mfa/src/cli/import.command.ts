@@ -55,7 +55,7 @@ export async function importCommand(given: readonly string[], terminal: Terminal
     if (warning !== null) terminal.err(`Warning: ${warning}\n`);
     // Fails before the import when the report cannot be written.
     await reportFile.check();
-    const work = (from: DataSource) => runHere({ own, from, mapping, keys, apply, reportFile }, terminal);
+    const work = (from: DataSource) => importFrom({ own, from, mapping, keys, apply, reportFile }, terminal);
     return sourcePath === undefined ? work(own) : withSourceDatabase(sourcePath, terminal, work);
   });
   const kept = await reportFile.finish(report);
@@ -64,7 +64,7 @@ export async function importCommand(given: readonly string[], terminal: Terminal
   return report.ok && kept ? EXIT.done : EXIT.incomplete;
 }
 
-interface Here {
+interface ImportInput {
   own: DataSource;
   from: DataSource;
   mapping: ImportMapping;
@@ -73,7 +73,10 @@ interface Here {
   reportFile: ReportFile;
 }
 
-function runHere({ own, from, mapping, keys, apply, reportFile }: Here, terminal: Terminal): Promise<MfaImportReport> {
+function importFrom(
+  { own, from, mapping, keys, apply, reportFile }: ImportInput,
+  terminal: Terminal,
+): Promise<MfaImportReport> {
   return runImport({
     mapping,
     apply,

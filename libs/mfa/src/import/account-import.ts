@@ -25,9 +25,9 @@ export class AccountImport {
 
   constructor(
     private readonly tools: ImportTools,
-    terms: AuthenticatorParams,
+    params: AuthenticatorParams,
   ) {
-    this.rows = new ImportedRows(tools, terms);
+    this.rows = new ImportedRows(tools, params);
   }
 
   /** Returns why the user would not be imported, or `null`. Writes nothing. */

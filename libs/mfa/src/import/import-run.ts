@@ -44,34 +44,34 @@ export async function runImport(run: ImportRun): Promise<MfaImportReport> {
 
   const tally = new ImportTally(apply);
   for (let row = 0; row < withoutUser; row += 1) tally.add(outcome({ skipped: 'user-id-unusable', userId: null }));
-  const seen: Seen = { users: 0, codes: 0, usage: 0 };
+  const read: RowsRead = { users: 0, codes: 0, usage: 0 };
   try {
-    if (await importPages(run, tally, seen, rows - withoutUser)) {
-      tally.addStrayCodes(codeRows - seen.codes);
-      tally.addStrayUsage(usageRows - seen.usage);
+    if (await importPages(run, tally, read, rows - withoutUser)) {
+      tally.addStrayCodes(codeRows - read.codes);
+      tally.addStrayUsage(usageRows - read.usage);
     } else tally.interrupt();
   } catch (error) {
     // After the first user something may be written, and the report says what.
-    if (seen.users === 0 && isMfaError(error) && error.code === 'MFA_MISCONFIGURED') throw error;
+    if (read.users === 0 && isMfaError(error) && error.code === 'MFA_MISCONFIGURED') throw error;
     tally.fail(error);
   }
   return tally.finish();
 }
 
 /** What has been read: the users, and the rows that belong to them. */
-interface Seen {
+interface RowsRead {
   users: number;
   codes: number;
   usage: number;
 }
 
 /** `false`: it was interrupted. */
-async function importPages(run: ImportRun, tally: ImportTally, seen: Seen, total: number): Promise<boolean> {
+async function importPages(run: ImportRun, tally: ImportTally, read: RowsRead, total: number): Promise<boolean> {
   let done = 0;
   const keepReport = () => run.onReport?.(() => tally.soFar());
   await keepReport();
   for await (const users of pages(run)) {
-    seen.users += users.length;
+    read.users += users.length;
     for (let start = 0; start < users.length; start += AT_ONCE) {
       if (run.signal?.aborted) return false;
       const some = users.slice(start, start + AT_ONCE);
@@ -86,8 +86,8 @@ async function importPages(run: ImportRun, tally: ImportTally, seen: Seen, total
       // SQLite works synchronously: without a turn of the event loop Ctrl-C would have no effect.
       await setImmediate();
     }
-    seen.codes += users.reduce((sum, user) => sum + user.codes.length, 0);
-    seen.usage += users.reduce((sum, user) => sum + user.usage.length, 0);
+    read.codes += users.reduce((sum, user) => sum + user.codes.length, 0);
+    read.usage += users.reduce((sum, user) => sum + user.usage.length, 0);
     done += users.length;
     run.onProgress?.(done, Math.max(done, total));
   }

@@ -40,7 +40,7 @@ export const begunAt = (securityStamp: number): string => `import-begun:${securi
 export class ImportedRows {
   constructor(
     private readonly tools: Pick<ImportTools, 'authenticators' | 'backupCodes' | 'box' | 'clock'>,
-    private readonly terms: AuthenticatorParams,
+    private readonly params: AuthenticatorParams,
   ) {}
 
   /** @throws MfaError `MFA_BUSY` when another run, of another source, may still be writing them */
@@ -59,7 +59,7 @@ export class ImportedRows {
 
   /** Whether a row of an earlier run equals the one that would be written now. */
   holds(row: Authenticator, secret: Buffer): boolean {
-    const { algorithm, digits, periodSeconds } = this.terms;
+    const { algorithm, digits, periodSeconds } = this.params;
     if (row.algorithm !== algorithm || row.digits !== digits || row.periodSeconds !== periodSeconds) return false;
     try {
       return this.tools.box.open(row.secret, contextOf(row.userId, row.id)).equals(secret);
@@ -84,8 +84,9 @@ export class ImportedRows {
   /**
    * Removes the rows of an interrupted run when the source has changed since then. It removes only rows whose orphan
    * grace is over. Rows without one are live, and the account may be about to name the others: removing them would also
-   * remove which of their codes are spent (S32).
+   * remove which of their codes are spent.
    */
+  // S32
   private async removeAbandoned(
     left: readonly Pick<Authenticator, 'expiresAtMs'>[],
     remove: () => Promise<void>,
@@ -102,7 +103,7 @@ export class ImportedRows {
     const nowMs = this.tools.clock.nowMs();
     const sealed = this.tools.box.seal(secret, contextOf(userId, id));
     const times = { createdAtMs: createdAtMs ?? nowMs, confirmedAtMs: createdAtMs ?? nowMs, lastUsedAtMs, expiresAtMs };
-    return { id, userId, ...this.terms, secret: sealed, ...times, setupBinding: null };
+    return { id, userId, ...this.params, secret: sealed, ...times, setupBinding: null };
   }
 
   /** The same as {@link holds}, for a set of codes. */
