@@ -34,8 +34,9 @@ export interface ProofRequest extends VerificationClaim {
 
 /**
  * The heart of every verification, in four steps: reserve an attempt → match the code → spend the code (and the
- * mfa_token) → settle the attempt. Only spending accepts. Everything that fails before it denies (S29, S30, S45).
+ * mfa_token) → settle the attempt. Only spending accepts. Everything that fails before it denies.
  */
+// S29, S30, S45
 // S29, S30, S45
 @Injectable()
 export class ProofVerifier {
@@ -90,7 +91,8 @@ export class ProofVerifier {
     return null;
   }
 
-  /** Step 1. Counts the attempt as failed, and returns the account as the code is matched against it (S50). */
+  /** Step 1. Counts the attempt as failed, and returns the account as the code is matched against it. */
+  // S50
   private async reserve(claim: ProofRequest, factor: MfaFactor, { digits }: CodeShape): Promise<VerificationSnapshot> {
     const { userId, securityStamp, token, context } = claim;
     const policy = this.options.attempts;
@@ -104,7 +106,8 @@ export class ProofVerifier {
     throw await this.limiter.refusal(userId, factor.method, { seen: snapshot.account, context });
   }
 
-  /** Step 2. A guess that the hashing queue refused was not evaluated, so its attempt is released (S58). */
+  /** Step 2. A guess that the hashing queue refused was not evaluated, so its attempt is released. */
+  // S58
   private async match(
     claim: ProofRequest,
     factor: MfaFactor,
@@ -127,8 +130,9 @@ export class ProofVerifier {
 
   /**
    * Steps 3 and 4, in one call of the store. A right code that is already spent, or that lost a race, was not a guess, so
-   * its attempt is released (S34a, S70).
+   * its attempt is released.
    */
+  // S34a, S70
   private async spendAndSettle(
     claim: ProofRequest,
     { account: { securityStamp } }: VerificationSnapshot,

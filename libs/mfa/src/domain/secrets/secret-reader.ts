@@ -6,8 +6,9 @@ import type { SealContext, SecretBox } from './secret-box.js';
 
 /**
  * Opens stored secrets. A value that cannot be opened is reported to the operator and returned as `null`, so that it
- * denies like a wrong code (S3).
+ * denies like a wrong code.
  */
+// S3
 export class SecretReader {
   constructor(
     private readonly box: SecretBox,

@@ -14,7 +14,8 @@ export interface VerificationClaim {
    */
   // S43
   securityStamp?: number;
-  /** The mfa_token that is spent with the proof. Either both are spent, or neither (S34). */
+  /** The mfa_token that is spent with the proof. Either both are spent, or neither. */
+  // S34
   token?: UsageEntry;
 }
 
