@@ -30,24 +30,18 @@ export function __param(index, decorate) {
 }
 `;
 
-const helpers = {
-  name: 'tsc-helpers',
+/** Reads what tsc wrote. The maps then lead to the sources; the import is on the first line, so that they stay true. */
+const compiledModules = {
+  name: 'compiled-modules',
   resolveId: (id) => (id === 'tsc-helpers' ? '\0tsc-helpers' : null),
-  load: (id) => (id === '\0tsc-helpers' ? HELPERS : null),
-  transform: (code) => {
+  load(id) {
+    if (id === '\0tsc-helpers') return HELPERS;
+    const code = readFileSync(id, 'utf8');
     const used = ['__decorate', '__metadata', '__param'].filter((name) => code.includes(`${name}(`));
-    if (used.length === 0 || code === HELPERS) return null;
-    return `import { ${used.join(', ')} } from 'tsc-helpers';\n${code}`;
+    const helpers = used.length > 0 ? `import { ${used.join(', ')} } from 'tsc-helpers';` : '';
+    const map = existsSync(`${id}.map`) ? JSON.parse(readFileSync(`${id}.map`, 'utf8')) : undefined;
+    return { code: helpers + code, map };
   },
-};
-
-/** The maps then lead to the sources, and not to what tsc wrote. */
-const mapsOfTsc = {
-  name: 'source-maps-of-tsc',
-  load: (id) =>
-    existsSync(`${id}.map`)
-      ? { code: readFileSync(id, 'utf8'), map: JSON.parse(readFileSync(`${id}.map`, 'utf8')) }
-      : null,
 };
 
 /**
@@ -60,7 +54,7 @@ export async function bundleEntries({ from, to, entries, format, sourcemap = fal
     external: /^(?!tsc-helpers$)[^./\0]/, // packages
     platform: 'node',
     treeshake: { moduleSideEffects: true },
-    plugins: [helpers, mapsOfTsc],
+    plugins: [compiledModules],
     experimental: { attachDebugInfo: 'none' },
   });
   const { output } = await bundle.generate({
