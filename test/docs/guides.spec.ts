@@ -11,7 +11,7 @@ interface HostBlock {
 const guides = pages.filter((page) => page.startsWith('docs/guides/'));
 
 function hostBlocks(page: string): HostBlock[] {
-  const blocks = read(page).matchAll(/^```ts host="([^"]+)"\n(.*?)^```$/gms);
+  const blocks = read(page).matchAll(/^```(?:ts|js) host="([^"]+)"\n(.*?)^```$/gms);
   return [...blocks].map(([, source = '', code = '']) => ({ page, source, code }));
 }
 
