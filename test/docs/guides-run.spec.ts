@@ -3,6 +3,7 @@ import type { ExecutionContext, Provider, Type } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { MfaStatusService, type MfaCookieResponse, type MfaLogin, type MfaStepUp } from 'nestjs-mfa';
 import request from 'supertest';
+import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Client } from '../support/client.js';
 import { createDatabase, testServers } from '../support/databases.js';
@@ -156,9 +157,9 @@ describe('the wrapper around fetch', () => {
 
 describe('the tenants of the guide', () => {
   it('keep the token of one tenant from another one', async () => {
-    const { TenantMfaHost } = await load<{ TenantMfaHost: new (tenancy: object) => { completeLogin: Function } }>(
-      'src/guides/tenants.ts',
-    );
+    const { TenantMfaHost } = await load<{
+      TenantMfaHost: new (tenancy: object) => { completeLogin(...given: object[]): unknown };
+    }>('src/guides/tenants.ts');
     const opened: string[] = [];
     const tenancy = {
       tenantOf: (context: { tenant: string }) => ({ id: context.tenant, brand: 'x' }),
@@ -175,9 +176,7 @@ describe('the tenants of the guide', () => {
 describe.skipIf(!testServers.includes('postgres'))('the second DataSource of the guide', () => {
   it('starts beside another ORM, with its tables in a schema of their own', async () => {
     const database = await createDatabase('postgres');
-    const { Client: Connection } = (await import('pg')).default;
-    const connection = new Connection(database.url);
-    await connection.connect();
+    const connection = await new DataSource({ type: 'postgres', url: database.url }).initialize();
     await connection.query('CREATE SCHEMA mfa');
     process.env.DATABASE_URL = database.url;
     process.env.MFA_KEY = 'q7Gx0hXGJ2rT5bUe9LwPzN1vYcKd4mSfA8oRiB6tEVs=';
@@ -185,12 +184,12 @@ describe.skipIf(!testServers.includes('postgres'))('the second DataSource of the
     const module = await Test.createTestingModule({ imports: [SecondDataSourceModule!] }).compile();
     const app = await module.createNestApplication({ logger: false }).init();
     expect(await app.get(MfaStatusService).status('7')).toMatchObject({ enabled: false });
-    const tables = await connection.query(
+    const schemas: unknown = await connection.query(
       `SELECT table_schema AS schema FROM information_schema.tables WHERE table_name LIKE 'mfa%' GROUP BY 1`,
     );
-    expect(tables.rows).toEqual([{ schema: 'mfa' }]);
+    expect(schemas).toEqual([{ schema: 'mfa' }]);
     await app.close();
-    await connection.end();
+    await connection.destroy();
     await database.drop();
     delete process.env.DATABASE_URL;
     delete process.env.MFA_KEY;
