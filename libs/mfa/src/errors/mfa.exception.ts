@@ -42,7 +42,7 @@ function defaultMessage(code: MfaErrorCode, { proof = [] }: MfaErrorDetails): st
  * Response body: `{ statusCode, code, message, error, proof?, retryAfterSeconds? }`.
  * @example
  * try {
- *   await this.verification.verify(challenge, code);
+ *   await this.verification.verify(challenge, { code });
  * } catch (error) {
  *   if (error instanceof MfaException && error.code === 'MFA_CODE_REJECTED') this.metrics.wrongCode();
  *   throw error;

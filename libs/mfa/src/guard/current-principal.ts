@@ -28,9 +28,9 @@ class PrincipalPipe implements PipeTransform<ExecutionContext, Promise<KnownPrin
  * if the request has no signed-in user.
  * @example
  * ```ts
- * @Get('payouts')
- * @RequireMfa()
- * list(@CurrentPrincipal() principal: MfaPrincipal) {
+ * \@Get('payouts')
+ * \@RequireMfa()
+ * list(\@CurrentPrincipal() principal: MfaPrincipal) {
  *   return this.payouts.of(principal.userId);
  * }
  * ```
@@ -41,9 +41,9 @@ export const CurrentPrincipal = (): ParameterDecorator => unseenByPipes(contextP
  * Injects the `ExecutionContext` of the call. Pass it to the services as their last argument; they pass it to the host.
  * @example
  * ```ts
- * @Post('second-step')
- * @ChallengeRoute()
- * verify(@CurrentChallenge() challenge: MfaChallenge, @Body() body: CodeBody, @MfaContext() context: ExecutionContext) {
+ * \@Post('second-step')
+ * \@ChallengeRoute()
+ * verify(\@CurrentChallenge() challenge: MfaChallenge, \@Body() body: CodeBody, \@MfaContext() context: ExecutionContext) {
  *   return this.verification.login(challenge, body, context);
  * }
  * ```

@@ -42,8 +42,8 @@ export interface RequireMfaOptions {
  * authenticator.
  * @example
  * ```ts
- * @Post('payout')
- * @RequireMfa({ maxAgeSeconds: 300 })
+ * \@Post('payout')
+ * \@RequireMfa({ maxAgeSeconds: 300 })
  * payout() {}
  * ```
  */

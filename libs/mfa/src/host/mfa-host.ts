@@ -70,7 +70,7 @@ export interface MfaRequestInfo {
  * value counts.
  * @example
  * export class AppMfaHost extends MfaHost {
- *   constructor(@Inject(SessionService) private readonly sessions: SessionService) {
+ *   constructor(\@Inject(SessionService) private readonly sessions: SessionService) {
  *     super();
  *   }
  *

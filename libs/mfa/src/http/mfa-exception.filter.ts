@@ -13,8 +13,8 @@ import { bodyOf, graphqlErrorOf, type MfaErrorBody } from '../errors/transport-e
  * the event `exception` with the body. GraphQL: an error with the body in `extensions`. On any other transport it throws.
  * @example
  * ```ts
- * @Controller()
- * @UseFilters(MfaExceptionFilter)
+ * \@Controller()
+ * \@UseFilters(MfaExceptionFilter)
  * class PaymentsController {}
  * ```
  */
