@@ -256,6 +256,7 @@ describe('SQL text', () => {
   const dialect = (family: 'postgres' | 'sqlite'): SqlDialect => ({
     family,
     integer: raw('bigint'),
+    largestPurge: Infinity,
     numbered: family === 'postgres',
     placeholder: (position) => (family === 'postgres' ? `$${position}` : '?'),
     table: ({ name }) => `"${name}"`,

@@ -1,6 +1,6 @@
 import type { ModuleRef } from '@nestjs/core';
 import { ChallengeCookie } from '../../libs/mfa/src/challenge/challenge-cookie.js';
-import { ChallengeTokens } from '../../libs/mfa/src/challenge/challenge-tokens.js';
+import { ChallengeTokens } from '../../libs/mfa/src/challenge/mfa-challenge.js';
 import { MfaChallengeService } from '../../libs/mfa/src/challenge/challenge.service.js';
 import type { Authenticator } from '../../libs/mfa/src/domain/authenticators/authenticator.js';
 import { SystemRandom } from '../../libs/mfa/src/domain/random.js';

@@ -10,9 +10,8 @@ import type { MfaLogin, MfaMethod } from '../host/mfa-host.js';
 import { requireUserId } from '../host/user-id.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { ChallengeCookie } from './challenge-cookie.js';
-import { ChallengeTokens } from './challenge-tokens.js';
 import { type FirstFactor, type MfaIssueOptions, readFirstFactor } from './first-factor.js';
-import { MfaChallenge, type MfaChallengeResult, type MfaOpenChallenge } from './mfa-challenge.js';
+import { ChallengeTokens, MfaChallenge, type MfaChallengeResult, type MfaOpenChallenge } from './mfa-challenge.js';
 
 const OTHER_CASE =
   'MfaChallengeService.issue got a user id of which an MFA account exists in another case. To nestjs-mfa these are two users: ' +

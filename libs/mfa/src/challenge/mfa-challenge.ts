@@ -1,6 +1,12 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { MfaClock } from '../domain/clock.js';
 import { MfaError } from '../domain/mfa-error.js';
+import { MfaRandom } from '../domain/random.js';
+import { SecretBox } from '../domain/secrets/secret-box.js';
 import type { MfaLogin, MfaMethod } from '../host/mfa-host.js';
-import type { MfaTokenClaims } from './mfa-token.js';
+import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+import type { FirstFactor } from './first-factor.js';
+import { type MfaTokenClaims, readMfaToken, signMfaToken, type TokenParams } from './mfa-token.js';
 
 /** The result of `issue()`: a login that may have a session, or the second step that it requires. */
 export type MfaChallengeResult<S = unknown> =
@@ -65,5 +71,64 @@ export class MfaChallenge {
     const given: unknown = challenge;
     if (typeof given !== 'object' || given === null || !(#claims in given)) throw new MfaError('MFA_TOKEN_INVALID');
     return given.#claims;
+  }
+}
+
+const stateContext = ({ userId, tokenId }: Pick<MfaTokenClaims, 'userId' | 'tokenId'>) =>
+  ({ purpose: 'login-state', userId, credentialId: tokenId }) as const;
+
+/** Signs and reads mfa_tokens with the options of the module. Runs no SQL. */
+@Injectable()
+export class ChallengeTokens {
+  constructor(
+    private readonly clock: MfaClock,
+    private readonly random: MfaRandom,
+    private readonly box: SecretBox,
+    @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
+  ) {}
+
+  /** Signs a new mfa_token. It becomes invalid when the security stamp changes. It contains the state of the login, encrypted. */
+  sign(userId: string, securityStamp: number, { amr, state }: FirstFactor = { amr: [] }): string {
+    const tokenId = this.random.id();
+    const sealed =
+      state === undefined ? undefined : this.box.seal(Buffer.from(state), stateContext({ userId, tokenId }));
+    return signMfaToken({ userId, tokenId, securityStamp, amr, state: sealed }, this.params());
+  }
+
+  /**
+   * Reads the challenge of a token. The token may be spent or revoked; a caller that spends it finds that out.
+   * @throws MfaError `MFA_TOKEN_INVALID` if it is malformed, foreign or expired
+   */
+  read(token: string): MfaChallenge {
+    const claims = this.claimsOf(token);
+    if (!claims) throw new MfaError('MFA_TOKEN_INVALID');
+    return new MfaChallenge(claims);
+  }
+
+  /** Whether this application signed the token and it has not expired. It may be spent or revoked. */
+  isReadable(token: string): boolean {
+    return this.claimsOf(token) !== null;
+  }
+
+  /**
+   * Decrypts the state of the login that was given to `issue()`.
+   * @throws MfaError `MFA_TOKEN_INVALID` if it cannot be decrypted
+   */
+  stateOf(claims: MfaTokenClaims): unknown {
+    if (claims.state === undefined) return undefined;
+    try {
+      return JSON.parse(this.box.open(claims.state, stateContext(claims)).toString());
+    } catch (cause) {
+      throw new MfaError('MFA_TOKEN_INVALID', { cause });
+    }
+  }
+
+  private claimsOf(token: unknown): MfaTokenClaims | null {
+    return typeof token === 'string' ? readMfaToken(token, this.params()) : null;
+  }
+
+  private params(): TokenParams {
+    const { keyRing, issuer, challenge } = this.options;
+    return { keyRing, issuer, lifetimeSeconds: challenge.lifetimeSeconds, nowMs: this.clock.nowMs() };
   }
 }

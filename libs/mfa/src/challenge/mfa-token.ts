@@ -1,4 +1,5 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
+import { INSTANCE_SKEW_MS } from '../domain/clock.js';
 import type { KeyRing, RingKey } from '../domain/secrets/key-ring.js';
 import { toUserId } from '../host/user-id.js';
 import { isAmr } from './first-factor.js';
@@ -131,8 +132,8 @@ function toClaims(payload: Record<string, unknown> | null, params: TokenParams):
   if (!isWhole(stamp) || !isWhole(iat) || !isWhole(exp)) return null;
   if ((amr !== undefined && !isAmr(amr)) || (state !== undefined && !isSealed(state))) return null;
   const lived = exp - iat;
-  // One minute of clock skew between instances is accepted. A token with a longer lifetime is foreign.
-  if (lived <= 0 || lived > params.lifetimeSeconds || iat * 1000 > params.nowMs + 60_000) return null;
+  // A token with a longer lifetime is foreign.
+  if (lived <= 0 || lived > params.lifetimeSeconds || iat * 1000 > params.nowMs + INSTANCE_SKEW_MS) return null;
   const expiresAtMs = exp * 1000;
   return params.nowMs < expiresAtMs
     ? { userId: sub, tokenId: jti, securityStamp: stamp, amr, state, expiresAtMs }

@@ -7,8 +7,7 @@ import { MfaAccountStore, type AccountChange } from '../domain/accounts/account.
 import { MfaAuthenticatorStore, type ExpiredAuthenticator } from '../domain/authenticators/authenticator.store.js';
 import { MfaBackupCodeStore, type ExpiredBackupSet } from '../domain/backup-codes/backup-code.store.js';
 import { MfaClock } from '../domain/clock.js';
-import { MfaExpiringTables } from '../domain/expiring-tables.js';
-import { MfaPurgePace } from '../domain/purge-pace.js';
+import { HOST_TABLES, type HostTables } from '../domain/host-tables.js';
 import { CLOCK_SKEW_MS } from '../domain/usage/usage.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
@@ -61,8 +60,7 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
     private readonly authenticators: MfaAuthenticatorStore,
     private readonly codes: MfaBackupCodeStore,
     private readonly usage: MfaUsageStore,
-    private readonly hostTables: MfaExpiringTables,
-    private readonly pace: MfaPurgePace,
+    @Inject(HOST_TABLES) private readonly hostTables: HostTables,
     private readonly clock: MfaClock,
     private readonly moduleRef: ModuleRef,
     private readonly modules: ModulesContainer,
@@ -130,7 +128,7 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
   }
 
   private async inBatches(removeUpTo: (limit: number) => Promise<PurgedBatch>): Promise<number> {
-    const limit = Math.min(this.options.cleanup.batchSize, this.pace.largestBatch);
+    const limit = Math.min(this.options.cleanup.batchSize, this.hostTables.largestPurge);
     let total = 0;
     // An application that closes waits only for the current statement.
     while (!this.closing.signal.aborted) {

@@ -14,3 +14,6 @@ export class SystemClock extends MfaClock {
     return Date.now();
   }
 }
+
+/** Tolerated difference between the clocks of two instances, in milliseconds. */
+export const INSTANCE_SKEW_MS = 60_000;

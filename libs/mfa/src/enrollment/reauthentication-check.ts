@@ -2,7 +2,7 @@ import { EnrollmentProof } from './enrollment-proof.js';
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
 import { isEnabled, type AccountSnapshot } from '../domain/accounts/account.js';
 import { KeyedMutex } from '../domain/attempts/keyed-mutex.js';
-import { MfaClock } from '../domain/clock.js';
+import { INSTANCE_SKEW_MS, MfaClock } from '../domain/clock.js';
 import { MfaError, type MfaRequiredProof } from '../domain/mfa-error.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import { MfaHostAccess } from '../host/host-access.js';
@@ -105,7 +105,7 @@ export class ReauthenticationCheck {
   private byRecentSignIn({ authenticatedAt }: KnownPrincipal): void {
     const age = authenticatedAt ? this.clock.nowMs() - authenticatedAt.getTime() : NaN;
     // A sign-in in the future is no sign-in; a minute for the clocks of several instances.
-    if (!(age <= RECENT_SIGN_IN_MS && age > -60_000)) throw missing('recent-sign-in');
+    if (!(age <= RECENT_SIGN_IN_MS && age > -INSTANCE_SKEW_MS)) throw missing('recent-sign-in');
   }
 
   private async byPassword(

@@ -2,7 +2,6 @@ import { Injectable, Logger, type ExecutionContext } from '@nestjs/common';
 import type { Authenticator } from '../domain/authenticators/authenticator.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaHostAccess } from '../host/host-access.js';
-import { resultOf } from '../host/result-of.js';
 import type { MfaChange, MfaChangeDraft, MfaEvent, MfaEventAuthenticator, MfaEventDraft } from '../host/mfa-event.js';
 
 const INFO = ['requestId', 'ip', 'userAgent'] as const;
@@ -32,7 +31,7 @@ export class MfaEvents {
     const { type, userId } = draft;
     const change: MfaChange = { type, userId, enabled, ...(sessionId === undefined ? {} : { sessionId }) };
     try {
-      const session: unknown = await resultOf(this.host.instance.revokeSessions?.(change, context));
+      const session: unknown = await this.host.call((host) => host.revokeSessions?.(change, context));
       return session ?? undefined;
     } catch (error) {
       this.logger.error(`MfaHost.revokeSessions failed after ${type}; sessions may have outlived it: ${nameOf(error)}`);
@@ -42,11 +41,18 @@ export class MfaEvents {
 
   /** Delivers an event. `context` is the request that caused it. */
   emit(draft: MfaEventDraft, context?: ExecutionContext): void {
+    if (!this.host.instance.notify) return;
     const { userId, actor = { type: 'user', id: userId } } = draft;
-    const event: MfaEvent = { ...draft, actor, at: new Date(this.clock.nowMs()), ...this.requestInfo(context) };
-    void Promise.resolve()
-      .then(() => resultOf(this.host.instance.notify?.(event)))
-      .catch((error: unknown) => this.logger.error(`MfaHost.notify failed for ${event.type}: ${nameOf(error)}`));
+    void this.deliver({ ...draft, actor, at: new Date(this.clock.nowMs()), ...this.requestInfo(context) });
+  }
+
+  private async deliver(event: MfaEvent): Promise<void> {
+    try {
+      await Promise.resolve(); // the flow goes on first
+      await this.host.call((host) => host.notify?.(event));
+    } catch (error) {
+      this.logger.error(`MfaHost.notify failed for ${event.type}: ${nameOf(error)}`);
+    }
   }
 
   private requestInfo(context: ExecutionContext | undefined): Partial<Record<(typeof INFO)[number], string>> {

@@ -3,7 +3,7 @@ import { ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { describe, expect, it } from 'vitest';
 import type { MfaChallenge } from '../challenge/mfa-challenge.js';
-import { challengeOf, hasCheckedChallenge, setChallenge } from './current-challenge.js';
+import { challengeOf, hasCheckedChallenge, setChallenge } from './route-access.js';
 import { CurrentChallenge } from './decorators.js';
 
 const challenge = { userId: 'ann' } as MfaChallenge;

@@ -2,7 +2,7 @@ import { createParamDecorator, Injectable, type ExecutionContext, type PipeTrans
 import { ModuleRef } from '@nestjs/core';
 import { MfaException } from '../errors/mfa.exception.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
-import { findRouteAccess } from './find-route-access.js';
+import { findRouteAccess } from './route-access.js';
 import { unseenByPipes } from './unseen-by-pipes.js';
 
 const contextParameter = createParamDecorator((_: unknown, context: ExecutionContext) => context);

@@ -1,8 +1,8 @@
 import { applyDecorators, createParamDecorator, SetMetadata, UseGuards, type ExecutionContext } from '@nestjs/common';
 import { MfaException } from '../errors/mfa.exception.js';
-import { challengeOf } from './current-challenge.js';
 import { MfaGuard } from './mfa.guard.js';
 import { MFA_ROUTE, type MfaRoute } from './mfa-route.js';
+import { challengeOf } from './route-access.js';
 import { unseenByPipes } from './unseen-by-pipes.js';
 
 const requires = (route: MfaRoute) => SetMetadata(MFA_ROUTE, route);

@@ -1,8 +1,8 @@
 import 'reflect-metadata';
 import { Injectable, type CanActivate, type ExecutionContext, type Type } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
-import { findRouteAccess } from './find-route-access.js';
 import { MFA_ROUTE, type MfaRoute } from './mfa-route.js';
+import { findRouteAccess, type RouteAccess } from './route-access.js';
 
 /**
  * Injection token of the guard that the module provides. Nest creates one guard for each controller, and
@@ -22,21 +22,25 @@ export const MFA_GUARD = Symbol.for('nestjs-mfa:guard');
  */
 @Injectable()
 export class MfaGuard implements CanActivate {
+  // A lookup by Nest goes through every module, so each is done once.
+  private provided: CanActivate | null = null;
+  private access: RouteAccess | null = null;
+
   constructor(private readonly moduleRef: ModuleRef) {}
 
   canActivate(context: ExecutionContext): ReturnType<CanActivate['canActivate']> {
-    const provided = this.providedGuard();
+    const provided = (this.provided ??= this.findProvidedGuard());
     const replaced = provided !== null && provided !== this && provided.constructor !== MfaGuard;
     return replaced ? provided.canActivate(context) : this.decide(context);
   }
 
   private async decide(context: ExecutionContext): Promise<boolean> {
     const marked = routeOf(context.getHandler()) ?? routeOfClass(context.getClass());
-    const access = await findRouteAccess(this.moduleRef, context);
-    return access.admit(context, marked ?? { kind: 'second-factor' });
+    this.access ??= await findRouteAccess(this.moduleRef, context);
+    return this.access.admit(context, marked ?? { kind: 'second-factor' });
   }
 
-  private providedGuard(): CanActivate | null {
+  private findProvidedGuard(): CanActivate | null {
     try {
       return this.moduleRef.get<CanActivate>(MFA_GUARD, { strict: false });
     } catch {

@@ -1,8 +1,8 @@
 import { isEnabled } from '../domain/accounts/account.js';
-import { Injectable, type ExecutionContext } from '@nestjs/common';
-import { HttpAdapterHost } from '@nestjs/core';
-import { ChallengeTokens } from '../challenge/challenge-tokens.js';
+import { Injectable, Logger, type ExecutionContext } from '@nestjs/common';
+import { HttpAdapterHost, type ModuleRef } from '@nestjs/core';
 import { MfaChallengeService } from '../challenge/challenge.service.js';
+import { ChallengeTokens, type MfaChallenge } from '../challenge/mfa-challenge.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaException, isMfaException, toMfaException } from '../errors/mfa.exception.js';
@@ -10,12 +10,39 @@ import { transportErrorOf } from '../errors/transport-error.js';
 import { MfaHostAccess } from '../host/host-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
 import { PerRequest } from '../host/per-request.js';
-import { hasCheckedChallenge, setChallenge } from './current-challenge.js';
 import type { MfaRoute } from './mfa-route.js';
 import { passedSecondFactor } from './second-factor.js';
 import { TokenExtractor } from './token-extractor.js';
 
 type SecondFactorRoute = Extract<MfaRoute, { kind: 'second-factor' }>;
+
+/** The challenge of each request. It is not a property of the request, so a client or the host cannot set it. */
+const challenges = new WeakMap<object, { challenge: MfaChallenge; checked: boolean }>();
+
+/** @param checked whether the token was checked in the database: neither spent nor revoked */
+export function setChallenge(
+  context: ExecutionContext,
+  challenge: MfaChallenge,
+  { checked }: { checked: boolean },
+): void {
+  const request = context.switchToHttp().getRequest<object>();
+  challenges.set(request, { challenge, checked: checked || challenges.get(request)?.checked === true });
+}
+
+/** Whether a guard has checked the token of this request in the database. */
+export function hasCheckedChallenge(context: ExecutionContext): boolean {
+  return context.getType() === 'http' && challenges.get(context.switchToHttp().getRequest<object>())?.checked === true;
+}
+
+/**
+ * Returns the challenge of the request.
+ * @throws MfaException `MFA_TOKEN_INVALID` if no guard has read one
+ */
+export function challengeOf(context: ExecutionContext): MfaChallenge {
+  const known = challenges.get(context.switchToHttp().getRequest<object>());
+  if (!known) throw new MfaException('MFA_TOKEN_INVALID');
+  return known.challenge;
+}
 
 /** Decides whether a request is admitted. It returns `true` or throws; any error denies. */
 // S45
@@ -123,5 +150,23 @@ export class RouteAccess {
     } catch {
       // Headers were sent already, or a context of ExternalContextCreator has no response. The refusal stands.
     }
+  }
+}
+
+const NOT_IMPORTED =
+  'MfaGuard: the application does not import MfaModule, so the guard denies. Import MfaModule.forRoot(...); in a unit test use overrideGuard(MfaGuard)';
+
+/**
+ * Returns the `RouteAccess` of the application. It is resolved when a request arrives, so a unit test of a guarded
+ * controller needs no `MfaModule`.
+ * @throws MfaException `MFA_MISCONFIGURED` without the module
+ */
+export async function findRouteAccess(moduleRef: ModuleRef, context: ExecutionContext): Promise<RouteAccess> {
+  try {
+    return moduleRef.get(RouteAccess, { strict: false });
+  } catch (cause) {
+    new Logger('nestjs-mfa').error(NOT_IMPORTED);
+    const refusal = new MfaException('MFA_MISCONFIGURED', { message: NOT_IMPORTED, cause });
+    throw await transportErrorOf(refusal, context.getType<string>());
   }
 }

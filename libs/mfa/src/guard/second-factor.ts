@@ -1,7 +1,5 @@
+import { INSTANCE_SKEW_MS } from '../domain/clock.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
-
-/** Tolerated difference between the clocks of two instances, in milliseconds. */
-const SKEW_MS = 60_000;
 
 /** Whether a session passed a second factor, at most `maxAgeSeconds` ago. */
 export function passedSecondFactor(
@@ -9,7 +7,7 @@ export function passedSecondFactor(
   { maxAgeSeconds, nowMs }: { maxAgeSeconds: number | undefined; nowMs: number },
 ): boolean {
   const ageMs = mfaAt ? nowMs - mfaAt.getTime() : NaN;
-  const passed = ageMs >= -SKEW_MS && (amr === undefined || (Array.isArray(amr) && amr.includes('mfa')));
+  const passed = ageMs >= -INSTANCE_SKEW_MS && (amr === undefined || (Array.isArray(amr) && amr.includes('mfa')));
   return passed && (maxAgeSeconds === undefined || ageMs <= maxAgeSeconds * 1000);
 }
 

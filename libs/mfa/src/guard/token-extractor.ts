@@ -1,6 +1,6 @@
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
 import { ChallengeCookie } from '../challenge/challenge-cookie.js';
-import { ChallengeTokens } from '../challenge/challenge-tokens.js';
+import { ChallengeTokens } from '../challenge/mfa-challenge.js';
 import { hasMfaTokenType, LONGEST_TOKEN } from '../challenge/mfa-token.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';

@@ -3,7 +3,7 @@ import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-hos
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { inMemoryMfa, type InMemoryMfa } from '../../../../test/support/in-memory-mfa.js';
 import { MfaError } from '../domain/mfa-error.js';
-import { challengeOf, hasCheckedChallenge } from './current-challenge.js';
+import { challengeOf, hasCheckedChallenge } from './route-access.js';
 import type { MfaRoute } from './mfa-route.js';
 import { RouteAccess } from './route-access.js';
 import { TokenExtractor } from './token-extractor.js';

@@ -1,11 +1,11 @@
 import { Injectable, Logger, Scope, type ExecutionContext, type OnModuleInit, type Type } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
+import { isObservable, lastValueFrom } from 'rxjs';
 import { MfaError } from '../domain/mfa-error.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { knownPrincipal, type KnownPrincipal } from './known-principal.js';
 import { MfaHost, type MfaLogin } from './mfa-host.js';
 import { PerRequest } from './per-request.js';
-import { resultOf } from './result-of.js';
 
 const misconfigured = (message: string) => new MfaError('MFA_MISCONFIGURED', { message: `MfaModule: ${message}` });
 
@@ -17,21 +17,22 @@ const UNUSABLE = {
 };
 
 /**
- * Calls the host's adapter. It resolves the adapter at each use, because the dependencies are circular: the host's login
+ * Calls the host's adapter. It resolves the adapter after injection, because the dependencies are circular: the host's login
  * calls the challenge service, and the host's adapter calls the login.
  */
 @Injectable()
 @ThrowsMfaException()
 export class MfaHostAccess implements OnModuleInit {
   private readonly logger = new Logger('nestjs-mfa');
-  private readonly thrown = new WeakSet<object>();
   private readonly principals = new PerRequest<Promise<KnownPrincipal | null>>();
   private readonly warned = new Set<string>();
+  /** Set when the module is initialized. Before that, Nest may still replace the instance. */
+  private host: MfaHost | null = null;
 
   constructor(private readonly moduleRef: ModuleRef) {}
 
   get instance(): MfaHost {
-    return this.moduleRef.get(MfaHost);
+    return this.host ?? this.moduleRef.get(MfaHost);
   }
 
   onModuleInit(): void {
@@ -41,6 +42,7 @@ export class MfaHostAccess implements OnModuleInit {
       );
     }
     const host = this.instance;
+    this.host = host;
     for (const method of ['principal', 'completeLogin'] as const) {
       if (typeof host[method] !== 'function')
         throw misconfigured(`option \`host\`: the class has no method \`${method}\``);
@@ -74,19 +76,14 @@ export class MfaHostAccess implements OnModuleInit {
     return response;
   }
 
-  /** Calls the host. An error that the host throws is remembered, because it is the host's own response. */
+  /**
+   * Calls the host, and resolves what it returned as Nest resolves the result of a handler: a value, a promise, or the
+   * last value of an Observable. An Observable is subscribed to, because `ClientProxy.send` sends only on subscription.
+   */
   async call<T>(work: (host: MfaHost) => T): Promise<Awaited<T>> {
-    try {
-      return await resultOf(work(this.instance));
-    } catch (error) {
-      if (typeof error === 'object' && error !== null) this.thrown.add(error);
-      throw error;
-    }
-  }
-
-  /** Whether the host itself threw this error. Then it is the response, unchanged. */
-  threw(error: object): boolean {
-    return this.thrown.has(error);
+    const result = await work(this.instance);
+    if (!isObservable(result)) return result;
+    return (await lastValueFrom(result, { defaultValue: undefined })) as Awaited<T>;
   }
 
   private async ask(context: ExecutionContext): Promise<KnownPrincipal | null> {

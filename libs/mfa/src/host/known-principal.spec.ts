@@ -1,6 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
-import { accountNameOf, knownPrincipal } from './known-principal.js';
-import { readPrincipalDate } from './principal-date.js';
+import { accountNameOf, knownPrincipal, readPrincipalDate } from './known-principal.js';
 
 const instant = new Date('2026-11-25T10:00:00.000Z');
 

@@ -1,5 +1,4 @@
 import type { MfaPrincipal } from './mfa-host.js';
-import { readPrincipalDate } from './principal-date.js';
 import { toUserId } from './user-id.js';
 
 /** A principal in its normal form: the id is the stored string, dates are `Date`s, and left-out properties are `undefined`. */
@@ -37,6 +36,21 @@ export function knownPrincipal(principal: MfaPrincipal, warn: Warn = () => {}): 
     mfaAt: date('mfaAt'),
     authenticatedAt: date('authenticatedAt'),
   };
+}
+
+/** Date and time of ISO 8601 with a time zone. Without a zone, the same text is another instant on another machine. */
+const ISO_8601 = /^[+-]?\d{4,6}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}([.,]\d+)?)?(Z|[+-]\d{2}(:?\d{2})?)$/i;
+
+/**
+ * Reads a date of a principal: a `Date`, or ISO 8601 text. Returns `undefined` if it is left out, `null` if it is
+ * unusable. A number is unusable, because it could count seconds or milliseconds.
+ */
+export function readPrincipalDate(value: unknown): Date | null | undefined {
+  if (value === undefined || value === null) return undefined;
+  const isText = typeof value === 'string' && ISO_8601.test(value);
+  if (!isText && !(value instanceof Date)) return null;
+  const date = new Date(value);
+  return Number.isNaN(date.getTime()) ? null : date;
 }
 
 function sessionIdOf(sessionId: unknown, warn: Warn): string | undefined {

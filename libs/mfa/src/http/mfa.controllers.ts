@@ -16,9 +16,9 @@ import type { MfaOpenChallenge } from '../challenge/mfa-challenge.js';
 import { MfaBackupCodeService } from '../factors/backup-codes/backup-code.service.js';
 import { MfaEnrollmentService } from '../enrollment/enrollment.service.js';
 import { MfaException } from '../errors/mfa.exception.js';
-import { challengeOf } from '../guard/current-challenge.js';
 import { PrincipalRoute, VerificationRoute } from '../guard/decorators.js';
 import { MfaGuard } from '../guard/mfa.guard.js';
+import { challengeOf } from '../guard/route-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
 import type { ResolvedHttpOptions } from '../options/resolve-http.js';
 import { MfaStatusService, type MfaStatus } from '../status/status.service.js';
@@ -26,9 +26,8 @@ import { StepUpCompletion } from '../verification/step-up-completion.js';
 import { MfaVerificationService } from '../verification/verification.service.js';
 import { BuiltInRoutes } from './built-in-routes.js';
 import { decorateRoutes } from './decorate-routes.js';
-import { JsonOnlyGuard } from './json-only.guard.js';
+import { JsonBodyGuard } from './json-body.guard.js';
 import { MfaExceptionFilter } from './mfa-exception.filter.js';
-import { ParsedBodyGuard } from './parsed-body.guard.js';
 import { idOf, RequestReader, type RouteRequest } from './request-reader.js';
 import { StepUpEnabledGuard } from './step-up-enabled.guard.js';
 
@@ -37,7 +36,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
   // No MfaGuard here: @VerificationRoute() brings it.
   @BuiltInRoutes()
   @Controller({ path: prefix, version: VERSION_NEUTRAL })
-  @UseGuards(JsonOnlyGuard, ParsedBodyGuard)
+  @UseGuards(JsonBodyGuard)
   @UseFilters(MfaExceptionFilter)
   class MfaVerificationController {
     constructor(
@@ -63,7 +62,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
 
   @BuiltInRoutes()
   @Controller({ path: prefix, version: VERSION_NEUTRAL })
-  @UseGuards(JsonOnlyGuard, ParsedBodyGuard, MfaGuard)
+  @UseGuards(JsonBodyGuard, MfaGuard)
   @UseFilters(MfaExceptionFilter)
   @PrincipalRoute()
   class MfaController {
@@ -155,7 +154,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
 
   @BuiltInRoutes()
   @Controller({ path: prefix, version: VERSION_NEUTRAL })
-  @UseGuards(StepUpEnabledGuard, JsonOnlyGuard, ParsedBodyGuard, MfaGuard)
+  @UseGuards(StepUpEnabledGuard, JsonBodyGuard, MfaGuard)
   @UseFilters(MfaExceptionFilter)
   @PrincipalRoute()
   class MfaStepUpController {

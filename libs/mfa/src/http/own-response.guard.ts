@@ -1,7 +1,7 @@
 import { Injectable, Logger, type CanActivate, type ExecutionContext, type Type } from '@nestjs/common';
 import { BaseExceptionFilter, HttpAdapterHost, ModuleRef } from '@nestjs/core';
 import { MfaException } from '../errors/mfa.exception.js';
-import { wasHandled } from './route-request.js';
+import { wasHandled } from './request-reader.js';
 
 interface SendingResponse {
   statusCode: number;
@@ -9,8 +9,9 @@ interface SendingResponse {
 }
 
 /**
- * Sends no success that the handler of this very request did not produce, as an interceptor does that caches by URL. Guards run before interceptors, so this one can watch what is sent. A read is then done for its own user;
- * any other request is refused.
+ * Sends no success that the handler of this very request did not produce, as an interceptor does that caches by URL.
+ * Guards run before interceptors, so this one can watch what is sent. A read is then done for its own user; any other
+ * request is refused.
  */
 // S69
 @Injectable()

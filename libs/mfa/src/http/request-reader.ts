@@ -1,15 +1,45 @@
 import { Injectable, type ExecutionContext } from '@nestjs/common';
 // One small file of it: where class-validator is missing, the application does not start, rather than fail a first login.
 import 'class-validator/cjs/container.js';
-import { lazy } from '../domain/lazy.js';
 import { MfaException } from '../errors/mfa.exception.js';
 import { MfaHostAccess } from '../host/host-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
-import type { BodyName, MfaBodies } from './dto/read-body.js';
-import { openRequest } from './route-request.js';
+import type { BodyName, MfaBodies, readBody } from './dto/bodies.js';
 
-/** Three hundred files come with class-validator, and no start needs them. */
-const reader = lazy(() => import('./dto/read-body.js'));
+/** A request to a built-in route, as it was when the guards of the route ran. */
+interface SentRequest {
+  context: ExecutionContext;
+  body: unknown;
+  params: unknown;
+}
+
+/** Each request to a built-in route. It is kept outside the request, where no pipe, interceptor or client reaches it. */
+// S69
+const requests = new WeakMap<object, SentRequest>();
+/** Requests whose own handler ran. */
+const handled = new WeakSet<object>();
+
+/** Guards run before interceptors, one of which may redact the fields of a body for a log. */
+export function rememberRequest(context: ExecutionContext): void {
+  const request = context.switchToHttp().getRequest<{ body?: unknown; params?: unknown }>();
+  requests.set(request, { context, body: copyOf(request.body), params: copyOf(request.params) });
+}
+
+/** The request as it was sent. Each handler calls it first, which marks the request as handled. */
+export function openRequest(request: object): SentRequest {
+  handled.add(request);
+  return requests.get(request)!;
+}
+
+/** Whether the handler of this very request ran. */
+export function wasHandled(request: object): boolean {
+  return handled.has(request);
+}
+
+/** The fields that the routes read are strings, so a copy of the object alone is enough. */
+function copyOf(value: unknown): unknown {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : value;
+}
 
 /** The request as Express and Fastify give it: its fields are read as the guards of the route saw them. */
 export type RouteRequest = object;
@@ -22,6 +52,9 @@ export type RouteRequest = object;
 // S69, S24
 @Injectable()
 export class RequestReader {
+  /** Loaded by the first body: three hundred files come with class-validator, and no start needs them. */
+  private readBody: typeof readBody | undefined;
+
   constructor(private readonly host: MfaHostAccess) {}
 
   context(request: RouteRequest): ExecutionContext {
@@ -34,8 +67,8 @@ export class RequestReader {
     name: N,
   ): Promise<{ context: ExecutionContext; body: MfaBodies[N] }> {
     const { context, body } = openRequest(request);
-    const { readBody } = await reader();
-    return { context, body: readBody(name, body) };
+    this.readBody ??= (await import('./dto/bodies.js')).readBody;
+    return { context, body: this.readBody(name, body) };
   }
 
   /** The signed-in user. @throws MfaException `MFA_NOT_AUTHENTICATED` */

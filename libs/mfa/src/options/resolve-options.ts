@@ -92,7 +92,8 @@ function resolveEnrollment(enrollment: MfaOptions['enrollment']) {
   };
 }
 
-function resolveTimeouts(timeouts: MfaOptions['timeouts']) {
+/** The deadlines of statements; without options their defaults. */
+export function resolveTimeouts(timeouts?: MfaOptions['timeouts']) {
   const options = group('timeouts', timeouts);
   return {
     acquireTimeoutMs: whole('timeouts.connectionSeconds', options.connectionSeconds, 5, 1, 60) * 1000,

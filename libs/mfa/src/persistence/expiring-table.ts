@@ -1,17 +1,8 @@
 import 'reflect-metadata';
 import { Brackets, type DataSource, type EntityMetadata, type QueryRunner } from 'typeorm';
 import { MfaError } from '../domain/mfa-error.js';
+import type { MfaExpiringTable } from '../options/mfa-options.js';
 import { StatementRunner } from './statements/statement-runner.js';
-
-/** A table of the host whose rows end by themselves, such as its user sessions. */
-export interface ExpiringTable {
-  /** The entity class, registered in the same DataSource. */
-  entity: abstract new (...args: never[]) => object;
-  /** The property that holds the expiry: a `Date`, or epoch milliseconds as number or bigint. */
-  expiresAt: string;
-  /** Seconds that a row stays after its expiry. @default 0 */
-  graceSeconds?: number;
-}
 
 type ColumnMetadata = EntityMetadata['columns'][number];
 
@@ -28,20 +19,21 @@ interface Purge extends ExpiryColumn {
   cutoff: unknown;
 }
 
-/** A primary key as the driver answers it, by column name. */
+/** A primary key as the driver returns it, by column name. */
 type Key = Record<string, unknown>;
 
 /** Bound parameters of one DELETE stay far below the limit of every driver. */
 const KEYS_PER_DELETE = 500;
 
 /**
- * Removes up to `limit` rows that expired by `nowMs`, oldest first, and answers how many. Rows without
- * an expiry stay. Safe on several instances at once: a row prolonged meanwhile stays. An unknown entity
- * or property is `MFA_MISCONFIGURED`.
+ * Removes up to `limit` rows that expired by `nowMs`, oldest first. Rows without an expiry stay. Safe on several
+ * instances at once: a row that is prolonged meanwhile stays.
+ * @returns how many rows it removed
+ * @throws MfaError `MFA_MISCONFIGURED` for an unknown entity or property
  */
 export async function purgeExpiring(
   dataSource: DataSource,
-  table: ExpiringTable,
+  table: MfaExpiringTable,
   nowMs: number,
   limit: number,
 ): Promise<number> {
@@ -57,8 +49,11 @@ export async function purgeExpiring(
   return removed;
 }
 
-/** Refuses a table that {@link purgeExpiring} could not clean with `MFA_MISCONFIGURED`, for use at start-up. */
-export function requireExpiryColumn(dataSource: DataSource, { entity, expiresAt }: ExpiringTable): ExpiryColumn {
+/**
+ * Checks at start-up that {@link purgeExpiring} can clean the table.
+ * @throws MfaError `MFA_MISCONFIGURED`
+ */
+export function requireExpiryColumn(dataSource: DataSource, { entity, expiresAt }: MfaExpiringTable): ExpiryColumn {
   if (!dataSource.hasMetadata(entity)) {
     throw misconfigured(`${entity.name} is not an entity of the DataSource that holds the MFA tables`);
   }
@@ -102,7 +97,7 @@ function persistedTime({ driver }: DataSource, column: ColumnMetadata, timeMs: n
   return driver.preparePersistentValue(holdsDate(column) ? new Date(timeMs) : timeMs, column);
 }
 
-/** Whether the property is a Date. Behind a transformer its declared type tells, else the column's. */
+/** Whether the property is a Date. Behind a transformer its declared type decides, else the column's. */
 function holdsDate(column: ColumnMetadata): boolean {
   const declared = column.transformer && declaredType(column);
   if (declared === Date || declared === Number) return declared === Date;

@@ -11,17 +11,16 @@ import type { DataSource } from 'typeorm';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
 import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
-import { MfaExpiringTables } from '../domain/expiring-tables.js';
-import { MfaPurgePace } from '../domain/purge-pace.js';
+import { HOST_TABLES, type HostTables } from '../domain/host-tables.js';
 import { MfaSealedValueStore } from '../domain/secrets/sealed-value.store.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import { MfaVerificationStore } from '../domain/verification/verification.store.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
+import type { MfaExpiringTable } from '../options/mfa-options.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { dialectOf } from './statements/dialect.js';
-import { type ExpiringTable, purgeExpiring, requireExpiryColumn } from './expiring-table.js';
+import { purgeExpiring, requireExpiryColumn } from './expiring-table.js';
 import { endGivenUp } from './statements/given-up-statements.js';
-import { purgePaceOf } from './purge-pace.js';
 import { checkSchema } from './schema-check.js';
 import { PostgresAccountStore } from './postgres/postgres-account.store.js';
 import { PostgresVerificationStore } from './postgres/postgres-verification.store.js';
@@ -45,18 +44,6 @@ const STORES = [
   [MfaUsageStore, TypeOrmUsageStore],
   [MfaSealedValueStore, TypeOrmSealedValueStore],
 ] as const;
-
-/** {@link MfaExpiringTables} on TypeORM. */
-@Injectable()
-class TypeOrmExpiringTables extends MfaExpiringTables<ExpiringTable> {
-  constructor(@Inject(MFA_DATA_SOURCE) private readonly dataSource: DataSource) {
-    super();
-  }
-
-  purge(table: ExpiringTable, nowMs: number, limit: number): Promise<number> {
-    return purgeExpiring(this.dataSource, table, nowMs, limit);
-  }
-}
 
 /**
  * Checks at start that the tables are there and that those of the host can be cleaned. When the application closes, it
@@ -98,6 +85,15 @@ const VERIFICATION_STORE: Provider = {
       : new StepwiseVerificationStore({ accounts, authenticators, backupCodes, usage }),
 };
 
+const HOST_TABLES_PROVIDER: Provider = {
+  provide: HOST_TABLES,
+  inject: [MFA_DATA_SOURCE],
+  useFactory: (dataSource: DataSource): HostTables => ({
+    largestPurge: dialectOf(dataSource).largestPurge,
+    purge: (table, nowMs, limit) => purgeExpiring(dataSource, table as MfaExpiringTable, nowMs, limit),
+  }),
+};
+
 /** The storage ports on the DataSource of the given token. */
 export function persistenceProviders(dataSourceToken: InjectionToken): Provider[] {
   const inject = [MFA_DATA_SOURCE, MFA_RESOLVED_OPTIONS];
@@ -111,7 +107,6 @@ export function persistenceProviders(dataSourceToken: InjectionToken): Provider[
     })),
     VERIFICATION_STORE,
     PersistenceCheck,
-    { provide: MfaExpiringTables, useClass: TypeOrmExpiringTables },
-    { provide: MfaPurgePace, inject: [MFA_DATA_SOURCE], useFactory: purgePaceOf },
+    HOST_TABLES_PROVIDER,
   ];
 }

@@ -1,7 +1,6 @@
 import { Injectable, type ExecutionContext } from '@nestjs/common';
 import { ChallengeCookie, type MfaCookieResponse } from '../challenge/challenge-cookie.js';
-import { ChallengeTokens } from '../challenge/challenge-tokens.js';
-import { MfaChallenge, type MfaChallengeResult } from '../challenge/mfa-challenge.js';
+import { ChallengeTokens, MfaChallenge, type MfaChallengeResult } from '../challenge/mfa-challenge.js';
 import type { MfaTokenClaims } from '../challenge/mfa-token.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaError } from '../domain/mfa-error.js';

@@ -1,4 +1,5 @@
-import { IsOptional, IsString, Length, Matches, MaxLength } from 'class-validator';
+import { IsOptional, IsString, Length, Matches, MaxLength, validateSync } from 'class-validator';
+import { MfaException } from '../../errors/mfa.exception.js';
 
 /** NUL ends strings in C libraries and is refused by PostgreSQL. */
 const WITHOUT_NUL = /^[^\0]*$/;
@@ -58,4 +59,31 @@ export class RenameBody {
   @Length(1, 64)
   @IsString()
   name!: string;
+}
+
+const BODIES = { CodeBody, ProofBody, RenameBody, SetupBody };
+
+/** The DTOs by name. */
+export type MfaBodies = { [N in keyof typeof BODIES]: InstanceType<(typeof BODIES)[N]> };
+export type BodyName = keyof MfaBodies;
+
+const badRequest = (message: string[]) => new MfaException('MFA_BAD_REQUEST', { message });
+
+/**
+ * A request's body as a checked DTO of that name. Unknown fields are ignored, and a field that is `null` counts as left
+ * out.
+ * @throws MfaException `MFA_BAD_REQUEST` with one message per field
+ */
+export function readBody<N extends BodyName>(name: N, body: unknown): MfaBodies[N] {
+  if (body !== undefined && (typeof body !== 'object' || body === null || Array.isArray(body))) {
+    throw badRequest(['the body must be a JSON object']);
+  }
+  const checked = new BODIES[name]() as unknown as Record<string, unknown>;
+  const given = (body ?? {}) as Record<string, unknown>;
+  for (const field of Object.keys(checked)) {
+    if (Object.hasOwn(given, field) && given[field] !== null) checked[field] = given[field];
+  }
+  const errors = validateSync(checked, { forbidUnknownValues: true, stopAtFirstError: true });
+  if (errors.length > 0) throw badRequest(errors.flatMap(({ constraints }) => Object.values(constraints ?? {})));
+  return checked as unknown as MfaBodies[N];
 }

@@ -50,6 +50,8 @@ export interface SqlDialect {
   table(entity: TableReference): string;
   /** The type name that CAST takes for a 64-bit integer. */
   integer: Sql;
+  /** Rows that one statement of a purge removes at most. */
+  largestPurge: number;
 }
 
 export interface RenderedSql {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, QueryRunner } from 'typeorm';
 import { isMfaError, MfaError } from '../../domain/mfa-error.js';
+import { resolveTimeouts } from '../../options/resolve-options.js';
 import { isCutOff, isRetriable, isUnavailable } from './database-errors.js';
 import { dialectOf } from './dialect.js';
 import { rememberGivenUp } from './given-up-statements.js';
@@ -8,16 +9,11 @@ import { render, type RenderedSql, Sql, type SqlDialect } from './sql.js';
 import { logUnavailable } from './outage-log.js';
 import { requireResult, type StatementResult } from './statement-result.js';
 
+/** What is left out has the default of the option `timeouts`. */
 export interface TypeOrmStoreOptions {
-  /**
-   * Longest wait for a connection of the pool, in milliseconds, at least 1; then `MFA_BUSY`.
-   * @default 5000
-   */
+  /** Longest wait for a connection of the pool, in milliseconds, at least 1; then `MFA_BUSY`. */
   acquireTimeoutMs?: number;
-  /**
-   * Longest wait for a statement to end, in milliseconds, at least 1; then `MFA_BUSY`. It may still take effect.
-   * @default 10000
-   */
+  /** Longest wait for a statement to end, in milliseconds, at least 1; then `MFA_BUSY`. It may still take effect. */
   statementTimeoutMs?: number;
 }
 
@@ -51,12 +47,13 @@ export class StatementRunner {
 
   constructor(
     private readonly dataSource: DataSource,
-    { acquireTimeoutMs = 5_000, statementTimeoutMs = 10_000 }: TypeOrmStoreOptions = {},
+    options: TypeOrmStoreOptions = {},
     private readonly send: SendStatement = sendPlain,
   ) {
     this.dialect = dialectOf(dataSource);
-    this.acquireTimeoutMs = acquireTimeoutMs;
-    this.statementTimeoutMs = statementTimeoutMs;
+    const defaults = resolveTimeouts();
+    this.acquireTimeoutMs = options.acquireTimeoutMs ?? defaults.acquireTimeoutMs;
+    this.statementTimeoutMs = options.statementTimeoutMs ?? defaults.statementTimeoutMs;
   }
 
   /** The result of one statement, {@link retried}. */
@@ -130,13 +127,12 @@ export class StatementRunner {
   /** A connected query runner. Whatever prevents a connection, the database cannot be used now: `MFA_BUSY`. */
   private async connect(): Promise<QueryRunner> {
     let runner: QueryRunner | undefined;
-    const connecting = (async () => {
-      runner = this.dataSource.createQueryRunner();
-      await runner.connect();
-      return runner;
-    })();
+    let connecting: Promise<unknown> = Promise.resolve();
     try {
-      return await within(this.acquireTimeoutMs, connecting);
+      runner = this.dataSource.createQueryRunner();
+      connecting = runner.connect();
+      await within(this.acquireTimeoutMs, connecting);
+      return runner;
     } catch (error) {
       // A connection that arrives too late must go back, or the pool loses it for ever.
       const release = () => runner?.release();
@@ -162,7 +158,13 @@ async function workThenRelease<T>(runner: QueryRunner, work: (runner: QueryRunne
 function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(busy()), timeoutMs);
-    promise.then(resolve, reject).finally(() => clearTimeout(timer));
+    const settled =
+      <V>(settle: (value: V) => void) =>
+      (value: V) => {
+        clearTimeout(timer);
+        settle(value);
+      };
+    promise.then(settled(resolve), settled(reject));
   });
 }
 

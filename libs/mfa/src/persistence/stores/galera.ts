@@ -15,12 +15,11 @@ export function rememberGalera(dataSource: DataSource, variables: readonly Row[]
 
 /**
  * Whether the database is a Galera cluster (MariaDB Galera, Percona XtraDB Cluster). Its nodes know nothing of each
- * other's row locks; only transactions that write the same row exclude each other.
+ * other's row locks; only transactions that write the same row exclude each other. Call it for MySQL and MariaDB only.
  */
 export async function isGalera(dataSource: DataSource, statements: StatementRunner): Promise<boolean> {
   const known = KNOWN.get(dataSource);
   if (known !== undefined) return known;
-  if (statements.dialect.family !== 'mysql') return false;
   const { records } = await statements.run(sql`SHOW VARIABLES LIKE 'wsrep_on'`);
   return rememberGalera(dataSource, records);
 }

@@ -28,8 +28,9 @@ export class TypeOrmUsageStore extends MfaUsageStore {
   override async spend(spending: Spending): Promise<boolean> {
     if (spending.entries.length === 0) return false;
     try {
-      const galera = await isGalera(this.dataSource, this.statements);
-      const affected = galera
+      const isCluster =
+        this.statements.dialect.family === 'mysql' && (await isGalera(this.dataSource, this.statements));
+      const affected = isCluster
         ? await this.spendCertified(spending)
         : (await this.statements.run(this.insert(spending))).affected;
       // Anything but exactly what was to be spent issues nothing (S29).

@@ -1,15 +1,16 @@
 import { UnsupportedMediaTypeException, type ExecutionContext } from '@nestjs/common';
+import type { HttpAdapterHost } from '@nestjs/core';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { describe, expect, it } from 'vitest';
 import { MfaException } from '../errors/mfa.exception.js';
-import { ParsedBodyGuard } from './parsed-body.guard.js';
+import { JsonBodyGuard } from './json-body.guard.js';
 
 const JSON_HEADERS = { 'content-type': 'application/json', 'content-length': '2' };
 const contextOf = (request: object): ExecutionContext =>
   new ExecutionContextHost([{ method: 'POST', headers: JSON_HEADERS, ...request }, {}]);
-const guard = new ParsedBodyGuard();
+const guard = new JsonBodyGuard({ httpAdapter: { setHeader: () => undefined } } as unknown as HttpAdapterHost);
 
-describe('ParsedBodyGuard', () => {
+describe('JsonBodyGuard', () => {
   it.each([
     ['an object', { body: {} }],
     ['null', { body: null }],
