@@ -97,6 +97,7 @@ async function filesThatRan(work) {
   return result
     .filter(({ url, functions }) => url.includes(compiled) && functions.some(({ ranges }) => ranges[0].count > 0))
     .map(({ url }) => relative(compiled, url.replace('file://', '')).replace(/\.js$/, '.ts'))
+    .filter((file) => !file.endsWith('/index.ts')) // barrels: their getters run, and nothing else is in them
     .sort();
 }
 
@@ -121,7 +122,8 @@ async function measure() {
   const verifyOnce = async () => {
     clock.advance(30);
     const { mfa_token } = await post(`${url}/login`, { user: 'ada' });
-    return () => post(`${url}/mfa/verify`, { mfa_token, code: phone.code() });
+    const code = phone.code();
+    return () => post(`${url}/mfa/verify`, { mfa_token, code });
   };
   await (
     await verifyOnce()

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { DataSource } from 'typeorm';
-import { dialectOf } from '../../libs/mfa/src/persistence/statements/dialect.js';
+import { dialectOf, render } from '../../libs/mfa/src/persistence/statements/sql.js';
 import { MfaAccountEntity } from '../../libs/mfa/src/persistence/entities/index.js';
-import { render } from '../../libs/mfa/src/persistence/statements/sql.js';
 import { snapshotQuery } from '../../libs/mfa/src/persistence/stores/account-sql.js';
 import { createDatabase, openMfaDataSource, testDatabases, type TestDatabase } from '../support/databases.js';
 

@@ -5,8 +5,7 @@ import { type DataSource, type DataSourceOptions, EventSubscriber } from 'typeor
 import { DEFAULT_ATTEMPT_POLICY } from '../../libs/mfa/src/domain/attempts/attempt-budget.js';
 import { MFA_ENTITIES } from '../../libs/mfa/src/persistence/entities/index.js';
 import { StatementTemplates } from '../../libs/mfa/src/persistence/postgres/statement-templates.js';
-import { dialectOf } from '../../libs/mfa/src/persistence/statements/dialect.js';
-import { sql } from '../../libs/mfa/src/persistence/statements/sql.js';
+import { dialectOf, sql } from '../../libs/mfa/src/persistence/statements/sql.js';
 import { TypeOrmAccountStore, TypeOrmAuthenticatorStore } from '../../libs/mfa/src/persistence/stores/index.js';
 import { PostgresAccountStore } from '../../libs/mfa/src/persistence/postgres/postgres-account.store.js';
 import { PostgresVerificationStore } from '../../libs/mfa/src/persistence/postgres/postgres-verification.store.js';

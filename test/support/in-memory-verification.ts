@@ -6,14 +6,13 @@ import type { AttemptFactor } from '../../libs/mfa/src/domain/attempts/attempt-p
 import { StepwiseVerificationStore } from '../../libs/mfa/src/persistence/stores/stepwise-verification.store.js';
 import { ReencryptOnUse } from '../../libs/mfa/src/keys/reencrypt-on-use.js';
 import { InMemorySealedValueStore } from './in-memory-sealed-value-store.js';
-import { SecretReader } from '../../libs/mfa/src/domain/secrets/secret-reader.js';
+import { SecretReader } from '../../libs/mfa/src/domain/secrets/secret-box.js';
 import { AttemptLimiter } from '../../libs/mfa/src/verification/attempt-limiter.js';
 import { ProofVerifier } from '../../libs/mfa/src/verification/proof-verifier.js';
-import { LoginCompletion } from '../../libs/mfa/src/verification/login-completion.js';
+import { LoginCompletion, SupersededSessions } from '../../libs/mfa/src/verification/login-completion.js';
 import { BackupCodeIssuing } from '../../libs/mfa/src/factors/backup-codes/backup-code-issuing.js';
 import { BackupCodeFactor } from '../../libs/mfa/src/factors/backup-codes/backup-code.factor.js';
 import { TotpFactor } from '../../libs/mfa/src/factors/totp/totp.factor.js';
-import { SupersededSessions } from '../../libs/mfa/src/verification/superseded-sessions.js';
 import { MfaVerificationService } from '../../libs/mfa/src/verification/verification.service.js';
 import type { MfaLogin } from '../../libs/mfa/src/host/mfa-host.js';
 import type { MfaOptions } from '../../libs/mfa/src/options/mfa-options.js';

@@ -47,7 +47,7 @@ export { MfaChallengeService, type MfaIssueOptions } from './challenge/challenge
 export { MfaChallenge, type MfaChallengeResult, type MfaOpenChallenge } from './challenge/mfa-challenge.js';
 export type { MfaCookieResponse } from './challenge/challenge-cookie.js';
 export { MfaVerificationService } from './verification/verification.service.js';
-export type { MfaProof } from './verification/mfa-proof.js';
+export type { MfaProof } from './verification/verification.service.js';
 export { MfaStatusService, type MfaStatus, type MfaUserStatus } from './status/status.service.js';
 export { MfaAdminService } from './admin/admin.service.js';
 export type { MfaUserExport } from './admin/user-export.js';

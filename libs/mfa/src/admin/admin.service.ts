@@ -1,4 +1,4 @@
-import { isEnabled } from '../domain/accounts/account.js';
+import { isEnabled, requireUserId } from '../domain/accounts/account.js';
 import { Injectable } from '@nestjs/common';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
@@ -8,7 +8,6 @@ import { AuthenticatorRemoval } from '../enrollment/authenticator-removal.js';
 import { tidyUp } from '../events/tidy-up.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MfaEvents } from '../events/mfa-events.js';
-import { requireUserId } from '../host/user-id.js';
 import { type MfaUserExport, userExport } from './user-export.js';
 
 /**

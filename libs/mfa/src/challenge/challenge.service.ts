@@ -1,5 +1,5 @@
 import { Inject, Injectable, Logger, type ExecutionContext } from '@nestjs/common';
-import { isEnabled, type AccountSnapshot } from '../domain/accounts/account.js';
+import { type AccountSnapshot, isEnabled, requireUserId } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaError } from '../domain/mfa-error.js';
@@ -7,7 +7,6 @@ import { claimHolds } from '../domain/verification/attempt-rules.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import type { MfaLogin, MfaMethod } from '../host/mfa-host.js';
-import { requireUserId } from '../host/user-id.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { ChallengeCookie } from './challenge-cookie.js';
 import { type FirstFactor, type MfaIssueOptions, readFirstFactor } from './first-factor.js';

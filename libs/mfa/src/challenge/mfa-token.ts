@@ -1,7 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { INSTANCE_SKEW_MS } from '../domain/clock.js';
 import type { KeyRing, RingKey } from '../domain/secrets/key-ring.js';
-import { toUserId } from '../host/user-id.js';
+import { toUserId } from '../domain/accounts/account.js';
 import { isAmr } from './first-factor.js';
 
 /** The fixed algorithm, HMAC-SHA-256 (RFC 7518 §3.2). A token cannot choose another one (RFC 8725 §3.1). */

@@ -1,5 +1,5 @@
 import type { MfaPrincipal } from './mfa-host.js';
-import { toUserId } from './user-id.js';
+import { toUserId } from '../domain/accounts/account.js';
 
 /** A principal in its normal form: the id is the stored string, dates are `Date`s, and left-out properties are `undefined`. */
 export interface KnownPrincipal extends MfaPrincipal {

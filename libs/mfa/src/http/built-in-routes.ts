@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { applyDecorators, RequestMethod, UseGuards, type Type } from '@nestjs/common';
 import { OPENAPI_MARK, ROUTES } from './openapi/routes.js';
-import { OwnResponseGuard } from './own-response.guard.js';
+import { OwnResponseGuard } from './route.guards.js';
 
 const BUILT_IN = Symbol.for('nestjs-mfa:built-in-routes');
 

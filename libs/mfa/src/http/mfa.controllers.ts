@@ -26,10 +26,9 @@ import { StepUpCompletion } from '../verification/step-up-completion.js';
 import { MfaVerificationService } from '../verification/verification.service.js';
 import { BuiltInRoutes } from './built-in-routes.js';
 import { decorateRoutes } from './decorate-routes.js';
-import { JsonBodyGuard } from './json-body.guard.js';
+import { JsonBodyGuard, StepUpEnabledGuard } from './route.guards.js';
 import { MfaExceptionFilter } from './mfa-exception.filter.js';
 import { idOf, RequestReader, type RouteRequest } from './request-reader.js';
-import { StepUpEnabledGuard } from './step-up-enabled.guard.js';
 
 /** Makes the built-in controllers. Each `forRoot` needs classes of its own, because prefix and decorators differ. */
 export function createMfaControllers({ prefix, publicDecorators, decorators }: ResolvedHttpOptions): Type[] {

@@ -1,8 +1,7 @@
 import type { BackupCode } from '../domain/backup-codes/backup-code.js';
 import type { SpentEntry } from '../domain/usage/usage.js';
-import { isActive, isEnabled } from '../domain/accounts/account.js';
+import { isActive, isEnabled, toUserId } from '../domain/accounts/account.js';
 import type { SourceRow } from './import-source.js';
-import { toUserId } from '../host/user-id.js';
 import { type ImportRun, pages } from './import-run.js';
 import type { ImportTools } from './import-tools.js';
 import { importedCode } from './imported-code.js';

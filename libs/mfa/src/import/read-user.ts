@@ -3,7 +3,7 @@ import { type HashedCode, hashGroupsOf } from '../domain/backup-codes/hash-group
 import type { SourceRow } from './import-source.js';
 import { isPossibleSecret } from '../domain/totp/totp.js';
 import { spentUntilMs } from '../domain/totp/totp.js';
-import { toUserId } from '../host/user-id.js';
+import { toUserId } from '../domain/accounts/account.js';
 import type { BadReason, BenignReason, CodeReason } from './import-report.js';
 import { importedCode } from './imported-code.js';
 import type { ImportMapping } from './read-plan.js';

@@ -1,8 +1,7 @@
 import type { DataSource } from 'typeorm';
 import { MfaImportSource, type SourceKey, type SourceRow, type SourceTable } from '../import/import-source.js';
 import { MfaError } from '../domain/mfa-error.js';
-import { escapePath } from './statements/dialect.js';
-import { join, raw, type Sql, sql } from './statements/sql.js';
+import { type Sql, escapePath, join, raw, sql } from './statements/sql.js';
 import { StatementRunner } from './statements/statement-runner.js';
 
 /** Bound parameters of one SELECT stay far below the limit of every driver. */

@@ -18,7 +18,7 @@ import { MfaVerificationStore } from '../domain/verification/verification.store.
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import type { MfaExpiringTable } from '../options/mfa-options.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
-import { dialectOf } from './statements/dialect.js';
+import { dialectOf } from './statements/sql.js';
 import { purgeExpiring, requireExpiryColumn } from './expiring-table.js';
 import { endGivenUp } from './statements/given-up-statements.js';
 import { checkSchema } from './schema-check.js';

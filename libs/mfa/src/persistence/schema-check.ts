@@ -1,7 +1,7 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 import { MfaError } from '../domain/mfa-error.js';
 import { isUnavailable } from './statements/database-errors.js';
-import { dialectOf, escapePath } from './statements/dialect.js';
+import { dialectOf, escapePath } from './statements/sql.js';
 import { MFA_ENTITIES, MfaAccountEntity } from './entities/index.js';
 import { rememberGalera } from './stores/galera.js';
 import { MFA_MIGRATIONS } from './migrations/index.js';

@@ -1,9 +1,10 @@
 import { Inject, Injectable } from '@nestjs/common';
 import {
-  isEnabled,
-  activeAuthenticators,
-  pendingAuthenticator,
   type AccountSnapshot,
+  activeAuthenticators,
+  isEnabled,
+  pendingAuthenticator,
+  requireUserId,
 } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import type { Authenticator } from '../domain/authenticators/authenticator.js';
@@ -17,9 +18,8 @@ import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import type { MfaMethod, MfaPrincipal } from '../host/mfa-host.js';
 import { methodsOf } from '../challenge/challenge.service.js';
 import { knownPrincipal } from '../host/known-principal.js';
-import { requireUserId } from '../host/user-id.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
-import { SecretReader } from '../domain/secrets/secret-reader.js';
+import { SecretReader } from '../domain/secrets/secret-box.js';
 
 /** What a user has set up. It contains no secrets. */
 export interface MfaUserStatus {

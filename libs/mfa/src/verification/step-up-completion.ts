@@ -5,7 +5,7 @@ import { MfaHostAccess } from '../host/host-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
 import type { MfaStepUp } from '../host/mfa-host.js';
 import { provedStamp } from './proof-verifier.js';
-import { SupersededSessions } from './superseded-sessions.js';
+import { SupersededSessions } from './login-completion.js';
 
 /** A session that passed the second factor. */
 export interface RaisedSession {

@@ -5,7 +5,7 @@ import { inMemoryVerification, wrongCodeOf } from '../../../../test/support/in-m
 import type { VirtualAuthenticator } from '../testing/virtual-authenticator.js';
 import type { MfaIssueOptions } from '../challenge/challenge.service.js';
 import { signMfaToken } from '../challenge/mfa-token.js';
-import type { MfaProof } from './mfa-proof.js';
+import type { MfaProof } from './verification.service.js';
 
 const REJECTED = { code: 'MFA_CODE_REJECTED', status: 401 };
 

@@ -1,4 +1,4 @@
-import { Injectable, type ExecutionContext } from '@nestjs/common';
+import { type ExecutionContext, Injectable } from '@nestjs/common';
 import { ChallengeCookie, type MfaCookieResponse } from '../challenge/challenge-cookie.js';
 import { ChallengeTokens, MfaChallenge, type MfaChallengeResult } from '../challenge/mfa-challenge.js';
 import type { MfaTokenClaims } from '../challenge/mfa-token.js';
@@ -6,11 +6,10 @@ import { MfaClock } from '../domain/clock.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { CLOCK_SKEW_MS } from '../domain/usage/usage.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
-import type { MfaLogin, MfaStepUp } from '../host/mfa-host.js';
-import { toUserId } from '../host/user-id.js';
-import { ProofVerifier } from './proof-verifier.js';
+import type { MfaLogin, MfaMethod, MfaStepUp } from '../host/mfa-host.js';
+import { toUserId } from '../domain/accounts/account.js';
 import { LoginCompletion } from './login-completion.js';
-import { readProof, type MfaProof } from './mfa-proof.js';
+import { ProofVerifier } from './proof-verifier.js';
 
 /** Verifies a code for the second step of a login, or for a step-up. Call it outside your database transactions. */
 @Injectable()
@@ -103,3 +102,25 @@ export class MfaVerificationService {
     }
   }
 }
+
+/** The second factor that a user presents. */
+export interface MfaProof {
+  /** A TOTP code or a backup code. */
+  code: string;
+  /** The method of the code. @default the method whose codes have this format */
+  method?: MfaMethod | null | undefined;
+}
+
+/**
+ * Checks the types of a proof. The code itself is checked later.
+ * @throws MfaError `MFA_BAD_REQUEST`
+ */
+export function readProof(proof: unknown): { code: string; method: string | undefined } {
+  if (typeof proof !== 'object' || proof === null) throw badRequest('the proof must be an object with `code`');
+  const { code, method } = proof as MfaProof;
+  if (method !== undefined && method !== null && typeof method !== 'string')
+    throw badRequest('method must be a string');
+  return { code, method: method ?? undefined };
+}
+
+const badRequest = (message: string) => new MfaError('MFA_BAD_REQUEST', { message: [message] });

@@ -1,7 +1,6 @@
-import type { BackupCode } from '../backup-codes/backup-code.js';
 import type { AttemptBudget, AttemptFactor } from '../attempts/attempt-policy.js';
-import { activeIdsOf, type ActiveFactor } from './active-factors.js';
 import type { Authenticator } from '../authenticators/authenticator.js';
+import type { BackupCode } from '../backup-codes/backup-code.js';
 
 /**
  * The account row of a user: the ids of the active rows, and the attempt budgets. A change of several rows is committed by
@@ -68,4 +67,52 @@ export function activeAuthenticators({ account, authenticators }: AccountSnapsho
 export function pendingAuthenticator(snapshot: AccountSnapshot, nowMs: number): Authenticator | null {
   const pending = snapshot.authenticators.find(({ id }) => id === snapshot.account.pendingId);
   return pending?.expiresAtMs != null && nowMs < pending.expiresAtMs ? pending : null;
+}
+
+/** A confirmed factor, as the account row names it. */
+export interface ActiveFactor {
+  /** `totp`, `passkey`, or the `type` of a factor of the host. */
+  type: string;
+  id: string;
+}
+
+/** Parses `type:id` entries that are separated by commas. Unknown types are kept, so MFA stays required for them. */
+export function parseActiveFactors(text: string): ActiveFactor[] {
+  if (text === '') return [];
+  return text.split(',').map((entry) => {
+    const colon = entry.indexOf(':');
+    return { type: entry.slice(0, Math.max(colon, 0)), id: entry.slice(colon + 1) };
+  });
+}
+
+/** The inverse of {@link parseActiveFactors}. */
+export function formatActiveFactors(factors: readonly ActiveFactor[]): string {
+  return factors.map(({ type, id }) => `${type}:${id}`).join(',');
+}
+
+/** The ids of the confirmed factors of one type, oldest first. */
+export function activeIdsOf(type: string, factors: readonly ActiveFactor[]): string[] {
+  return factors.filter((factor) => factor.type === type).map(({ id }) => id);
+}
+
+/**
+ * Converts a user id of the host to the string that is stored. Returns `null` for an unusable id: empty, over 255
+ * characters, with outer white space (MariaDB ignores it in comparisons), with NUL, or not well-formed Unicode.
+ */
+export function toUserId(id: unknown): string | null {
+  if (typeof id === 'number') return Number.isSafeInteger(id) ? String(id) : null;
+  if (typeof id !== 'string' || id === '' || id.length > 255) return null;
+  return id.trim() === id && !id.includes('\0') && id.isWellFormed() ? id : null;
+}
+
+/**
+ * Like {@link toUserId}, for an id that the host passes in its own code. An unusable id is then a programming error.
+ * @throws TypeError for an unusable id
+ */
+export function requireUserId(id: unknown, caller: string): string {
+  const known = toUserId(id);
+  if (known !== null) return known;
+  throw new TypeError(
+    `${caller}: the user id must be a non-empty string of at most 255 characters without outer white space, or a safe integer`,
+  );
 }

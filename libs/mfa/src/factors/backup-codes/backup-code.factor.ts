@@ -5,7 +5,7 @@ import type { BackupCode } from '../../domain/backup-codes/backup-code.js';
 import { isBackupCodeShape } from '../../domain/code.js';
 import { BackupCodeIssuing } from './backup-code-issuing.js';
 import type { SealedValue } from '../../domain/secrets/sealed-value.store.js';
-import { SecretReader } from '../../domain/secrets/secret-reader.js';
+import { SecretReader } from '../../domain/secrets/secret-box.js';
 import { MfaFactor, type CodeShape, type FactorEvaluation, type FactorMatch } from '../../domain/factors/mfa-factor.js';
 
 /** One of the user's backup codes. */

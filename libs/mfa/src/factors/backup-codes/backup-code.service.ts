@@ -1,5 +1,5 @@
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
-import { isEnabled, type AccountSnapshot, type MfaAccount } from '../../domain/accounts/account.js';
+import { type AccountSnapshot, type MfaAccount, isEnabled, toUserId } from '../../domain/accounts/account.js';
 import { MfaAccountStore } from '../../domain/accounts/account.store.js';
 import { changeAccount } from '../../domain/accounts/change-account.js';
 import { loadEnabled } from '../../domain/accounts/load-enabled.js';
@@ -7,7 +7,6 @@ import { MfaAuthenticatorStore } from '../../domain/authenticators/authenticator
 import { MfaError } from '../../domain/mfa-error.js';
 import { ThrowsMfaException } from '../../errors/throws-mfa-exception.js';
 import { MfaEvents } from '../../events/mfa-events.js';
-import { toUserId } from '../../host/user-id.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
 import { AttemptLimiter } from '../../verification/attempt-limiter.js';
 import { BackupCodeIssuing, type IssuedBackupCodes } from './backup-code-issuing.js';

@@ -1,6 +1,5 @@
-import { formatActiveFactors } from '../../domain/accounts/active-factors.js';
+import { type AccountSnapshot, formatActiveFactors, pendingAuthenticator } from '../../domain/accounts/account.js';
 import { Inject, Injectable } from '@nestjs/common';
-import { pendingAuthenticator, type AccountSnapshot } from '../../domain/accounts/account.js';
 import { MfaAccountStore, type AccountChange } from '../../domain/accounts/account.store.js';
 import { changeAccount } from '../../domain/accounts/change-account.js';
 import type { Authenticator } from '../../domain/authenticators/authenticator.js';
@@ -8,10 +7,9 @@ import { MfaAuthenticatorStore } from '../../domain/authenticators/authenticator
 import { MfaClock } from '../../domain/clock.js';
 import { MfaError, type MfaRequiredProof } from '../../domain/mfa-error.js';
 import { MfaRandom } from '../../domain/random.js';
-import { SecretBox } from '../../domain/secrets/secret-box.js';
+import { SecretBox, SecretReader } from '../../domain/secrets/secret-box.js';
 import { generateSecret } from '../../domain/totp/totp.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
-import { SecretReader } from '../../domain/secrets/secret-reader.js';
 import { tidyUp } from '../../events/tidy-up.js';
 
 /** A pending authenticator with its opened secret. */

@@ -10,7 +10,7 @@ import { MfaAuthenticatorStore } from '../../domain/authenticators/authenticator
 import { MfaClock } from '../../domain/clock.js';
 import { isAnyTotpShape } from '../../domain/code.js';
 import { MfaFactor, type CodeShape, type FactorEvaluation, type FactorMatch } from '../../domain/factors/mfa-factor.js';
-import { SecretReader } from '../../domain/secrets/secret-reader.js';
+import { SecretReader } from '../../domain/secrets/secret-box.js';
 import { clockSkewSteps, matchStep, spentUntilMs } from '../../domain/totp/totp.js';
 import type { UsageEntry } from '../../domain/usage/usage.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';

@@ -22,7 +22,7 @@ import {
   tokenIsSpent,
 } from '../stores/account-sql.js';
 import { type Row, toSnapshot } from '../stores/row-mappers.js';
-import { inOrder, usageRows, usageSlots, usageValues } from '../stores/usage-sql.js';
+import { inOrder, usageRows, usageSlots, usageValues } from '../stores/usage.store.js';
 
 /**
  * {@link MfaVerificationStore} on PostgreSQL: each step is one statement with data-modifying CTEs, so one commit.

@@ -1,8 +1,7 @@
 import { isMfaError } from '../../domain/mfa-error.js';
 import { MfaAccountEntity } from '../entities/index.js';
 import { raw, type Sql, sql, type SqlDialect } from './sql.js';
-import { misunderstood } from './statement-result.js';
-import type { StatementRunner } from './statement-runner.js';
+import { type StatementRunner, misunderstood } from './statement-runner.js';
 
 const TEXT = { postgres: raw('varchar(255)'), mysql: raw('CHAR(255)'), sqlite: raw('TEXT') };
 

@@ -1,6 +1,5 @@
-import { formatActiveFactors } from '../../domain/accounts/active-factors.js';
+import { type AccountSnapshot, type VerificationSnapshot, formatActiveFactors } from '../../domain/accounts/account.js';
 import type { DataSource } from 'typeorm';
-import type { AccountSnapshot, VerificationSnapshot } from '../../domain/accounts/account.js';
 import {
   type AccountChange,
   type AttemptReservation,

@@ -1,9 +1,8 @@
 import { ATTEMPT_FACTORS, type AttemptBudget, type AttemptFactor } from '../../domain/attempts/attempt-policy.js';
-import type { MfaAccount, VerificationSnapshot } from '../../domain/accounts/account.js';
-import { parseActiveFactors } from '../../domain/accounts/active-factors.js';
+import { type MfaAccount, type VerificationSnapshot, parseActiveFactors } from '../../domain/accounts/account.js';
 import type { Authenticator, TotpAlgorithm } from '../../domain/authenticators/authenticator.js';
 import type { BackupCode } from '../../domain/backup-codes/backup-code.js';
-import { misunderstood } from '../statements/statement-result.js';
+import { misunderstood } from '../statements/statement-runner.js';
 import type { SnapshotParams } from './account-sql.js';
 
 /** Whose snapshot, and of what. */

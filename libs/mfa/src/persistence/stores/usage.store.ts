@@ -1,14 +1,22 @@
 import type { DataSource } from 'typeorm';
-import type { SpentEntry, Spending, UsageKind } from '../../domain/usage/usage.js';
+import type { Spending, SpentEntry, UsageEntry, UsageKind } from '../../domain/usage/usage.js';
 import { MfaUsageStore } from '../../domain/usage/usage.store.js';
-import { isUniqueViolation } from '../statements/database-errors.js';
 import { MfaAccountEntity, MfaUsageEntity } from '../entities/index.js';
-import { isGalera } from './galera.js';
-import { raw, type Sql, sql } from '../statements/sql.js';
+import { isUniqueViolation } from '../statements/database-errors.js';
+import {
+  type Slot,
+  type Sql,
+  type SqlDialect,
+  type SqlPart,
+  type SqlValue,
+  join,
+  raw,
+  sql,
+} from '../statements/sql.js';
 import { StatementRunner, type TypeOrmStoreOptions } from '../statements/statement-runner.js';
-import { rowsOf } from './row-mappers.js';
 import { budgetColumns } from './account-sql.js';
-import { inOrder, usageRows } from './usage-sql.js';
+import { isGalera } from './galera.js';
+import { rowsOf } from './row-mappers.js';
 
 /** The account stays as it was found until the spending is committed: an erasure waits for it, or comes before it. */
 const LOCKING = { postgres: raw('FOR SHARE OF a'), mysql: raw('LOCK IN SHARE MODE'), sqlite: raw('') };
@@ -109,4 +117,47 @@ function stillAs(
 ): Sql {
   const liveSet = backupSetId === undefined ? sql`` : sql`AND ${alias}backup_set_id = ${backupSetId}`;
   return sql`${alias}security_stamp = ${securityStamp} ${liveSet}`;
+}
+
+/** One row to be spent: the values of an entry, or their slots. */
+export type UsageRow = Readonly<Record<keyof UsageEntry, SqlPart>>;
+
+/** The entries in one order whoever spends, so that two spendings of the same things seldom deadlock. */
+export function inOrder(entries: readonly UsageEntry[]): UsageEntry[] {
+  return entries.toSorted((a, b) => compare(a.kind, b.kind) || compare(a.item, b.item));
+}
+
+/** The entries as values of a prepared statement. */
+export function usageValues(entries: readonly UsageEntry[]): Record<string, SqlValue> {
+  const values: Record<string, SqlValue> = {};
+  entries.forEach(({ kind, item, expiresAtMs }, index) => {
+    values[`kind${index}`] = kind;
+    values[`item${index}`] = item;
+    values[`expiresAtMs${index}`] = expiresAtMs;
+  });
+  return values;
+}
+
+/** The rows that {@link usageValues} gives the values of. */
+export function usageSlots(slots: Readonly<Record<string, Slot | undefined>>): UsageRow[] {
+  const rows: UsageRow[] = [];
+  for (let index = 0; slots[`kind${index}`]; index++) {
+    const slot = (name: string) => slots[`${name}${index}`]!;
+    rows.push({ kind: slot('kind'), item: slot('item'), expiresAtMs: slot('expiresAtMs') });
+  }
+  return rows;
+}
+
+/** Rows of `kind, item, spent_at, expires_at`. */
+export function usageRows(rows: readonly UsageRow[], nowMs: SqlPart, { integer }: SqlDialect): Sql {
+  // PostgreSQL takes an uncast parameter in a select list for text.
+  const selects = rows.map(
+    ({ kind, item, expiresAtMs }) => sql`SELECT ${kind} AS kind, ${item} AS item,
+      CAST(${nowMs} AS ${integer}) AS spent_at, CAST(${expiresAtMs} AS ${integer}) AS expires_at`,
+  );
+  return join(selects, ' UNION ALL ');
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b);
 }

@@ -1,13 +1,16 @@
 import {
-  Injectable,
-  Logger,
-  UnsupportedMediaTypeException,
   type CanActivate,
   type ExecutionContext,
+  Injectable,
+  Logger,
+  NotFoundException,
+  type Type,
+  UnsupportedMediaTypeException,
 } from '@nestjs/common';
-import { HttpAdapterHost } from '@nestjs/core';
+import { BaseExceptionFilter, HttpAdapterHost, ModuleRef } from '@nestjs/core';
 import { MfaException } from '../errors/mfa.exception.js';
-import { rememberRequest } from './request-reader.js';
+import { MfaHostAccess } from '../host/host-access.js';
+import { rememberRequest, wasHandled } from './request-reader.js';
 
 const REMEDY =
   'The body of a request to an MFA route was not parsed. The application was created with `bodyParser: false`, or its ' +
@@ -86,4 +89,81 @@ const hasBody = (headers: BodyRequest['headers']) =>
  */
 function isSameOrigin({ 'sec-fetch-site': site, cookie }: BodyRequest['headers']): boolean {
   return site === undefined ? cookie === undefined : site === 'same-origin' || site === 'none';
+}
+
+interface SendingResponse {
+  statusCode: number;
+  send(body?: unknown): unknown;
+}
+
+/**
+ * Sends no success that the handler of this very request did not produce, as an interceptor does that caches by URL.
+ * Guards run before interceptors, so this one can watch what is sent. A read is then done for its own user; any other
+ * request is refused.
+ */
+// S69
+@Injectable()
+export class OwnResponseGuard implements CanActivate {
+  private readonly logger = new Logger('nestjs-mfa');
+
+  constructor(
+    private readonly moduleRef: ModuleRef,
+    private readonly adapterHost: HttpAdapterHost,
+  ) {}
+
+  canActivate(context: ExecutionContext): boolean {
+    const http = context.switchToHttp();
+    const request = http.getRequest<{ method: string }>();
+    const response = http.getResponse<SendingResponse>();
+    const send = response.send.bind(response);
+    let isReplaced = false;
+    response.send = (body) => {
+      if (wasHandled(request) || response.statusCode >= 400) return send(body);
+      // Fastify sends once more when the route has returned.
+      if (!isReplaced) void this.replace(context, request);
+      isReplaced = true;
+      return response;
+    };
+    return true;
+  }
+
+  private async replace(context: ExecutionContext, request: { method: string }): Promise<void> {
+    const response: unknown = context.switchToHttp().getResponse();
+    const { httpAdapter } = this.adapterHost;
+    try {
+      httpAdapter.reply(response, await this.run(context, request), 200);
+    } catch (error) {
+      if (error instanceof MfaException) httpAdapter.reply(response, error.getResponse(), error.getStatus());
+      else new BaseExceptionFilter(httpAdapter).catch(error, context);
+    }
+  }
+
+  private async run(context: ExecutionContext, request: { method: string }): Promise<unknown> {
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      this.logger.error(
+        'An interceptor of the application sent a response in place of a route of nestjs-mfa. Exclude these routes from it',
+      );
+      throw new MfaException('MFA_MISCONFIGURED');
+    }
+    const controller: object = this.moduleRef.get(context.getClass() as Type<object>, { strict: false });
+    return context.getHandler().call(controller, request) as unknown;
+  }
+}
+
+/** Returns Nest's 404, as for an unknown route, where the host cannot complete a step-up. */
+@Injectable()
+export class StepUpEnabledGuard implements CanActivate {
+  constructor(
+    private readonly host: MfaHostAccess,
+    private readonly adapterHost: HttpAdapterHost,
+  ) {}
+
+  canActivate(context: ExecutionContext): boolean {
+    if (this.host.instance.completeStepUp) return true;
+    const { httpAdapter } = this.adapterHost;
+    const request: unknown = context.switchToHttp().getRequest();
+    throw new NotFoundException(
+      `Cannot ${httpAdapter.getRequestMethod(request)} ${httpAdapter.getRequestUrl(request)}`,
+    );
+  }
 }

@@ -3,7 +3,7 @@ import type { HttpAdapterHost } from '@nestjs/core';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { describe, expect, it } from 'vitest';
 import { MfaException } from '../errors/mfa.exception.js';
-import { JsonBodyGuard } from './json-body.guard.js';
+import { JsonBodyGuard } from './route.guards.js';
 
 const JSON_HEADERS = { 'content-type': 'application/json', 'content-length': '2' };
 const contextOf = (request: object): ExecutionContext =>
