@@ -6,7 +6,7 @@ const stop = new AbortController();
 // Once: a second Ctrl-C ends the process at once, which is safe too.
 process.once('SIGINT', () => stop.abort());
 
-// What a file of the host started on the side, and nobody awaits, is not the command's failure.
+// A rejection in code that a file of the host started and does not await is not a failure of the command.
 process.on('unhandledRejection', (reason) => {
   process.stderr.write(`Warning: a promise that nothing waited for was rejected: ${whereItFailed(reason)}\n`);
 });

@@ -10,7 +10,7 @@ const loaded = (registry[key] ??= new Map<string, LoadedCopy>());
 /** One build of one copy of this package. */
 interface LoadedCopy {
   format: string;
-  /** The folder of the package; empty where the runtime does not tell. */
+  /** The folder of the package; empty when the runtime does not expose it. */
   folder: string;
 }
 

@@ -85,7 +85,7 @@ export class MfaModule {
     return assemble(ConfigurableModuleClass.forRoot(plainOptions(options)), options);
   }
 
-  /** With `useFactory`, `useClass` or `useExisting` (a class with `createMfaOptions()`); the extras are given beside it. */
+  /** With `useFactory`, `useClass` or `useExisting` (a class with `createMfaOptions()`); give the static extras in the same object. */
   static forRootAsync(options: MfaAsyncOptions & MfaModuleExtras): DynamicModule {
     requireKnownAsyncOptions(options);
     if (!options.useFactory && !options.useClass && !options.useExisting) {

@@ -82,7 +82,7 @@ async function hostDataSource(
   { path, option }: DataSourceFile,
   failures: readonly unknown[],
 ): Promise<HostDataSource> {
-  // A CommonJS file's exports stand in `default`, too.
+  // The exports of a CommonJS file are in `default`, too.
   const values = [...Object.values(exported), ...Object.values(exported.default ?? {})];
   const results = await Promise.allSettled(values);
   const fulfilled = results.flatMap((each) => (each.status === 'fulfilled' ? [each.value as unknown] : []));

@@ -35,7 +35,7 @@ const FLAGS = {
 const VERBS = ['status', 'rotate', 'verify'] as const;
 type Verb = (typeof VERBS)[number];
 
-/** `nestjs-mfa keys …`; answers the exit code. */
+/** `nestjs-mfa keys …`; returns the exit code. */
 export async function keysCommand(given: readonly string[], terminal: Terminal): Promise<number> {
   const { values, positionals } = readArguments(given, FLAGS);
   const [verb, ...rest] = positionals;

@@ -17,7 +17,7 @@ const usage = () =>
     .map((command) => command.usage)
     .join('\n\n')}\n`;
 
-/** Runs one command line (without `node` and the script); answers the exit code and never throws. */
+/** Runs one command line (without `node` and the script); returns the exit code and never throws. */
 export async function run(given: readonly string[], terminal: Terminal): Promise<number> {
   const [name = '', ...rest] = given;
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;

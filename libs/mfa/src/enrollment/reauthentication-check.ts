@@ -20,7 +20,7 @@ const LONGEST_PASSWORD = 1024;
 export interface MfaReauthenticationProof {
   /** A TOTP or backup code; spent by the proof. */
   code?: string | undefined;
-  /** The host's password, where it may stand for a code. */
+  /** The user's password, where the host accepts it instead of a code. */
   password?: string | undefined;
 }
 
@@ -104,7 +104,7 @@ export class ReauthenticationCheck {
 
   private byRecentSignIn({ authenticatedAt }: KnownPrincipal): void {
     const age = authenticatedAt ? this.clock.nowMs() - authenticatedAt.getTime() : NaN;
-    // A sign-in in the future is no sign-in; a minute for the clocks of several instances.
+    // A sign-in time in the future does not count, except for a minute of clock skew between instances.
     if (!(age <= RECENT_SIGN_IN_MS && age > -INSTANCE_SKEW_MS)) throw missing('recent-sign-in');
   }
 

@@ -148,7 +148,7 @@ export class RouteAccess {
         this.adapterHost.httpAdapter?.setHeader(response, name, value);
       }
     } catch {
-      // Headers were sent already, or a context of ExternalContextCreator has no response. The refusal stands.
+      // Headers were sent already, or a context of ExternalContextCreator has no response. The request is refused anyway.
     }
   }
 }

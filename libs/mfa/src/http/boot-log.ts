@@ -5,7 +5,7 @@ import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolv
 import { MFA_FACTORS, type MfaFactor } from '../domain/factors/mfa-factor.js';
 import { mountedPaths } from './mounted-routes.js';
 
-/** Logs one line when the application has started: what an operator wants to see of the configuration. */
+/** Logs one line with the configuration when the application has started. */
 @Injectable()
 export class BootLog implements OnApplicationBootstrap {
   private readonly logger = new Logger('nestjs-mfa');

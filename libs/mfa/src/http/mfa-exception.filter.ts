@@ -33,7 +33,7 @@ export class MfaExceptionFilter implements ExceptionFilter<MfaException> {
     if (type === 'rpc') return throwError(() => bodyOf(exception));
     if (type === 'ws') return emitTo(host.switchToWs().getClient<WsClient>(), bodyOf(exception));
     if (type === 'graphql') throw graphqlErrorOf(exception);
-    // A context of ExternalContextCreator has the type `http` unless its maker says otherwise.
+    // A context of ExternalContextCreator has the type `http` unless its creator gives another one.
     if (type !== 'http' || !isResponse(host.switchToHttp().getResponse())) throw exception;
     return this.reply(exception, host);
   }

@@ -38,7 +38,7 @@ export function mountedPaths(application: ApplicationConfig, modules: ModulesCon
   );
 }
 
-/** A segment that stands for itself, and not for a parameter or a pattern. */
+/** A literal segment of a path: neither a parameter nor a pattern. */
 const PLAIN = /^[^:*?+(){}[\]\\]+$/;
 
 /** The longest path that every route begins with, up to the first parameter: where a cookie reaches all of them. */

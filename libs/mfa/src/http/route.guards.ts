@@ -49,7 +49,7 @@ export class JsonBodyGuard implements CanActivate {
   }
 
   /**
-   * Refuses a request whose body nobody parsed with 500, and logs the remedy once. Its fields would seem to be missing,
+   * Refuses a request with an unparsed body with 500, and logs the remedy once. Its fields would seem to be missing,
    * and every code and token would be refused.
    */
   private requireParsed({ method, headers, body }: BodyRequest): void {

@@ -8,14 +8,14 @@ const PARTS = ['iv', 'tag', 'ciphertext'] as const;
 type PartName = (typeof PARTS)[number];
 type Parts = Partial<Record<PartName, Buffer>>;
 
-/** Where the parts stand in a stored value. */
+/** The order of the parts in a stored value. */
 export interface AesLayout {
   order: readonly PartName[];
   /** `null`: their bytes follow each other. */
   separator: string | null;
 }
 
-/** AES as the plan tells it, with every default filled in. */
+/** The AES settings of the plan, with every default. */
 export interface ResolvedAes {
   cipher: MfaAesDecryption['cipher'];
   key: Buffer;

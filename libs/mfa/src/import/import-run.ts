@@ -51,7 +51,7 @@ export async function runImport(run: ImportRun): Promise<MfaImportReport> {
       tally.addStrayUsage(usageRows - read.usage);
     } else tally.interrupt();
   } catch (error) {
-    // After the first user something may be written, and the report says what.
+    // After the first user something may be written. The report lists it.
     if (read.users === 0 && isMfaError(error) && error.code === 'MFA_MISCONFIGURED') throw error;
     tally.fail(error);
   }

@@ -1,6 +1,6 @@
 import { MfaError } from '../domain/mfa-error.js';
 
-/** A value of the plan with the path by which an error names it. What it is, nobody has checked yet. */
+/** A value of the plan with the path by which an error names it. It is not checked yet. */
 export interface PlanValue {
   value: unknown;
   path: string;

@@ -8,7 +8,7 @@ import { type Decrypt, readDecryption } from './read-decryption.js';
 /** The plan, checked and with every default filled in. */
 export interface ImportMapping {
   from: SourceTable;
-  /** Whether `from` has a column that tells who confirmed. */
+  /** Whether `from` has a column for confirmed users. */
   hasEnabled: boolean;
   encoding: MfaSecretEncoding;
   decrypt: Decrypt;

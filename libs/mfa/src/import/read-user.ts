@@ -104,7 +104,7 @@ function readCodes(userId: string, rows: readonly SourceRow[], { backupCodes }: 
   return { ...read, ...withinBounds(unused, new Set(read.usedIds), read.skipped) };
 }
 
-/** Identical rows are one code, which is used if one of the rows says so. */
+/** Identical rows are one code, which is used if one of the rows is used. */
 function withinBounds(
   unused: readonly HashedCode[],
   used: ReadonlySet<string>,

@@ -7,7 +7,7 @@ const MAX_BYTES = 128;
 const DECODERS: Record<MfaSecretEncoding, (text: string) => Buffer | null> = {
   base32: (text) => {
     const symbols = text.replace(/[\s-]/g, '').replace(/=+$/, '');
-    // 1, 3 and 6 symbols over stand for no whole number of bytes: such a text was cut off (RFC 4648 §6).
+    // 1, 3 and 6 symbols over do not make a whole number of bytes: such a text was cut off (RFC 4648 §6).
     const whole = ![1, 3, 6].includes(symbols.length % 8);
     return whole && /^[A-Z2-7]+$/i.test(symbols) ? fromBase32(symbols) : null;
   },

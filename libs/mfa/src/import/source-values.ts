@@ -5,7 +5,7 @@ const NO = ['', 'false', 'f', 'no', 'n', 'off', '0'];
 /** Unix seconds reach this value in the year 5138; milliseconds passed it in 1973. */
 const FIRST_MILLISECONDS = 100_000_000_000;
 
-/** Whether a column says yes, be it a boolean or a time; `null` where it says something else. */
+/** Reads a boolean or a time as a flag; `null` for any other value. */
 export function readFlag(value: unknown): boolean | null {
   if (value === null || value === undefined || value === false || value === 0) return false;
   if (value === true) return true;

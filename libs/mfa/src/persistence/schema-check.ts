@@ -8,7 +8,7 @@ import { MFA_MIGRATIONS } from './migrations/index.js';
 import { checkResults } from './statements/result-check.js';
 import { StatementRunner } from './statements/statement-runner.js';
 
-/** What the check tells its warnings to. */
+/** Receives the warnings of the check. */
 export interface SchemaCheckLogger {
   warn(message: string): void;
 }
@@ -119,7 +119,7 @@ async function failureToRead(entities: MfaEntities, dataSource: DataSource, runn
 
 /**
  * Modes under which this library's statements mean something else: the driver escapes with backslashes, an empty
- * list of authenticators is no NULL, and `%` is an operator.
+ * list of authenticators is not NULL, and `%` is an operator.
  */
 const UNSUPPORTED_MODES = ['NO_BACKSLASH_ESCAPES', 'EMPTY_STRING_IS_NULL', 'ORACLE'];
 
@@ -156,7 +156,7 @@ async function requireMysqlSettings(
   }
 }
 
-/** The names in the host's migrations table; none where there is no such table. */
+/** The names in the host's migrations table; empty when the table does not exist. */
 async function recordedMigrations(dataSource: DataSource, runner: QueryRunner): Promise<Set<unknown>> {
   const { options, driver } = dataSource;
   const schema = 'schema' in options ? options.schema : undefined;

@@ -1,6 +1,6 @@
 import { MfaClock } from '../domain/clock.js';
 
-/** A clock that stands still until it is moved. Provide it as `MfaClock`. */
+/** A clock that moves only when a test moves it. Provide it as `MfaClock`. */
 export class FixedClock extends MfaClock {
   constructor(private now = 1_800_000_000_000) {
     super();

@@ -28,7 +28,7 @@ export class SupersededSessions {
       await this.end(userId, await this.isEnabled(userId));
       return true;
     } catch (error) {
-      // Where nobody can tell whether the session may stay, it does not (S45).
+      // When the account cannot be read, the session ends (S45).
       await this.end(userId, false);
       throw error;
     }

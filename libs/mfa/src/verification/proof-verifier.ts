@@ -181,7 +181,7 @@ export class ProofVerifier {
   }
 }
 
-/** Kept beside the step-up and not in it, because hosts receive the step-up. */
+/** The stamp is not a property of the step-up, because hosts receive the step-up. */
 const STAMPS = new WeakMap<MfaStepUp, number>();
 
 /** Records the security stamp of the account under which a factor was proved. */

@@ -22,7 +22,7 @@ export interface AttemptReservation {
   nowMs: number;
 }
 
-/** Storage port of the account row. Every method is one statement unless it says otherwise. */
+/** Storage port of the account row. Every method is one statement unless its docstring differs. */
 export abstract class MfaAccountStore {
   /**
    * Reads the account with its authenticators. Returns `null` if the user has no MFA account. With `tokenId`, it also

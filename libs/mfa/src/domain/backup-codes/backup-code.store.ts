@@ -3,7 +3,7 @@ import type { BackupCode } from './backup-code.js';
 /** A set of backup codes past its `expiresAtMs`. */
 export type ExpiredBackupSet = Pick<BackupCode, 'userId' | 'setId'> & { expiresAtMs: number };
 
-/** Storage port of backup code rows. Every method is one statement unless it says otherwise. */
+/** Storage port of backup code rows. Every method is one statement unless its docstring differs. */
 export abstract class MfaBackupCodeStore {
   /** Inserts all codes or none. */
   abstract add(codes: readonly BackupCode[]): Promise<void>;

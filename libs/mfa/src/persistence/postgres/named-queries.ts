@@ -9,8 +9,8 @@ interface NamingClient {
 
 /**
  * The name means nothing to this connection, or its plan no longer fits the tables: 26000
- * invalid_sql_statement_name, 0A000 "cached plan must not change result type", and class 42, which begins with what
- * PostgreSQL finds while it reads a statement (42P05 duplicate_prepared_statement; 42883 where the types that a
+ * invalid_sql_statement_name, 0A000 "cached plan must not change result type", and class 42, the errors that
+ * PostgreSQL finds while it parses a statement (42P05 duplicate_prepared_statement; 42883 where the types that a
  * name keeps for its parameters are not those of the columns any more).
  */
 const UNUSABLE_NAME = /^(26000|0A000|42...)$/;

@@ -57,7 +57,7 @@ export class PostgresVerificationStore extends MfaVerificationStore {
     return { snapshot: toSnapshot(records, { userId, tokenId, rows }), reserved: isReserved(records) };
   }
 
-  /** A reservation that comes too late is of a guess that nobody evaluates. */
+  /** Takes back a reservation that committed after its deadline. Its guess is never evaluated. */
   // S54, S58
   private async release({ userId, factor, policy }: VerificationAttempt): Promise<void> {
     await this.statements.run(sql`
@@ -109,7 +109,7 @@ function reserveStatement(
     ${snapshotQuery({ ...slots, rows, further })}`;
 }
 
-/** Counts the attempt where all that `begin` demands is true. */
+/** Counts the attempt when every condition of `reserveAttempt` holds. */
 function reservation(
   { userId, securityStamp, tokenId, digits, nowMs }: ReserveSlots,
   params: StatementParams,

@@ -1,5 +1,5 @@
 /**
- * What a driver says when nothing was written and the same statement may succeed in a moment:
+ * The driver's error codes for a statement that wrote nothing and may succeed in a moment:
  * PostgreSQL SQLSTATEs, MySQL/MariaDB error numbers, SQLite result codes.
  */
 // S30

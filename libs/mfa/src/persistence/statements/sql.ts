@@ -4,7 +4,7 @@ import { MfaError } from '../../domain/mfa-error.js';
 /** What can be bound. Nothing else may be: an object would be expanded into SQL text by the MySQL driver. */
 export type SqlValue = string | number | null;
 
-/** An entity class stands for its table. */
+/** A part of a statement. An entity class is written as its table. */
 export type TableReference = abstract new () => object;
 
 /** The place of a value that comes with each run of a prepared statement. */
@@ -47,7 +47,7 @@ export function join(parts: readonly SqlPart[], separator = ', '): Sql {
 export interface SqlDialect {
   family: 'postgres' | 'mysql' | 'sqlite';
   placeholder(position: number): string;
-  /** Whether a placeholder names its position, so that one value can stand in several places. */
+  /** Whether a placeholder names its position, so that one value can be used in several places. */
   numbered: boolean;
   /** The escaped table of an entity, with schema and prefix. */
   table(entity: TableReference): string;
@@ -70,7 +70,7 @@ export function render(statement: Sql, dialect: SqlDialect): RenderedSql {
   return { text, parameters: parts.map((part) => requireValue(part)) };
 }
 
-/** A statement as text, and what its placeholders stand for, in their order. */
+/** A statement as text, with the values of its placeholders in their order. */
 export function flatten(statement: Sql, dialect: SqlDialect): { text: string; parts: (SqlValue | Slot)[] } {
   const parts: (SqlValue | Slot)[] = [];
   const renderPart = (part: SqlPart): string => {
@@ -103,7 +103,7 @@ const FAMILIES: Readonly<Record<string, SqlDialect['family']>> = {
 const INTEGERS = { postgres: raw('bigint'), mysql: raw('SIGNED'), sqlite: raw('INTEGER') };
 
 /**
- * SQLite runs in this process, which stands still during a statement, and lets one process write at a time. Nearly every
+ * SQLite runs in this process, which is blocked during a statement, and lets one process write at a time. Nearly every
  * row removed changes a page of its own. 250 of them fit into the page cache (2 MB, some 480 pages) without spilling.
  */
 const LARGEST_PURGE = { postgres: Infinity, mysql: Infinity, sqlite: 250 };

@@ -17,7 +17,7 @@ export interface TypeOrmStoreOptions {
 
 /** What a statement's deadline means where giving it up is not enough. */
 export interface StatementDeadline<T> {
-  /** Waits for as long as the database takes: what depends on the answer could be done by nobody else. @default false */
+  /** Waits without a deadline, because only this caller can do what follows the result. @default false */
   patient?: boolean;
   /** Is given the result of a statement that was given up and succeeded after all. */
   whenLate?: (result: T) => unknown;
@@ -92,14 +92,14 @@ export class StatementRunner {
         if (!isRetriable(error)) throw error;
         if (attempt === ATTEMPTS) throw busy(error);
       }
-      // Full jitter: whoever collided must not meet again.
+      // Full jitter, so that statements that collided do not collide again.
       await sleep(Math.random() * FIRST_PAUSE_MS * 2 ** attempt);
     }
   }
 
   /**
    * The same, once. A statement that outlives its deadline is given up: `MFA_BUSY`, and never tried again, since
-   * it may still commit. What it reserves or spends then is spent and was accepted by nobody.
+   * it may still commit. What it reserves or spends then is spent, and no request was accepted for it.
    */
   // S29, S30
   async withConnection<T>(
@@ -152,7 +152,7 @@ async function workThenRelease<T>(runner: QueryRunner, work: (runner: QueryRunne
   }
 }
 
-/** What `promise` settles to, or `MFA_BUSY` when that takes longer; a later rejection is nobody's any more. */
+/** The result of `promise`, or `MFA_BUSY` after `timeoutMs`. A rejection after that is ignored. */
 function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(busy()), timeoutMs);

@@ -46,7 +46,7 @@ export function budgetOpen({ factor, policy, nowMs }: BudgetParams, dialect: Sql
     AND (${dailyTat} <= ${from(dailyTolerance(policy))} OR ${dailyTat} > ${from(latestTat(policy, 0))})`;
 }
 
-/** The moment so many milliseconds after now. PostgreSQL could not tell the type of the bare parameter. */
+/** The time `ms` milliseconds after now. The cast gives PostgreSQL the type of the parameter. */
 function after(nowMs: BudgetParams['nowMs'], ms: number, { integer }: SqlDialect): Sql {
   return sql`CAST(${nowMs} AS ${integer}) + ${literal(ms)}`;
 }

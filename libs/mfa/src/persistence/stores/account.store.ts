@@ -81,7 +81,7 @@ export class TypeOrmAccountStore extends MfaAccountStore {
   }
 
   override async commit(userId: string, rowVersion: number, change: AccountChange): Promise<boolean> {
-    // Given up and committed later, a change would be told to nobody: no event, no new codes shown (S39, S60).
+    // It waits without a deadline: a change that commits after its deadline would have no event and show no codes (S39, S60).
     const { affected } = await this.statements.run(switchingOver(userId, rowVersion, change), { patient: true });
     return affected === 1;
   }
@@ -95,7 +95,7 @@ export class TypeOrmAccountStore extends MfaAccountStore {
     const statement = sql`
       UPDATE ${MfaAccountEntity} SET ${reserving(attempt, this.statements.dialect)}
       WHERE user_id = ${userId} AND security_stamp = ${securityStamp} AND ${budgetOpen(attempt, this.statements.dialect)}`;
-    // A reservation that comes too late is of a guess that nobody evaluates (S54, S58).
+    // A reservation that commits after its deadline belongs to a guess that is never evaluated (S54, S58).
     const release = () => this.release(userId, attempt.factor, attempt.policy);
     const { affected } = await this.statements.run(statement, {
       whenLate: (late) => (late.affected === 1 ? release() : undefined),

@@ -11,12 +11,12 @@ export interface SnapshotClaim extends Pick<SnapshotParams, 'rows'> {
   tokenId?: string;
 }
 
-/** A row as the driver answers it: `bigint` is a string on PostgreSQL and MySQL. */
+/** A row as the driver returns it. `bigint` is a string on PostgreSQL and MySQL. */
 export type Row = Record<string, unknown>;
 
 const optionalNumber = (value: unknown): number | null => (value === null ? null : Number(value));
 
-/** The snapshot that `snapshotQuery` read, or `null` where there is no such account. */
+/** The snapshot that `snapshotQuery` read, or `null` when the account does not exist. */
 export function toSnapshot(
   records: readonly Row[],
   { userId, rows: kind }: SnapshotClaim,

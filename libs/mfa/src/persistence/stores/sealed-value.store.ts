@@ -9,7 +9,7 @@ import { MfaAuthenticatorEntity, MfaBackupCodeEntity } from '../entities/index.j
 import { join, raw, sql } from '../statements/sql.js';
 import { StatementRunner, type TypeOrmStoreOptions } from '../statements/statement-runner.js';
 
-/** Where the values of each purpose stand. */
+/** The table and column of the values of each purpose. */
 const PLACES = {
   'totp-secret': { table: MfaAuthenticatorEntity, column: raw('secret') },
   'backup-code': { table: MfaBackupCodeEntity, column: raw('hash') },

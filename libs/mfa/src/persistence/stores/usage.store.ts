@@ -100,7 +100,7 @@ export class TypeOrmUsageStore extends MfaUsageStore {
     const expired = sql`FROM ${MfaUsageEntity} WHERE ${overdue} ORDER BY expires_at LIMIT ${limit}`;
     switch (this.statements.dialect.family) {
       case 'postgres':
-        // In a partitioned table a ctid stands for a row of each partition: the others stay as long as they matter (S27).
+        // In a partitioned table several rows have the same ctid. The condition on the expiry keeps the rows that still matter (S27).
         return sql`DELETE FROM ${MfaUsageEntity} WHERE ctid = ANY(ARRAY(SELECT ctid ${expired})) AND ${overdue}`;
       case 'mysql':
         return sql`DELETE ${expired}`;
@@ -122,7 +122,7 @@ function stillAs(
 /** One row to be spent: the values of an entry, or their slots. */
 export type UsageRow = Readonly<Record<keyof UsageEntry, SqlPart>>;
 
-/** The entries in one order whoever spends, so that two spendings of the same things seldom deadlock. */
+/** Sorts the entries, so that two requests that spend the same items rarely deadlock. */
 export function inOrder(entries: readonly UsageEntry[]): UsageEntry[] {
   return entries.toSorted((a, b) => compare(a.kind, b.kind) || compare(a.item, b.item));
 }
