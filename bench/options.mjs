@@ -54,7 +54,7 @@ export function readOptions(args = process.argv.slice(2)) {
 
 function numberOf(text) {
   const number = Number(text);
-  if (!(number > 0)) throw new Error(`"${text}" is no number above zero`);
+  if (!(number > 0)) throw new Error(`"${text}" is not a number above zero`);
   return number;
 }
 

@@ -19,6 +19,16 @@ const CODE = /\.[cm]?[jt]s$/;
  */
 export const HABITS = [
   { pattern: /\banew\b/i, remedy: 'write "again", or name what is new', example: 'Seals the rows anew.' },
+  { pattern: /\bwhoever\b/i, remedy: 'name the person: "the user", "the caller"', example: 'Whoever signs in.' },
+  { pattern: /\bof yours\b/i, remedy: 'write "your …"', example: 'A table of yours.' },
+  { pattern: /\bby its own hand\b/i, remedy: 'write "itself"', example: 'It ends by its own hand.' },
+  { pattern: /\bshall\b/i, remedy: 'write "must"', example: 'The guard shall deny.' },
+  { pattern: /\bdemands\b/i, remedy: 'write "requires"', example: 'The route demands a code.' },
+  {
+    pattern: /(?<!there )\bis no (?!longer|more)[a-z]+/i,
+    remedy: 'write "is not a …"',
+    example: 'The option is no number.',
+  },
   { pattern: /\bstands? beside\b/i, remedy: 'write "is next to"', example: 'The test stands beside the source.' },
 ];
 

@@ -183,7 +183,7 @@ function strayTests(tests) {
   return tests.flatMap(({ file, title, ids }) =>
     ids
       .filter((id) => !REQUIREMENTS.includes(id))
-      .map((id) => `${file}: "${title}" names ${id}, which is no requirement`),
+      .map((id) => `${file}: "${title}" names ${id}, which is not a requirement`),
   );
 }
 

@@ -4,7 +4,7 @@ import { percentile } from './statistics.mjs';
 
 /**
  * Sends `tickets` (each once) with `inFlight` connections until `seconds` have passed, `until()` says so, or none is left.
- * An answer whose status is not `expected` ends the run: a fast refusal is no result.
+ * An answer whose status is not `expected` ends the run: a fast refusal is not a result.
  */
 export async function burst({ port, tickets, inFlight, seconds, expected, until = () => false }) {
   const connections = await Promise.all(Array.from({ length: inFlight }, () => Connection.open(port)));

@@ -63,7 +63,7 @@ describe('the report of an import', () => {
     expect(out).toContain('1 of the skipped rows are bad.');
   });
 
-  it('S62 an import that is done says so although its report cannot be written any more', async () => {
+  it('S62 an import that is done prints that, although its report cannot be written any more', async () => {
     const errors: string[] = [];
     const terminal = { cwd: host.folder.path, err: (text: string) => void errors.push(text) } as Terminal;
     mkdirSync(at('folder'));

@@ -193,7 +193,7 @@ describe('nestjs-mfa', () => {
     ['a short key', ['keys', 'status', '-d', 'ds.mjs'], { env: { MFA_KEYS: 'k1:short' } }, /keys\[0\]\.secret/],
     ['a key without id', ['keys', 'status', '-d', 'ds.mjs'], { env: { MFA_KEYS: newSecret() } }, /keys\[0\]\.id/],
     ['a batch of nothing', ['keys', 'status', '-d', 'ds.mjs', '--batch-size', '0'], good, /batchSize.*1 to 1000/],
-  ])('refuses %s, and says what to do', async (_, given, options, message) => {
+  ])('refuses %s, and prints the remedy', async (_, given, options, message) => {
     const { code, out, err } = await host.run(given, options);
     expect({ code, out }).toEqual({ code: 2, out: '' });
     expect(err).toMatch(message);

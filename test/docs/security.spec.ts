@@ -60,7 +60,7 @@ describe('docs/security', () => {
       'S1 cites A13.3.99, which its table does not list',
     );
     const stray = { file: 'x.spec.ts', title: 'S99 x', ids: ['S99'] };
-    expect(problems(pages, [...tests, stray])).toContain('x.spec.ts: "S99 x" names S99, which is no requirement');
+    expect(problems(pages, [...tests, stray])).toContain('x.spec.ts: "S99 x" names S99, which is not a requirement');
   });
 
   it('is written from titles as they stand, pipes and backticks included', () => {

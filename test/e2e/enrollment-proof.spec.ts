@@ -28,7 +28,7 @@ describe('a host that chooses the proof of the first enrollment per user', () =>
     await new Client(host, 'social').post('/mfa/totp/setup').expect(200);
   });
 
-  it('S12 uses the option where the hook returns null, and requires no proof where the hook says so', async () => {
+  it('S12 uses the option where the hook returns null, and requires no proof where the hook returns session-only', async () => {
     SocialHost.proofs.open = null;
     const user = new Client(host, 'open');
     expect((await user.get('/mfa/status')).body.proof).toEqual([]);

@@ -195,7 +195,7 @@ describe.each(ADAPTERS)('the guard over %s', (adapter) => {
     const at = (ms: number) => new Date(host.clock.nowMs() + ms);
     const cases: [string, () => object][] = [
       ['no time', () => ({ amr: ['pwd', 'otp', 'mfa'] })],
-      ['a time that is no Date', () => ({ mfaAt: host.clock.nowMs(), amr: ['mfa'] })],
+      ['a time that is not a Date', () => ({ mfaAt: host.clock.nowMs(), amr: ['mfa'] })],
       ['a time as text without a time zone', () => ({ mfaAt: at(0).toISOString().slice(0, -1), amr: ['mfa'] })],
       ['an invalid Date', () => ({ mfaAt: new Date(Number.NaN), amr: ['mfa'] })],
       ['a null', () => ({ mfaAt: null, amr: ['mfa'] })],
@@ -234,7 +234,7 @@ describe.each(ADAPTERS)('the guard over %s', (adapter) => {
       ['has a padded user id', () => ({ userId: ' alice', mfaAt: new Date() }), 401],
       ['has an over-long user id', () => ({ userId: 'x'.repeat(256), mfaAt: new Date() }), 401],
       ['has a user id that is an object', () => ({ userId: { id: 1 }, mfaAt: new Date() }), 401],
-      ['has a user id that is no safe integer', () => ({ userId: 2 ** 60, mfaAt: new Date() }), 401],
+      ['has a user id that is not a safe integer', () => ({ userId: 2 ** 60, mfaAt: new Date() }), 401],
       ['has a user id with NUL', () => ({ userId: 'a\0b', mfaAt: new Date() }), 401],
     ];
 

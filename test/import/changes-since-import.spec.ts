@@ -87,7 +87,7 @@ describe.each(testDatabases)('going back to the old system on %s', (kind) => {
     ]);
   });
 
-  it('S38 lists a used code where only its row or only its usage says so', async () => {
+  it('S38 lists a used code that only its row or only its usage row marks as used', async () => {
     const used = async () => (await changes())!.backupCodes.filter(({ reason }) => reason === 'used');
     const listed = await used();
     expect(listed).toHaveLength(1);

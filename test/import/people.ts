@@ -1,6 +1,6 @@
 import { HOTP, Secret } from 'otpauth';
 
-/** The secret of whoever is imported. */
+/** The secret of the imported users. */
 export const SECRET = 'HXDMVJECJJWSRB3HWIZR4IFUGFTMXBOZ';
 /** Its code at that time, or so many steps away from it. */
 export const codeAt = (nowMs: number, steps = 0) =>

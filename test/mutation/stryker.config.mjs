@@ -1,4 +1,4 @@
-/** Mutation tests by the unit tests beside the sources. `scripts/test-mutation.mjs` says what to mutate. */
+/** Mutation tests by the unit tests next to the sources. `scripts/test-mutation.mjs` lists what to mutate. */
 export default {
   testRunner: 'vitest',
   vitest: { configFile: 'test/mutation/vitest.config.ts', related: true },

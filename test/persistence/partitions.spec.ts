@@ -10,7 +10,7 @@ import { describeVerification } from './verification-contract.js';
 const NOW = 1_800_000_000_000;
 const PARTITIONS = 3;
 
-/** Primary keys that hold what the rows are divided by, as PostgreSQL demands. */
+/** Primary keys with the partition key, as PostgreSQL requires. */
 const KEYS = {
   mfa_account: 'user_id',
   mfa_authenticator: 'user_id, id',

@@ -220,7 +220,7 @@ describe('a statement that hangs', () => {
   });
   afterEach(() => void process.off('unhandledRejection', note));
 
-  /** A store whose statement settles when the test says so. */
+  /** A store whose statement settles when the test lets it. */
   function hanging() {
     const { dataSource, query, release } = scripted('postgres', [WON]);
     let resolve!: (result: unknown) => void;

@@ -98,7 +98,7 @@ abstract class Step implements Command {
   protected expectAttempt(model: Model, factor: Factor, right: boolean | 'spent', now: number): string {
     const budget = model.budgets[factor];
     if (!budget.isOpen(now)) return 'MFA_LOCKED';
-    // A right code that was spent before is no guess, and changes nothing (S70).
+    // A right code that was spent before is not a guess, and changes nothing (S70).
     if (right === true) budget.succeed(now);
     else if (right === false) budget.fail(now);
     return right === true ? 'OK' : 'MFA_CODE_REJECTED';

@@ -10,7 +10,7 @@ const BUDGETS = ['totp', 'backup_code', 'confirmation'] as const;
 const WRONG = '000000';
 const WRONG_BACKUP = 'ZZZZ-ZZZZ';
 
-/** A code that is right and already spent is no guess, and what is wrong is counted all the same. */
+/** A right code that is already spent is not a guess. Wrong codes are counted as usual. */
 describe.each(testDatabases)('resubmissions of right codes on %s', (kind) => {
   let host: HostApp;
   let users = 0;

@@ -60,7 +60,7 @@ describe.each(ADAPTERS)('guard and edge over %s', (adapter) => {
   let host: HostApp;
   afterEach(() => host.close());
 
-  it('S44a S47 @UseGuards(MfaGuard) is no bypass on a controller that extends a @SkipMfa() controller', async () => {
+  it('S44a S47 @UseGuards(MfaGuard) does not open a controller that extends a @SkipMfa() controller', async () => {
     host = await startHostApp({ adapter, controllers: [OpenController, DerivedFromOpenController] });
     const answer = await request(new Client(host, 'x').server).get('/derived-from-open/secrets');
     expect(answer.body).not.toHaveProperty('secrets');

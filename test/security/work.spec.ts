@@ -51,7 +51,7 @@ describe('the work that a guess causes', () => {
   }
 
   const WRONG = 'ZZZZ-ZZZ2';
-  /** Ten steps on each side of now: those outside the window tell the skew of a clock. */
+  /** Ten steps on each side of now: those outside the window find the skew of a clock. */
   const WRONG_HMACS = 21;
 
   it('S37 a backup code guess costs one Argon2, right or wrong, however many codes are left', async () => {

@@ -33,7 +33,7 @@ export async function api(method, path, body) {
   throw new ApiError(response.status, { ...answer, retryAfterSeconds });
 }
 
-/** A refused password or code is no reason to leave the page; a missing session is. */
+/** A refused password or code keeps the page. A missing session leaves it. */
 function isAboutSession(path, { code }) {
   return code === 'MFA_NOT_AUTHENTICATED' || (code === undefined && path !== '/auth/login');
 }

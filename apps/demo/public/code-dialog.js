@@ -35,7 +35,7 @@ onSubmit(form, async () => {
   dialog.close();
 });
 
-/** Worth another try in the dialog; anything else is for whoever asked. */
+/** Errors after which the dialog stays open. All others go to the caller. */
 function isAboutCode({ code, status, field: problemField }) {
   return (
     problemField !== undefined ||
@@ -48,7 +48,7 @@ byId('code-dialog-cancel').addEventListener('click', () => dialog.close());
 dialog.addEventListener('close', () => question.resolve(undefined));
 
 /**
- * Runs an action; when the server wants a fresh second factor first, asks for it and runs the action again.
+ * Runs an action; when the server requires a fresh second factor first, asks for it and runs the action again.
  * Answers `undefined` when the user cancels.
  */
 export async function withStepUp(action, text) {

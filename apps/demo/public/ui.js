@@ -31,7 +31,7 @@ export function changed(said = '') {
 
 let noticeTimer;
 
-/** Says something that is no error; screen readers hear it, and it goes away by itself. */
+/** Shows a message that is not an error. Screen readers read it, and it disappears by itself. */
 export function notify(text) {
   const notice = byId('notice');
   clearTimeout(noticeTimer);
@@ -126,7 +126,7 @@ function duration(seconds) {
   return `${Math.floor(seconds / 3_600)} h ${Math.ceil((seconds % 3_600) / 60)} min`;
 }
 
-/** Copies text, and says so on the button for a moment. */
+/** Copies text, and shows that on the button for a moment. */
 export async function copy(text, button) {
   const label = (button.dataset.label ??= button.textContent);
   try {

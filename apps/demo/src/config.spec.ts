@@ -72,7 +72,7 @@ describe('the data folder', () => {
 
   it('is refused where it is a file', () => {
     writeFileSync(join(cwd, 'file'), '');
-    expect(() => loadConfig({ DATA_DIR: 'file' }, cwd)).toThrow(/^DATA_DIR is no folder/);
+    expect(() => loadConfig({ DATA_DIR: 'file' }, cwd)).toThrow(/^DATA_DIR is not a folder/);
   });
 
   it('keeps a damaged key file and names it, for new keys would lose every enrollment', () => {

@@ -173,7 +173,7 @@ describe.each(VARIANTS)('the demo on $httpAdapter and $database', ({ httpAdapter
     expect((await get('/auth/me', elsewhere)).body.amr).toEqual(['pwd', 'otp', 'mfa']);
   });
 
-  it('wants a code from the last five minutes for a transfer, and keeps what was sent', async () => {
+  it('requires a code from the last five minutes for a transfer, and keeps what was sent', async () => {
     const token = await register();
     const { authenticator } = await enroll(token);
     const transfer = { to: 'Łucja 北', amount: 12.35 };

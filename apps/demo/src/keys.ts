@@ -32,7 +32,7 @@ function parseKey(entry: string, setting: string): DemoKey {
 }
 
 /**
- * The keys kept in `file`, made on the first start. Whoever loses them loses every enrollment, so an
+ * The keys kept in `file`, made on the first start. A lost key loses every enrollment, so an
  * unreadable file is an error and never a reason for new keys.
  */
 export function keepKeys(file: string): DemoKey[] {
@@ -45,7 +45,7 @@ export function keepKeys(file: string): DemoKey[] {
     const { code } = error as NodeJS.ErrnoException;
     throw new ConfigError(
       'DATA_DIR',
-      `is no folder that can be written to (${code}); name another one, or give MFA_KEYS`,
+      `is not a folder that can be written to (${code}); name another one, or give MFA_KEYS`,
     );
   }
 }

@@ -51,7 +51,7 @@ export class DemoMfaHost extends MfaHost {
   }
 
   /**
-   * Whoever changed the factors stays signed in; the user's other sessions end. A new authenticator ends none: a
+   * The session that changed the factors stays signed in; the user's other sessions end. A new authenticator ends none: a
    * session from before has no second factor, and is asked for one where that matters.
    */
   override async revokeSessions(

@@ -21,7 +21,7 @@ export class AuthService {
     return this.sessions.open(user.id);
   }
 
-  /** A session for whoever needs no second step, else the challenge that stands for the right password. */
+  /** A session for a user without a second step, else the challenge of a right password. */
   async login(email: string, password: string): Promise<LoginResult> {
     const user = await this.users.findByPassword(email, password);
     if (!user) throw new UnauthorizedException('E-mail address or password is wrong');

@@ -4,7 +4,7 @@ import { Transform } from 'class-transformer';
 import { IsEmail, IsString, Length, MaxLength } from 'class-validator';
 
 /**
- * An address in one spelling: nobody means two accounts by `Ada@` and `ada@`. What is no printable ASCII text is
+ * An address in one spelling: nobody means two accounts by `Ada@` and `ada@`. Text that is not printable ASCII is
  * taken out before `IsEmail` sees it, which throws on lone surrogates.
  */
 function normalized(value: unknown): string | undefined {

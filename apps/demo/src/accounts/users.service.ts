@@ -20,7 +20,7 @@ export class UsersService {
     try {
       await this.users.insert(user);
     } catch (error) {
-      // The unique index decides, whoever else registers at this moment; drivers name the violation differently.
+      // The unique index decides between parallel registrations. Drivers name the violation differently.
       if (await this.users.existsBy({ email }))
         throw new ConflictException('This e-mail address has an account already');
       throw error;

@@ -33,7 +33,7 @@ async function commit(userId: string, change: Parameters<typeof mfa.accounts.com
 const INVALID = { code: 'MFA_TOKEN_INVALID', status: 401 };
 
 describe('issue', () => {
-  it('asks no second step of whoever has no authenticator, never had one, or only began to set one up', async () => {
+  it('requires no second step of a user who has no authenticator, never had one, or only began to set one up', async () => {
     await mfa.accounts.open('removed', 1);
     await mfa.enroll('pending');
     const { account } = (await mfa.accounts.load('pending'))!;
@@ -178,7 +178,7 @@ describe('reading a token', () => {
 });
 
 describe('a challenge', () => {
-  it('says what its token said, whatever is done to its fields', async () => {
+  it('keeps the claims of its token, also when its fields are changed', async () => {
     await mfa.enroll('ann');
     const challenge = await mfa.challenges.check(await tokenOf());
     const claims = { ...MfaChallenge.claimsOf(challenge) };

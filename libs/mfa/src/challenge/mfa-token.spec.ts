@@ -47,13 +47,13 @@ describe('signMfaToken', () => {
   });
 
   it('is read by another implementation of JWT', () => {
-    const demands = {
+    const required = {
       algorithms: ['HS256' as const],
       issuer: 'Acme',
       audience: 'nestjs-mfa:verify',
       clockTimestamp: NOW,
     };
-    expect(jwt.verify(signed(), tokenKey, demands)).toEqual(PAYLOAD);
+    expect(jwt.verify(signed(), tokenKey, required)).toEqual(PAYLOAD);
   });
 
   it('counts from the whole second that has begun', () => {

@@ -3,7 +3,7 @@ import { SystemClock } from './clock.js';
 import { SystemRandom } from './random.js';
 
 describe('SystemClock', () => {
-  it('tells the time of the system in milliseconds', () => {
+  it('returns the time of the system in milliseconds', () => {
     vi.useFakeTimers({ now: 1_700_000_000_123 });
     expect(new SystemClock().nowMs()).toBe(1_700_000_000_123);
     vi.useRealTimers();

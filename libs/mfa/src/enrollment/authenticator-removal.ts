@@ -26,8 +26,8 @@ const switchedOff = ({ securityStamp }: MfaAccount): AccountChange => ({
 });
 
 /**
- * Removes credentials. One write of the account row decides. The rows behind it become collectable just before, so that
- * the cleanup removes them if this process ends first.
+ * Removes credentials. One UPDATE of the account row commits the removal. Just before, the rows get an expiry, so that the
+ * cleanup removes them if this process ends before it deletes them.
  */
 @Injectable()
 export class AuthenticatorRemoval {

@@ -33,12 +33,12 @@ export interface ReauthenticationRequest extends MfaReauthenticationProof {
 // S12
 @Injectable()
 export class ReauthenticationCheck {
-  /** A right password that is given twenty times at once is right twenty times. */
+  /** One check at a time for each user, so that parallel right passwords do not lock each other out. */
   // S14
   private readonly passwords = new KeyedMutex();
 
   constructor(
-    private readonly spending: ProofVerifier,
+    private readonly verifier: ProofVerifier,
     private readonly limiter: AttemptLimiter,
     private readonly host: MfaHostAccess,
     private readonly enrollmentProof: EnrollmentProof,
@@ -86,7 +86,7 @@ export class ReauthenticationCheck {
   }
 
   /**
-   * The code counts for the account as `snapshot` showed it, and for no later security stamp of it.
+   * The code is rejected if the security stamp is no longer that of `snapshot`.
    * @param prepare what the change needs, made before the code is spent
    */
   async byCode(
@@ -95,7 +95,7 @@ export class ReauthenticationCheck {
     prepare?: Preparation,
   ): Promise<void> {
     if (code === undefined || code === null) throw missing('code');
-    await this.spending.verify(
+    await this.verifier.verify(
       { userId: account.userId, securityStamp: account.securityStamp, context },
       code,
       prepare,

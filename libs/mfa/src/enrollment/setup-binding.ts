@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import type { KnownPrincipal } from '../host/known-principal.js';
 
 /**
- * What binds a pending setup to the session that began it: SHA-256 (hex) of the session's id, which survives a token
- * refresh, else of the time of its sign-in. `null` = the host names neither, so sessions cannot be told apart.
+ * Binds a pending setup to the session that began it: SHA-256 (hex) of the session's id, else of the time of its sign-in.
+ * `null` means that the host gives neither.
  */
 // S79
 export function setupBinding({

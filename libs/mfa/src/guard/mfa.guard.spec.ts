@@ -91,7 +91,7 @@ function guardOf(access: object): MfaGuard {
   return new MfaGuard({ get } as never);
 }
 
-/** What the guard demands for a call. */
+/** What the guard requires for a call. */
 async function demandOf(context: ExecutionContext): Promise<MfaRoute> {
   let asked: MfaRoute | undefined;
   const access = { admit: async (_: ExecutionContext, route: MfaRoute) => ((asked = route), true) };
@@ -101,14 +101,14 @@ async function demandOf(context: ExecutionContext): Promise<MfaRoute> {
 
 describe('MfaGuard', () => {
   it.each(routes.map(([type, name, route]) => ({ of: `${type.name}.${name}`, type, name, route })))(
-    'S44a S47 demands of $of: $route',
+    'S44a S47 requires of $of: $route',
     async ({ type, name, route }) => {
       expect(await demandOf(contextOf(type, name))).toEqual(route);
     },
   );
 
   it.each([BelowOpen, BelowChallenged, BelowSignedIn, BelowIfEnabled])(
-    'S44a S47 lets %o inherit nothing that demands less than a second factor',
+    'S44a S47 lets %o inherit nothing that requires less than a second factor',
     async (controller) => {
       expect(await demandOf(contextOf(controller, 'here'))).toEqual(SECOND_FACTOR);
     },
@@ -149,7 +149,7 @@ describe('the decorators', () => {
   it.each([
     ['@SkipMfa', handlers.open],
     ['@PrincipalRoute', handlers.principal],
-  ])('%s marks a route, and leaves guarding to whoever guards', (_, target) => {
+  ])('%s marks a route and guards nothing', (_, target) => {
     expect(guardsOf(target)).toBeUndefined();
   });
 

@@ -58,7 +58,7 @@ describe('an open route', () => {
   });
 });
 
-describe.each([PRINCIPAL, SECOND_FACTOR])('S45 a route that demands $kind', (route) => {
+describe.each([PRINCIPAL, SECOND_FACTOR])('S45 a route that requires $kind', (route) => {
   it('refuses where nobody is signed in', async () => {
     await expect(admit(route)).rejects.toMatchObject({ code: 'MFA_NOT_AUTHENTICATED', status: 401 });
   });
@@ -82,14 +82,14 @@ describe.each([PRINCIPAL, SECOND_FACTOR])('S45 a route that demands $kind', (rou
   });
 });
 
-describe('a route for whoever is signed in', () => {
+describe('a route for signed-in users', () => {
   it('admits without a second factor', async () => {
     signIn();
     await expect(admit(PRINCIPAL)).resolves.toBe(true);
   });
 });
 
-describe('a route that demands a second factor', () => {
+describe('a route that requires a second factor', () => {
   beforeEach(() => mfa.enroll('ann'));
   const at = (ms: number) => new Date(mfa.clock.nowMs() + ms);
 

@@ -98,7 +98,7 @@ describe('TokenExtractor', () => {
   });
 
   it.each([[['a', 'b']], [{}], [7], [true], ['x'.repeat(8193)]])(
-    'S24 refuses with 400 what is no token: %j',
+    'S24 refuses with 400 a value that is not a token: %j',
     (mfa_token) => {
       expect(() => extract({ body: { mfa_token } })).toThrow(
         expect.objectContaining({

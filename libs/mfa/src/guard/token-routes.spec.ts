@@ -51,7 +51,7 @@ describe('the verification route', () => {
     expect(challengeOf(context).userId).toBe('ann');
   });
 
-  it('S44a is no way around the check of a challenge route', async () => {
+  it('S44a does not bypass the check of a challenge route', async () => {
     const context = contextOf({ body: { mfa_token: await firstFactor() } });
     await admit(VERIFICATION, context);
     await mfa.accounts.invalidate('ann');
@@ -85,7 +85,7 @@ describe('a challenge route', () => {
     expect(check).toHaveBeenCalledTimes(2);
   });
 
-  it('S44a wants the token even of a session with a second factor', async () => {
+  it('S44a requires the token even of a session with a second factor', async () => {
     const mfaAt = new Date(mfa.clock.nowMs());
     mfa.host.principal = () => ({ userId: 'ann', accountName: 'ann', mfaAt, amr: ['mfa'] });
     for (const request of [{}, { body: { mfa_token: 'x' } }]) {

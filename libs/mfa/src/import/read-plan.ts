@@ -46,7 +46,7 @@ function readFrom(given: PlanValue): Pick<ImportMapping, 'from' | 'hasEnabled'> 
   if (hasEnabled === (everySecretIsConfirmed.value === true)) {
     throw planError(
       named.enabled.path,
-      'must name the column that tells who confirmed the secret by a first code. Only where no other secret is ever ' +
+      'must name the column of the users who confirmed the secret by a first code. Only where no other secret is ever ' +
         'stored leave it out and set `from.everySecretIsConfirmed: true`',
     );
   }

@@ -137,7 +137,7 @@ describe('codes that the source accepted', () => {
     [1.5, 'steps', 'no whole number'],
     [null, 'steps', 'nothing'],
     ['2026-11-01', 'steps', 'a date'],
-  ] as [unknown, string, string][])('%j in %s is no window: %s', async (window, unit) => {
+  ] as [unknown, string, string][])('%j in %s is not a window: %s', async (window, unit) => {
     expect(await windows(window, unit)).toBe('usage-impossible');
   });
 });

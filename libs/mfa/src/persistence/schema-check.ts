@@ -195,12 +195,12 @@ function tableWarning(dataSource: DataSource, unrecorded: readonly string[]): st
 
 const UNSYNCED_READS =
   'The database is a Galera cluster without `wsrep_sync_wait`: a node may not see yet what another one has just ' +
-  'committed, such as a first authenticator, and then demands no second step. Set `wsrep_sync_wait = 1` (or 3, 7) on ' +
+  'committed, such as a first authenticator, and then require no second step. Set `wsrep_sync_wait = 1` (or 3, 7) on ' +
   'every node, or send all connections of the MFA DataSource to one node.';
 
 const SHARED_SQLITE =
   'The MFA tables share a SQLite DataSource with other entities. SQLite has one connection a DataSource, so a ' +
-  'transaction of yours that rolls back takes spent codes and attempt counts of concurrent requests with it. ' +
+  'rollback of your transaction takes spent codes and attempt counts of concurrent requests with it. ' +
   'Give MFA a DataSource and a file of its own, or use PostgreSQL, MySQL or MariaDB.';
 
 function isSharedSqliteInProduction(dataSource: DataSource): boolean {

@@ -21,7 +21,7 @@ describe('AttemptLimiter', () => {
     expect(mfa.told).toEqual([]);
   });
 
-  it('S54 S57 lets five through, and tells the sixth how long to wait', async () => {
+  it('S54 S57 admits five, and returns to the sixth how long to wait', async () => {
     for (let tries = 0; tries < 5; tries += 1) await reserve();
     mfa.clock.advance(100);
     await expect(reserve()).rejects.toMatchObject({ code: 'MFA_LOCKED', details: { retryAfterSeconds: 800 } });

@@ -8,7 +8,7 @@ import { MfaError } from '../domain/mfa-error.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 
-/** Every guess is counted as failed before it is evaluated. */
+/** Reserves, releases and settles attempts. Every guess is counted as failed before it is evaluated. */
 // S50
 @Injectable()
 export class AttemptLimiter {
@@ -36,7 +36,7 @@ export class AttemptLimiter {
 
   /**
    * Why an attempt was not counted: `MFA_LOCKED`, or `MFA_CODE_REJECTED` for an account that changed meanwhile.
-   * @param seen the account at that moment, which is read again where it does not explain the refusal
+   * @param seen the account at that moment, If it is not locked, the account is read again
    */
   async refusal(
     userId: string,
@@ -57,7 +57,7 @@ export class AttemptLimiter {
     await this.accounts.release(userId, factor, this.options.attempts);
   }
 
-  /** Gives the reservation of a success back, and ends the run of failures. Call it only after {@link reserve}. */
+  /** After a success: sets the failures to 0, ends the lock, and gives the daily cap one attempt back. Call it only after {@link reserve}. */
   async settle(userId: string, factor: AttemptFactor): Promise<void> {
     await this.accounts.settle(userId, factor, this.options.attempts);
   }

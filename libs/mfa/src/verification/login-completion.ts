@@ -15,9 +15,8 @@ export class SupersededSessions {
   ) {}
 
   /**
-   * Returns whether the security stamp is another by now, or the account is gone: then every session of the user ends. Call it
-   * once the host has the session. A change that commits after the read below calls `revokeSessions` later than that;
-   * one that commits before is found by the read.
+   * If the security stamp changed or the account is gone, ends every session of the user and returns `true`. Call it after
+   * the host opened the session. A change that commits after the read calls `revokeSessions` itself.
    * @param securityStamp of the account, under which the proof was spent
    * @throws MfaError `MFA_BUSY`
    */
@@ -34,7 +33,7 @@ export class SupersededSessions {
     }
   }
 
-  /** The same where a database that is away must end no session: one that enrolled a moment ago. */
+  /** Like {@link endIfSuperseded}, but a failed read ends no session. For a session that just enrolled. */
   async endIfFoundSuperseded(userId: string, securityStamp: number): Promise<boolean> {
     const current = await this.accounts.securityStampOf(userId).catch(() => undefined);
     if (current === undefined || current === securityStamp) return false;

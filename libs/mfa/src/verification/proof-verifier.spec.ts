@@ -98,7 +98,7 @@ describe('attempts', () => {
   });
 
   it.each([undefined, null, 7, {}, ['123456'], '', '1'.repeat(65), '123456\0'])(
-    'S24 what is no code at all, as %j, is refused with 400',
+    'S24 a value that is not a code, as %j, is refused with 400',
     async (code) => {
       const details = { message: ['code must be a string of 1 to 64 characters'] };
       await expect(mfa.login('ann', code as never)).rejects.toMatchObject({ code: 'MFA_BAD_REQUEST', details });

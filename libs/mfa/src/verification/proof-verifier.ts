@@ -37,7 +37,6 @@ export interface ProofRequest extends VerificationClaim {
  * mfa_token) → settle the attempt. Only spending accepts. Everything that fails before it denies.
  */
 // S29, S30, S45
-// S29, S30, S45
 @Injectable()
 export class ProofVerifier {
   constructor(
@@ -91,7 +90,7 @@ export class ProofVerifier {
     return null;
   }
 
-  /** Step 1. Counts the attempt as failed, and returns the account as the code is matched against it. */
+  /** Step 1. Counts the attempt as failed, and returns the account as it was before. */
   // S50
   private async reserve(claim: ProofRequest, factor: MfaFactor, { digits }: CodeShape): Promise<VerificationSnapshot> {
     const { userId, securityStamp, token, context } = claim;
@@ -106,7 +105,7 @@ export class ProofVerifier {
     throw await this.limiter.refusal(userId, factor.method, { seen: snapshot.account, context });
   }
 
-  /** Step 2. A guess that the hashing queue refused was not evaluated, so its attempt is released. */
+  /** Step 2. If matching or preparing throws `MFA_BUSY`, the code was not evaluated, and its attempt is released. */
   // S58
   private async match(
     claim: ProofRequest,
@@ -155,7 +154,10 @@ export class ProofVerifier {
     throw this.reject(claim, factor, 'already_spent');
   }
 
-  /** A code that no factor recognises costs no attempt, and does not show whether the token is spent or revoked. */
+  /**
+   * Refuses a code that no factor recognises. It costs no attempt. `MFA_TOKEN_INVALID` for a spent or revoked token, else
+   * `MFA_CODE_REJECTED`.
+   */
   private async refuseShape(claim: ProofRequest): Promise<MfaError> {
     const snapshot = await this.accounts.load(claim.userId, claim.token?.item);
     if (!snapshot || !claimHolds(snapshot, claim)) return this.refuseClaim(claim);
@@ -190,7 +192,7 @@ export function provedAt<T extends MfaStepUp>(securityStamp: number, proved: T):
   return proved;
 }
 
-/** The security stamp that {@link provedAt} recorded; NaN for a step-up that it did not see. */
+/** The security stamp that {@link provedAt} recorded; NaN, which equals no stamp, if none was recorded. */
 export function provedStamp(proved: MfaStepUp): number {
   return STAMPS.get(proved) ?? NaN;
 }

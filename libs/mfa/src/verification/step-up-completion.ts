@@ -26,8 +26,8 @@ export class StepUpCompletion {
   ) {}
 
   /**
-   * After a step-up. A session that is raised after `revokeSessions` has run would keep a second factor that the user
-   * has no more.
+   * Raises the session after a step-up. If the factors changed meanwhile, ends every session of the user: the raised one
+   * would keep a second factor that the user no longer has.
    * @throws MfaError `MFA_CODE_REJECTED` when the factors changed meanwhile; `MFA_BUSY`; and what the host throws
    */
   // S72
@@ -46,8 +46,8 @@ export class StepUpCompletion {
   }
 
   /**
-   * After a confirmation, whose backup codes are shown this once: whatever fails here costs a step-up later, and
-   * not the codes.
+   * Raises the session after a confirmation. Never throws, so that the backup codes are shown. If raising fails, the user
+   * steps up later.
    * @returns what `MfaHost.completeStepUp` returned, where the session was raised
    */
   // S39

@@ -94,7 +94,7 @@ describe('a login by TOTP', () => {
     await expect(mfa.login('ann', phone.code())).resolves.toMatchObject({ userId: 'ann' });
   });
 
-  it('S3 takes a secret that cannot be opened for a wrong code, and tells the operator', async () => {
+  it('S3 treats a secret that cannot be opened like a wrong code, and logs it', async () => {
     const error = vi.spyOn(Logger.prototype, 'error').mockReturnValue();
     const row = mfa.state.authenticators.get(phoneId)!;
     mfa.state.authenticators.set(phoneId, { ...row, secret: `${row.secret}x` });

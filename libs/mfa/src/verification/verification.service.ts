@@ -16,7 +16,7 @@ import { ProofVerifier } from './proof-verifier.js';
 @ThrowsMfaException()
 export class MfaVerificationService {
   constructor(
-    private readonly spending: ProofVerifier,
+    private readonly verifier: ProofVerifier,
     private readonly tokens: ChallengeTokens,
     private readonly completion: LoginCompletion,
     private readonly cookie: ChallengeCookie,
@@ -67,10 +67,10 @@ export class MfaVerificationService {
     const id = toUserId(userId);
     // For the compiler: no account is stored under a value that is not a user id.
     if (id === null) throw new MfaError('MFA_NOT_ENABLED');
-    return this.spending.verify({ userId: id, method, context }, code);
+    return this.verifier.verify({ userId: id, method, context }, code);
   }
 
-  /** Whether the token is still unspent is checked by the spending, however long the challenge was kept. */
+  /** Verifies the proof and spends it with the token. The store checks that the token is unspent. */
   private async spend<S>(claims: MfaTokenClaims, proof: MfaProof, context?: ExecutionContext): Promise<MfaLogin<S>> {
     const { userId, tokenId, securityStamp, expiresAtMs } = claims;
     const { code, method } = readProof(proof);
@@ -80,7 +80,7 @@ export class MfaVerificationService {
     const state = this.tokens.stateOf(claims) as S | undefined;
     // Remembered for longer than the token lives, by the clock of any instance (S34).
     const token = { kind: 'token', item: tokenId, expiresAtMs: expiresAtMs + CLOCK_SKEW_MS } as const;
-    const proved = await this.spending.verify({ userId, securityStamp, token, method, context }, code);
+    const proved = await this.verifier.verify({ userId, securityStamp, token, method, context }, code);
     const amr = [...new Set([...(claims.amr ?? []), ...proved.amr])];
     return { ...proved, amr, ...(state === undefined ? {} : { state }), enrollmentDueAt: null };
   }

@@ -49,7 +49,7 @@ describe('pendingAuthenticator', () => {
     ['none that has no expiry: it is confirmed', 'b', [row('b')], null],
     ['none where the row is gone', 'b', [row('a', NOW_MS + 1)], null],
     ['none where the account names none', null, [row('a', NOW_MS + 1)], null],
-    ['none where there is no row', 'b', [], null],
+    ['none without a row', 'b', [], null],
   ])('S18 is %s', (_, pendingId, rows, expected) => {
     expect(pendingAuthenticator(snapshotOf({ pendingId }, rows), NOW_MS)?.id ?? null).toBe(expected);
   });

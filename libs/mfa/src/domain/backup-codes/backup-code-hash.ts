@@ -42,7 +42,7 @@ export class BackupCodeHasher {
   /**
    * Finds the code that was given. Does not spend it.
    *
-   * A guess at a set of our own costs one Argon2, also when there is no set or no usable hash. A guess at an imported
+   * A guess at a set of our own costs one Argon2, also without a set or a usable hash. A guess at an imported
    * set costs one for each salt, within the bounds of {@link groupsOfSet}.
    * @param setId the set of the hashes: its kind decides how they are compared
    * @returns the id of the code, or `null`

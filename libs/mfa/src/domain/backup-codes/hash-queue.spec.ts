@@ -111,7 +111,7 @@ describe('defaultHashConcurrency', () => {
     ['many', 3],
     ['', 3],
     [undefined, 3],
-  ])('S58 reads the number of pool threads from UV_THREADPOOL_SIZE=%s, four unless it says so', (size, expected) => {
+  ])('S58 reads the number of pool threads from UV_THREADPOOL_SIZE=%s, four by default', (size, expected) => {
     vi.stubEnv('UV_THREADPOOL_SIZE', size);
     expect(defaultHashConcurrency(64)).toBe(expected);
   });

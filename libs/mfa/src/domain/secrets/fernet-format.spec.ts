@@ -16,7 +16,7 @@ const vectors = JSON.parse(readFileSync(new URL('python.json', fixtures), 'utf8'
 >[];
 const [{ token, secret, secretKey }] = vectors as [(typeof vectors)[0]];
 
-/** A token as Fernet's specification makes it, of a text that is no secret. */
+/** A token as Fernet's specification makes it, of a text that is not a secret. */
 function fernetOf(text: string, key: Buffer): string {
   const cipher = createCipheriv('aes-128-cbc', key.subarray(16), Buffer.alloc(16, 7));
   const signed = Buffer.concat([
@@ -70,7 +70,7 @@ describe('FernetFormat', () => {
   it.each([
     ['another key', token, [other]],
     ['a truncated token', token.slice(0, -8), [right]],
-    ['a message that is no base32', fernetOf('pass word!', createHash('sha256').update(secretKey).digest()), [right]],
+    ['a message that is not base32', fernetOf('pass word!', createHash('sha256').update(secretKey).digest()), [right]],
   ])('refuses %s', (reason, value, keyPairs) => {
     const told =
       { 'another key': /another key/, 'a truncated token': /base64url|truncated|altered/ }[reason] ?? /no base32/;

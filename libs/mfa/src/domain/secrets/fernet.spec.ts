@@ -115,7 +115,7 @@ describe('openFernet', () => {
     ['an empty secret', { secretKey: '' }],
     ['a missing environment variable', { secretKey: undefined }],
     ['a short key', { key: randomBytes(16).toString('base64url') }],
-    ['a key that is no base64url', { key: `${'%'.repeat(43)}=` }],
+    ['a key that is not base64url', { key: `${'%'.repeat(43)}=` }],
     ['both', { key: `${randomBytes(32).toString('base64url')}=`, secretKey: 'x' }],
   ])('refuses %s for a key, naming the entry and the remedy', (_, given) => {
     expect(() => fernetKeyPair(given as never, 'fernet.keys[0]')).toThrow(

@@ -88,7 +88,7 @@ describe('KeyRing', () => {
     expect(() => ringOf({ id: 'a', secret })).toThrow(refusal(expect.stringMatching(/^keys\[0\]\.secret must be/)));
   });
 
-  it('S7 S64 tells the remedy and never the secret', () => {
+  it('S7 S64 names the remedy and never the secret', () => {
     const secret = 'my-ever-so-secret';
     const message = expect.stringMatching(/^keys\[0\]\.secret is shorter than 32 characters\. Make one with: node -e/);
     expect(() => ringOf({ id: 'a', secret })).toThrow(refusal(message));

@@ -220,7 +220,7 @@ describe('KeyRotation', () => {
     expect(listAfter).toHaveBeenCalledTimes(4);
   });
 
-  it('passes on what is no refusal of the cipher', async () => {
+  it('passes on every error that is not a refusal of the cipher', async () => {
     store(1, boxOf(newKey));
     const box = boxOf(newKey);
     vi.spyOn(box, 'open').mockImplementation(() => {

@@ -64,7 +64,7 @@ export class KeyRotation {
    * Re-encrypts every row that is not under the newest key. Rows that do not open stay unchanged and are reported.
    * You can interrupt and repeat it at any time. The report is that of a last pass, which decrypts every row.
    * @throws MfaError `MFA_MISCONFIGURED`, before the first write, if a row under the id of the newest key does not open,
-   * or if there is no such row (see `allowUnprovenKey`); otherwise as {@link status}
+   * or if no row is (see `allowUnprovenKey`); otherwise as {@link status}
    */
   async rotate({ allowUnprovenKey = false, ...options }: MfaRotationOptions = {}): Promise<MfaKeyReport> {
     let report = await this.verify(options);

@@ -22,7 +22,7 @@ export interface IssuedBackupCodes {
   heldUntilMs: number;
 }
 
-/** Makes and stores sets of backup codes. The account row says which set counts. */
+/** Makes and stores sets of backup codes. The account row names the set that counts. */
 @Injectable()
 export class BackupCodeIssuing {
   constructor(
@@ -36,7 +36,7 @@ export class BackupCodeIssuing {
   ) {}
 
   /**
-   * A new set, made before the code that proves the change is spent; `null` when that code is spent already, so that
+   * Makes a new set before the code that proves the change is spent. Returns `null` if that code is spent already, so that
    * sending it again costs no hashing.
    * @throws MfaError `MFA_BUSY` when the hashing queue is full
    */
@@ -62,8 +62,8 @@ export class BackupCodeIssuing {
   }
 
   /**
-   * Before each try to name the set. The cleanup collects the set only after its grace, and raises the version of the
-   * account before. So a set that was within its grace when the account was read is there when the commit succeeds.
+   * Call it before each commit that names the set. The cleanup raises `row_version` before it removes a set, so a commit
+   * after that fails. So a set that was within its grace when the account was read exists when the commit succeeds.
    * @throws MfaError `MFA_BUSY` when the change waited for longer than the grace: the set may be gone
    */
   requireHeld({ heldUntilMs }: IssuedBackupCodes): void {
@@ -75,7 +75,7 @@ export class BackupCodeIssuing {
     await this.codes.collectAfter(userId, setId, null);
   }
 
-  /** Before the account drops the set: should this process die in between, the cleanup collects it. */
+  /** Gives the old set an expiry before the switch, in case this process ends before it deletes the set. */
   async startGrace(userId: string, setId: string | null): Promise<void> {
     if (setId !== null) await this.codes.collectAfter(userId, setId, this.clock.nowMs() + ORPHAN_GRACE_MS);
   }

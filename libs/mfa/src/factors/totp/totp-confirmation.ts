@@ -84,7 +84,7 @@ export class TotpConfirmation {
     };
   }
 
-  /** The code was right, so whatever fails from here on was no guess. */
+  /** The code was right, so a failure from here on releases the attempt. */
   // S58, S70
   private async switchOver(
     attempt: Attempt,
@@ -107,7 +107,7 @@ export class TotpConfirmation {
     }
   }
 
-  /** What spending the code writes. */
+  /** Counts and matches the first code. Returns the usage row that spending it writes. */
   private async matchFirstCode(attempt: Attempt, code: string): Promise<UsageEntry> {
     const { snapshot, pending, context } = attempt;
     const normalised = readCode(code);

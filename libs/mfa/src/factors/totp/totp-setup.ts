@@ -66,7 +66,7 @@ export class TotpSetup {
   }
 
   /**
-   * The setup of this session: the one under way, else a new one, which replaces that of any other session.
+   * Returns the pending setup of this session, or makes one that replaces any other.
    * @throws MfaError `MFA_BUSY` when another session was first; `MFA_PROOF_REQUIRED` when the factors changed meanwhile
    */
   async pend(request: SetupRequest): Promise<OpenSetup> {
@@ -136,8 +136,8 @@ export class TotpSetup {
   }
 
   /**
-   * The pending setup that this request shares, or `null` when it may replace what there is. A session shares its own
-   * setup only. Where no session has a name, parallel requests share the one that was made since they began.
+   * The pending setup that this request shares, or `null` when it may replace what there is. A session shares only
+   * its own setup. Without session ids, a request shares only a setup that was made since it began.
    * @throws MfaError `MFA_BUSY` when another session's setup was made since this request began: a lost race;
    * `MFA_PROOF_REQUIRED` when the account is not the one that was proved any more
    */

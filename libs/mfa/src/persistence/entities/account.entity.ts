@@ -2,7 +2,7 @@ import { Column, Entity, PrimaryColumn } from 'typeorm';
 import { integerColumn as transformer } from './integer-column.js';
 
 /**
- * Table `mfa_account`: a user's one row. It says what is live and counts attempts; every change of
+ * Table `mfa_account`: a user's one row. It names what is live and counts attempts; every change of
  * several rows is switched over here by one conditional write.
  *
  * One column for each counter instead of embedded objects, because a host's naming strategy prefixes

@@ -167,7 +167,7 @@ function otherColumns(table: string): MfaError {
 function alreadyThere(table: string): MfaError {
   return misconfigured(
     `The table "${table}" already exists although the migration that creates it is not recorded: ` +
-      '`synchronize` made it, or a migration of yours that `migration:generate` wrote before this one had run, or an ' +
+      '`synchronize` made it, or your own migration that `migration:generate` wrote before this one had run, or an ' +
       'earlier run stopped half-way. Nothing was changed. Either turn `synchronize` off, delete the statements on the ' +
       'mfa_* tables from your own migration and drop the four tables (enrolled authenticators are lost), or keep them ' +
       'and record CreateMfaTables1795536000000 in the migrations table as run.',

@@ -16,11 +16,11 @@ interface NamingClient {
 const UNUSABLE_NAME = /^(26000|0A000|42...)$/;
 
 /**
- * Statements that PostgreSQL keeps parsed and planned on each connection under their names, which TypeORM has no
- * way to say: planning costs more than running them.
+ * Sends prepared statements by name, which TypeORM cannot. PostgreSQL keeps them parsed and planned on each connection.
+ * Planning these statements costs more than running them.
  *
- * Poolers that hand out other connections within a session without telling of names (PgBouncer before 1.21) make such a
- * statement fail before it does anything. It is then sent without its name, and so are all later ones.
+ * A pooler that does not know names (PgBouncer before 1.21) makes such a statement fail before it does anything. It is
+ * then sent without its name, and so are all later ones.
  */
 export class NamedQueries {
   private refused = false;
@@ -54,8 +54,8 @@ export class NamedQueries {
 }
 
 /**
- * While `work` lasts, the borrowed `client` sends the statement of exactly this text under its name. All else goes
- * its usual way, through the query runner: a host may have that tell, measure or set up something for every statement.
+ * Replaces `query` of the borrowed `client` during `work`, so that it sends the statement of exactly this text under its
+ * name. The statement still goes through TypeORM's query runner, so a host that wraps the runner still sees it.
  */
 async function naming<T>(
   client: NamingClient,

@@ -134,9 +134,8 @@ type SettleSlots = SlotsOf<
 >;
 
 /**
- * `settled` locks the account and checks it as it is now; the others act on what it answers, so after it, and parallel
- * completions of a user take turns. What is spent already is a unique violation: then nothing of the statement has
- * happened, the settling neither.
+ * `settled` locks the account row and checks it. The other parts read its result, so parallel requests of a user take
+ * turns. If an item is already spent, a unique violation undoes the whole statement.
  */
 function settleStatement(slots: SettleSlots, { factor, policy }: StatementParams, dialect: SqlDialect): Sql {
   const { userId, securityStamp, backupSetId, nowMs } = slots;

@@ -126,7 +126,7 @@ const BACKUP_CODES = sql`t.id, t.set_id, t.hash, t.used_at, t.expires_at
   FROM ${MfaAccountEntity} a
   LEFT JOIN ${MfaBackupCodeEntity} t ON t.user_id = a.user_id AND t.set_id = a.backup_set_id`;
 
-/** The lock that this attempt brings if it fails; in the terms of {@link lockLadder}, by the failures before it. */
+/** The lock that begins if this attempt fails: {@link lockLadder} at `failures + 1`. */
 function lockAfter({ factor, policy, nowMs }: BudgetParams, dialect: SqlDialect): Sql {
   const { failures } = budgetColumns(factor);
   const rungs = lockLadder(policy).map(

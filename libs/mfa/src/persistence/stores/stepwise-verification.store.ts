@@ -21,7 +21,7 @@ export interface VerificationStores {
 
 /**
  * {@link MfaVerificationStore} over the other stores, one statement after another: two to begin, three to complete.
- * Every order of interruption is safe, since the spending alone accepts and everything before it only counts.
+ * Stopping between any two statements is safe: only spending accepts, and everything before it only counts.
  */
 export class StepwiseVerificationStore extends MfaVerificationStore {
   constructor(private readonly stores: VerificationStores) {
