@@ -52,7 +52,7 @@ export async function importCommand(given: readonly string[], terminal: Terminal
   const reportFile = new ReportFile(values.report, terminal);
   const report = await withDatabase(path, terminal, async (own) => {
     const warning = await checkImportKeys(new TypeOrmSealedValueStore(own), keys);
-    if (warning !== null) terminal.err(`Warning: ${warning}\n`);
+    if (warning !== null) terminal.err(`Note: ${warning}\n`);
     // Fails before the import when the report cannot be written.
     await reportFile.check();
     const work = (from: DataSource) => importFrom({ own, from, mapping, keys, apply, reportFile }, terminal);
