@@ -20,6 +20,13 @@ const FAULTS = {
 };
 type Fault = keyof typeof FAULTS;
 
+/** The names of all methods of a store, those of its base classes too: PostgreSQL has a subclass. */
+function methodsOf(store: object): string[] {
+  const prototype = Object.getPrototypeOf(store) as object;
+  if (prototype === Object.prototype) return [];
+  return [...new Set([...Object.getOwnPropertyNames(prototype), ...methodsOf(prototype)])];
+}
+
 /** The commit of a change, as the method of a store. */
 const COMMIT = [MfaAccountStore, 'commit'] as const;
 
@@ -42,8 +49,7 @@ describe.each(testDatabases)('a database that fails right after the commit point
     const failed: string[] = [];
     for (const token of STORES) {
       const store = port(token as never) as unknown as Record<string, (...args: unknown[]) => unknown>;
-      const prototype = Object.getPrototypeOf(store) as object;
-      for (const name of Object.getOwnPropertyNames(prototype)) {
+      for (const name of methodsOf(store)) {
         if (name === 'constructor' || typeof store[name] !== 'function') continue;
         const real = store[name].bind(store);
         // A store also has private methods that return no promise: they stay as they are.
