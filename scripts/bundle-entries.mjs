@@ -40,7 +40,8 @@ const compiledModules = {
     const used = ['__decorate', '__metadata', '__param'].filter((name) => code.includes(`${name}(`));
     const helpers = used.length > 0 ? `import { ${used.join(', ')} } from 'tsc-helpers';` : '';
     const map = existsSync(`${id}.map`) ? JSON.parse(readFileSync(`${id}.map`, 'utf8')) : undefined;
-    return { code: helpers + code, map };
+    // Also what is imported for its effect alone: the check of NODE_ENV in the testing kit (S26).
+    return { code: helpers + code, map, moduleSideEffects: true };
   },
 };
 

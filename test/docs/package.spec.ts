@@ -30,6 +30,19 @@ function exportsOf(file: string): string[] {
   return checker.getExportsOfModule(symbol!).map(({ name }) => name);
 }
 
+describe.each(['esm', 'cjs'] as const)('the testing kit of the %s build', (format) => {
+  it('S26 refuses to load when NODE_ENV is production', () => {
+    const file = JSON.stringify(join(dist, format, 'testing.js'));
+    const script = format === 'esm' ? `await import(${file})` : `require(${file})`;
+    const args = [`--input-type=${format === 'esm' ? 'module' : 'commonjs'}`, '-e', script];
+    const options = { encoding: 'utf8', cwd: root, stdio: 'pipe' } as const;
+    expect(() =>
+      execFileSync(process.execPath, args, { ...options, env: { ...process.env, NODE_ENV: 'production' } }),
+    ).toThrow(/must not be loaded when NODE_ENV is production/);
+    expect(() => execFileSync(process.execPath, args, options)).not.toThrow();
+  });
+});
+
 describe('the manifest of the package', () => {
   const manifest = JSON.parse(read('libs/mfa/package.json')) as Record<string, never>;
 

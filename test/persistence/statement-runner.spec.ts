@@ -142,6 +142,13 @@ describe('S29 the result of a statement', () => {
     await expect(new StatementRunner(dataSource).run(sql`SELECT 1`)).rejects.toMatchObject({ code: 'MFA_BUSY' });
   });
 
+  it('S79 is returned by a query runner whose connect returns no promise', async () => {
+    const { dataSource, release } = scripted('postgres', [WON]);
+    dataSource.createQueryRunner().connect = () => ({ connection: 1 }) as never;
+    expect(await new TypeOrmUsageStore(dataSource).spend(spending)).toBe(true);
+    expect(release).toHaveBeenCalledOnce();
+  });
+
   it('S79 is returned even when the connection cannot be released', async () => {
     const { dataSource, release } = scripted('postgres', [WON]);
     release.mockRejectedValue(new Error('Connection terminated'));

@@ -148,6 +148,7 @@ describe('methodsOf', () => {
     [[], 10, []],
     [[{ type: 'totp', id: 'a' }], 0, ['totp']],
     [[{ type: 'totp', id: 'a' }], 1, ['totp', 'backup_code']],
+    [[{ type: 'unknown', id: 'a' }], 1, ['backup_code']],
   ])('of the authenticators %j and %i codes are %j', (activeFactors, backupCodesRemaining, methods) => {
     expect(methodsOf({ account: { activeFactors }, backupCodesRemaining } as never)).toEqual(methods);
   });

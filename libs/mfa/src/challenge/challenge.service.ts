@@ -1,5 +1,5 @@
 import { Inject, Injectable, Logger, type ExecutionContext } from '@nestjs/common';
-import { type AccountSnapshot, isEnabled, requireUserId } from '../domain/accounts/account.js';
+import { type AccountSnapshot, activeIdsOf, isEnabled, requireUserId } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaError } from '../domain/mfa-error.js';
@@ -18,10 +18,11 @@ const OTHER_CASE =
 
 export type { MfaIssueOptions } from './first-factor.js';
 
-/** The methods by which the user can pass a challenge. */
+/** The methods by which the user can pass a challenge. A live factor of an unknown type requires one and gives none. */
 export function methodsOf({ account, backupCodesRemaining }: AccountSnapshot): MfaMethod[] {
   if (!isEnabled({ account })) return [];
-  return backupCodesRemaining > 0 ? ['totp', 'backup_code'] : ['totp'];
+  const methods: MfaMethod[] = activeIdsOf('totp', account.activeFactors).length > 0 ? ['totp'] : [];
+  return backupCodesRemaining > 0 ? [...methods, 'backup_code'] : methods;
 }
 
 /** Starts the second step of a login, and checks its mfa_token. */

@@ -53,7 +53,7 @@ export class AuthenticatorRemoval {
   }
 
   /**
-   * Removes one authenticator. Removing the last one removes every factor.
+   * Removes one TOTP authenticator. Removing the last factor removes everything.
    * @param securityStamp of the account for which the user gave a proof. A proof by an authenticator that was removed
    * since then does not count
    * @throws MfaError `MFA_CODE_REJECTED` when the account changed since the proof: a lost race
@@ -62,12 +62,12 @@ export class AuthenticatorRemoval {
     const decide = async (now: AccountSnapshot) => {
       const { account } = now;
       if (account.securityStamp !== securityStamp || !isActive(account, id)) throw new MfaError('MFA_CODE_REJECTED');
-      const left = account.activeFactors.filter((factor) => factor.id !== id);
+      const left = account.activeFactors.filter((factor) => !(factor.type === 'totp' && factor.id === id));
       if (left.length === 0) {
         await this.startGrace(now);
         return switchedOff(account);
       }
-      await this.factorOf(now, id)?.startGrace(now, [id]);
+      await this.totp?.startGrace(now, [id]);
       return { securityStamp: securityStamp + 1, activeFactors: left, pendingId: null };
     };
     const { before, after } = await changeAccount(this.accounts, userId, decide, 'MFA_CODE_REJECTED');
@@ -86,13 +86,10 @@ export class AuthenticatorRemoval {
   /** The change also ended a pending setup, so its row goes too. */
   private forgetOne(snapshot: AccountSnapshot, id: string): Promise<void> {
     const { pendingId } = snapshot.account;
-    return tidyUp(async () =>
-      this.factorOf(snapshot, id)?.forget(snapshot, pendingId === null ? [id] : [id, pendingId]),
-    );
+    return tidyUp(async () => this.totp?.forget(snapshot, pendingId === null ? [id] : [id, pendingId]));
   }
 
-  private factorOf({ account }: AccountSnapshot, id: string): MfaFactor | undefined {
-    const type = account.activeFactors.find((factor) => factor.id === id)?.type;
-    return this.factors.find((factor) => factor.method === type);
+  private get totp(): MfaFactor | undefined {
+    return this.factors.find(({ method }) => method === 'totp');
   }
 }

@@ -128,4 +128,17 @@ describe('a change', () => {
       expect(JSON.stringify(error.mock.calls)).not.toContain('123456');
     },
   );
+
+  it('S39 S60 does not throw where reading notify does, and revokeSessions is called', async () => {
+    vi.spyOn(Logger.prototype, 'error').mockReturnValue();
+    const revoked: unknown[] = [];
+    mfa.host.revokeSessions = (ended) => void revoked.push(ended);
+    Object.defineProperty(mfa.host, 'notify', {
+      get: () => {
+        throw new Error('a proxied host');
+      },
+    });
+    await expect(mfa.events.changed(change, { enabled: false })).resolves.toBeUndefined();
+    expect(revoked).toHaveLength(1);
+  });
 });

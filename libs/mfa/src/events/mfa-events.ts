@@ -41,9 +41,14 @@ export class MfaEvents {
 
   /** Delivers an event. `context` is the request that caused it. */
   emit(draft: MfaEventDraft, context?: ExecutionContext): void {
-    if (!this.host.instance.notify) return;
-    const { userId, actor = { type: 'user', id: userId } } = draft;
-    void this.deliver({ ...draft, actor, at: new Date(this.clock.nowMs()), ...this.requestInfo(context) });
+    try {
+      if (!this.host.instance.notify) return;
+      const { userId, actor = { type: 'user', id: userId } } = draft;
+      void this.deliver({ ...draft, actor, at: new Date(this.clock.nowMs()), ...this.requestInfo(context) });
+    } catch (error) {
+      // A change is committed by now, so nothing may throw before the host is told to end its sessions (S60, S79).
+      this.logger.error(`MfaHost.notify failed for ${draft.type}: ${nameOf(error)}`);
+    }
   }
 
   private async deliver(event: MfaEvent): Promise<void> {

@@ -128,7 +128,8 @@ export class StatementRunner {
     let connecting: Promise<unknown> = Promise.resolve();
     try {
       runner = this.dataSource.createQueryRunner();
-      connecting = runner.connect();
+      // A query runner that the host wraps may return the connection itself.
+      connecting = Promise.resolve(runner.connect());
       await within(this.acquireTimeoutMs, connecting);
       return runner;
     } catch (error) {
