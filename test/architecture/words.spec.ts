@@ -53,6 +53,20 @@ const OLD_NAMES: OldName[] = [
     example: 'an unreadable authenticator gates its owner',
   },
   { name: 'tat', pattern: /\btat\b/, now: 'dailyTat, dailyTatMs', example: 'const { failures, tat } = columns' },
+  {
+    name: 'old methods of the stores',
+    pattern:
+      /(?:abstract|override(?: async)?) (?:begin|complete|expire)\(|[vV]erification(?:Store)?\)?\.(?:begin|complete)\(/,
+    now: 'reserveAttempt, spendAndSettle, collectAfter',
+    example: 'override async begin(attempt)',
+  },
+  {
+    name: 'usage kind token of an import',
+    pattern: /kind: 'token'/,
+    now: "kind: 'import'",
+    example: "entries = [{ kind: 'token', item }]",
+    within: /^libs\/mfa\/src\/(?:import\/|planted)/,
+  },
   { name: 'CodeSpending', pattern: /CodeSpending|code-spending/, now: 'ProofVerifier', example: 'new CodeSpending()' },
   {
     name: 'FreshProof',
@@ -65,7 +79,7 @@ const OLD_NAMES: OldName[] = [
   {
     name: 'old names of files',
     pattern:
-      /(?:prepared|named)-statements|on-first-use|name-based-id|one-at-a-time|loaded-build|own-data-source|account-conditions/,
+      /(?:prepared|named)-statements|on-first-use|name-based-id|one-at-a-time|loaded-build|own-data-source|account-conditions|purge-pace|PurgePace|verification\/conditions\.|stores\/rows\./,
     now: 'statement-templates, named-queries, lazy, deterministic-uuid, keyed-mutex, dual-package-check, cli-data-source',
     example: "from './on-first-use.js'",
   },
