@@ -42,7 +42,7 @@ export class AccountImport {
    */
   async run(user: UserToImport): Promise<Standing | null> {
     const before = await this.opened(user.userId);
-    const standing = await this.standingOf(before, user);
+    const standing = this.standingOf(before, user);
     if (standing !== null) return this.leave(before, user, standing);
     await this.rows.write(before, user);
     await this.spendSteps(before, user);
@@ -50,7 +50,7 @@ export class AccountImport {
     const after = await this.commit(before, user);
     if (after === null) {
       const now = await this.opened(user.userId);
-      return this.leave(now, user, (await this.standingOf(now, user)) ?? 'already-enabled');
+      return this.leave(now, user, this.standingOf(now, user) ?? 'already-enabled');
     }
     await this.complete({ ...after, markers: before.markers }, user);
     return null;
@@ -66,7 +66,7 @@ export class AccountImport {
     return standing;
   }
 
-  private async standingOf(now: MarkedAccount | null, { userId, secret }: UserToImport): Promise<Standing | null> {
+  private standingOf(now: MarkedAccount | null, { userId, secret }: UserToImport): Standing | null {
     if (!now) return null;
     const { authenticatorId } = idsOf(userId);
     const imported = now.authenticators.find(({ id }) => id === authenticatorId);
