@@ -111,10 +111,10 @@ describe('code in the README and in docs', () => {
       const authenticator = new VirtualAuthenticator(setup.body.otpauthUri, new FixedClock(Date.now()));
       await post('/mfa/totp/confirm', { code: authenticator.code() }, session).expect(200);
       const { mfa_token } = (await post('/auth/login', credentials).expect(200)).body;
-      const { UsersService } = (await import(join(example.folder, 'src/auth/users.service.ts'))) as {
-        UsersService: Type<{ block(id: number): Promise<void> }>;
+      const { AccountsService } = (await import(join(example.folder, 'src/auth/accounts.service.ts'))) as {
+        AccountsService: Type<{ block(id: number): Promise<void> }>;
       };
-      await app.get(UsersService, { strict: false }).block(1);
+      await app.get(AccountsService, { strict: false }).block(1);
       const answer = await post('/mfa/verify', { mfa_token, code: authenticator.code(1) }).expect(401);
       expect(answer.body.code).toBe('MFA_TOKEN_INVALID');
       await get('/mfa/status', session).expect(401);
