@@ -5,7 +5,8 @@ import { MFA_MIGRATIONS } from '../../libs/mfa/src/persistence/migrations/index.
 import { TypeOrmAccountStore, TypeOrmUsageStore } from '../../libs/mfa/src/persistence/stores/index.js';
 import { createDatabase, openMfaDataSource, type TestDatabase, testDatabases } from '../support/databases.js';
 
-const TABLES = ['mfa_account', 'mfa_authenticator', 'mfa_backup_code', 'mfa_usage'];
+const TABLES = ['mfa_account', 'mfa_authenticator', 'mfa_backup_code', 'mfa_passkey', 'mfa_usage'];
+const FIRST = MFA_MIGRATIONS.slice(0, 1);
 const NOW = 1_800_000_000_000;
 
 /** Names everything in snake case, and prefixes the columns of embedded objects, as popular packages do. */
@@ -50,6 +51,10 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
   const drift = async (source: DataSource) =>
     (await source.driver.createSchemaBuilder().log()).upQueries.map(({ query }) => query);
 
+  const undoAll = async (source: DataSource) => {
+    for (const _ of MFA_MIGRATIONS) await source.undoLastMigration();
+  };
+
   const existing = async (source: DataSource, names: string[]) => {
     const runner = source.createQueryRunner();
     const found: string[] = [];
@@ -67,7 +72,7 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
     expect(await drift(source)).toEqual([]);
     expect(await existing(source, names)).toEqual(names);
 
-    await source.undoLastMigration();
+    await undoAll(source);
     expect(await existing(source, names)).toEqual([]);
 
     await source.runMigrations();
@@ -87,7 +92,7 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
       expect(await drift(source)).toEqual([]);
       await storesWork(source);
     }
-    await one.undoLastMigration();
+    await undoAll(one);
     for (const source of [plain, two]) {
       expect(await drift(source)).toEqual([]);
       await storesWork(source, 'ben');
@@ -112,12 +117,12 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
     const tables = await runner.getTables(TABLES);
     await runner.release();
     const names = tables.flatMap(({ indices }) => indices.map(({ name }) => name));
-    expect(names).toHaveLength(5);
+    expect(names).toHaveLength(8);
     expect(names.filter((name) => !name?.startsWith('marked_IDX_'))).toEqual([]);
   });
 
   it('refuse the tables of a pre-release, name the remedy, and change nothing', async () => {
-    const source = await open({});
+    const source = await open({ migrations: FIRST });
     await source.runMigrations();
     await source.query('ALTER TABLE mfa_authenticator DROP COLUMN setup_binding');
     await source.query('DELETE FROM migrations');
@@ -125,7 +130,7 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
       code: 'MFA_MISCONFIGURED',
       message: expect.stringMatching(/"mfa_authenticator" exists with other columns.*pre-release.*dropped.*imported/s),
     });
-    expect(await existing(source, TABLES)).toEqual(TABLES);
+    expect(await existing(source, TABLES)).toEqual(TABLES.filter((name) => name !== 'mfa_passkey'));
   });
 
   it.each(['all', 'each', 'none'] as const)('run with the transaction mode "%s"', async (migrationsTransactionMode) => {
@@ -144,7 +149,7 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
     const source = await open({});
     await source.synchronize();
     const runner = source.createQueryRunner();
-    for (const name of TABLES.slice(0, 3)) await runner.dropTable(name);
+    for (const name of TABLES.slice(0, -1)) await runner.dropTable(name);
     await runner.release();
     await expect(source.runMigrations()).rejects.toMatchObject({
       code: 'MFA_MISCONFIGURED',
@@ -153,6 +158,60 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
       ),
     });
     expect(await existing(source, TABLES)).toEqual(['mfa_usage']);
+  });
+
+  /** A database of an older version: its tables, and one account. */
+  const openOlder = async (settings: Partial<DataSourceOptions>, prefix: string) => {
+    const older = await open({ ...settings, migrations: FIRST });
+    await older.runMigrations();
+    const budgets = ['totp', 'backup_code', 'password', 'confirmation'].flatMap((factor) =>
+      ['failures', 'locked_until', 'daily_tat'].map((column) => `${factor}_${column}`),
+    );
+    await older.query(
+      `INSERT INTO ${prefix}mfa_account (user_id, security_stamp, row_version, active_ids, ${budgets.join(', ')})
+       VALUES ('old', 7, 8, 'totp:a', ${budgets.map((_, position) => position + 1).join(', ')})`,
+    );
+    await older.destroy();
+    return open(settings);
+  };
+
+  it.each(SETTINGS)('keep the accounts of an older version, up and down, with %s', async (_, settings, prefix) => {
+    const source = await openOlder(settings, prefix);
+    await source.runMigrations();
+    expect(await drift(source)).toEqual([]);
+    const accounts = new TypeOrmAccountStore(source);
+    const { account } = (await accounts.load('old'))!;
+    expect(account).toMatchObject({ securityStamp: 7, activeFactors: [{ type: 'totp', id: 'a' }] });
+    expect(account.budgets).toMatchObject({
+      confirmation: { failures: 10, lockedUntilMs: 11, dailyTatMs: 12 },
+      other: { failures: 0, lockedUntilMs: 0, dailyTatMs: 0 },
+    });
+
+    await source.undoLastMigration();
+    expect(await existing(source, [`${prefix}mfa_passkey`])).toEqual([]);
+    const [row] = await source.query(`SELECT * FROM ${prefix}mfa_account`);
+    expect(row).toMatchObject({ user_id: 'old', active_ids: 'totp:a', confirmation_failures: 10 });
+    expect(Object.keys(row).filter((name) => /other|handle/.test(name))).toEqual([]);
+    await source.runMigrations();
+    expect((await accounts.load('old'))!.account).toEqual(account);
+  });
+
+  it('add what a run that stopped half-way did not add', async () => {
+    const source = await openOlder({}, '');
+    await source.query('ALTER TABLE mfa_account ADD COLUMN other_failures integer NOT NULL DEFAULT 0');
+    await source.runMigrations();
+    expect(await drift(source)).toEqual([]);
+  });
+
+  it('refuse a table of passkeys that synchronize created, and change nothing', async () => {
+    const source = await openOlder({}, '');
+    await source.query('CREATE TABLE mfa_passkey (id int)');
+    await expect(source.runMigrations()).rejects.toMatchObject({
+      code: 'MFA_MISCONFIGURED',
+      message: expect.stringMatching(/mfa_passkey" already exists.*synchronize.*migration:generate.*drop this table/s),
+    });
+    const [row] = await source.query('SELECT * FROM mfa_account');
+    expect(row).not.toHaveProperty('other_failures');
   });
 
   it.runIf(kind === 'postgres')('create the tables in the schema of the DataSource', async () => {
@@ -166,7 +225,7 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
         source,
         TABLES.map((name) => `auth.${name}`),
       ),
-    ).toHaveLength(4);
+    ).toHaveLength(5);
     expect(
       await existing(
         source,
@@ -183,7 +242,7 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
       `SELECT COLLATION_NAME AS collation FROM information_schema.columns
        WHERE TABLE_SCHEMA = DATABASE() AND COLUMN_NAME = 'user_id' AND TABLE_NAME LIKE 'mfa%'`,
     );
-    expect(columns).toHaveLength(4);
+    expect(columns).toHaveLength(5);
     expect(new Set(columns.map(({ collation }) => collation))).toEqual(new Set(['utf8mb4_bin']));
     await source.destroy();
   });

@@ -89,6 +89,16 @@ describe.each(testDatabases)('schema check on %s', (kind) => {
     });
   });
 
+  it('refuses the tables of the version without passkeys, and names the migration that has not run', async () => {
+    dataSource = await openMfaDataSource(database, { migrations: MFA_MIGRATIONS.slice(0, 1) });
+    await expect(checkSchema(dataSource, logger)).rejects.toMatchObject({
+      code: 'MFA_MISCONFIGURED',
+      message: expect.stringMatching(
+        /mfa_account" lacks a column.*Not run yet: AddMfaPasskeys\d{13}\. .*migration:run/s,
+      ),
+    });
+  });
+
   it.runIf(kind === 'mariadb')(
     'S42 refuses tables of synchronize, whose collation equates "ALICE" and "alice"',
     async () => {

@@ -20,6 +20,7 @@ const NO_BUDGETS: MfaAccount['budgets'] = {
   backup_code: EMPTY_BUDGET,
   password: EMPTY_BUDGET,
   confirmation: EMPTY_BUDGET,
+  other: EMPTY_BUDGET,
 };
 
 /** {@link MfaAccountStore} in memory. Every method acts in one turn of the event loop, so it is atomic. */

@@ -70,6 +70,7 @@ export {
   MfaAccountEntity,
   MfaAuthenticatorEntity,
   MfaBackupCodeEntity,
+  MfaPasskeyEntity,
   MfaUsageEntity,
 } from './persistence/entities/index.js';
 export { MFA_MIGRATIONS } from './persistence/migrations/index.js';

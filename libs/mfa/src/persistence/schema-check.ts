@@ -91,9 +91,15 @@ async function requireTables(dataSource: DataSource, runner: QueryRunner): Promi
     const problem = (await runner.hasTable(tablePath))
       ? `The table "${tablePath}" lacks a column or cannot be read: it is older than this version of nestjs-mfa, or not its own`
       : `The table "${tablePath}" does not exist`;
-    throw misconfigured(`${problem}. ${MIGRATION_REMEDY}`, cause);
+    throw misconfigured(`${problem}. ${await migrationRemedy(dataSource, runner)}`, cause);
   }
-  throw misconfigured(`The MFA tables cannot be read. ${MIGRATION_REMEDY}`, failure);
+  throw misconfigured(`The MFA tables cannot be read. ${await migrationRemedy(dataSource, runner)}`, failure);
+}
+
+/** The remedy for tables that do not fit, with the names of the migrations that did not run. */
+async function migrationRemedy(dataSource: DataSource, runner: QueryRunner): Promise<string> {
+  const missing = unrecordedIn(await recordedMigrations(dataSource, runner));
+  return missing.length === 0 ? MIGRATION_REMEDY : `Not run yet: ${missing.join(', ')}. ${MIGRATION_REMEDY}`;
 }
 
 /**
@@ -172,11 +178,15 @@ async function recordedMigrations(dataSource: DataSource, runner: QueryRunner): 
 }
 
 function warnings(dataSource: DataSource, recorded: ReadonlySet<unknown>): string[] {
-  const unrecorded = MFA_MIGRATIONS.map((Migration) => new Migration().name).filter((name) => !recorded.has(name));
+  const unrecorded = unrecordedIn(recorded);
   return [
     ...(unrecorded.length === 0 ? [] : [tableWarning(dataSource, unrecorded)]),
     ...(isSharedSqliteInProduction(dataSource) ? [SHARED_SQLITE] : []),
   ];
+}
+
+function unrecordedIn(recorded: ReadonlySet<unknown>): string[] {
+  return MFA_MIGRATIONS.map((Migration) => new Migration().name).filter((name) => !recorded.has(name));
 }
 
 function tableWarning(dataSource: DataSource, unrecorded: readonly string[]): string {

@@ -1,8 +1,9 @@
 /**
  * The counters of failed attempts. `password` counts passwords before the first enrollment, and `confirmation` counts
- * first codes of a pending setup. They are separate, so that they cannot lock a sign-in factor.
+ * first codes of a pending setup. They are separate, so that they cannot lock a sign-in factor. `other` is the budget that
+ * all factors of the host share.
  */
-export const ATTEMPT_FACTORS = ['totp', 'backup_code', 'password', 'confirmation'] as const;
+export const ATTEMPT_FACTORS = ['totp', 'backup_code', 'password', 'confirmation', 'other'] as const;
 export type AttemptFactor = (typeof ATTEMPT_FACTORS)[number];
 
 /** One factor's attempt counters, as columns of the account row. */

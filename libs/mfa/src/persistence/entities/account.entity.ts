@@ -67,4 +67,17 @@ export class MfaAccountEntity {
 
   @Column({ name: 'confirmation_daily_tat', type: 'bigint', transformer })
   confirmationDailyTat!: number;
+
+  @Column({ name: 'other_failures', type: 'int', default: 0 })
+  otherFailures!: number;
+
+  @Column({ name: 'other_locked_until', type: 'bigint', default: 0, transformer })
+  otherLockedUntil!: number;
+
+  @Column({ name: 'other_daily_tat', type: 'bigint', default: 0, transformer })
+  otherDailyTat!: number;
+
+  /** The WebAuthn user handle: 64 random bytes in base64url. `null` until the first passkey setup. */
+  @Column({ name: 'user_handle', type: 'varchar', length: 86, nullable: true })
+  userHandle!: string | null;
 }

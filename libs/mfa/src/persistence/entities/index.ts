@@ -1,9 +1,16 @@
 import { MfaAccountEntity } from './account.entity.js';
 import { MfaAuthenticatorEntity } from './authenticator.entity.js';
 import { MfaBackupCodeEntity } from './backup-code.entity.js';
+import { MfaPasskeyEntity } from './passkey.entity.js';
 import { MfaUsageEntity } from './usage.entity.js';
 
-export { MfaAccountEntity, MfaAuthenticatorEntity, MfaBackupCodeEntity, MfaUsageEntity };
+export { MfaAccountEntity, MfaAuthenticatorEntity, MfaBackupCodeEntity, MfaPasskeyEntity, MfaUsageEntity };
 
 /** Every entity of the library, for a DataSource with an explicit `entities` list. */
-export const MFA_ENTITIES = [MfaAccountEntity, MfaAuthenticatorEntity, MfaBackupCodeEntity, MfaUsageEntity];
+export const MFA_ENTITIES = [
+  MfaAccountEntity,
+  MfaAuthenticatorEntity,
+  MfaBackupCodeEntity,
+  MfaPasskeyEntity,
+  MfaUsageEntity,
+];

@@ -1,4 +1,5 @@
 import { CreateMfaTables1795536000000 } from './1795536000000-create-mfa-tables.js';
+import { AddMfaPasskeys1795622400000 } from './1795622400000-add-mfa-passkeys.js';
 
 /** Every migration of the library, oldest first: `migrations: [...MFA_MIGRATIONS, ...mine]`. Only ever appended to. */
-export const MFA_MIGRATIONS = [CreateMfaTables1795536000000];
+export const MFA_MIGRATIONS = [CreateMfaTables1795536000000, AddMfaPasskeys1795622400000];
