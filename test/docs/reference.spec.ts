@@ -13,7 +13,8 @@ const firstCells = (text: string) => tableRows(text).map(([first]) => code(first
 const section = (text: string, heading: string) =>
   text.split(/^## /m).find((each) => each.startsWith(`${heading}\n`)) ?? '';
 
-const program = ts.createProgram([`${root}libs/mfa/src/index.ts`], {
+const entryPoints = ['index', 'testing'].map((name) => `${root}libs/mfa/src/${name}.ts`);
+const program = ts.createProgram(entryPoints, {
   module: ts.ModuleKind.NodeNext,
   target: ts.ScriptTarget.ES2022,
   experimentalDecorators: true,
@@ -21,13 +22,13 @@ const program = ts.createProgram([`${root}libs/mfa/src/index.ts`], {
   types: ['node'],
 });
 const checker = program.getTypeChecker();
-const index = checker.getSymbolAtLocation(program.getSourceFile(`${root}libs/mfa/src/index.ts`)!)!;
-const exported = new Map(
-  checker.getExportsOfModule(index).map((each) => {
-    return [each.name, each.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(each) : each];
-  }),
-);
-const typeOf = (name: string) => checker.getDeclaredTypeOfSymbol(exported.get(name)!);
+const [exported, testingKit] = entryPoints.map((path) => {
+  const symbols = checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(path)!)!);
+  return new Map(
+    symbols.map((each) => [each.name, each.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(each) : each]),
+  );
+}) as [Map<string, ts.Symbol>, Map<string, ts.Symbol>];
+const typeOf = (name: string) => checker.getDeclaredTypeOfSymbol((exported.get(name) ?? testingKit.get(name))!);
 
 /** Methods that Nest calls, not the application. */
 const HOOKS = ['onModuleInit', 'onModuleDestroy', 'onApplicationBootstrap'];
@@ -173,5 +174,27 @@ describe('docs/reference/command-line.md', () => {
     ['export', EXPORT_USAGE],
   ])('has the help text of `nestjs-mfa %s`', (name, usage) => {
     expect(section(page('command-line'), `nestjs-mfa ${name}`)).toContain(`\`\`\`text\n${usage}\n\`\`\``);
+  });
+});
+
+describe('docs/guides/testing.md', () => {
+  const passkeys = section(read('docs/guides/testing.md'), 'Test passkeys');
+  const [, settings = '', errors = '', faults = ''] = passkeys.split(/^\| (?=Call|Setting|Name|Fault)/m).slice(1);
+
+  it('lists the methods and the settings of VirtualPasskey', () => {
+    const calls = methodsOf('VirtualPasskey').map(({ signature }) => signature.split('(')[0]);
+    expect(firstCells(passkeys).flatMap((each) => /^(\w+)\(/.exec(each)?.[1] ?? [])).toEqual(calls);
+    expect(firstCells(settings).filter(Boolean)).toEqual(propertiesOf('VirtualPasskeySettings', true));
+  });
+
+  it('lists the errors that the docstrings of VirtualPasskey name', () => {
+    const source = read('libs/mfa/src/testing/virtual-passkey.ts');
+    const named = [...new Set(source.match(/`\w+Error`/g))].map(code).toSorted();
+    expect(firstCells(errors).filter(Boolean)).toEqual(named);
+  });
+
+  it('lists every fault of VirtualPasskey', () => {
+    const both = ['VirtualPasskeyCreateFaults', 'VirtualPasskeyGetFaults'].flatMap((each) => propertiesOf(each));
+    expect(firstCells(faults).filter(Boolean).toSorted()).toEqual([...new Set(both)].toSorted());
   });
 });
