@@ -13,9 +13,12 @@ const QUOTING = new Set(['CHANGELOG.md', 'scripts/check-words.mjs', 'test/archit
 const TEXT = /\.(?:[cm]?[jt]s|md|html|css|ya?ml|json)$/;
 const CODE = /\.[cm]?[jt]s$/;
 
+/** What users of the package read. The test matrix has the titles of tests. */
+const PUBLISHED = /^(?:README\.md|docs\/(?!security\/test-matrix)|libs\/mfa\/src\/(?!.*\.spec\.ts$))/;
+
 /**
  * Each habit: what it looks like, what to write instead, and an example.
- * `folders` limits a habit to the folders that are free of it; extend them, and remove the limit at the end.
+ * `within` limits a habit to the files that are free of it; extend it, and remove the limit at the end.
  */
 export const HABITS = [
   { pattern: /\banew\b/i, remedy: 'write "again", or name what is new', example: 'Seals the rows anew.' },
@@ -30,6 +33,26 @@ export const HABITS = [
     example: 'The option is no number.',
   },
   { pattern: /\bstands? beside\b/i, remedy: 'write "is next to"', example: 'The test stands beside the source.' },
+  {
+    pattern: /\banswer(?:s|ed)?\b/i,
+    remedy: 'write "returns", "response"',
+    example: 'It answers 401.',
+    within: PUBLISHED,
+  },
+  {
+    pattern: /\b(?:tells?|told)\b/i,
+    remedy: 'write "returns", "shows"',
+    example: 'It tells the host.',
+    within: PUBLISHED,
+  },
+  { pattern: /\bsa(?:ys|id)\b/i, remedy: 'write "returns", "describes"', example: 'It says no.', within: PUBLISHED },
+  {
+    pattern: /\bwant(?:s|ed)?\b/i,
+    remedy: 'write "requires", "needs"',
+    example: 'It wants a code.',
+    within: PUBLISHED,
+  },
+  { pattern: /\bnobody\b/i, remedy: 'write "no user", "null if …"', example: 'Nobody is in.', within: PUBLISHED },
 ];
 
 /** Paths of all texts that people wrote, relative to the workspace. */
@@ -89,7 +112,7 @@ const TEXT_NODES = new Set([
 
 /** Every habit in a text, as `path:line: "words": remedy`. */
 export function habitsIn(path, text, habits = HABITS) {
-  const wanted = habits.filter(({ folders }) => !folders || folders.some((folder) => path.startsWith(folder)));
+  const wanted = habits.filter(({ within }) => !within || within.test(path));
   // Most files need no parsing.
   if (!wanted.some(({ pattern }) => pattern.test(text))) return [];
   return proseOf(path, text).flatMap((line, index) =>

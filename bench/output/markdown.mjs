@@ -2,7 +2,7 @@
 import { LABELS, SCENARIOS } from '../variants/names.mjs';
 import { targets } from './targets.mjs';
 
-export const NOT_YET = '_Not measured yet: see below how._';
+export const NOT_YET = '_Not measured yet._';
 
 /** `{ name: content }`; `comparison`, `scale` and `micro` may be missing. */
 export function sections({ comparison, scale, micro }) {
@@ -187,7 +187,7 @@ function targetsTable(results) {
     measured,
     met ? 'yes' : '**no**',
   ]);
-  return rows.length > 0 ? table(['what', 'wanted', 'measured', 'met'], rows) : NOT_YET;
+  return rows.length > 0 ? table(['what', 'target', 'measured', 'met'], rows) : NOT_YET;
 }
 
 function table(head, rows) {

@@ -59,7 +59,7 @@ describe('the report of an import', () => {
       { what: 'user', userId: 'ada', reason: 'already-imported', bad: false },
       { what: 'user', userId: 'carol', reason: 'not-enabled', bad: false },
     ]);
-    expect(out).toMatch(/1 bad: secret-malformed .*\n.*1 left alone|1 left alone: already-imported/);
+    expect(out).toMatch(/1 bad: secret-malformed .*\n.*1 left out|1 left out: already-imported/);
     expect(out).toContain('1 of the skipped rows are bad.');
   });
 

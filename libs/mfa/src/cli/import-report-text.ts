@@ -34,15 +34,15 @@ export function describeImport(report: MfaImportReport): string {
     ...reasons(usage.withoutUser > 0 ? { 'without-user': usage.withoutUser } : {}),
     ...(bad > 0 ? [`${bad} of the skipped rows are bad. The report lists them first, with "bad": true.`] : []),
     ...(users.weak > 0 ? [`${users.weak} secrets have fewer than 16 bytes: status shows them as weak.`] : []),
-    ...(failure === null ? [] : [`The import ended early: ${failure}. No user is half-imported. Run it again.`]),
-    ...(interrupted ? ['Interrupted. No user is half-imported. Run it again to continue.'] : []),
+    ...(failure === null ? [] : [`The import ended early: ${failure}. No user is imported in part. Run it again.`]),
+    ...(interrupted ? ['Interrupted. No user is imported in part. Run it again to continue.'] : []),
     '',
   ].join('\n');
 }
 
 function reasons(skipped: Partial<Record<MfaImportSkip['reason'], number>>): string[] {
   return Object.entries(skipped).map(([reason, count]) => {
-    const verdict = isBad(reason as MfaImportSkip['reason']) ? 'bad' : 'left alone';
+    const verdict = isBad(reason as MfaImportSkip['reason']) ? 'bad' : 'left out';
     return `    ${count} ${verdict}: ${reason} (${REASONS[reason as MfaImportSkip['reason']]})`;
   });
 }

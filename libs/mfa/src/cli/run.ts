@@ -43,7 +43,7 @@ function isMisuse(error: unknown): boolean {
   return isMfaError(error) && (error.code === 'MFA_MISCONFIGURED' || error.code === 'MFA_BAD_REQUEST');
 }
 
-/** Errors of the library and of the caller are told in a sentence; anything else is a defect, or the database's, and shows where. */
+/** Errors of the library and of the caller are one sentence. Anything else is a defect, or the database's, and has its stack. */
 function describe(error: unknown): string {
   if (isMfaError(error) && error.code === 'MFA_BUSY') return `The database cannot be used: ${messageOf(error.cause)}`;
   if (error instanceof UsageError || isMfaError(error)) return error.message;

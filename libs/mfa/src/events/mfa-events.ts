@@ -46,7 +46,7 @@ export class MfaEvents {
       const { userId, actor = { type: 'user', id: userId } } = draft;
       void this.deliver({ ...draft, actor, at: new Date(this.clock.nowMs()), ...this.requestInfo(context) });
     } catch (error) {
-      // A change is committed by now, so nothing may throw before the host is told to end its sessions (S60, S79).
+      // A change is committed by now, so nothing may throw before the host ends its sessions (S60, S79).
       this.logger.error(`MfaHost.notify failed for ${draft.type}: ${nameOf(error)}`);
     }
   }

@@ -37,7 +37,7 @@ export function parseLayout(text: string, cipher: string): AesLayout | null {
 /** How many bytes a cipher's key has. */
 export const keyBytes = (cipher: string): number => Number(cipher.slice(4, 7)) / 8;
 
-/** How many bytes of IV a cipher has where nothing else is said. */
+/** The usual length of the IV of a cipher, in bytes. */
 export const usualIvBytes = (cipher: string): number => (isGcm(cipher) ? 12 : 16);
 
 /** The key's bytes, of whatever length. */

@@ -63,7 +63,7 @@ export class Tokens {
     }
   }
 
-  /** Both tokens copy what the row says. Nothing here sets `mfaAt` to the present. */
+  /** Both tokens copy the row. Nothing here sets `mfaAt` to the present. */
   private pair({ sid, userId, amr, mfaAt, uses }: Omit<RefreshToken, 'expiresAt'>) {
     const claims: AccessClaims = { sub: userId, sid, amr, mfaAt };
     return {

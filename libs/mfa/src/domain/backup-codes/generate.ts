@@ -1,6 +1,6 @@
 import type { MfaRandom } from '../random.js';
 
-/** A–Z without I and O, and 2–9: 32 symbols that are easy to tell apart on paper. */
+/** A–Z without I and O, and 2–9: 32 symbols that are easy to distinguish on paper. */
 // S35
 const ALPHABET = 'ABCDEFGHJKLMNPQRSTUVWXYZ23456789';
 const CODE_LENGTH = 8;

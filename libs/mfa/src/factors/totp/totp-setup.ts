@@ -60,7 +60,7 @@ export class TotpSetup {
     // The store found a row whose id is not exactly this one: a colliding collation (S42).
     if (!opened)
       throw new Error(
-        'nestjs-mfa: the account row of this user cannot be told from another; check the collation of mfa_account.user_id',
+        'nestjs-mfa: the database takes the account row of another user for that of this user; check the collation of mfa_account.user_id',
       );
     return opened;
   }

@@ -46,7 +46,7 @@ export class MfaPasskeyEntity {
   @Column({ name: 'user_verified', type: 'int', transformer: booleanColumn })
   userVerified!: boolean;
 
-  /** The model of the authenticator, as a UUID. All zeros where it is not told. */
+  /** The model of the authenticator, as a UUID. All zeros if the authenticator does not reveal it. */
   @Column({ name: 'aaguid', type: 'varchar', length: 36 })
   aaguid!: string;
 

@@ -142,7 +142,7 @@ export class StatementRunner {
 }
 
 /**
- * The connection goes back when its work is over, however late that is: nobody else is given one that is in use. What
+ * The connection returns to the pool when its work is over, however late that is. So no other work gets it meanwhile. What
  * the work returned counts even where the connection cannot be given back, because it may have been committed.
  */
 async function workThenRelease<T>(runner: QueryRunner, work: (runner: QueryRunner) => Promise<T>): Promise<T> {
