@@ -3,8 +3,7 @@ import type { DataSource } from 'typeorm';
 import { PostgresVerificationStore } from '../../libs/mfa/src/persistence/postgres/postgres-verification.store.js';
 import { createDatabase, openMfaDataSource, type TestDatabase, testDatabases } from '../support/databases.js';
 import { typeOrmStores } from '../support/typeorm-stores.js';
-import { entry } from './rows.js';
-import type { Stores } from './store-contract.js';
+import { entry, type Stores } from './rows.js';
 import { describeVerification } from './verification-contract.js';
 
 const NOW = 1_800_000_000_000;

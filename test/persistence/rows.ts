@@ -1,7 +1,22 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
+import type { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account.store.js';
+import type { MfaAuthenticatorStore } from '../../libs/mfa/src/domain/authenticators/authenticator.store.js';
+import type { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
+import type { MfaPasskeyStore } from '../../libs/mfa/src/domain/passkeys/passkey.store.js';
+import type { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
 import type { Authenticator } from '../../libs/mfa/src/domain/authenticators/authenticator.js';
 import type { BackupCode } from '../../libs/mfa/src/domain/backup-codes/backup-code.js';
+import type { Passkey } from '../../libs/mfa/src/domain/passkeys/passkey.js';
 import type { UsageEntry } from '../../libs/mfa/src/domain/usage/usage.js';
+
+/** The stores of one database. */
+export interface Stores {
+  accounts: MfaAccountStore;
+  authenticators: MfaAuthenticatorStore;
+  backupCodes: MfaBackupCodeStore;
+  passkeys: MfaPasskeyStore;
+  usage: MfaUsageStore;
+}
 
 const NOW = 1_800_000_000_000;
 
@@ -29,6 +44,25 @@ export function authenticator(userId: string, rest: Partial<Authenticator> = {})
     lastUsedAtMs: null,
     expiresAtMs: null,
     setupBinding: null,
+    ...rest,
+  };
+}
+
+/** A passkey that nobody used. */
+export function passkey(userId: string, rest: Partial<Passkey> = {}): Passkey {
+  const credentialId = randomUUID();
+  return {
+    id: randomUUID(),
+    userId,
+    credentialId,
+    credentialHash: createHash('sha256').update(credentialId).digest('hex'),
+    publicKey: 'pQECAyYgASFYIA',
+    counter: 0,
+    transports: ['usb'],
+    ...{ backupEligible: false, backedUp: false, userVerified: false },
+    aaguid: '00000000-0000-0000-0000-000000000000',
+    name: 'Key',
+    ...{ createdAtMs: NOW, lastUsedAtMs: null, expiresAtMs: null },
     ...rest,
   };
 }

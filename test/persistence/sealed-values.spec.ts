@@ -9,7 +9,8 @@ import {
 } from '../../libs/mfa/src/persistence/stores/index.js';
 import { InMemoryMfaState } from '../support/in-memory-state.js';
 import { InMemorySealedValueStore } from '../support/in-memory-sealed-value-store.js';
-import { InMemoryAuthenticatorStore, InMemoryBackupCodeStore } from '../support/in-memory-stores.js';
+import { InMemoryAuthenticatorStore } from '../support/in-memory-credential-stores.js';
+import { InMemoryBackupCodeStore } from '../support/in-memory-stores.js';
 import { createDatabase, openMfaDataSource, type TestDatabase, testDatabases } from '../support/databases.js';
 
 interface Stores {

@@ -10,19 +10,11 @@ import {
 } from '../../libs/mfa/src/domain/attempts/attempt-budget.js';
 import { ATTEMPT_FACTORS, type AttemptPolicy } from '../../libs/mfa/src/domain/attempts/attempt-policy.js';
 import type { Authenticator } from '../../libs/mfa/src/domain/authenticators/authenticator.js';
-import type { MfaAuthenticatorStore } from '../../libs/mfa/src/domain/authenticators/authenticator.store.js';
 import type { BackupCode } from '../../libs/mfa/src/domain/backup-codes/backup-code.js';
-import type { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
 import type { UsageEntry } from '../../libs/mfa/src/domain/usage/usage.js';
-import type { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
-import { authenticator, backupCode, entry } from './rows.js';
-
-export interface Stores {
-  accounts: MfaAccountStore;
-  authenticators: MfaAuthenticatorStore;
-  backupCodes: MfaBackupCodeStore;
-  usage: MfaUsageStore;
-}
+import { credentialRowsContract } from './credential-rows-contract.js';
+import { passkeyContract } from './passkey-contract.js';
+import { authenticator, backupCode, entry, type Stores } from './rows.js';
 
 const NOW = 1_800_000_000_000;
 const policy = DEFAULT_ATTEMPT_POLICY;
@@ -38,6 +30,7 @@ export function describeStores(stores: () => Stores): void {
   describe('accounts', () => accountContract(stores, () => userId));
   describe('attempt budgets', () => budgetContract(stores, () => userId));
   describe('authenticators', () => authenticatorContract(stores, () => userId));
+  describe('passkeys', () => passkeyContract(stores, () => userId));
   describe('backup codes', () => backupCodeContract(stores, () => userId));
   describe('usage', () => usageContract(stores, () => userId));
 }
@@ -54,6 +47,7 @@ function accountContract(stores: () => Stores, userId: () => string): void {
         activeFactors: [],
         pendingId: null,
         backupSetId: null,
+        userHandle: null,
         budgets: Object.fromEntries(ATTEMPT_FACTORS.map((factor) => [factor, EMPTY_BUDGET])),
       },
       authenticators: [],
@@ -344,6 +338,8 @@ function authenticatorContract(stores: () => Stores, userId: () => string): void
     return added;
   };
 
+  credentialRowsContract({ rows: () => stores().authenticators, userId, add, all });
+
   it('keeps every field', async () => {
     const added = await add({
       name: 'Téléphone 📱',
@@ -355,24 +351,6 @@ function authenticatorContract(stores: () => Stores, userId: () => string): void
     });
     expect(await all()).toEqual([added]);
     await stores().authenticators.removeAll(userId());
-  });
-
-  it('removes all rows of one user, and returns how many there were', async () => {
-    await add();
-    await add();
-    await stores().authenticators.add(authenticator('somebody else'));
-    expect(await stores().authenticators.removeAll(userId())).toBe(2);
-    expect(await stores().authenticators.removeAll(userId())).toBe(0);
-    expect(await all()).toEqual([]);
-    expect(await stores().authenticators.removeAll('somebody else')).toBeGreaterThan(0);
-  });
-
-  it('renames for the owner only', async () => {
-    const { id } = await add();
-    await stores().authenticators.rename(userId(), id, 'Laptop');
-    await stores().authenticators.rename('somebody else', id, 'Stolen');
-    await stores().authenticators.rename(userId(), randomUUID(), 'Missing');
-    expect(await all()).toMatchObject([{ name: 'Laptop' }]);
   });
 
   it('confirms and ends the expiry', async () => {
@@ -396,32 +374,6 @@ function authenticatorContract(stores: () => Stores, userId: () => string): void
       used.push((await all())[0]?.lastUsedAtMs);
     }
     expect(used).toEqual([NOW, NOW, NOW + 1]);
-  });
-
-  it('S61 lists what expired, oldest first, up to the limit and to the millisecond', async () => {
-    const [late, early, future] = [
-      await add({ expiresAtMs: NOW }),
-      await add({ expiresAtMs: NOW - 5 }),
-      await add({ expiresAtMs: NOW + 1 }),
-    ];
-    await add();
-    const listed = ({ id, expiresAtMs }: Authenticator) => ({ id, userId: userId(), expiresAtMs });
-    expect(await stores().authenticators.listExpired(NOW, 10)).toEqual([listed(early), listed(late)]);
-    expect(await stores().authenticators.listExpired(NOW, 1)).toEqual([listed(early)]);
-    await stores().authenticators.collectAfter(userId(), [late.id, early.id], null);
-    await stores().authenticators.collectAfter(userId(), [future.id], NOW - 9);
-    expect(await stores().authenticators.listExpired(NOW, 10)).toMatchObject([{ id: future.id, expiresAtMs: NOW - 9 }]);
-    await stores().authenticators.removeAll(userId());
-    expect(await all()).toEqual([]);
-  });
-
-  it('removes the named rows of this user only', async () => {
-    const [kept, gone] = [await add(), await add()];
-    await stores().authenticators.remove(userId(), [gone.id]);
-    await stores().authenticators.remove(userId(), []);
-    await stores().authenticators.collectAfter(userId(), [], NOW);
-    await stores().authenticators.remove('somebody else', [kept.id]);
-    expect(await all()).toEqual([kept]);
   });
 }
 

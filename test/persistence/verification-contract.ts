@@ -62,7 +62,7 @@ export function describeVerification(stores: () => VerificationFixture): void {
       const before = await load();
       const { snapshot, reserved } = await begin();
       expect(reserved).toBe(true);
-      expect(snapshot).toEqual({ ...before, authenticators: expect.any(Array), backupCodes: [] });
+      expect(snapshot).toEqual({ ...before, authenticators: expect.any(Array), backupCodes: [], passkey: null });
       const byId = (rows: readonly { id: string }[]) => rows.toSorted((a, b) => (a.id < b.id ? -1 : 1));
       expect(byId(snapshot!.authenticators)).toEqual(byId(before.authenticators));
       expect(snapshot!.authenticators).toHaveLength(3);

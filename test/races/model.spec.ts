@@ -14,14 +14,12 @@ import { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account.stor
 import { MfaAuthenticatorStore } from '../../libs/mfa/src/domain/authenticators/authenticator.store.js';
 import { BackupCodeHasher, type HashedCode } from '../../libs/mfa/src/domain/backup-codes/backup-code-hash.js';
 import { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
+import { MfaPasskeyStore } from '../../libs/mfa/src/domain/passkeys/passkey.store.js';
 import { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
 import { InMemoryMfaState } from '../support/in-memory-state.js';
 import { InMemoryAccountStore } from '../support/in-memory-account-store.js';
-import {
-  InMemoryAuthenticatorStore,
-  InMemoryBackupCodeStore,
-  InMemoryUsageStore,
-} from '../support/in-memory-stores.js';
+import { InMemoryAuthenticatorStore, InMemoryPasskeyStore } from '../support/in-memory-credential-stores.js';
+import { InMemoryBackupCodeStore, InMemoryUsageStore } from '../support/in-memory-stores.js';
 import { PASSWORD, startHostApp, type HostApp } from '../support/host-app.js';
 import { AttemptModel } from './attempt-model.js';
 
@@ -366,6 +364,8 @@ describe.each([
           .useValue(new InMemoryAuthenticatorStore(inMemory))
           .overrideProvider(MfaBackupCodeStore)
           .useValue(new InMemoryBackupCodeStore(inMemory))
+          .overrideProvider(MfaPasskeyStore)
+          .useValue(new InMemoryPasskeyStore(inMemory))
           .overrideProvider(MfaUsageStore)
           .useValue(new InMemoryUsageStore(inMemory));
       },

@@ -13,6 +13,7 @@ import {
   settleBudget,
 } from '../../libs/mfa/src/domain/attempts/attempt-budget.js';
 import type { AttemptBudget, AttemptFactor, AttemptPolicy } from '../../libs/mfa/src/domain/attempts/attempt-policy.js';
+import { MfaError } from '../../libs/mfa/src/domain/mfa-error.js';
 import { inSet, InMemoryMfaState, updateWhere, usageKey } from './in-memory-state.js';
 
 const NO_BUDGETS: MfaAccount['budgets'] = {
@@ -65,12 +66,23 @@ export class InMemoryAccountStore extends MfaAccountStore {
     const { backupSetId } = snapshot.account;
     const inLiveSet = backupSetId === null ? () => false : inSet(userId, backupSetId);
     const backupCodes = [...this.state.backupCodes.values()].filter(inLiveSet).sort((a, b) => (a.id < b.id ? -1 : 1));
-    return { ...snapshot, authenticators: [], backupCodes };
+    return { ...snapshot, authenticators: [], backupCodes, passkey: null };
+  }
+
+  override async loadWithPasskey(
+    userId: string,
+    credentialHash: string,
+    tokenId?: string,
+  ): Promise<VerificationSnapshot | null> {
+    const snapshot = await this.load(userId, tokenId);
+    const passkeys = [...this.state.passkeys.values()].filter((row) => row.userId === userId);
+    const passkey = passkeys.find((row) => row.credentialHash === credentialHash) ?? null;
+    return snapshot && { ...snapshot, authenticators: [], backupCodes: [], passkey };
   }
 
   override async open(userId: string, nowMs: number): Promise<void> {
     if (this.state.accounts.has(userId)) return;
-    const nothing = { activeFactors: [], pendingId: null, backupSetId: null, budgets: NO_BUDGETS };
+    const nothing = { activeFactors: [], pendingId: null, backupSetId: null, userHandle: null, budgets: NO_BUDGETS };
     this.state.accounts.set(userId, { userId, securityStamp: nowMs, rowVersion: nowMs, ...nothing });
   }
 
@@ -117,6 +129,13 @@ export class InMemoryAccountStore extends MfaAccountStore {
 
   override async clearBudgets(userId: string): Promise<void> {
     this.update(userId, () => ({ budgets: NO_BUDGETS }));
+  }
+
+  override async claimUserHandle(userId: string, handle: string): Promise<string> {
+    this.update(userId, ({ userHandle }) => ({ userHandle: userHandle ?? handle }));
+    const standing = this.state.accounts.get(userId)?.userHandle;
+    if (standing == null) throw new MfaError('MFA_BUSY', { retryAfterSeconds: 1 });
+    return standing;
   }
 
   override async invalidate(userId: string): Promise<void> {

@@ -16,7 +16,8 @@ import { resolveOptions } from '../../libs/mfa/src/options/resolve-options.js';
 import { FixedClock } from '../../libs/mfa/src/testing/fixed-clock.js';
 import { InMemoryAccountStore } from './in-memory-account-store.js';
 import { InMemoryMfaState } from './in-memory-state.js';
-import { InMemoryAuthenticatorStore, InMemoryBackupCodeStore, InMemoryUsageStore } from './in-memory-stores.js';
+import { InMemoryAuthenticatorStore, InMemoryPasskeyStore } from './in-memory-credential-stores.js';
+import { InMemoryBackupCodeStore, InMemoryUsageStore } from './in-memory-stores.js';
 import { VirtualAuthenticator } from '../../libs/mfa/src/testing/virtual-authenticator.js';
 
 /** A test key: 32 bytes that stand nowhere else. */
@@ -37,6 +38,7 @@ export function inMemoryMfa(given: Partial<MfaOptions> = {}) {
   const accounts = new InMemoryAccountStore(state);
   const authenticators = new InMemoryAuthenticatorStore(state);
   const backupCodes = new InMemoryBackupCodeStore(state);
+  const passkeys = new InMemoryPasskeyStore(state);
   const usage = new InMemoryUsageStore(state);
   const told: MfaEvent[] = [];
   const host: FakeHost = { principal: () => null, notify: (event) => void told.push(event) };
@@ -70,7 +72,7 @@ export function inMemoryMfa(given: Partial<MfaOptions> = {}) {
     return { id, authenticator: new VirtualAuthenticator(uri, clock) };
   }
 
-  const stores = { accounts, authenticators, backupCodes, usage };
+  const stores = { accounts, authenticators, backupCodes, passkeys, usage };
   return {
     options,
     clock,

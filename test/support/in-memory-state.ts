@@ -1,6 +1,7 @@
 import type { MfaAccount } from '../../libs/mfa/src/domain/accounts/account.js';
 import type { Authenticator } from '../../libs/mfa/src/domain/authenticators/authenticator.js';
 import type { BackupCode } from '../../libs/mfa/src/domain/backup-codes/backup-code.js';
+import type { Passkey } from '../../libs/mfa/src/domain/passkeys/passkey.js';
 import type { UsageEntry } from '../../libs/mfa/src/domain/usage/usage.js';
 
 /** A spent thing. */
@@ -17,6 +18,8 @@ export class InMemoryMfaState {
   readonly authenticators = new Map<string, Authenticator>();
   /** By code id. */
   readonly backupCodes = new Map<string, BackupCode>();
+  /** By passkey id. */
+  readonly passkeys = new Map<string, Passkey>();
   /** By {@link usageKey}. */
   readonly usage = new Map<string, UsageRow>();
 }

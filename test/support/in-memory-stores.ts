@@ -1,73 +1,8 @@
-import type { Authenticator } from '../../libs/mfa/src/domain/authenticators/authenticator.js';
-import {
-  type ExpiredAuthenticator,
-  MfaAuthenticatorStore,
-} from '../../libs/mfa/src/domain/authenticators/authenticator.store.js';
 import type { BackupCode } from '../../libs/mfa/src/domain/backup-codes/backup-code.js';
 import { type ExpiredBackupSet, MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
 import type { SpentEntry, Spending } from '../../libs/mfa/src/domain/usage/usage.js';
 import { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
 import { inSet, InMemoryMfaState, isExpired, removeWhere, updateWhere, usageKey } from './in-memory-state.js';
-
-/** {@link MfaAuthenticatorStore} in memory. */
-export class InMemoryAuthenticatorStore extends MfaAuthenticatorStore {
-  constructor(private readonly state = new InMemoryMfaState()) {
-    super();
-  }
-
-  override async add(authenticator: Authenticator): Promise<void> {
-    if (this.state.authenticators.has(authenticator.id)) throw new Error('An authenticator of this id exists');
-    this.state.authenticators.set(authenticator.id, { ...authenticator });
-  }
-
-  override async rename(userId: string, id: string, name: string): Promise<void> {
-    this.update(userId, [id], () => ({ name }));
-  }
-
-  override async confirm(
-    { userId, id, expiresAtMs }: Pick<Authenticator, 'userId' | 'id' | 'expiresAtMs'>,
-    atMs: number,
-  ): Promise<void> {
-    const current = this.state.authenticators.get(id)?.expiresAtMs === expiresAtMs;
-    if (current) this.update(userId, [id], () => ({ confirmedAtMs: atMs, expiresAtMs: null }));
-  }
-
-  override async touch(userId: string, id: string, atMs: number): Promise<void> {
-    this.update(userId, [id], ({ lastUsedAtMs }) => ({ lastUsedAtMs: Math.max(lastUsedAtMs ?? atMs, atMs) }));
-  }
-
-  override async collectAfter(userId: string, ids: readonly string[], expiresAtMs: number | null): Promise<void> {
-    this.update(userId, ids, () => ({ expiresAtMs }));
-  }
-
-  override async remove(userId: string, ids: readonly string[]): Promise<void> {
-    removeWhere(this.state.authenticators, (row) => row.userId === userId && ids.includes(row.id));
-  }
-
-  override async removeExpired(userId: string, id: string, beforeMs: number): Promise<void> {
-    removeWhere(this.state.authenticators, (row) => row.userId === userId && row.id === id && isExpired(row, beforeMs));
-  }
-
-  override async removeAll(userId: string): Promise<number> {
-    return removeWhere(this.state.authenticators, (row) => row.userId === userId);
-  }
-
-  override async listExpired(beforeMs: number, limit: number): Promise<ExpiredAuthenticator[]> {
-    return [...this.state.authenticators.values()]
-      .filter((row) => isExpired(row, beforeMs))
-      .map(({ id, userId, expiresAtMs }) => ({ id, userId, expiresAtMs }))
-      .sort((a, b) => a.expiresAtMs - b.expiresAtMs)
-      .slice(0, limit);
-  }
-
-  private update(
-    userId: string,
-    ids: readonly string[],
-    change: (row: Authenticator) => Partial<Authenticator>,
-  ): number {
-    return updateWhere(this.state.authenticators, (row) => row.userId === userId && ids.includes(row.id), change);
-  }
-}
 
 /** {@link MfaBackupCodeStore} in memory. */
 export class InMemoryBackupCodeStore extends MfaBackupCodeStore {

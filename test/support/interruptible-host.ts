@@ -3,10 +3,12 @@ import { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account.stor
 import { MfaAuthenticatorStore } from '../../libs/mfa/src/domain/authenticators/authenticator.store.js';
 import { BackupCodeHasher, type HashedCode } from '../../libs/mfa/src/domain/backup-codes/backup-code-hash.js';
 import { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
+import { MfaPasskeyStore } from '../../libs/mfa/src/domain/passkeys/passkey.store.js';
 import { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
 import { InMemoryAccountStore } from './in-memory-account-store.js';
 import { InMemoryMfaState } from './in-memory-state.js';
-import { InMemoryAuthenticatorStore, InMemoryBackupCodeStore, InMemoryUsageStore } from './in-memory-stores.js';
+import { InMemoryAuthenticatorStore, InMemoryPasskeyStore } from './in-memory-credential-stores.js';
+import { InMemoryBackupCodeStore, InMemoryUsageStore } from './in-memory-stores.js';
 import { startHostApp, type HostApp } from './host-app.js';
 
 export const sha256 = (code: string) => createHash('sha256').update(code).digest('hex');
@@ -25,6 +27,7 @@ export function startInterruptibleHost(pause: () => Promise<void>): Promise<Host
     [MfaAccountStore, new InMemoryAccountStore(state)],
     [MfaAuthenticatorStore, new InMemoryAuthenticatorStore(state)],
     [MfaBackupCodeStore, new InMemoryBackupCodeStore(state)],
+    [MfaPasskeyStore, new InMemoryPasskeyStore(state)],
     [MfaUsageStore, new InMemoryUsageStore(state)],
   ] as const;
   return startHostApp({

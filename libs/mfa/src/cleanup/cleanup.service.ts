@@ -4,8 +4,9 @@ import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import type { SchedulerRegistry } from '@nestjs/schedule';
 import { isActive, type MfaAccount } from '../domain/accounts/account.js';
 import { MfaAccountStore, type AccountChange } from '../domain/accounts/account.store.js';
-import { MfaAuthenticatorStore, type ExpiredAuthenticator } from '../domain/authenticators/authenticator.store.js';
+import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
 import { MfaBackupCodeStore, type ExpiredBackupSet } from '../domain/backup-codes/backup-code.store.js';
+import type { ExpiredCredential } from '../domain/credentials/credential-rows.store.js';
 import { MfaClock } from '../domain/clock.js';
 import { HOST_TABLES, type HostTables } from '../domain/host-tables.js';
 import { CLOCK_SKEW_MS } from '../domain/usage/usage.js';
@@ -198,7 +199,7 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
   }
 
   /** Returns `false` when another change of this account came first; the next run collects the row. */
-  private async collectAuthenticator({ userId, id }: ExpiredAuthenticator, beforeMs: number): Promise<boolean> {
+  private async collectAuthenticator({ userId, id }: ExpiredCredential, beforeMs: number): Promise<boolean> {
     const account = (await this.accounts.load(userId))?.account;
     if (account && isActive(account, id)) {
       // A confirmation or removal was interrupted. The account row decides, so the row stays.

@@ -12,6 +12,7 @@ import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
 import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
 import { HOST_TABLES, type HostTables } from '../domain/host-tables.js';
+import { MfaPasskeyStore } from '../domain/passkeys/passkey.store.js';
 import { MfaSealedValueStore } from '../domain/secrets/sealed-value.store.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import { MfaVerificationStore } from '../domain/verification/verification.store.js';
@@ -29,6 +30,7 @@ import {
   TypeOrmAccountStore,
   TypeOrmAuthenticatorStore,
   TypeOrmBackupCodeStore,
+  TypeOrmPasskeyStore,
   TypeOrmSealedValueStore,
   TypeOrmUsageStore,
 } from './stores/index.js';
@@ -43,6 +45,7 @@ const STORES = [
   [MfaBackupCodeStore, TypeOrmBackupCodeStore],
   [MfaUsageStore, TypeOrmUsageStore],
   [MfaSealedValueStore, TypeOrmSealedValueStore],
+  [MfaPasskeyStore, TypeOrmPasskeyStore],
 ] as const;
 
 /**

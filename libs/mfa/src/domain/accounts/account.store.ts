@@ -47,6 +47,17 @@ export abstract class MfaAccountStore {
   /** Like {@link load}, with the backup codes of the current set instead of the authenticators. */
   abstract loadWithBackupCodes(userId: string, tokenId?: string): Promise<VerificationSnapshot | null>;
 
+  /**
+   * Like {@link load}, with the one passkey of this user that has the credential hash instead of the authenticators.
+   * The passkey of another user is not read.
+   */
+  // S81
+  abstract loadWithPasskey(
+    userId: string,
+    credentialHash: string,
+    tokenId?: string,
+  ): Promise<VerificationSnapshot | null>;
+
   /** Inserts an empty row if there is none. `securityStamp` and `rowVersion` start at `nowMs`. Safe in parallel. */
   abstract open(userId: string, nowMs: number): Promise<void>;
 
@@ -87,6 +98,13 @@ export abstract class MfaAccountStore {
 
   /** Clears failures, locks and daily caps of every factor. */
   abstract clearBudgets(userId: string): Promise<void>;
+
+  /**
+   * Sets the WebAuthn user handle, if the account has none. Returns the handle that the account has then. One statement
+   * if it had none, else two.
+   * @throws MfaError `MFA_BUSY` if the account was removed in the meantime
+   */
+  abstract claimUserHandle(userId: string, handle: string): Promise<string>;
 
   /** Raises the security stamp, which makes all mfa_tokens of the user invalid, and drops a pending setup. */
   abstract invalidate(userId: string): Promise<void>;

@@ -1,6 +1,7 @@
 import type { AttemptBudget, AttemptFactor } from '../attempts/attempt-policy.js';
 import type { Authenticator } from '../authenticators/authenticator.js';
 import type { BackupCode } from '../backup-codes/backup-code.js';
+import type { Passkey } from '../passkeys/passkey.js';
 
 /**
  * The account row of a user: the ids of the active rows, and the attempt budgets. A change of several rows is committed by
@@ -20,6 +21,11 @@ export interface MfaAccount {
   pendingId: string | null;
   /** The current set of backup codes. Codes of other sets are refused. `null` = none. */
   backupSetId: string | null;
+  /**
+   * The WebAuthn user handle: 64 random bytes in base64url (86 characters). It stays when MFA is disabled or reset.
+   * `null` until the first passkey setup.
+   */
+  userHandle: string | null;
   budgets: Readonly<Record<AttemptFactor, AttemptBudget>>;
 }
 
@@ -38,6 +44,8 @@ export interface AccountSnapshot {
 export interface VerificationSnapshot extends AccountSnapshot {
   /** The codes of the current set, also used ones. Read only for a backup code; `authenticators` are read only for TOTP. */
   backupCodes: readonly BackupCode[];
+  /** The passkey of this user with the given credential. `null` = none, or another factor's rows were read. */
+  passkey: Passkey | null;
 }
 
 /**

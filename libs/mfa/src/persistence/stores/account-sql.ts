@@ -6,8 +6,15 @@ import {
   lockLadder,
 } from '../../domain/attempts/attempt-budget.js';
 import { ATTEMPT_FACTORS, type AttemptFactor, type AttemptPolicy } from '../../domain/attempts/attempt-policy.js';
-import { MfaAccountEntity, MfaAuthenticatorEntity, MfaBackupCodeEntity, MfaUsageEntity } from '../entities/index.js';
+import {
+  MfaAccountEntity,
+  MfaAuthenticatorEntity,
+  MfaBackupCodeEntity,
+  MfaPasskeyEntity,
+  MfaUsageEntity,
+} from '../entities/index.js';
 import { join, literal, raw, Slot, type Sql, sql, type SqlDialect } from '../statements/sql.js';
+import { PASSKEY_COLUMNS } from './passkey-sql.js';
 
 /** An attempt in the terms of one factor's columns. */
 export interface BudgetParams {
@@ -92,25 +99,36 @@ export interface SnapshotParams {
   // S78
   lowerCaseId?: string | Slot;
   tokenId?: string | Slot;
-  /** What is read with the account, a row for each. */
-  rows: 'authenticators' | 'backup codes';
+  /** What is read with the account, a row for each. `passkeys`: only the one of this user with `credentialHash`. */
+  rows: 'authenticators' | 'backup codes' | 'passkeys' | 'none';
+  /** Left out = no passkey. */
+  credentialHash?: string | Slot;
   /** A further column of every row. */
   further?: Sql;
 }
 
-/** The account `a` with its authenticators or with the codes of its live set. */
-export function snapshotQuery({ userId, lowerCaseId, tokenId, rows, further }: SnapshotParams): Sql {
+/** The account `a` with the rows of one kind, each as `t`. */
+export function snapshotQuery({ userId, lowerCaseId, tokenId, rows, credentialHash, further }: SnapshotParams): Sql {
   const tokenSpent = tokenId === undefined ? raw('0') : sql`CASE WHEN ${tokenIsSpent(tokenId)} THEN 1 ELSE 0 END`;
   const ids = typeof userId === 'string' || userId instanceof Slot ? [userId] : userId;
   const all = lowerCaseId === undefined ? ids : [...ids, lowerCaseId];
   const theUser = all.length === 1 ? sql`a.user_id = ${join(all)}` : sql`a.user_id IN (${join(all)})`;
   return sql`
-    SELECT a.user_id, a.security_stamp, a.row_version, a.active_ids, a.pending_id, a.backup_set_id,
+    SELECT a.user_id, a.security_stamp, a.row_version, a.active_ids, a.pending_id, a.backup_set_id, a.user_handle,
       ${join(BUDGET_COLUMNS)}, ${tokenSpent} AS token_spent, ${further ? sql`${further},` : sql``}
       (SELECT COUNT(*) FROM ${MfaBackupCodeEntity} b WHERE b.user_id = a.user_id
         AND b.set_id = a.backup_set_id AND NOT EXISTS (SELECT 1 FROM ${MfaUsageEntity} s
           WHERE s.user_id = b.user_id AND s.kind = 'backup_code' AND s.item = b.id)) AS backup_codes_remaining,
-      ${rows === 'authenticators' ? AUTHENTICATORS : BACKUP_CODES} WHERE ${theUser} ORDER BY t.id`;
+      ${credentialRows(rows, credentialHash)} WHERE ${theUser} ORDER BY id`;
+}
+
+/** The columns of the rows `t`, and where they come from. A row without a credential has the id NULL. */
+function credentialRows(rows: SnapshotParams['rows'], credentialHash: SnapshotParams['credentialHash'] = ''): Sql {
+  if (rows === 'authenticators') return AUTHENTICATORS;
+  if (rows === 'backup codes') return BACKUP_CODES;
+  if (rows === 'none') return sql`NULL AS id FROM ${MfaAccountEntity} a`;
+  return sql`${PASSKEY_COLUMNS} FROM ${MfaAccountEntity} a
+    LEFT JOIN ${MfaPasskeyEntity} t ON t.user_id = a.user_id AND t.credential_hash = ${credentialHash}`;
 }
 
 /** The security stamp of the account, by its primary key alone. */

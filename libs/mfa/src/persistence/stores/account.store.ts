@@ -6,6 +6,7 @@ import {
   type LoginSnapshot,
   MfaAccountStore,
 } from '../../domain/accounts/account.store.js';
+import { MfaError } from '../../domain/mfa-error.js';
 import { ATTEMPT_FACTORS, type AttemptFactor, type AttemptPolicy } from '../../domain/attempts/attempt-policy.js';
 import { isUniqueViolation } from '../statements/database-errors.js';
 import { MfaAccountEntity } from '../entities/index.js';
@@ -69,6 +70,14 @@ export class TypeOrmAccountStore extends MfaAccountStore {
     return this.read({ userId, tokenId, rows: 'backup codes' });
   }
 
+  override async loadWithPasskey(
+    userId: string,
+    credentialHash: string,
+    tokenId?: string,
+  ): Promise<VerificationSnapshot | null> {
+    return this.read({ userId, credentialHash, tokenId, rows: 'passkeys' });
+  }
+
   override async open(userId: string, nowMs: number): Promise<void> {
     const zeros = BUDGET_COLUMNS.map(() => raw('0'));
     try {
@@ -126,6 +135,17 @@ export class TypeOrmAccountStore extends MfaAccountStore {
   override async clearBudgets(userId: string): Promise<void> {
     const zeros = BUDGET_COLUMNS.map((column) => sql`${column} = 0`);
     await this.statements.run(sql`UPDATE ${MfaAccountEntity} SET ${join(zeros)} WHERE user_id = ${userId}`);
+  }
+
+  override async claimUserHandle(userId: string, handle: string): Promise<string> {
+    const { affected } = await this.statements.run(sql`
+      UPDATE ${MfaAccountEntity} SET user_handle = ${handle} WHERE user_id = ${userId} AND user_handle IS NULL`);
+    if (affected === 1) return handle;
+    const { records } = await this.statements.run(sql`
+      SELECT user_id, user_handle FROM ${MfaAccountEntity} WHERE user_id = ${userId}`);
+    const [row] = rowsOf(userId, records);
+    if (typeof row?.user_handle !== 'string') throw new MfaError('MFA_BUSY', { retryAfterSeconds: 1 });
+    return row.user_handle;
   }
 
   override async invalidate(userId: string): Promise<void> {

@@ -2,6 +2,7 @@ import { ATTEMPT_FACTORS, type AttemptBudget, type AttemptFactor } from '../../d
 import { type MfaAccount, type VerificationSnapshot, parseActiveFactors } from '../../domain/accounts/account.js';
 import type { Authenticator, TotpAlgorithm } from '../../domain/authenticators/authenticator.js';
 import type { BackupCode } from '../../domain/backup-codes/backup-code.js';
+import type { Passkey } from '../../domain/passkeys/passkey.js';
 import { misunderstood } from '../statements/statement-runner.js';
 import type { SnapshotParams } from './account-sql.js';
 
@@ -9,6 +10,7 @@ import type { SnapshotParams } from './account-sql.js';
 export interface SnapshotClaim extends Pick<SnapshotParams, 'rows'> {
   userId: string;
   tokenId?: string;
+  credentialHash?: string;
 }
 
 /** A row as the driver returns it. `bigint` is a string on PostgreSQL and MySQL. */
@@ -25,10 +27,12 @@ export function toSnapshot(
   const [first] = rows;
   if (!first) return null;
   const credentials = rows.filter(({ id }) => id !== null);
+  const [credential] = credentials;
   return {
     account: toAccount(first),
     authenticators: kind === 'authenticators' ? credentials.map((row) => toAuthenticator(row, userId)) : [],
     backupCodes: kind === 'backup codes' ? credentials.map(toBackupCode) : [],
+    passkey: kind === 'passkeys' && credential ? toPasskey(credential, userId) : null,
     backupCodesRemaining: Number(first.backup_codes_remaining),
     tokenSpent: Number(first.token_spent) === 1,
   };
@@ -60,6 +64,7 @@ export function toAccount(row: Row): MfaAccount {
     activeFactors: parseActiveFactors(row.active_ids),
     pendingId: row.pending_id as string | null,
     backupSetId: row.backup_set_id as string | null,
+    userHandle: row.user_handle as string | null,
     budgets: Object.fromEntries(budgets) as Record<AttemptFactor, AttemptBudget>,
   };
 }
@@ -86,6 +91,27 @@ export function toAuthenticator(row: Row, userId: string): Authenticator {
     lastUsedAtMs: optionalNumber(row.last_used_at),
     expiresAtMs: optionalNumber(row.expires_at),
     setupBinding: row.setup_binding as string | null,
+  };
+}
+
+export function toPasskey(row: Row, userId: string): Passkey {
+  const transports = row.transports as string;
+  return {
+    id: row.id as string,
+    userId,
+    credentialId: row.credential_id as string,
+    credentialHash: row.credential_hash as string,
+    publicKey: row.public_key as string,
+    counter: Number(row.counter),
+    transports: transports === '' ? [] : transports.split(','),
+    backupEligible: Number(row.backup_eligible) === 1,
+    backedUp: Number(row.backed_up) === 1,
+    userVerified: Number(row.user_verified) === 1,
+    aaguid: row.aaguid as string,
+    name: row.name as string,
+    createdAtMs: Number(row.created_at),
+    lastUsedAtMs: optionalNumber(row.last_used_at),
+    expiresAtMs: optionalNumber(row.expires_at),
   };
 }
 

@@ -50,7 +50,7 @@ export class StepwiseVerificationStore extends MfaVerificationStore {
     const tokenId = token?.item;
     if (factor === 'backup_code') return accounts.loadWithBackupCodes(userId, tokenId);
     const snapshot = await accounts.load(userId, tokenId);
-    return snapshot && { ...snapshot, backupCodes: [] };
+    return snapshot && { ...snapshot, backupCodes: [], passkey: null };
   }
 
   private noteUse({ userId, factor, credentialId, nowMs }: VerificationCompletion): Promise<void> {
