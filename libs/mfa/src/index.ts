@@ -11,6 +11,7 @@ export type {
   MfaHttpOptions,
   MfaModuleExtras,
   MfaOptions,
+  MfaPasskeyOptions,
   MfaTimeoutOptions,
   MfaTotpOptions,
 } from './options/mfa-options.js';

@@ -121,6 +121,22 @@ export interface MfaFernetOptions {
   until: Date | string;
 }
 
+/** Passkeys and security keys as a second factor. They need the package `@simplewebauthn/server`. */
+export interface MfaPasskeyOptions {
+  /** Domain that passkeys belong to, in lower case. Pages of this domain and of the domains below it can use them. A change makes every passkey unusable. */
+  rpId: string;
+  /** Origins whose pages may use passkeys, such as `https://login.example.com`, or `android:apk-key-hash:` with the hash of an app. */
+  origins: readonly string[];
+  /** Name of your application that the browser shows, 1 to 64 characters. @default the option `issuer` */
+  rpName?: string | null | undefined;
+  /** `'required'` refuses passkeys without PIN, fingerprint or the like. Security keys without a PIN then cannot be used. @default 'preferred' */
+  userVerification?: 'preferred' | 'required' | null | undefined;
+  /** Passkeys that a user may have, 1 to 20. @default 10 */
+  max?: number | null | undefined;
+  /** Whether a user with a passkey needs a passkey or a backup code to change factors. `false` also accepts TOTP codes, which can be phished. @default true */
+  protectChanges?: boolean | null | undefined;
+}
+
 /** The options of `MfaModule.forRoot`, and the result of a `forRootAsync` factory. */
 export interface MfaOptions {
   /** Name of your application in authenticator apps, 1 to 64 characters, no colon. */
@@ -131,6 +147,8 @@ export interface MfaOptions {
   totp?: MfaTotpOptions | null | undefined;
   challenge?: MfaChallengeOptions | null | undefined;
   backupCodes?: MfaBackupCodeOptions | null | undefined;
+  /** Passkeys and security keys. Needs the package `@simplewebauthn/server`. @default passkeys are off */
+  passkeys?: MfaPasskeyOptions | null | undefined;
   timeouts?: MfaTimeoutOptions | null | undefined;
   attempts?: MfaAttemptOptions | null | undefined;
   /** Accepts Fernet tokens as TOTP secrets until a date. @default Fernet tokens are refused */

@@ -10,6 +10,7 @@ import type {
   MfaHttpOptions,
   MfaModuleExtras,
   MfaOptions,
+  MfaPasskeyOptions,
   MfaTimeoutOptions,
   MfaTotpOptions,
 } from './mfa-options.js';
@@ -39,6 +40,14 @@ export const OPTION_NAMES = namesOf<MfaOptions>({
     cookie: namesOf<MfaChallengeCookieOptions>({ name: null, path: null, secure: null, sameSite: null, domain: null }),
   }),
   backupCodes: namesOf<MfaBackupCodeOptions>({ count: null, lowAt: null }),
+  passkeys: namesOf<MfaPasskeyOptions>({
+    rpId: null,
+    origins: null,
+    rpName: null,
+    userVerification: null,
+    max: null,
+    protectChanges: null,
+  }),
   timeouts: namesOf<MfaTimeoutOptions>({ connectionSeconds: null, statementSeconds: null }),
   attempts: namesOf<MfaAttemptOptions>({
     maxFailures: null,

@@ -10,6 +10,7 @@ import { flag, group, list, misconfigured, oneOf, whole } from './option-checks.
 import { resolveAttempts } from './resolve-attempts.js';
 import { requireKnownResult } from './unknown-options.js';
 import { resolveChallenge, type ResolvedChallengeOptions } from './resolve-challenge.js';
+import { resolvePasskeys, type ResolvedPasskeys } from './resolve-passkeys.js';
 
 type ResolvedExpiringTable = MfaExpiringTable & { graceSeconds: number };
 
@@ -27,6 +28,8 @@ export interface ResolvedMfaOptions {
   totp: TotpParameters & { window: number };
   challenge: ResolvedChallengeOptions;
   backupCodes: { count: number; lowAt: number };
+  /** `null` = passkeys are off. */
+  passkeys: ResolvedPasskeys | null;
   attempts: AttemptPolicy;
   fernet: FernetReading | undefined;
   cleanup: { enabled: boolean; intervalMs: number; batchSize: number; tables: readonly ResolvedExpiringTable[] };
@@ -130,14 +133,16 @@ export function resolveOptions(options: MfaOptions): ResolvedMfaOptions {
   const totp = resolveTotp(options.totp);
   const backupCodes = group('backupCodes', options.backupCodes);
   const count = whole('backupCodes.count', backupCodes.count, 10, 4, 20);
+  const issuer = resolveIssuer(options.issuer, totp);
   return {
-    issuer: resolveIssuer(options.issuer, totp),
+    issuer,
     keyRing: new KeyRing(options.keys),
     ...resolveEnrollment(options.enrollment),
     ...resolveTimeouts(options.timeouts),
     totp,
     challenge: resolveChallenge(options.challenge),
     backupCodes: { count, lowAt: whole('backupCodes.lowAt', backupCodes.lowAt, 3, 0, count) },
+    passkeys: resolvePasskeys(options.passkeys, issuer),
     attempts: resolveAttempts(options.attempts),
     fernet: resolveFernet(options.fernet),
     cleanup: resolveCleanup(options.cleanup),
