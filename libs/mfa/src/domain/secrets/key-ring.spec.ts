@@ -19,13 +19,14 @@ describe('KeyRing', () => {
     expect(ringOf({ id: '2026-11', secret: fresh() }).byId(id)).toBeNull();
   });
 
-  it('S8 derives two different keys, the same ones every time', () => {
+  it('S8 derives three different keys, the same ones every time', () => {
     const secret = fresh();
     const [one, two] = [ringOf({ id: 'a', secret }).newest, ringOf({ id: 'b', secret }).newest];
-    const raw = (key: typeof one) => [key.sealKey.export().toString('hex'), key.tokenKey.export().toString('hex')];
+    const keys = (key: typeof one) => [key.sealKey, key.tokenKey, key.webAuthnKey];
+    const raw = (key: typeof one) => keys(key).map((each) => each.export().toString('hex'));
     expect(raw(one)).toEqual(raw(two));
-    expect(new Set([...raw(one), Buffer.from(secret).toString('hex')]).size).toBe(3);
-    expect([one.sealKey.symmetricKeySize, one.tokenKey.symmetricKeySize]).toEqual([32, 32]);
+    expect(new Set([...raw(one), Buffer.from(secret).toString('hex')]).size).toBe(4);
+    expect(keys(one).map(({ symmetricKeySize }) => symmetricKeySize)).toEqual([32, 32, 32]);
   });
 
   it('S8 derives by HKDF-SHA256 under the published labels', () => {
@@ -33,9 +34,10 @@ describe('KeyRing', () => {
     // RFC 5869 by hand: extract with a zero salt, then the first block of expand.
     const pseudoRandomKey = createHmac('sha256', Buffer.alloc(32)).update(secret).digest();
     const block = (label: string) => createHmac('sha256', pseudoRandomKey).update(`${label}\u0001`).digest();
-    const { sealKey, tokenKey } = ringOf({ id: 'a', secret }).newest;
+    const { sealKey, tokenKey, webAuthnKey } = ringOf({ id: 'a', secret }).newest;
     expect(sealKey.export()).toEqual(block('nestjs-mfa/seal/v1'));
     expect(tokenKey.export()).toEqual(block('nestjs-mfa/mfa-token/v1'));
+    expect(webAuthnKey.export()).toEqual(block('nestjs-mfa/webauthn/v1'));
   });
 
   it('S64 shows no secret when it is logged', () => {

@@ -11,7 +11,7 @@ export interface MfaKey {
   secret: string | Buffer;
 }
 
-/** A key of the ring: two derived keys for two purposes, so that neither works for the other purpose (RFC 8725 §3.12). */
+/** A key of the ring: one derived key for each purpose, so that none works for another purpose (RFC 8725 §3.12). */
 // S8
 export interface RingKey {
   readonly id: string;
@@ -19,6 +19,8 @@ export interface RingKey {
   readonly sealKey: KeyObject;
   /** HMAC-SHA-256 key for mfa_tokens. */
   readonly tokenKey: KeyObject;
+  /** HMAC-SHA-256 key for WebAuthn challenges. */
+  readonly webAuthnKey: KeyObject;
 }
 
 const KEY_ID = /^[A-Za-z0-9_-]{1,32}$/;
@@ -53,10 +55,15 @@ export class KeyRing {
   }
 }
 
-/** Derives both keys by HKDF-SHA-256 (RFC 5869), without salt, with one label for each purpose. */
+/** Derives the keys by HKDF-SHA-256 (RFC 5869), without salt, with one label for each purpose. */
 function deriveKey({ id, secret }: MfaKey): RingKey {
   const derive = (label: string) => createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', label, 32)));
-  return { id, sealKey: derive('nestjs-mfa/seal/v1'), tokenKey: derive('nestjs-mfa/mfa-token/v1') };
+  return {
+    id,
+    sealKey: derive('nestjs-mfa/seal/v1'),
+    tokenKey: derive('nestjs-mfa/mfa-token/v1'),
+    webAuthnKey: derive('nestjs-mfa/webauthn/v1'),
+  };
 }
 
 /** Checks types at run time, because the values come from configuration files and environment variables. */
