@@ -1,0 +1,161 @@
+import { MfaError } from '../../domain/mfa-error.js';
+
+/** The response of `navigator.credentials.create`, as its `toJSON()` gives it. Other fields are ignored. */
+export interface MfaPasskeyRegistration {
+  /** The credential id in base64url, at most 1023 bytes. */
+  id: string;
+  /** The same as `id`. */
+  rawId: string;
+  /** `public-key`. */
+  type: string;
+  response: {
+    clientDataJSON: string;
+    attestationObject: string;
+    /** How the browser reaches the passkey, such as `usb` or `internal`. @default [] */
+    transports?: readonly string[] | null | undefined;
+  };
+}
+
+/** The response of `navigator.credentials.get`, as its `toJSON()` gives it. Other fields are ignored. */
+export interface MfaPasskeyAssertion {
+  /** The credential id in base64url, at most 1023 bytes. */
+  id: string;
+  /** The same as `id`. */
+  rawId: string;
+  /** `public-key`. */
+  type: string;
+  response: {
+    clientDataJSON: string;
+    authenticatorData: string;
+    signature: string;
+    /** The user handle in base64url. A security key without storage leaves it out. */
+    userHandle?: string | null | undefined;
+  };
+}
+
+/** Longest credential id: 1023 bytes (WebAuthn Level 3 §4), in characters of base64url. */
+const LONGEST_ID = 1364;
+const LONGEST_TYPE = 64;
+/** Longest response, in characters of all fields. */
+const LONGEST_RESPONSE = 65_536;
+/** Most transports that are read. WebAuthn Level 3 §5.8.4 has six. */
+const MOST_TRANSPORTS = 16;
+/** Unknown transports are kept, too (WebAuthn Level 3 §5.2.1). */
+const TRANSPORT = /^[a-z][a-z0-9-]{0,31}$/;
+
+/**
+ * Copies the known fields of the response to a registration. It does not check their content.
+ * @throws MfaError `MFA_BAD_REQUEST` if a field is missing, has the wrong type, or is too long
+ */
+// S67
+export function readRegistration(value: unknown): MfaPasskeyRegistration {
+  return readFields(value, (fields) => ({
+    ...fields.credential(),
+    response: {
+      clientDataJSON: fields.inner('clientDataJSON'),
+      attestationObject: fields.inner('attestationObject'),
+      transports: fields.transports(),
+    },
+  }));
+}
+
+/**
+ * Copies the known fields of the response to an assertion. It does not check their content.
+ * @throws MfaError `MFA_BAD_REQUEST` if a field is missing, has the wrong type, or is too long
+ */
+// S67
+export function readAssertion(value: unknown): MfaPasskeyAssertion {
+  return readFields(value, (fields) => ({
+    ...fields.credential(),
+    response: {
+      clientDataJSON: fields.inner('clientDataJSON'),
+      authenticatorData: fields.inner('authenticatorData'),
+      signature: fields.inner('signature'),
+      userHandle: fields.userHandle(),
+    },
+  }));
+}
+
+function readFields<T>(value: unknown, read: (fields: ResponseFields) => T): T {
+  const fields = new ResponseFields(value);
+  let copied: T;
+  try {
+    copied = read(fields);
+  } catch {
+    // An exotic object of a host's own caller, such as a revoked Proxy.
+    throw badRequest(['passkey must be an object']);
+  }
+  if (fields.problems.length > 0) throw badRequest(fields.problems);
+  return copied;
+}
+
+const badRequest = (message: string[]) => new MfaError('MFA_BAD_REQUEST', { message });
+
+/** Reads own data properties only: no getter of the input runs, and nothing inherited counts. */
+class ResponseFields {
+  readonly problems: string[] = [];
+  private length = 0;
+
+  constructor(private readonly given: unknown) {}
+
+  credential() {
+    if (!isObject(this.given)) this.problem('passkey must be an object');
+    return {
+      id: this.text(this.given, 'id', LONGEST_ID),
+      rawId: this.text(this.given, 'rawId', LONGEST_ID),
+      type: this.text(this.given, 'type', LONGEST_TYPE),
+    };
+  }
+
+  /** A required field of `response`. */
+  inner(name: string): string {
+    if (!isObject(this.response)) {
+      this.problem('passkey.response must be an object');
+      return '';
+    }
+    return this.text(this.response, name, LONGEST_RESPONSE, 'response.');
+  }
+
+  /** `undefined` = left out, `null` or empty. An empty user handle names nobody (WebAuthn Level 3 §5.4.3). */
+  userHandle(): string | undefined {
+    const handle = own(this.response, 'userHandle') ?? '';
+    return handle === '' ? undefined : this.text(this.response, 'userHandle', LONGEST_RESPONSE, 'response.');
+  }
+
+  transports(): string[] {
+    const given = own(this.response, 'transports') ?? [];
+    const all: unknown[] = Array.isArray(given) && given.length <= MOST_TRANSPORTS ? [...given] : [null];
+    if (all.every((each) => typeof each === 'string')) {
+      return [...new Set(all.filter((each) => TRANSPORT.test(each)))];
+    }
+    this.problem(`passkey.response.transports must be a list of at most ${MOST_TRANSPORTS} strings`);
+    return [];
+  }
+
+  private get response(): unknown {
+    return own(this.given, 'response');
+  }
+
+  private text(from: unknown, name: string, most: number, path = ''): string {
+    const value = own(from, name);
+    if (typeof value !== 'string' || value === '' || value.length > most) {
+      if (isObject(from)) this.problem(`passkey.${path}${name} must be a string of 1 to ${most} characters`);
+      return '';
+    }
+    this.length += value.length;
+    if (this.length > LONGEST_RESPONSE) this.problem(`passkey must have at most ${LONGEST_RESPONSE} characters`);
+    return value;
+  }
+
+  private problem(message: string): void {
+    if (!this.problems.includes(message)) this.problems.push(message);
+  }
+}
+
+function own(from: unknown, name: string): unknown {
+  return isObject(from) ? Object.getOwnPropertyDescriptor(from, name)?.value : undefined;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
