@@ -147,6 +147,7 @@ describe('docs/reference/options.md', () => {
     'attempts.maxLockSeconds': { lockSeconds: 1 },
     'attempts.maxFailures': { disableAfter: 1_000_000 },
     'attempts.disableAfter': { maxFailures: 1 },
+    'passkeys.max': { rpId: 'localhost', origins: ['http://localhost'] },
   };
   const withValue = (name: string, value: number): MfaOptions => {
     const [group = '', field] = name.split('.');
@@ -171,7 +172,8 @@ describe('docs/reference/options.md', () => {
   });
 
   it('gives the defaults that apply', () => {
-    const { totp, challenge, backupCodes, attempts, cleanup, ...rest } = resolveOptions(base);
+    const passkeys = { rpId: 'localhost', origins: ['http://localhost'] };
+    const { totp, challenge, backupCodes, attempts, cleanup, ...rest } = resolveOptions({ ...base, passkeys });
     const seconds = (ms: number) => ms / 1000;
     const applied: Record<string, unknown> = {
       'enrollment.setupLifetimeSeconds': seconds(rest.setupLifetimeMs),
@@ -189,6 +191,9 @@ describe('docs/reference/options.md', () => {
       'challenge.cookie.sameSite': `'${challenge.cookie.sameSite}'`,
       'backupCodes.count': backupCodes.count,
       'backupCodes.lowAt': backupCodes.lowAt,
+      'passkeys.userVerification': `'${rest.passkeys?.userVerification}'`,
+      'passkeys.max': rest.passkeys?.max,
+      'passkeys.protectChanges': rest.passkeys?.protectChanges,
       'attempts.maxFailures': attempts.maxFailures,
       'attempts.lockSeconds': seconds(attempts.lockMs),
       'attempts.maxLockSeconds': seconds(attempts.maxLockMs),
