@@ -60,6 +60,12 @@ module.exports = {
     only('validation-in-http', 'Only http/ knows class-validator.', packages('class-validator', 'class-transformer'), [
       `${ROOMS}/http/`,
     ]),
+    only(
+      'webauthn-in-ceremonies',
+      'Only the ceremonies of passkeys know @simplewebauthn/server, an optional peer. Types count, too: the published declarations have none of it.',
+      packages('@simplewebauthn/[^/]+'),
+      [`${ROOMS}/factors/passkey/passkey-ceremonies\\.ts$`],
+    ),
     {
       name: 'lazily-loaded',
       comment:
@@ -69,6 +75,7 @@ module.exports = {
       to: {
         path: [
           packages('class-validator', '@nestjs/schedule', '@nestjs/microservices', '@nestjs/websockets', 'qrcode'),
+          packages('@simplewebauthn/server'),
           `${ROOMS}/http/dto/`,
         ],
         pathNot: 'class-validator/cjs/container\\.js$',

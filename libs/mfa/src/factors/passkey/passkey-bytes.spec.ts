@@ -1,0 +1,245 @@
+import { randomBytes } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type CborMap, encodeCbor } from '../../testing/cbor.js';
+import { generateVirtualKey } from '../../testing/virtual-key.js';
+import {
+  decodeBase64url,
+  isAcceptedPublicKey,
+  isAssertedData,
+  isCredentialId,
+  isOwnClientData,
+  isPlainAttestation,
+} from './passkey-bytes.js';
+import { readCbor, readWholeCbor } from './strict-cbor.js';
+
+const hex = (text: string) => Buffer.from(text.replaceAll(' ', ''), 'hex');
+const base64url = (data: string | Uint8Array) => Buffer.from(data as Uint8Array).toString('base64url');
+
+describe('readCbor', () => {
+  it.each([
+    ['00', 0],
+    ['17', 23],
+    ['18 18', 24],
+    ['19 0100', 256],
+    ['1a 00010000', 65_536],
+    ['20', -1],
+    ['39 0100', -257],
+    ['42 0102', Buffer.from([1, 2])],
+    ['62 c3a4', 'ä'],
+    ['82 01 f6', [1, null]],
+    ['a2 01 f5 61 61 f4', new Map<unknown, unknown>([[1, true], ['a', false]])], // prettier-ignore
+  ])('decodes %s', (text, value) => {
+    expect(readWholeCbor(hex(text))).toEqual(value);
+    expect(readCbor(hex(`ffff ${text} 00`), 2)).toEqual({ value, end: 2 + hex(text).length });
+    expect(readWholeCbor(hex(`${text} 00`))).toBeNull();
+  });
+
+  it.each([
+    ['nothing', ''],
+    ['a length that is cut off', '19 01'],
+    ['bytes that are cut off', '43 0102'],
+    ['a length beyond the end', '5a ffffffff 00'],
+    ['a list with fewer elements', '9a ffffffff 00'],
+    ['a map with fewer entries', 'ba ffffffff 00 00'],
+    ['a map without its last value', 'a1 01'],
+    ['a length of 64 bits', '1b 0000000000000001'],
+    ['an indefinite length', '5f 41 00 ff'],
+    ['an indefinite map', 'bf ff'],
+    ['a tag', 'c0 00'],
+    ['a float', 'f9 0000'],
+    ['undefined', 'f7'],
+    ['a reserved length', '1c'],
+    ['a repeated key', 'a2 01 00 01 00'],
+    ['a repeated key in a longer spelling', 'a2 01 00 1801 00'],
+    ['a list as a key', 'a1 80 00'],
+    ['bytes as a key', 'a1 41 00 00'],
+    ['text that is not UTF-8', '61 ff'],
+    ['five levels', '81 81 81 81 81 00'],
+  ])('S82 refuses %s', (_, text) => {
+    expect(readCbor(hex(text))).toBeNull();
+  });
+
+  it('decodes four levels, as CTAP allows', () => {
+    expect(readWholeCbor(hex('81 81 81 81 00'))).toEqual([[[[0]]]]);
+  });
+
+  it('S82 ends quickly for deep and for wide input', () => {
+    const started = performance.now();
+    for (const byte of [0x81, 0x9a, 0xa1, 0xba, 0xff, 0x80]) {
+      expect(readCbor(Buffer.alloc(65_536, byte))).toEqual(byte === 0x80 ? { value: [], end: 1 } : null);
+    }
+    expect(performance.now() - started).toBeLessThan(1000);
+  });
+
+  it('S82 throws for no bytes', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => {
+        const item = readCbor(bytes);
+        expect(item === null || item.end <= bytes.length).toBe(true);
+      }),
+      { seed: 82, numRuns: 5000 },
+    );
+  });
+});
+
+describe('decodeBase64url', () => {
+  it.each(['', 'AA==', 'AB', 'A', 'A A', 'AA\n', 'A+', 'A/', 'Ä', 'AAB'])('refuses the spelling %j', (text) => {
+    expect(decodeBase64url(text)).toBeNull();
+  });
+
+  it('takes as many bytes as are allowed, and no more', () => {
+    expect(decodeBase64url('AAAA', 3)).toHaveLength(3);
+    expect(decodeBase64url('AAAAAA', 3)).toBeNull();
+    expect(isCredentialId(base64url(randomBytes(1023)))).toBe(true);
+    expect(isCredentialId(base64url(randomBytes(1024)))).toBe(false);
+  });
+});
+
+describe('the data of the client', () => {
+  const page = { type: 'webauthn.get', challenge: 'x', origin: 'https://example.com' };
+  const isOwn = (data: unknown) => isOwnClientData(base64url(JSON.stringify(data)));
+
+  it.each([page, { ...page, crossOrigin: false }])('is accepted from the own page: %j', (data) => {
+    expect(isOwn(data)).toBe(true);
+  });
+
+  it.each([true, null, 'true', 'false', 0, 1, {}])('S82 is refused with crossOrigin %j', (crossOrigin) => {
+    expect(isOwn({ ...page, crossOrigin })).toBe(false);
+  });
+
+  it.each(['https://example.com', '', null, false])('S82 is refused with topOrigin %j', (topOrigin) => {
+    expect(isOwn({ ...page, topOrigin })).toBe(false);
+  });
+
+  it.each(['null', '7', '"a"', '[]', '{', '', '\uFEFF{}', `{"a":"${'x'.repeat(8200)}"}`])(
+    'S82 is refused when it is %j',
+    (text) => {
+      expect(isOwnClientData(base64url(text))).toBe(false);
+    },
+  );
+
+  it('S82 is refused when it is not UTF-8', () => {
+    expect(isOwnClientData(base64url(hex('7b 22 ff 22 3a 31 7d')))).toBe(false);
+  });
+});
+
+describe('a public key', () => {
+  const changed = (key: CborMap, ...changes: [number, unknown][]) => {
+    const copy = new Map(key) as Map<number, unknown>;
+    for (const [label, value] of changes) {
+      if (value === undefined) copy.delete(label);
+      else copy.set(label, value);
+    }
+    return encodeCbor(copy as CborMap);
+  };
+  const [ec, okp, rsa] = (['ES256', 'EdDSA', 'RS256'] as const).map((name) => generateVirtualKey(name).cose) as [
+    CborMap,
+    CborMap,
+    CborMap,
+  ];
+  const modulus = (bytes: number) => Buffer.concat([Buffer.from([0x80]), randomBytes(bytes - 1)]);
+
+  it('S85 is accepted for the three algorithms, RSA with 2048 to 4096 bits', () => {
+    for (const key of [ec, okp, rsa]) expect(isAcceptedPublicKey(encodeCbor(key))).toBe(true);
+    for (const bytes of [256, 384, 512]) expect(isAcceptedPublicKey(changed(rsa, [-1, modulus(bytes)]))).toBe(true);
+  });
+
+  it.each<[string, Buffer]>([
+    ['of RSA with 1024 bits', changed(rsa, [-1, modulus(128)])],
+    ['of RSA with 4104 bits', changed(rsa, [-1, modulus(513)])],
+    ['of RSA with 50000 bits', changed(rsa, [-1, modulus(6250)])],
+    ['of RSA with a leading zero', changed(rsa, [-1, Buffer.alloc(256)])],
+    ['of RSA with the exponent 1', changed(rsa, [-2, hex('01')])],
+    ['of RSA with the exponent 3', changed(rsa, [-2, hex('03')])],
+    ['of RSA with a large exponent', changed(rsa, [-2, modulus(256)])],
+    ['of RSA with another algorithm', changed(rsa, [3, -37])],
+    ['of RSA that says it is elliptic', changed(rsa, [1, 2])],
+    ['on P-384', changed(ec, [-1, 2])],
+    ['for ES384', changed(ec, [3, -35])],
+    ['with a short coordinate', changed(ec, [-2, randomBytes(31)])],
+    ['with a long coordinate', changed(ec, [-3, randomBytes(33)])],
+    ['without a coordinate', changed(ec, [-3, undefined])],
+    ['with a number in place of a coordinate', changed(ec, [-3, 32])],
+    ['with a further field', changed(ec, [2, randomBytes(4)])],
+    ['with the private key', changed(ec, [-4, randomBytes(32)])],
+    ['on Ed448', changed(okp, [-1, 7])],
+    ['of Ed25519 for ES256', changed(okp, [3, -7])],
+    ['without algorithm', changed(ec, [3, undefined])],
+    ['that is a list', encodeCbor([1, 2])],
+    ['with bytes after it', Buffer.concat([encodeCbor(ec), hex('00')])],
+    ['of no bytes', Buffer.alloc(0)],
+  ])('S82 %s is refused', (_, key) => {
+    expect(isAcceptedPublicKey(key)).toBe(false);
+  });
+});
+
+describe('authenticator data', () => {
+  const header = (flags: number) => Buffer.concat([randomBytes(32), Buffer.from([flags]), Buffer.alloc(4)]);
+  const { cose } = generateVirtualKey('ES256');
+  const attested = (idBytes: number, length = idBytes) =>
+    Buffer.concat([
+      Buffer.alloc(16),
+      Buffer.from([length >> 8, length & 0xff]),
+      Buffer.alloc(idBytes),
+      encodeCbor(cose),
+    ]);
+  const attestation = (authData: unknown, fmt: unknown = 'none', attStmt: unknown = new Map()) =>
+    base64url(encodeCbor(new Map(Object.entries({ fmt, attStmt, authData })) as CborMap));
+  const registered = Buffer.concat([header(0x41), attested(16)]);
+
+  it('is accepted with one credential, and with extensions after it', () => {
+    expect(isPlainAttestation(attestation(registered))).toBe(true);
+    const extended = Buffer.concat([header(0xc1), attested(16), encodeCbor(new Map([['credProtect', 2]]))]);
+    expect(isPlainAttestation(attestation(extended))).toBe(true);
+    expect(isAssertedData(base64url(header(0x01)))).toBe(true);
+    expect(isAssertedData(base64url(Buffer.concat([header(0x81), hex('a0')])))).toBe(true);
+  });
+
+  it.each<[string, Buffer]>([
+    ['without the flag of a credential', Buffer.concat([header(0x01), attested(16)])],
+    ['without a credential', header(0x41)],
+    ['with an empty credential id', Buffer.concat([header(0x41), attested(0)])],
+    ['with a credential id of 1024 bytes', Buffer.concat([header(0x41), attested(1024)])],
+    ['with a credential id beyond the end', Buffer.concat([header(0x41), attested(16, 1000)])],
+    ['with bytes after the key', Buffer.concat([registered, hex('00')])],
+    ['with extensions that are not there', Buffer.concat([header(0xc1), attested(16)])],
+    ['with extensions that are a list', Buffer.concat([header(0xc1), attested(16), hex('80')])],
+  ])('S82 of a registration %s is refused', (_, data) => {
+    expect(isPlainAttestation(attestation(data))).toBe(false);
+  });
+
+  it.each<[string, Buffer]>([
+    ['that is short', header(0x01).subarray(1)],
+    ['with a credential', registered],
+    ['with bytes at its end', Buffer.concat([header(0x01), hex('00')])],
+    ['with two extension maps', Buffer.concat([header(0x81), hex('a0a0')])],
+    ['with extensions that are not a map', Buffer.concat([header(0x81), hex('00')])],
+  ])('S82 of an assertion %s is refused', (_, data) => {
+    expect(isAssertedData(base64url(data))).toBe(false);
+  });
+
+  const signed = { alg: -7, sig: randomBytes(70) };
+  it.each<[string, unknown, object]>([
+    ['a certificate', 'packed', { ...signed, x5c: [randomBytes(99)] }],
+    ['an empty list of certificates', 'packed', { ...signed, x5c: [] }],
+    ['a signature of another kind', 'packed', { ...signed, ecdaaKeyId: randomBytes(4) }],
+    ['packed without a signature', 'packed', {}],
+    ['none with a statement', 'none', signed],
+    ['none with a certificate', 'none', { x5c: [randomBytes(99)] }],
+    ['the format of U2F', 'fido-u2f', { sig: randomBytes(70), x5c: [randomBytes(99)] }],
+    ['the format of TPM', 'tpm', signed],
+    ['the format of Android', 'android-safetynet', { ver: '1', response: randomBytes(9) }],
+    ['an unknown format', 'None', {}],
+    ['a format that is a number', 7, {}],
+  ])('S82 in an attestation with %s is refused', (_, fmt, attStmt) => {
+    expect(isPlainAttestation(attestation(registered, 'packed', new Map(Object.entries(signed))))).toBe(true);
+    expect(isPlainAttestation(attestation(registered, fmt, new Map(Object.entries(attStmt))))).toBe(false);
+  });
+
+  it('S82 in an attestation that is not an object of three parts is refused', () => {
+    for (const wrong of [attestation('text'), attestation(registered, 'none', []), base64url(hex('80')), 'AA', '%']) {
+      expect(isPlainAttestation(wrong)).toBe(false);
+    }
+  });
+});
