@@ -116,7 +116,7 @@ class ResponseFields {
     return this.text(this.response, name, LONGEST_RESPONSE, 'response.');
   }
 
-  /** `undefined` = left out, `null` or empty. An empty user handle names nobody (WebAuthn Level 3 §5.4.3). */
+  /** `undefined` = left out, `null` or empty. An empty user handle is not a user handle (WebAuthn Level 3 §5.4.3). */
   userHandle(): string | undefined {
     const handle = own(this.response, 'userHandle') ?? '';
     return handle === '' ? undefined : this.text(this.response, 'userHandle', LONGEST_RESPONSE, 'response.');
