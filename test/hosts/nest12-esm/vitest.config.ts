@@ -9,5 +9,7 @@ export default defineConfig({
     globals: true,
     root: './',
     include: ['**/*.spec.ts'],
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
   },
 });
