@@ -5,6 +5,7 @@ import { Column, Entity, PrimaryColumn } from 'typeorm';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MfaCleanupService } from 'nestjs-mfa';
 import { VirtualAuthenticator } from 'nestjs-mfa/testing';
+import { passkey } from '../persistence/rows.js';
 import { Client } from '../support/client.js';
 import { testDatabases } from '../support/databases.js';
 import {
@@ -17,8 +18,13 @@ import {
   type HostAppSetup,
 } from '../support/host-app.js';
 
+/** The store of passkeys, as far as a test needs it. */
+interface PasskeyRows {
+  add(row: ReturnType<typeof passkey>): Promise<boolean>;
+}
+
 const SKEW_MS = 600_000;
-const NOTHING = { usage: 0, authenticators: 0, backupSets: 0, hostRows: 0 };
+const NOTHING = { usage: 0, authenticators: 0, backupSets: 0, passkeys: 0, hostRows: 0 };
 
 let host: HostApp;
 const start = async (setup: HostAppSetup = {}) => {
@@ -96,6 +102,35 @@ describe.each(testDatabases)('S61 purging on %s', (database) => {
     expect(await dumpTables(host)).toEqual(before);
     await user.verify(await user.login(), backupCodes[0]).expect(401, /MFA_CODE_REJECTED/);
     await user.signIn(authenticator.code());
+  });
+
+  it('S61 removes a passkey that no account names, a second after its grace, and keeps one that is named', async () => {
+    const user = new Client(host, 'key-owner');
+    const { id } = await user.enroll();
+    const passkeys = providerNamed<PasskeyRows>(host, 'MfaPasskeyStore');
+    const expiresAtMs = host.clock.nowMs() + 60_000;
+    const [named, orphan, homeless] = [
+      passkey('key-owner', { expiresAtMs }),
+      passkey('key-owner', { expiresAtMs }),
+      passkey('no-account', { expiresAtMs }),
+    ];
+    for (const row of [named, orphan, homeless]) await passkeys.add(row);
+    await host.dataSource.query(`UPDATE mfa_account SET active_ids = 'totp:${id},passkey:${named.id}'`);
+    expect(await purgeAt(expiresAtMs + SKEW_MS - 1000)).toMatchObject({ passkeys: 0 });
+    expect(await rows('mfa_passkey')).toHaveLength(3);
+    expect(await purgeAt(expiresAtMs + SKEW_MS + 1000)).toMatchObject({ passkeys: 3 });
+    expect(await rows('mfa_passkey')).toMatchObject([{ id: named.id, expires_at: null }]);
+    expect(await purgeAt(expiresAtMs + 10 * SKEW_MS)).toMatchObject({ passkeys: 0 });
+  });
+
+  it('S61 keeps a passkey whose id the account names as another factor only until its grace ends', async () => {
+    const user = new Client(host, 'mixed');
+    const { id } = await user.enroll();
+    const expiresAtMs = host.clock.nowMs() + 60_000;
+    await providerNamed<PasskeyRows>(host, 'MfaPasskeyStore').add(passkey('mixed', { id, expiresAtMs }));
+    expect(await purgeAt(expiresAtMs + SKEW_MS + 1000)).toMatchObject({ authenticators: 0, passkeys: 1 });
+    expect(await rows('mfa_passkey')).toEqual([]);
+    expect(await rows('mfa_authenticator')).toHaveLength(1);
   });
 
   it('removes a set of backup codes whose confirmation never finished', async () => {

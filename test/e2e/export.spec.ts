@@ -1,7 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MfaAdminService, TotpService } from 'nestjs-mfa';
+import { passkey } from '../persistence/rows.js';
 import { Client } from '../support/client.js';
-import { dumpTables, FEW_CODES, startHostApp, type HostApp } from '../support/host-app.js';
+import { dumpTables, FEW_CODES, providerNamed, startHostApp, type HostApp } from '../support/host-app.js';
+
+/** The store of passkeys, as far as a test needs it. */
+interface PasskeyRows {
+  add(row: ReturnType<typeof passkey>): Promise<boolean>;
+}
 
 describe('exportUser', () => {
   let host: HostApp;
@@ -49,6 +55,8 @@ describe('exportUser', () => {
     expect(rest).toEqual({
       userId: 'ada',
       enabled: true,
+      passkeys: [],
+      userHandle: null,
       backupCodes: { remaining: 3, usedAt: [at] },
       attempts: [{ factor: 'totp', failures: 1, lockedUntil: null }],
       uses: expect.arrayContaining([
@@ -58,6 +66,28 @@ describe('exportUser', () => {
       ]),
     });
     expect(rest.uses).toHaveLength(4);
+  });
+
+  it('returns the public data of passkeys, and neither keys, hashes nor counters', async () => {
+    const { id } = await new Client(host, 'barbara').enroll();
+    const [active, removed] = [passkey('barbara', { lastUsedAtMs: 5 }), passkey('barbara', { expiresAtMs: 9 })];
+    for (const row of [active, removed, passkey('somebody else')]) {
+      await providerNamed<PasskeyRows>(host, 'MfaPasskeyStore').add(row);
+    }
+    await host.dataSource.query(
+      `UPDATE mfa_account SET active_ids = 'totp:${id},passkey:${active.id}', user_handle = 'handle'
+       WHERE user_id = 'barbara'`,
+    );
+    const { passkeys, userHandle } = await exportUser('barbara');
+    const shown = (row: ReturnType<typeof passkey>) => ({
+      ...{ id: row.id, name: row.name, credentialId: row.credentialId, transports: ['usb'], aaguid: row.aaguid },
+      ...{ backupEligible: false, backedUp: false, userVerified: false, createdAt: new Date(row.createdAtMs) },
+    });
+    expect(userHandle).toBe('handle');
+    expect(passkeys.toSorted((a, b) => (a.state < b.state ? -1 : 1))).toEqual([
+      { ...shown(active), state: 'active', lastUsedAt: new Date(5) },
+      { ...shown(removed), state: 'removed', lastUsedAt: null },
+    ]);
   });
 
   it('S64 contains no secret, hash, code or token', async () => {
@@ -88,6 +118,8 @@ describe('exportUser', () => {
       userId: 'nobody',
       enabled: false,
       authenticators: [],
+      passkeys: [],
+      userHandle: null,
       backupCodes: { remaining: 0, usedAt: [] },
       attempts: [],
       uses: [],
@@ -96,6 +128,7 @@ describe('exportUser', () => {
 
   it('is empty after purgeUser, which removes every row', async () => {
     await new Client(host, 'edsger').enroll();
+    await providerNamed<PasskeyRows>(host, 'MfaPasskeyStore').add(passkey('edsger'));
     await host.app.get(MfaAdminService, { strict: false }).purgeUser('edsger');
     expect(await exportUser('edsger')).toEqual({ ...(await exportUser('nobody')), userId: 'edsger' });
     expect(JSON.stringify(await dumpTables(host))).not.toContain('edsger');

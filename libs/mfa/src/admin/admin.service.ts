@@ -3,6 +3,7 @@ import { Injectable } from '@nestjs/common';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
 import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
+import { MfaPasskeyStore } from '../domain/passkeys/passkey.store.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import { AuthenticatorRemoval } from '../enrollment/authenticator-removal.js';
 import { tidyUp } from '../events/tidy-up.js';
@@ -24,6 +25,7 @@ export class MfaAdminService {
     private readonly accounts: MfaAccountStore,
     private readonly authenticators: MfaAuthenticatorStore,
     private readonly codes: MfaBackupCodeStore,
+    private readonly passkeys: MfaPasskeyStore,
     private readonly usage: MfaUsageStore,
     private readonly removal: AuthenticatorRemoval,
     private readonly events: MfaEvents,
@@ -85,7 +87,7 @@ export class MfaAdminService {
 
   /**
    * Returns what is stored about the user, for a data-protection request. It contains no secrets, hashes and tokens.
-   * Three statements.
+   * Four statements.
    * @throws MfaException `MFA_BUSY`; TypeError for an unusable user id
    */
   async exportUser(userId: string | number): Promise<MfaUserExport> {
@@ -93,7 +95,8 @@ export class MfaAdminService {
     const snapshot = await this.accounts.load(id);
     const setId = snapshot?.account.backupSetId;
     const codes = setId ? await this.codes.list(id, setId) : [];
-    return userExport(id, snapshot, codes, await this.usage.list(id));
+    const passkeys = await this.passkeys.list(id);
+    return userExport({ userId: id, snapshot, codes, passkeys, spent: await this.usage.list(id) });
   }
 
   /**
@@ -115,13 +118,15 @@ export class MfaAdminService {
     this.events.emit({ type: 'mfa.user.purged', userId: id, actor: ADMIN });
   }
 
-  /** Removes the rows of every table, also after an error in one. Returns the number of authenticators. */
+  /** Removes the rows of every table, also after an error in one. Returns the number of authenticators and passkeys. */
   private async removeRows(id: string): Promise<number> {
-    const removals = [this.authenticators.removeAll(id), this.codes.removeAll(id), this.usage.removeAll(id)] as const;
-    const [authenticators, ...others] = await Promise.allSettled(removals);
-    const failed = [authenticators, ...others].find((each) => each.status === 'rejected');
+    const [credentials, others] = await Promise.all([
+      Promise.allSettled([this.authenticators.removeAll(id), this.passkeys.removeAll(id)]),
+      Promise.allSettled([this.codes.removeAll(id), this.usage.removeAll(id)]),
+    ]);
+    const failed = [...credentials, ...others].find((each) => each.status === 'rejected');
     if (failed) throw failed.reason;
-    return authenticators.status === 'fulfilled' ? authenticators.value : 0;
+    return credentials.reduce((sum, each) => sum + (each.status === 'fulfilled' ? each.value : 0), 0);
   }
 
   private async changedByPurge(id: string): Promise<void> {

@@ -1,7 +1,8 @@
-import { isActive, isEnabled, type AccountSnapshot, type MfaAccount } from '../domain/accounts/account.js';
+import { activeIdsOf, isActive, isEnabled, type AccountSnapshot, type MfaAccount } from '../domain/accounts/account.js';
 import { ATTEMPT_FACTORS, type AttemptFactor } from '../domain/attempts/attempt-policy.js';
 import type { Authenticator, TotpParameters } from '../domain/authenticators/authenticator.js';
 import type { BackupCode } from '../domain/backup-codes/backup-code.js';
+import type { Passkey } from '../domain/passkeys/passkey.js';
 import type { SpentEntry, UsageKind } from '../domain/usage/usage.js';
 
 /** What the module stores about one user, without secrets, hashes and tokens (GDPR Art. 15). */
@@ -17,6 +18,14 @@ export interface MfaUserExport {
     confirmedAt: Date | null;
     lastUsedAt: Date | null;
   })[];
+  passkeys: (Pick<Passkey, PublicPasskeyField> & {
+    /** `active` = the account names it; `removed` = the cleanup will remove the row. */
+    state: 'active' | 'removed';
+    createdAt: Date;
+    lastUsedAt: Date | null;
+  })[];
+  /** The WebAuthn user handle in base64url, which passkeys carry. `null` until the first passkey setup. */
+  userHandle: string | null;
   backupCodes: {
     remaining: number;
     /** When codes of the current set were used. */
@@ -33,17 +42,28 @@ export interface MfaUserExport {
   }[];
 }
 
-/** Builds the export. `snapshot: null` = the user has no MFA account. */
-export function userExport(
-  userId: string,
-  snapshot: AccountSnapshot | null,
-  codes: readonly BackupCode[],
-  spent: readonly SpentEntry[],
-): MfaUserExport {
+type PublicPasskeyField =
+  'id' | 'name' | 'credentialId' | 'transports' | 'backupEligible' | 'backedUp' | 'userVerified' | 'aaguid';
+
+/** The rows of one user. */
+export interface UserRows {
+  userId: string;
+  /** `null` = the user has no MFA account. */
+  snapshot: AccountSnapshot | null;
+  codes: readonly BackupCode[];
+  passkeys: readonly Passkey[];
+  spent: readonly SpentEntry[];
+}
+
+/** Builds the export. */
+export function userExport({ userId, snapshot, codes, passkeys, spent }: UserRows): MfaUserExport {
+  const activePasskeys = activeIdsOf('passkey', snapshot?.account.activeFactors ?? []);
   return {
     userId,
     enabled: isEnabled(snapshot),
     authenticators: snapshot?.authenticators.map((each) => exported(each, snapshot.account)) ?? [],
+    passkeys: passkeys.map((each) => exportedPasskey(each, activePasskeys)),
+    userHandle: snapshot?.account.userHandle ?? null,
     backupCodes: {
       remaining: snapshot?.backupCodesRemaining ?? 0,
       usedAt: codes.flatMap(({ usedAtMs }) => (usedAtMs === null ? [] : [new Date(usedAtMs)])),
@@ -65,6 +85,16 @@ function exported(authenticator: Authenticator, account: MfaAccount): MfaUserExp
     createdAt: new Date(createdAtMs),
     confirmedAt: dateOf(confirmedAtMs),
     lastUsedAt: dateOf(lastUsedAtMs),
+  };
+}
+
+function exportedPasskey(passkey: Passkey, activeIds: readonly string[]): MfaUserExport['passkeys'][number] {
+  const { id, name, credentialId, transports, backupEligible, backedUp, userVerified, aaguid } = passkey;
+  return {
+    ...{ id, name, credentialId, transports, backupEligible, backedUp, userVerified, aaguid },
+    state: activeIds.includes(id) ? 'active' : 'removed',
+    createdAt: new Date(passkey.createdAtMs),
+    lastUsedAt: dateOf(passkey.lastUsedAtMs),
   };
 }
 

@@ -2,17 +2,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import type { SchedulerRegistry } from '@nestjs/schedule';
-import { isActive, type MfaAccount } from '../domain/accounts/account.js';
+import { activeIdsOf, type MfaAccount } from '../domain/accounts/account.js';
 import { MfaAccountStore, type AccountChange } from '../domain/accounts/account.store.js';
 import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
 import { MfaBackupCodeStore, type ExpiredBackupSet } from '../domain/backup-codes/backup-code.store.js';
-import type { ExpiredCredential } from '../domain/credentials/credential-rows.store.js';
+import type { CredentialRowsStore, ExpiredCredential } from '../domain/credentials/credential-rows.store.js';
 import { MfaClock } from '../domain/clock.js';
 import { HOST_TABLES, type HostTables } from '../domain/host-tables.js';
+import { MfaPasskeyStore } from '../domain/passkeys/passkey.store.js';
 import { CLOCK_SKEW_MS } from '../domain/usage/usage.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+import type { MfaPurgeReport } from './purge-report.js';
 
 /** Name of the interval in the host's `SchedulerRegistry`. */
 export const MFA_CLEANUP_INTERVAL = 'nestjs-mfa:cleanup';
@@ -29,18 +31,12 @@ interface PurgedBatch {
   full: boolean;
 }
 
-/** The number of rows that one purge removed, by kind. */
-export interface MfaPurgeReport {
-  usage: number;
-  authenticators: number;
-  backupSets: number;
-  /** Rows of the tables in the option `cleanup.tables`. */
-  hostRows: number;
-}
+/** An expired row, with its store and the `type` under which an account names it. */
+type CollectedCredential = ExpiredCredential & { type: string; store: CredentialRowsStore };
 
 /**
- * Removes expired rows in bounded batches: used codes, abandoned setups, replaced backup codes, and rows of the host's
- * tables in the option `cleanup.tables`. Runs on a schedule. Several instances may run it at once, because each removal
+ * Removes expired rows in bounded batches: used codes, abandoned setups, replaced backup codes, passkeys that no account
+ * names, and rows of the host's tables in the option `cleanup.tables`. Runs on a schedule. Several instances may run it at once, because each removal
  * is one conditional statement.
  * @example
  * // With `cleanup: false`, for example from a cron job:
@@ -60,6 +56,7 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
     private readonly accounts: MfaAccountStore,
     private readonly authenticators: MfaAuthenticatorStore,
     private readonly codes: MfaBackupCodeStore,
+    private readonly passkeys: MfaPasskeyStore,
     private readonly usage: MfaUsageStore,
     @Inject(HOST_TABLES) private readonly hostTables: HostTables,
     private readonly clock: MfaClock,
@@ -112,8 +109,9 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
     const step = (work: () => Promise<number>) => work().catch((error: unknown) => (failures.push(error), 0));
     const report = {
       usage: await step(() => this.inBatches((limit) => this.purged(limit, () => this.usage.purge(nowMs, limit)))),
-      authenticators: await step(() => this.collectAuthenticators(skewed)),
+      authenticators: await step(() => this.collectCredentials('totp', this.authenticators, skewed)),
       backupSets: await step(() => this.collectBackupSets(skewed)),
+      passkeys: await step(() => this.collectCredentials('passkey', this.passkeys, skewed)),
       hostRows: await step(() => this.purgeHostTables(nowMs)),
     };
     if (failures.length > 0) throw failures[0];
@@ -154,11 +152,11 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
     return result;
   }
 
-  private collectAuthenticators(beforeMs: number): Promise<number> {
+  private collectCredentials(type: string, store: CredentialRowsStore, beforeMs: number): Promise<number> {
     return this.collectEach(
-      (limit) => this.authenticators.listExpired(beforeMs, limit),
+      (limit) => store.listExpired(beforeMs, limit),
       ({ id }) => id,
-      (each) => this.collectAuthenticator(each, beforeMs),
+      (each) => this.collectCredential({ type, store, ...each }, beforeMs),
     );
   }
 
@@ -199,15 +197,18 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
   }
 
   /** Returns `false` when another change of this account came first; the next run collects the row. */
-  private async collectAuthenticator({ userId, id }: ExpiredCredential, beforeMs: number): Promise<boolean> {
+  private async collectCredential(
+    { type, store, userId, id }: CollectedCredential,
+    beforeMs: number,
+  ): Promise<boolean> {
     const account = (await this.accounts.load(userId))?.account;
-    if (account && isActive(account, id)) {
+    if (account && activeIdsOf(type, account.activeFactors).includes(id)) {
       // A confirmation or removal was interrupted. The account row decides, so the row stays.
-      await this.authenticators.collectAfter(userId, [id], null);
+      await store.collectAfter(userId, [id], null);
       return true;
     }
     if (!(await this.overtakes(account, account?.pendingId === id ? { pendingId: null } : {}))) return false;
-    await this.authenticators.removeExpired(userId, id, beforeMs);
+    await store.removeExpired(userId, id, beforeMs);
     return true;
   }
 
