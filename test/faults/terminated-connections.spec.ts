@@ -16,7 +16,7 @@ async function terminateConnections(host: HostApp): Promise<number> {
         // Not within the moment of connecting: `pg` has no error handler on a client until TypeORM has taken it over,
         // so that such an end would be the process's (an uncaught exception).
         `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()
-         AND pid <> pg_backend_pid() AND backend_start < now() - interval '20 milliseconds'`,
+         AND pid <> pg_backend_pid() AND backend_start < now() - interval '200 milliseconds'`,
       );
       return ended.length;
     }
@@ -43,7 +43,7 @@ describeServers('connections lost on', (kind) => {
     await host.close();
   });
 
-  it('S30 S79 cause 503 for every failed request and no code is accepted twice, and the application recovers without a restart', async () => {
+  it('S30 S79 cause 503 and nothing else, no code is accepted twice, and the application recovers without a restart', async () => {
     const users = await Promise.all(
       Array.from({ length: 8 }, async (_, index) => {
         const user = new Client(host, `outage-${index}`);
@@ -51,27 +51,27 @@ describeServers('connections lost on', (kind) => {
         return { user, backupCodes };
       }),
     );
-    const accepted = new Map<string, number>();
-    let lost = 0;
+    const submit = async (user: Client, code: string | undefined): Promise<number> => {
+      const login = await user.loginAnswer();
+      return login.status === 201 ? (await user.verify(login.body.mfa_token, code)).status : login.status;
+    };
+    const outcomes: string[] = [];
     let terminated = 0;
     for (let round = 0; round < 4; round += 1) {
       const answers = users.map(async ({ user, backupCodes }) => {
-        const code = backupCodes[round]!;
         // Twice each, so that a code that is spent while its connection dies meets its replay.
-        for (let again = 0; again < 2; again += 1) {
-          const login = await user.loginAnswer();
-          const { status } = login.status === 201 ? await user.verify(login.body.mfa_token, code) : login;
-          if (status === 200) accepted.set(code, (accepted.get(code) ?? 0) + 1);
-          else if (status === 503) lost += 1;
-          else expect([401, 429]).toContain(status);
-        }
+        const first = await submit(user, backupCodes[round]);
+        outcomes.push(`${first} ${await submit(user, backupCodes[round])}`);
       });
       await sleep(40);
       terminated += await terminateConnections(host);
       await Promise.all(answers);
     }
     expect(terminated).toBeGreaterThan(0);
-    expect([...accepted.values()].filter((times) => times > 1)).toEqual([]);
+    // A replay is 401, also of a code that was spent although its response was 503.
+    const allowed = ['200 401', '200 503', '503 200', '503 401', '503 503'];
+    expect(outcomes.filter((each) => !allowed.includes(each))).toEqual([]);
+    expect(outcomes.filter((each) => each.includes('200'))).not.toEqual([]);
 
     // No restart: the pool opens new connections, and everybody gets in.
     host.clock.advance(3_600);
@@ -80,6 +80,5 @@ describeServers('connections lost on', (kind) => {
     }
     expect(host.app.get<DataSource>(getDataSourceToken()).isInitialized).toBe(true);
     expect(unhandled).toEqual([]);
-    expect(lost).toBeLessThan(8 * 2 * 4);
   });
 });
