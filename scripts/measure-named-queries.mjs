@@ -23,10 +23,25 @@ const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers
 /** One verification: both statements, as `ProofVerifier` sends them. */
 async function verify(store, { userId, id, policy }, step) {
   const nowMs = Date.now();
-  const { snapshot, reserved } = await store.reserveAttempt({ userId, factor: 'totp', digits: 6, policy, nowMs });
+  const { snapshot, reserved } = await store.reserveAttempt({
+    userId,
+    budget: 'totp',
+    rows: 'authenticators',
+    digits: 6,
+    policy,
+    nowMs,
+  });
   const entries = [{ kind: 'totp', item: `${id}:${step}`, expiresAtMs: nowMs + 60_000 }];
   const { securityStamp } = snapshot.account;
-  const completion = { userId, securityStamp, entries, factor: 'totp', credentialId: id, policy, nowMs };
+  const completion = {
+    userId,
+    securityStamp,
+    entries,
+    budget: 'totp',
+    use: { rows: 'authenticators', id: id },
+    policy,
+    nowMs,
+  };
   if (!reserved || !(await store.spendAndSettle(completion))) throw new Error('a verification was refused');
 }
 

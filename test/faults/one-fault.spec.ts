@@ -71,7 +71,7 @@ const FAULTS: Fault[] = [
   ['accounts', 'securityStampOf', 'verify', 'or undefined'],
   ['verification', 'reserveAttempt', 'verify by backup code', 'or undefined'],
   ['verification', 'spendAndSettle', 'verify by backup code', 'or undefined'],
-  ['accounts', 'loadWithBackupCodes', 'verify by backup code', 'or undefined'],
+  ['accounts', 'loadWith', 'verify by backup code', 'or undefined'],
   ['codes', 'markUsed', 'verify by backup code'],
   ['hasher', 'match', 'verify by backup code', 'or undefined'],
   ['host', 'principal', 'step up', 'or undefined'],

@@ -81,10 +81,17 @@ describe.skipIf(!testDatabases.includes('postgres'))('statements by name on post
   }
 
   const begin = (store: PostgresVerificationStore) =>
-    store.reserveAttempt({ userId: user.id, factor: 'totp', digits: 6, policy, nowMs: NOW });
+    store.reserveAttempt({ userId: user.id, budget: 'totp', rows: 'authenticators', digits: 6, policy, nowMs: NOW });
   const complete = (store: PostgresVerificationStore, item: string) =>
     store.spendAndSettle({
-      ...{ userId: user.id, securityStamp: NOW, factor: 'totp', credentialId: user.totp, policy, nowMs: NOW },
+      ...{
+        userId: user.id,
+        securityStamp: NOW,
+        budget: 'totp',
+        use: { rows: 'authenticators', id: user.totp },
+        policy,
+        nowMs: NOW,
+      },
       entries: [{ kind: 'totp', item, expiresAtMs: NOW + 1 }],
     });
   const failures = async () =>

@@ -144,7 +144,8 @@ function useContract(stores: () => Stores, userId: () => string): void {
 }
 
 function snapshotContract(stores: () => Stores, userId: () => string): void {
-  const load = (hash: string, tokenId?: string) => stores().accounts.loadWithPasskey(userId(), hash, tokenId);
+  const load = (hash: string, tokenId?: string) =>
+    stores().accounts.loadWith('passkeys', userId(), { credentialHash: hash, tokenId });
 
   it('S81 reads the account with the one passkey of this user that has the hash', async () => {
     const [mine, another] = [passkey(userId(), { expiresAtMs: NOW + 9 }), passkey(userId())];
@@ -156,9 +157,9 @@ function snapshotContract(stores: () => Stores, userId: () => string): void {
     await stores().accounts.commit(userId(), NOW, { backupSetId: set });
     const { account } = (await stores().accounts.load(userId()))!;
     const alike = { account, authenticators: [], backupCodes: [], backupCodesRemaining: 1, tokenSpent: false };
-    expect(await load(mine.credentialHash)).toEqual({ ...alike, passkey: mine });
+    expect(await load(mine.credentialHash)).toEqual({ ...alike, passkeys: [mine] });
     for (const hash of [theirs.credentialHash, mine.credentialHash.toUpperCase(), '']) {
-      expect(await load(hash)).toEqual({ ...alike, passkey: null });
+      expect(await load(hash)).toEqual({ ...alike, passkeys: [] });
     }
     for (const owner of [userId(), 'somebody else']) await stores().passkeys.removeAll(owner);
   });
@@ -166,7 +167,7 @@ function snapshotContract(stores: () => Stores, userId: () => string): void {
   it('S42 reads no account for another spelling of the user id', async () => {
     const { credentialHash } = passkey(userId());
     for (const other of [`${userId()} `, userId().toUpperCase(), 'nobody']) {
-      expect(await stores().accounts.loadWithPasskey(other, credentialHash)).toBeNull();
+      expect(await stores().accounts.loadWith('passkeys', other, { credentialHash })).toBeNull();
     }
   });
 
@@ -180,7 +181,7 @@ function snapshotContract(stores: () => Stores, userId: () => string): void {
 
   it('reads no passkey with the other factors', async () => {
     await stores().passkeys.add(passkey(userId()));
-    expect(await stores().accounts.loadWithBackupCodes(userId())).toMatchObject({ passkey: null });
+    expect(await stores().accounts.loadWith('backup codes', userId())).toMatchObject({ passkeys: [] });
     expect(await stores().accounts.load(userId())).not.toHaveProperty('passkey');
     await stores().passkeys.removeAll(userId());
   });

@@ -58,7 +58,7 @@ describe.each(testDatabases)('stores on %s', (kind) => {
     const alone = await stores.accounts.load('ann');
     expect(toSnapshot(records, { userId: 'ann', rows: 'none' })).toEqual({
       ...alone,
-      ...{ authenticators: [], backupCodes: [], passkey: null },
+      ...{ authenticators: [], backupCodes: [], passkeys: [] },
     });
   });
 

@@ -43,11 +43,27 @@ export function describeVerification(stores: () => VerificationFixture): void {
 
   const load = async () => (await stores().accounts.load(user.id))!;
   const begin = (rest: Partial<VerificationAttempt> = {}) =>
-    stores().verification.reserveAttempt({ userId: user.id, factor: 'totp', digits: 6, policy, nowMs: NOW, ...rest });
-  const backup = { factor: 'backup_code', digits: undefined } as const;
+    stores().verification.reserveAttempt({
+      userId: user.id,
+      budget: 'totp',
+      rows: 'authenticators',
+      digits: 6,
+      policy,
+      nowMs: NOW,
+      ...rest,
+    });
+  const backup = { budget: 'backup_code', rows: 'backup codes', digits: undefined } as const;
   const complete = (entries: UsageEntry[], rest: Partial<VerificationCompletion> = {}) =>
     stores().verification.spendAndSettle({
-      ...{ userId: user.id, securityStamp: NOW, entries, factor: 'totp', credentialId: user.totp, policy, nowMs: NOW },
+      ...{
+        userId: user.id,
+        securityStamp: NOW,
+        entries,
+        budget: 'totp',
+        use: { rows: 'authenticators', id: user.totp },
+        policy,
+        nowMs: NOW,
+      },
       ...rest,
     });
   const spend = (entries: UsageEntry[]) =>
@@ -62,7 +78,7 @@ export function describeVerification(stores: () => VerificationFixture): void {
       const before = await load();
       const { snapshot, reserved } = await begin();
       expect(reserved).toBe(true);
-      expect(snapshot).toEqual({ ...before, authenticators: expect.any(Array), backupCodes: [], passkey: null });
+      expect(snapshot).toEqual({ ...before, authenticators: expect.any(Array), backupCodes: [], passkeys: [] });
       const byId = (rows: readonly { id: string }[]) => rows.toSorted((a, b) => (a.id < b.id ? -1 : 1));
       expect(byId(snapshot!.authenticators)).toEqual(byId(before.authenticators));
       expect(snapshot!.authenticators).toHaveLength(3);
@@ -144,8 +160,8 @@ export function describeVerification(stores: () => VerificationFixture): void {
       ['nobody', () => 'nobody'],
     ])('S42 finds no user for %s, and counts nothing', async (_, userId) => {
       const before = await load();
-      for (const factor of ['totp', 'backup_code'] as const) {
-        expect(await begin({ userId: userId(), factor })).toEqual({ snapshot: null, reserved: false });
+      for (const claim of [{}, backup]) {
+        expect(await begin({ userId: userId(), ...claim })).toEqual({ snapshot: null, reserved: false });
       }
       expect(await load()).toEqual(before);
     });
@@ -207,7 +223,11 @@ export function describeVerification(stores: () => VerificationFixture): void {
       await begin();
       await begin(backup);
       const before = (await load()).account.budgets;
-      const used = { factor: 'backup_code', credentialId: user.codes[1]!, backupSetId: user.setId } as const;
+      const used = {
+        budget: 'backup_code',
+        use: { rows: 'backup codes', id: user.codes[1]! },
+        backupSetId: user.setId,
+      } as const;
       expect(await complete([entry('backup_code', user.codes[1], null)], used)).toBe(true);
       const { account, authenticators, backupCodesRemaining } = await load();
       expect(account.budgets).toEqual({ ...before, backup_code: settleBudget(before.backup_code, policy) });
@@ -225,7 +245,7 @@ export function describeVerification(stores: () => VerificationFixture): void {
       };
       expect(await complete([entry('totp')])).toBe(true);
       expect(await failures()).toEqual([0, 1]);
-      const code = { factor: 'backup_code', credentialId: user.codes[0]! } as const;
+      const code = { budget: 'backup_code', use: { rows: 'backup codes', id: user.codes[0]! } } as const;
       expect(await complete([entry('backup_code', user.codes[0], null)], code)).toBe(true);
       expect(await failures()).toEqual([0, 0]);
     });
@@ -248,8 +268,8 @@ export function describeVerification(stores: () => VerificationFixture): void {
       const [device, code] = [authenticator(other), backupCode(other, user.setId)];
       await stores().authenticators.add(device);
       await stores().backupCodes.add([code]);
-      await complete([entry('totp')], { credentialId: device.id });
-      await complete([entry('backup_code')], { factor: 'backup_code', credentialId: code.id });
+      await complete([entry('totp')], { use: { rows: 'authenticators', id: device.id } });
+      await complete([entry('backup_code')], { budget: 'backup_code', use: { rows: 'backup codes', id: code.id } });
       expect(await stores().backupCodes.list(other, user.setId)).toEqual([code]);
       expect((await stores().accounts.load(other))!.authenticators).toEqual([device]);
       expect((await load()).authenticators.map(({ lastUsedAtMs }) => lastUsedAtMs)).toEqual([null, null, null]);
@@ -274,7 +294,7 @@ export function describeVerification(stores: () => VerificationFixture): void {
       await begin();
       await begin(backup);
       const before = await load();
-      for (const used of [{}, { factor: 'backup_code', credentialId: user.codes[0]! } as const]) {
+      for (const used of [{}, { budget: 'backup_code', use: { rows: 'backup codes', id: user.codes[0]! } } as const]) {
         expect(await complete(entries, { ...used, ...rest() })).toBe(false);
       }
       expect(await load()).toEqual(before);

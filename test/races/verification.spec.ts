@@ -64,7 +64,16 @@ describe.each(IMPLEMENTATIONS)('parallel verifications on $kind $name', ({ kind,
   const at = (position: number) => verifications[position % verifications.length]!;
   const begin = ({ userId }: User, position: number, rest: Partial<VerificationAttempt> = {}) =>
     at(position)
-      .reserveAttempt({ userId, securityStamp: NOW, factor: 'totp', digits: 6, policy, nowMs: NOW, ...rest })
+      .reserveAttempt({
+        userId,
+        securityStamp: NOW,
+        budget: 'totp',
+        rows: 'authenticators',
+        digits: 6,
+        policy,
+        nowMs: NOW,
+        ...rest,
+      })
       .then(({ reserved }) => reserved);
   const complete = (
     { userId, device }: User,
@@ -73,7 +82,15 @@ describe.each(IMPLEMENTATIONS)('parallel verifications on $kind $name', ({ kind,
     rest: Partial<VerificationCompletion> = {},
   ) =>
     at(position).spendAndSettle({
-      ...{ userId, securityStamp: NOW, entries, factor: 'totp', credentialId: device, policy, nowMs: NOW },
+      ...{
+        userId,
+        securityStamp: NOW,
+        entries,
+        budget: 'totp',
+        use: { rows: 'authenticators', id: device },
+        policy,
+        nowMs: NOW,
+      },
       ...rest,
     });
   const budget = async ({ userId }: User) => (await stores.accounts.load(userId))!.account.budgets.totp;

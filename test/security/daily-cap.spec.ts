@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { MfaFactor } from '../../libs/mfa/src/domain/factors/mfa-factor.js';
+import type { Factor } from '../../libs/mfa/src/domain/factors/factor.js';
 import { Client } from '../support/client.js';
 import { testDatabases } from '../support/databases.js';
 import { FEW_CODES, providerNamed, startHostApp, type HostApp } from '../support/host-app.js';
@@ -18,7 +18,7 @@ describe.each(testDatabases)('evaluated guesses in 24 hours, on %s', (kind) => {
     await host.close();
   });
 
-  function countWrong(factor: MfaFactor): () => number {
+  function countWrong(factor: Factor): () => number {
     let wrong = 0;
     const evaluate = factor.evaluate.bind(factor);
     vi.spyOn(factor, 'evaluate').mockImplementation(async (...args) => {
@@ -36,7 +36,7 @@ describe.each(testDatabases)('evaluated guesses in 24 hours, on %s', (kind) => {
   it('S54 S51 are at most 20 wrong backup codes, though the owner regenerates the set ten times', async () => {
     const owner = new Client(host, 'owner');
     const { authenticator } = await owner.enroll();
-    const wrong = countWrong(providerNamed<MfaFactor>(host, 'BackupCodeFactor'));
+    const wrong = countWrong(providerNamed<Factor>(host, 'BackupCodeFactor'));
     const from = host.clock.nowMs();
     for (let minute = 0; minute < DAY_MINUTES - 1; minute += 10) {
       await guessUntilLocked(owner, WRONG_BACKUP);
@@ -54,7 +54,7 @@ describe.each(testDatabases)('evaluated guesses in 24 hours, on %s', (kind) => {
   it('S54 S51 are at most 20 wrong TOTP codes, though the owner disables and enrolls again ten times', async () => {
     const owner = new Client(host, 'owner');
     let { authenticator, backupCodes } = await owner.enroll();
-    const wrong = countWrong(providerNamed<MfaFactor>(host, 'TotpFactor'));
+    const wrong = countWrong(providerNamed<Factor>(host, 'TotpFactor'));
     const from = host.clock.nowMs();
     for (let minute = 0; minute < DAY_MINUTES - 20; minute += 10) {
       const near = [-1, 0, 1].map((steps) => authenticator.code(steps));

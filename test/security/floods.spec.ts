@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { MfaChallengeService, MfaVerificationService } from 'nestjs-mfa';
 import { BackupCodeFactor } from '../../libs/mfa/src/factors/backup-codes/backup-code.factor.js';
 import { TotpFactor } from '../../libs/mfa/src/factors/totp/totp.factor.js';
-import type { MfaFactor } from '../../libs/mfa/src/domain/factors/mfa-factor.js';
+import type { Factor } from '../../libs/mfa/src/domain/factors/factor.js';
 import { Client } from '../support/client.js';
 import { FEW_CODES, startHostApp, type HostApp } from '../support/host-app.js';
 import { describeServers } from '../support/servers.js';
@@ -21,8 +21,8 @@ describeServers('a day of floods from four instances on', (kind) => {
     for (const host of hosts.reverse()) await host.close();
   });
 
-  function countWrong({ app }: HostApp, type: new () => MfaFactor): void {
-    const factor = app.get<MfaFactor>(type, { strict: false });
+  function countWrong({ app }: HostApp, type: new () => Factor): void {
+    const factor = app.get<Factor>(type, { strict: false });
     const evaluate = factor.evaluate.bind(factor);
     factor.evaluate = async (...args) => {
       const found = await evaluate(...args);

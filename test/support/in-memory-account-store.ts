@@ -1,8 +1,15 @@
-import type { AccountSnapshot, MfaAccount, VerificationSnapshot } from '../../libs/mfa/src/domain/accounts/account.js';
+import type {
+  AccountSnapshot,
+  CredentialRows,
+  MfaAccount,
+  VerificationSnapshot,
+} from '../../libs/mfa/src/domain/accounts/account.js';
+import type { BackupCode } from '../../libs/mfa/src/domain/backup-codes/backup-code.js';
 import {
   type AccountChange,
   type AttemptReservation,
   type LoginSnapshot,
+  type RowsClaim,
   MfaAccountStore,
 } from '../../libs/mfa/src/domain/accounts/account.store.js';
 import {
@@ -60,24 +67,26 @@ export class InMemoryAccountStore extends MfaAccountStore {
     return snapshots.filter((snapshot) => snapshot !== null);
   }
 
-  override async loadWithBackupCodes(userId: string, tokenId?: string): Promise<VerificationSnapshot | null> {
-    const snapshot = await this.load(userId, tokenId);
-    if (!snapshot) return null;
-    const { backupSetId } = snapshot.account;
-    const inLiveSet = backupSetId === null ? () => false : inSet(userId, backupSetId);
-    const backupCodes = [...this.state.backupCodes.values()].filter(inLiveSet).sort((a, b) => (a.id < b.id ? -1 : 1));
-    return { ...snapshot, authenticators: [], backupCodes, passkey: null };
-  }
-
-  override async loadWithPasskey(
+  override async loadWith(
+    rows: CredentialRows,
     userId: string,
-    credentialHash: string,
-    tokenId?: string,
+    { tokenId, credentialHash }: RowsClaim = {},
   ): Promise<VerificationSnapshot | null> {
     const snapshot = await this.load(userId, tokenId);
-    const passkeys = [...this.state.passkeys.values()].filter((row) => row.userId === userId);
-    const passkey = passkeys.find((row) => row.credentialHash === credentialHash) ?? null;
-    return snapshot && { ...snapshot, authenticators: [], backupCodes: [], passkey };
+    if (!snapshot) return null;
+    const none = { ...snapshot, authenticators: [], backupCodes: [], passkeys: [] };
+    if (rows === 'authenticators') return { ...none, authenticators: snapshot.authenticators };
+    if (rows === 'backup codes') return { ...none, backupCodes: this.liveCodes(snapshot.account) };
+    if (rows === 'none') return none;
+    const passkeys = [...this.state.passkeys.values()].filter(
+      (row) => row.userId === userId && (credentialHash === undefined || row.credentialHash === credentialHash),
+    );
+    return { ...none, passkeys: passkeys.sort((a, b) => (a.id < b.id ? -1 : 1)) };
+  }
+
+  private liveCodes({ userId, backupSetId }: MfaAccount): BackupCode[] {
+    const inLiveSet = backupSetId === null ? () => false : inSet(userId, backupSetId);
+    return [...this.state.backupCodes.values()].filter(inLiveSet).sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
   override async open(userId: string, nowMs: number): Promise<void> {

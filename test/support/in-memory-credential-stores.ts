@@ -94,7 +94,7 @@ export class InMemoryPasskeyStore extends InMemoryCredentialRows<Passkey> implem
   }
 
   async recordUse({ userId, id, counter, backedUp, userVerified, nowMs }: PasskeyUse): Promise<boolean> {
-    if (this.rows.get(id)?.counter !== counter.from) return false;
+    if (counter.from !== null && this.rows.get(id)?.counter !== counter.from) return false;
     const used = this.update(userId, [id], (row) => ({
       counter: counter.to,
       backedUp,

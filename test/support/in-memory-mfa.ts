@@ -1,10 +1,16 @@
+import { Logger } from '@nestjs/common';
 import type { ModuleRef } from '@nestjs/core';
 import { ChallengeCookie } from '../../libs/mfa/src/challenge/challenge-cookie.js';
 import { ChallengeTokens } from '../../libs/mfa/src/challenge/mfa-challenge.js';
 import { MfaChallengeService } from '../../libs/mfa/src/challenge/challenge.service.js';
+import { BackupCodeHasher } from '../../libs/mfa/src/domain/backup-codes/backup-code-hash.js';
+import { HashQueue } from '../../libs/mfa/src/domain/backup-codes/hash-queue.js';
+import { BackupCodeIssuing } from '../../libs/mfa/src/factors/backup-codes/backup-code-issuing.js';
+import { BackupCodeFactor } from '../../libs/mfa/src/factors/backup-codes/backup-code.factor.js';
+import { TotpFactor } from '../../libs/mfa/src/factors/totp/totp.factor.js';
 import type { Authenticator } from '../../libs/mfa/src/domain/authenticators/authenticator.js';
 import { SystemRandom } from '../../libs/mfa/src/domain/random.js';
-import { SecretBox } from '../../libs/mfa/src/domain/secrets/secret-box.js';
+import { SecretBox, SecretReader } from '../../libs/mfa/src/domain/secrets/secret-box.js';
 import { otpauthUri } from '../../libs/mfa/src/domain/totp/otpauth-uri.js';
 import { generateSecret } from '../../libs/mfa/src/domain/totp/totp.js';
 import type { MfaEvent } from '../../libs/mfa/src/host/mfa-event.js';
@@ -46,7 +52,15 @@ export function inMemoryMfa(given: Partial<MfaOptions> = {}) {
   const events = new MfaEvents(hostAccess, clock);
   const cookie = new ChallengeCookie(() => '/mfa', options);
   const tokens = new ChallengeTokens(clock, random, box, options);
-  const challenges = new MfaChallengeService(accounts, tokens, events, cookie, clock, options);
+  const queue = new HashQueue({ concurrency: 2, maxWaiting: 32 });
+  const hasher = new BackupCodeHasher(queue, random);
+  const reader = new SecretReader(box, (message) => new Logger('nestjs-mfa').error(message));
+  const issuing = new BackupCodeIssuing(backupCodes, usage, hasher, box, random, clock, options);
+  const factors = [
+    new TotpFactor(authenticators, reader, clock, options),
+    new BackupCodeFactor(hasher, reader, issuing),
+  ];
+  const challenges = new MfaChallengeService(accounts, tokens, events, cookie, clock, factors, options);
 
   /** A user whose only confirmed authenticators are those enrolled here. */
   async function enroll(userId: string, changes: Partial<Authenticator> = {}) {
@@ -87,6 +101,7 @@ export function inMemoryMfa(given: Partial<MfaOptions> = {}) {
     cookie,
     tokens,
     challenges,
+    ...{ queue, hasher, factors },
     enroll,
   };
 }

@@ -1,18 +1,12 @@
-import { Logger } from '@nestjs/common';
-import { BackupCodeHasher } from '../../libs/mfa/src/domain/backup-codes/backup-code-hash.js';
-import { HashQueue } from '../../libs/mfa/src/domain/backup-codes/hash-queue.js';
 import { normaliseCode } from '../../libs/mfa/src/domain/code.js';
 import type { AttemptFactor } from '../../libs/mfa/src/domain/attempts/attempt-policy.js';
 import { StepwiseVerificationStore } from '../../libs/mfa/src/persistence/stores/stepwise-verification.store.js';
 import { ReencryptOnUse } from '../../libs/mfa/src/keys/reencrypt-on-use.js';
 import { InMemorySealedValueStore } from './in-memory-sealed-value-store.js';
-import { SecretReader } from '../../libs/mfa/src/domain/secrets/secret-box.js';
 import { AttemptLimiter } from '../../libs/mfa/src/verification/attempt-limiter.js';
+import { ProofPreparation } from '../../libs/mfa/src/verification/proof-preparation.js';
 import { ProofVerifier } from '../../libs/mfa/src/verification/proof-verifier.js';
 import { LoginCompletion, SupersededSessions } from '../../libs/mfa/src/verification/login-completion.js';
-import { BackupCodeIssuing } from '../../libs/mfa/src/factors/backup-codes/backup-code-issuing.js';
-import { BackupCodeFactor } from '../../libs/mfa/src/factors/backup-codes/backup-code.factor.js';
-import { TotpFactor } from '../../libs/mfa/src/factors/totp/totp.factor.js';
 import { MfaVerificationService } from '../../libs/mfa/src/verification/verification.service.js';
 import type { MfaLogin } from '../../libs/mfa/src/host/mfa-host.js';
 import type { MfaOptions } from '../../libs/mfa/src/options/mfa-options.js';
@@ -34,24 +28,20 @@ export function inMemoryVerification(given: Partial<MfaOptions> = {}) {
     accounts,
     authenticators,
     backupCodes,
+    passkeys,
     usage,
     events,
     challenges,
+    hasher,
+    factors,
   } = mfa;
-  const queue = new HashQueue({ concurrency: 2, maxWaiting: 32 });
-  const hasher = new BackupCodeHasher(queue, random);
-  const reader = new SecretReader(box, (message) => new Logger('nestjs-mfa').error(message));
-  const issuing = new BackupCodeIssuing(backupCodes, usage, hasher, box, random, clock, options);
-  const factors = [
-    new TotpFactor(authenticators, reader, clock, options),
-    new BackupCodeFactor(hasher, reader, issuing),
-  ];
-  const store = new StepwiseVerificationStore({ accounts, authenticators, backupCodes, usage });
+  const store = new StepwiseVerificationStore({ accounts, authenticators, backupCodes, passkeys, usage });
   const limiter = new AttemptLimiter(accounts, clock, events, options);
   const reencryption = new ReencryptOnUse(new InMemorySealedValueStore(state), box);
   const verifier = new ProofVerifier(store, accounts, limiter, reencryption, clock, events, factors, options);
+  const preparation = new ProofPreparation(accounts, tokens, clock, factors);
   const completion = new LoginCompletion(hostAccess, new SupersededSessions(accounts, events));
-  const verification = new MfaVerificationService(verifier, tokens, completion, cookie, clock);
+  const verification = new MfaVerificationService(verifier, preparation, tokens, completion, cookie, clock);
 
   /** The first factor of a login: its checked challenge. */
   async function firstFactor(userId: string) {
@@ -91,7 +81,7 @@ export function inMemoryVerification(given: Partial<MfaOptions> = {}) {
         : [],
     );
 
-  const built = { queue, hasher, store, limiter, verifier, verification };
+  const built = { store, limiter, verifier, verification };
   return { ...mfa, ...built, firstFactor, login, giveBackupCodes, budgetOf, failures };
 }
 

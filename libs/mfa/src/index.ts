@@ -19,21 +19,18 @@ export type { MfaFernetKey } from './domain/secrets/fernet.js';
 export type { MfaKey } from './domain/secrets/key-ring.js';
 export type { TotpAlgorithm, TotpParameters } from './domain/authenticators/authenticator.js';
 
+export { MfaFactor } from './host/mfa-factor.js';
+export type { MfaFactorCredential, MfaFactorMatch, MfaFactorProof, MfaFactorUser } from './host/mfa-factor.js';
 export { MfaHost } from './host/mfa-host.js';
-export type {
-  MfaEnrollmentProof,
-  MfaLogin,
-  MfaMethod,
-  MfaPrincipal,
-  MfaRequestInfo,
-  MfaStepUp,
-} from './host/mfa-host.js';
+export type { MfaMethod } from './host/mfa-method.js';
+export type { MfaEnrollmentProof, MfaLogin, MfaPrincipal, MfaRequestInfo, MfaStepUp } from './host/mfa-host.js';
 export type {
   MfaActor,
   MfaChange,
   MfaChangeType,
   MfaEvent,
   MfaEventAuthenticator,
+  MfaEventFactor,
   MfaEventType,
   MfaFailureReason,
 } from './host/mfa-event.js';
@@ -41,8 +38,10 @@ export type {
 export { TotpService, type MfaSecretOwner } from './factors/totp/totp.service.js';
 export { MfaEnrollmentService } from './enrollment/enrollment.service.js';
 export type { MfaConfirmation, MfaRemoval, MfaSetup } from './enrollment/enrollment-results.js';
+export type { MfaFactorActivation } from './enrollment/factor-enrollment.js';
 export type { MfaAuthenticatorView } from './enrollment/authenticator-view.js';
 export type { MfaReauthenticationProof } from './enrollment/reauthentication-check.js';
+export type { MfaPasskeyAssertion, MfaPasskeyRegistration } from './domain/passkeys/passkey-json.js';
 export { MfaBackupCodeService } from './factors/backup-codes/backup-code.service.js';
 export { MfaChallengeService, type MfaIssueOptions } from './challenge/challenge.service.js';
 export { MfaChallenge, type MfaChallengeResult, type MfaOpenChallenge } from './challenge/mfa-challenge.js';

@@ -11,7 +11,7 @@ import { ENROLLMENT_PROVIDERS } from './enrollment/providers.js';
 import { ThrowsMfaException, throwingMfaException } from './errors/throws-mfa-exception.js';
 import { EVENT_PROVIDERS } from './events/providers.js';
 import { MfaBackupCodeService } from './factors/backup-codes/backup-code.service.js';
-import { FACTOR_PROVIDERS } from './factors/providers.js';
+import { factorProviders } from './factors/providers.js';
 import { TotpService } from './factors/totp/totp.service.js';
 import { MfaGuard } from './guard/mfa.guard.js';
 import { GUARD_PROVIDERS } from './guard/providers.js';
@@ -24,7 +24,7 @@ import { MfaKeyService } from './keys/key.service.js';
 import { KEY_PROVIDERS } from './keys/providers.js';
 import { ConfigurableModuleClass, MFA_OPTIONS } from './options/mfa.module-definition.js';
 import type { MfaModuleExtras, MfaOptions } from './options/mfa-options.js';
-import { flag, list, misconfigured } from './options/option-checks.js';
+import { classes, flag, list, misconfigured } from './options/option-checks.js';
 import { resolveHttp } from './options/resolve-http.js';
 import { MFA_RESOLVED_OPTIONS, resolveOptions } from './options/resolve-options.js';
 import { plainOptions, requireKnownAsyncOptions, requireKnownOptions } from './options/unknown-options.js';
@@ -39,7 +39,7 @@ import { VERIFICATION_PROVIDERS } from './verification/providers.js';
 const PROVIDERS: Provider[] = [
   { provide: MFA_RESOLVED_OPTIONS, useFactory: resolveOptions, inject: [MFA_OPTIONS] },
   ...[...KEY_PROVIDERS, ...HOST_PROVIDERS, ...EVENT_PROVIDERS],
-  ...[...CHALLENGE_PROVIDERS, ...VERIFICATION_PROVIDERS, ...ENROLLMENT_PROVIDERS, ...FACTOR_PROVIDERS],
+  ...[...CHALLENGE_PROVIDERS, ...VERIFICATION_PROVIDERS, ...ENROLLMENT_PROVIDERS],
   ...[...GUARD_PROVIDERS, ...HTTP_PROVIDERS],
   ...[MfaStatusService, MfaAdminService, MfaCleanupService],
 ];
@@ -121,7 +121,11 @@ function assemble(definition: DynamicModule, extras: MfaModuleExtras): DynamicMo
       ...(definition.providers ?? []),
       ONE_IMPORT,
       { provide: MfaHost, useClass: host },
-      ...[...persistenceProviders(getDataSourceToken(dataSource ?? undefined)), ...PROVIDERS].map(throwingAtBoot),
+      ...[
+        ...persistenceProviders(getDataSourceToken(dataSource ?? undefined)),
+        ...PROVIDERS,
+        ...factorProviders(classes('factors', extras.factors)),
+      ].map(throwingAtBoot),
     ],
     exports: EXPORTS,
   };

@@ -1,8 +1,8 @@
 import { isEnabled, requireUserId } from '../domain/accounts/account.js';
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
-import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
 import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
+import { MFA_FACTORS, type Factor } from '../domain/factors/factor.js';
 import { MfaPasskeyStore } from '../domain/passkeys/passkey.store.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import { AuthenticatorRemoval } from '../enrollment/authenticator-removal.js';
@@ -23,12 +23,12 @@ import { type MfaUserExport, userExport } from './user-export.js';
 export class MfaAdminService {
   constructor(
     private readonly accounts: MfaAccountStore,
-    private readonly authenticators: MfaAuthenticatorStore,
     private readonly codes: MfaBackupCodeStore,
     private readonly passkeys: MfaPasskeyStore,
     private readonly usage: MfaUsageStore,
     private readonly removal: AuthenticatorRemoval,
     private readonly events: MfaEvents,
+    @Inject(MFA_FACTORS) private readonly factors: readonly Factor[],
   ) {}
 
   /**
@@ -120,13 +120,11 @@ export class MfaAdminService {
 
   /** Removes the rows of every table, also after an error in one. Returns the number of authenticators and passkeys. */
   private async removeRows(id: string): Promise<number> {
-    const [credentials, others] = await Promise.all([
-      Promise.allSettled([this.authenticators.removeAll(id), this.passkeys.removeAll(id)]),
-      Promise.allSettled([this.codes.removeAll(id), this.usage.removeAll(id)]),
-    ]);
-    const failed = [...credentials, ...others].find((each) => each.status === 'rejected');
+    const removals = this.factors.map((factor) => factor.purge(id));
+    const results = await Promise.allSettled([...removals, this.usage.removeAll(id).then(() => 0)]);
+    const failed = results.find((each) => each.status === 'rejected');
     if (failed) throw failed.reason;
-    return credentials.reduce((sum, each) => sum + (each.status === 'fulfilled' ? each.value : 0), 0);
+    return results.reduce((sum, each) => sum + (each.status === 'fulfilled' ? each.value : 0), 0);
   }
 
   private async changedByPurge(id: string): Promise<void> {

@@ -2,7 +2,7 @@ import { inspect } from 'node:util';
 import { Logger } from '@nestjs/common';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { inMemoryMfa, type InMemoryMfa } from '../../../../test/support/in-memory-mfa.js';
-import { methodsOf } from './challenge.service.js';
+import { methodsOf } from '../domain/factors/factor.js';
 import { MfaChallenge } from './mfa-challenge.js';
 
 let mfa: InMemoryMfa;
@@ -150,7 +150,7 @@ describe('methodsOf', () => {
     [[{ type: 'totp', id: 'a' }], 1, ['totp', 'backup_code']],
     [[{ type: 'unknown', id: 'a' }], 1, ['backup_code']],
   ])('of the authenticators %j and %i codes are %j', (activeFactors, backupCodesRemaining, methods) => {
-    expect(methodsOf({ account: { activeFactors }, backupCodesRemaining } as never)).toEqual(methods);
+    expect(methodsOf({ account: { activeFactors }, backupCodesRemaining } as never, mfa.factors)).toEqual(methods);
   });
 
   it('are told with the challenge', async () => {

@@ -1,12 +1,13 @@
 import { Inject, Injectable, Logger, type ExecutionContext } from '@nestjs/common';
-import { type AccountSnapshot, activeIdsOf, isEnabled, requireUserId } from '../domain/accounts/account.js';
+import { type AccountSnapshot, isEnabled, requireUserId } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaClock } from '../domain/clock.js';
+import { type Factor, methodsOf, MFA_FACTORS } from '../domain/factors/factor.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { claimHolds } from '../domain/verification/attempt-rules.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MfaEvents } from '../events/mfa-events.js';
-import type { MfaLogin, MfaMethod } from '../host/mfa-host.js';
+import type { MfaLogin } from '../host/mfa-host.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { ChallengeCookie } from './challenge-cookie.js';
 import { type FirstFactor, type MfaIssueOptions, readFirstFactor } from './first-factor.js';
@@ -17,13 +18,6 @@ const OTHER_CASE =
   'pass the id from the row of your user, never what was typed at the login';
 
 export type { MfaIssueOptions } from './first-factor.js';
-
-/** The methods by which the user can pass a challenge. A live factor of an unknown type requires one and gives none. */
-export function methodsOf({ account, backupCodesRemaining }: AccountSnapshot): MfaMethod[] {
-  if (!isEnabled({ account })) return [];
-  const methods: MfaMethod[] = activeIdsOf('totp', account.activeFactors).length > 0 ? ['totp'] : [];
-  return backupCodesRemaining > 0 ? [...methods, 'backup_code'] : methods;
-}
 
 /** Starts the second step of a login, and checks its mfa_token. */
 @Injectable()
@@ -37,6 +31,7 @@ export class MfaChallengeService {
     private readonly events: MfaEvents,
     private readonly cookie: ChallengeCookie,
     private readonly clock: MfaClock,
+    @Inject(MFA_FACTORS) private readonly factors: readonly Factor[],
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
@@ -68,7 +63,7 @@ export class MfaChallengeService {
     return {
       mfaRequired: true,
       mfa_token: token,
-      methods: methodsOf(snapshot),
+      methods: methodsOf(snapshot, this.factors),
       expiresIn: this.options.challenge.lifetimeSeconds,
     };
   }
@@ -94,7 +89,7 @@ export class MfaChallengeService {
     const snapshot = await this.load(open);
     const remainingMs = MfaChallenge.claimsOf(open).expiresAtMs - this.clock.nowMs();
     if (remainingMs <= 0) throw new MfaError('MFA_TOKEN_INVALID');
-    return { mfaRequired: true, methods: methodsOf(snapshot), expiresIn: Math.ceil(remainingMs / 1000) };
+    return { mfaRequired: true, methods: methodsOf(snapshot, this.factors), expiresIn: Math.ceil(remainingMs / 1000) };
   }
 
   private async load(challenge: MfaChallenge): Promise<AccountSnapshot> {

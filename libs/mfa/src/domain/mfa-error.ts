@@ -20,7 +20,7 @@ export type MfaErrorCode =
   | 'MFA_MISCONFIGURED';
 
 /** A proof that a change of factors requires. */
-export type MfaRequiredProof = 'code' | 'password' | 'recent-sign-in';
+export type MfaRequiredProof = 'code' | 'passkey' | 'backup_code' | 'password' | 'recent-sign-in';
 
 /** The details of an error besides its code. */
 export interface MfaErrorDetails {

@@ -1,10 +1,17 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { isActive, isEnabled, type AccountSnapshot, type MfaAccount } from '../domain/accounts/account.js';
+import {
+  type ActiveFactor,
+  activeFactorOf,
+  isEnabled,
+  type AccountSnapshot,
+  type MfaAccount,
+} from '../domain/accounts/account.js';
 import { MfaAccountStore, type AccountChange } from '../domain/accounts/account.store.js';
 import { changeAccount } from '../domain/accounts/change-account.js';
-import { MFA_FACTORS, type MfaFactor } from '../domain/factors/mfa-factor.js';
+import { MFA_FACTORS, type Factor } from '../domain/factors/factor.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { tidyUp } from '../events/tidy-up.js';
+import { isProtected } from './change-protection.js';
 
 /** A removal that was committed. */
 export interface Removal {
@@ -33,18 +40,17 @@ const switchedOff = ({ securityStamp }: MfaAccount): AccountChange => ({
 export class AuthenticatorRemoval {
   constructor(
     private readonly accounts: MfaAccountStore,
-    @Inject(MFA_FACTORS) private readonly factors: readonly MfaFactor[],
+    @Inject(MFA_FACTORS) private readonly factors: readonly Factor[],
   ) {}
 
   /**
    * Removes every factor of the user.
-   * @param securityStamp of the account for which the user gave a proof; left out by an administrator
+   * @param proved the account for which the user gave a proof; left out by an administrator
    * @throws MfaError `MFA_CODE_REJECTED` when the account changed since the proof: a lost race
    */
-  async all(userId: string, securityStamp?: number): Promise<Removal> {
+  async all(userId: string, proved?: AccountSnapshot): Promise<Removal> {
     const decide = async (now: AccountSnapshot) => {
-      if (securityStamp !== undefined && now.account.securityStamp !== securityStamp)
-        throw new MfaError('MFA_CODE_REJECTED');
+      if (proved) this.requireAsProved(now, proved);
       await this.startGrace(now);
       return switchedOff(now.account);
     };
@@ -53,26 +59,38 @@ export class AuthenticatorRemoval {
   }
 
   /**
-   * Removes one TOTP authenticator. Removing the last factor removes everything.
-   * @param securityStamp of the account for which the user gave a proof. A proof by an authenticator that was removed
-   * since then does not count
+   * Removes one authenticator. Removing the last one removes everything.
+   * @param proved the account for which the user gave a proof. A proof by an authenticator that was removed since then
+   * does not count
    * @throws MfaError `MFA_CODE_REJECTED` when the account changed since the proof: a lost race
    */
-  async one(userId: string, id: string, securityStamp: number): Promise<Removal> {
+  async one(id: string, proved: AccountSnapshot): Promise<Removal> {
+    const { userId } = proved.account;
     const decide = async (now: AccountSnapshot) => {
       const { account } = now;
-      if (account.securityStamp !== securityStamp || !isActive(account, id)) throw new MfaError('MFA_CODE_REJECTED');
-      const left = account.activeFactors.filter((factor) => !(factor.type === 'totp' && factor.id === id));
+      this.requireAsProved(now, proved);
+      const removed = activeFactorOf(account, id);
+      if (!removed) throw new MfaError('MFA_CODE_REJECTED');
+      const left = account.activeFactors.filter((factor) => factor !== removed);
       if (left.length === 0) {
         await this.startGrace(now);
         return switchedOff(account);
       }
-      await this.totp?.startGrace(now, [id]);
-      return { securityStamp: securityStamp + 1, activeFactors: left, pendingId: null };
+      await this.factorOf(removed)?.startGrace(now, [id]);
+      return { securityStamp: account.securityStamp + 1, activeFactors: left, pendingId: null };
     };
     const { before, after } = await changeAccount(this.accounts, userId, decide, 'MFA_CODE_REJECTED');
     const anyLeft = isEnabled(after);
     return { anyLeft, before, tidyUp: () => (anyLeft ? this.forgetOne(before, id) : this.forgetAll(before)) };
+  }
+
+  /** A factor that protects changes may have been confirmed since the proof: then a weaker proof does not count. */
+  // S84
+  private requireAsProved(now: AccountSnapshot, proved: AccountSnapshot): void {
+    const isAsProved =
+      now.account.securityStamp === proved.account.securityStamp &&
+      isProtected(now, this.factors) === isProtected(proved, this.factors);
+    if (!isAsProved) throw new MfaError('MFA_CODE_REJECTED');
   }
 
   private async startGrace(snapshot: AccountSnapshot): Promise<void> {
@@ -85,11 +103,14 @@ export class AuthenticatorRemoval {
 
   /** The change also ended a pending setup, so its row goes too. */
   private forgetOne(snapshot: AccountSnapshot, id: string): Promise<void> {
-    const { pendingId } = snapshot.account;
-    return tidyUp(async () => this.totp?.forget(snapshot, pendingId === null ? [id] : [id, pendingId]));
+    const { account } = snapshot;
+    const removed = activeFactorOf(account, id);
+    const pending = account.pendingId === null ? undefined : { type: 'totp', id: account.pendingId };
+    const gone = [removed, pending].filter((factor) => factor !== undefined);
+    return tidyUp(...gone.map((factor) => async () => this.factorOf(factor)?.forget(snapshot, [factor.id])));
   }
 
-  private get totp(): MfaFactor | undefined {
-    return this.factors.find(({ method }) => method === 'totp');
+  private factorOf({ type }: ActiveFactor): Factor | undefined {
+    return this.factors.find(({ method }) => method === type);
   }
 }

@@ -1,10 +1,11 @@
-import type { Authenticator } from '../domain/authenticators/authenticator.js';
+import type { AccountSnapshot } from '../domain/accounts/account.js';
+import type { Credential, Factor } from '../domain/factors/factor.js';
 
 /** A confirmed authenticator, as its owner sees it. */
 export interface MfaAuthenticatorView {
   id: string;
-  /** The kind of credential. */
-  type: 'totp';
+  /** The kind of credential: `totp`, `passkey`, or the method of a factor of the host. */
+  type: string;
   name: string;
   /** When its setup started. Unlike the name, it cannot be changed. */
   createdAt: Date;
@@ -15,13 +16,31 @@ export interface MfaAuthenticatorView {
   weak?: true;
 }
 
-/** The owner's view of an authenticator. */
-export function authenticatorView({ id, name, createdAtMs, lastUsedAtMs }: Authenticator): MfaAuthenticatorView {
+/** The confirmed authenticators of a user, in the order in which they were confirmed. */
+export async function authenticatorViews(
+  snapshot: AccountSnapshot,
+  factors: readonly Factor[],
+): Promise<MfaAuthenticatorView[]> {
+  const order = snapshot.account.activeFactors.map(({ id }) => id);
+  const views: MfaAuthenticatorView[] = [];
+  for (const factor of factors) {
+    const isHeld = snapshot.account.activeFactors.some(({ type }) => type === factor.method);
+    if (isHeld) views.push(...(await factor.describe(snapshot)).map((each) => authenticatorView(factor.method, each)));
+  }
+  return views.sort((a, b) => order.indexOf(a.id) - order.indexOf(b.id));
+}
+
+/** The owner's view of a credential. */
+export function authenticatorView(
+  type: string,
+  { id, name, createdAtMs, lastUsedAtMs, weak }: Credential,
+): MfaAuthenticatorView {
   return {
     id,
-    type: 'totp',
+    type,
     name,
     createdAt: new Date(createdAtMs),
     lastUsedAt: lastUsedAtMs === null ? null : new Date(lastUsedAtMs),
+    ...(weak ? { weak } : {}),
   };
 }

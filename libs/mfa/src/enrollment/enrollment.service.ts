@@ -1,14 +1,15 @@
-import { Injectable, type ExecutionContext } from '@nestjs/common';
-import { activeAuthenticators, isActive } from '../domain/accounts/account.js';
+import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
+import { activeFactorOf, type MfaAccount } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { loadEnabled } from '../domain/accounts/load-enabled.js';
-import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
+import { MFA_FACTORS, type Factor } from '../domain/factors/factor.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { eventAuthenticator, MfaEvents } from '../events/mfa-events.js';
 import type { MfaPrincipal } from '../host/mfa-host.js';
 import { type MfaSessionOf, requirePrincipal, requireSession } from '../host/require-principal.js';
 import { AppEnrollment } from './app-enrollment.js';
+import { FactorEnrollment, type MfaFactorActivation } from './factor-enrollment.js';
 import { readName } from './authenticator-name.js';
 import { AuthenticatorRemoval } from './authenticator-removal.js';
 import { authenticatorView, type MfaAuthenticatorView } from './authenticator-view.js';
@@ -27,11 +28,12 @@ import { ReauthenticationCheck, type MfaReauthenticationProof } from './reauthen
 export class MfaEnrollmentService {
   constructor(
     private readonly accounts: MfaAccountStore,
-    private readonly authenticators: MfaAuthenticatorStore,
     private readonly app: AppEnrollment,
+    private readonly own: FactorEnrollment,
     private readonly proof: ReauthenticationCheck,
     private readonly removal: AuthenticatorRemoval,
     private readonly events: MfaEvents,
+    @Inject(MFA_FACTORS) private readonly factors: readonly Factor[],
   ) {}
 
   /**
@@ -65,6 +67,23 @@ export class MfaEnrollmentService {
   }
 
   /**
+   * Makes a credential of a factor of the host count: names it in the account row, and creates backup codes if the user
+   * has none. Store the credential first, with a proof that it works; the module deletes nothing if this throws.
+   * @returns `backupCodes`: the new codes, to show once; `stepUp`: for the session that enrolled
+   * @throws MfaException `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_TOO_MANY_AUTHENTICATORS` above 40
+   * authenticators, `MFA_BAD_REQUEST` for a name that cannot be used or a credential that is active already, `MFA_BUSY`;
+   * TypeError for an unknown `type` or an unusable `id`
+   */
+  activate(
+    principal: MfaPrincipal,
+    credential: MfaFactorActivation,
+    proof: MfaReauthenticationProof = {},
+    context?: ExecutionContext,
+  ): Promise<MfaConfirmation> {
+    return this.own.activate(principal, credential, proof, context);
+  }
+
+  /**
    * Disables MFA: removes every authenticator and backup code of the user, and makes all mfa_tokens invalid.
    * @returns `session`: the result of `MfaHost.revokeSessions`
    * @throws MfaException `MFA_NOT_ENABLED`, `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`
@@ -78,7 +97,7 @@ export class MfaEnrollmentService {
     const { userId, sessionId, ...owner } = requirePrincipal(principal);
     const snapshot = await loadEnabled(this.accounts, userId);
     await this.proof.forDisabling(snapshot, { ...owner, userId, sessionId }, { ...offered, context });
-    const removal = await this.removal.all(userId, snapshot.account.securityStamp);
+    const removal = await this.removal.all(userId, snapshot);
     const session = await this.events.changed({ type: 'mfa.disabled', userId }, { enabled: false, sessionId, context });
     await removal.tidyUp();
     return { enabled: false, ...(session === undefined ? {} : { session }) };
@@ -95,14 +114,16 @@ export class MfaEnrollmentService {
     offered: MfaReauthenticationProof,
     context?: ExecutionContext,
   ): Promise<MfaRemoval> {
-    const { userId, sessionId } = requirePrincipal(principal);
+    const owner = requirePrincipal(principal);
+    const { userId, sessionId } = owner;
     const snapshot = await loadEnabled(this.accounts, userId);
-    if (!isActive(snapshot.account, id)) throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
-    await this.proof.byCode(snapshot, { ...offered, context });
-    const removal = await this.removal.one(userId, id, snapshot.account.securityStamp);
-    const { anyLeft, before } = removal;
-    const row = activeAuthenticators(before).find((each) => each.id === id);
-    const removed = row && eventAuthenticator(row);
+    const factor = this.factorOf(snapshot.account, id);
+    if (!factor) throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
+    await this.proof.bySecondFactor(snapshot, owner, { ...offered, context });
+    const row = (await factor.describe(snapshot)).find((each) => each.id === id);
+    const removal = await this.removal.one(id, snapshot);
+    const { anyLeft } = removal;
+    const removed = row && eventAuthenticator(factor.method, row);
     const session = await this.events.changed(
       {
         type: anyLeft ? 'mfa.authenticator.removed' : 'mfa.disabled',
@@ -128,19 +149,18 @@ export class MfaEnrollmentService {
   ): Promise<MfaAuthenticatorView> {
     const { userId } = requireSession(principal);
     const snapshot = await this.accounts.load(userId);
-    const found = snapshot && activeAuthenticators(snapshot).find((each) => each.id === id);
+    const factor = snapshot && this.factorOf(snapshot.account, id);
+    const found = factor && (await factor.describe(snapshot)).find((each) => each.id === id);
     if (!found) throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
     const renamed = { ...found, name: readName(name) };
-    await this.authenticators.rename(userId, id, renamed.name);
-    this.events.emit(
-      {
-        type: 'mfa.authenticator.renamed',
-        userId,
-        authenticator: eventAuthenticator(renamed),
-        previousName: found.name,
-      },
-      context,
-    );
-    return authenticatorView(renamed);
+    if (!(await factor.rename(userId, id, renamed.name))) throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
+    const authenticator = eventAuthenticator(factor.method, renamed);
+    this.events.emit({ type: 'mfa.authenticator.renamed', userId, authenticator, previousName: found.name }, context);
+    return authenticatorView(factor.method, renamed);
+  }
+
+  private factorOf(account: MfaAccount, id: string): Factor | undefined {
+    const type = activeFactorOf(account, id)?.type;
+    return this.factors.find(({ method }) => method === type);
   }
 }

@@ -26,6 +26,8 @@ const BRAND = Symbol.for('nestjs-mfa:exception');
 /** The name of each missing proof in a message. */
 const PROOFS: Record<MfaRequiredProof, string> = {
   code: 'a current code',
+  passkey: 'a passkey',
+  backup_code: 'a backup code',
   password: 'the password',
   'recent-sign-in': 'a sign-in within the last minutes',
 };

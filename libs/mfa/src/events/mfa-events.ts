@@ -1,16 +1,24 @@
-import { Injectable, Logger, type ExecutionContext } from '@nestjs/common';
-import type { Authenticator } from '../domain/authenticators/authenticator.js';
+import { Injectable, Logger, type ExecutionContext, type OnApplicationShutdown } from '@nestjs/common';
+import type { Credential } from '../domain/factors/factor.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaHostAccess } from '../host/host-access.js';
+import { RefusalThrottle } from './refusal-throttle.js';
 import type { MfaChange, MfaChangeDraft, MfaEvent, MfaEventAuthenticator, MfaEventDraft } from '../host/mfa-event.js';
+
+/** How often counts that are over are reported, in milliseconds. */
+const SWEEP_MS = 60_000;
+
+type Refusal = Extract<MfaEventDraft, { type: 'mfa.verification.failed' }>;
 
 const INFO = ['requestId', 'ip', 'userAgent'] as const;
 
 /** Delivers events to the host. A listener can neither delay nor break the flow. */
 // S65
 @Injectable()
-export class MfaEvents {
+export class MfaEvents implements OnApplicationShutdown {
   private readonly logger = new Logger('nestjs-mfa');
+  private readonly refusals = new RefusalThrottle<Refusal>((refusal, count) => this.emit({ ...refusal, count }));
+  private sweep: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly host: MfaHostAccess,
@@ -51,6 +59,20 @@ export class MfaEvents {
     }
   }
 
+  /**
+   * Delivers the event of a refused proof that cost no attempt. Only the first 20 of a user in an hour are events of their
+   * own; the rest is one event with a count, at the end of the hour.
+   */
+  refused(refusal: Refusal, context?: ExecutionContext): void {
+    if (this.refusals.admits(refusal.userId, refusal, this.clock.nowMs())) return this.emit(refusal, context);
+    this.sweep ??= setInterval(() => this.refusals.endOver(this.clock.nowMs()), SWEEP_MS).unref();
+  }
+
+  onApplicationShutdown(): void {
+    clearInterval(this.sweep);
+    this.refusals.endAll();
+  }
+
   private async deliver(event: MfaEvent): Promise<void> {
     try {
       await Promise.resolve(); // the flow goes on first
@@ -80,8 +102,11 @@ export class MfaEvents {
 }
 
 /** The authenticator in the form that events use. */
-export function eventAuthenticator({ id, name, createdAtMs }: Authenticator): MfaEventAuthenticator {
-  return { id, type: 'totp', name, createdAt: new Date(createdAtMs) };
+export function eventAuthenticator(
+  type: string,
+  { id, name, createdAtMs }: Pick<Credential, 'id' | 'name' | 'createdAtMs'>,
+): MfaEventAuthenticator {
+  return { id, type, name, createdAt: new Date(createdAtMs) };
 }
 
 /** The name of an error. Its message is left out, because it could quote a secret. */

@@ -1,15 +1,33 @@
-import type { Provider } from '@nestjs/common';
-import { MFA_FACTORS, type MfaFactor } from '../domain/factors/mfa-factor.js';
+import type { Provider, Type } from '@nestjs/common';
+import { MFA_FACTORS, type Factor } from '../domain/factors/factor.js';
+import { FactorEnrollment } from '../enrollment/factor-enrollment.js';
+import type { MfaFactor } from '../host/mfa-factor.js';
+import { misconfigured } from '../options/option-checks.js';
 import { BackupCodeFactor } from './backup-codes/backup-code.factor.js';
 import { BACKUP_CODE_PROVIDERS } from './backup-codes/providers.js';
+import { HostFactorEnrollment } from './host-factor-enrollment.js';
+import { HostFactor } from './host-factor.js';
 import { TOTP_PROVIDERS } from './totp/providers.js';
 import { TotpFactor } from './totp/totp.factor.js';
 
-/** Every factor, in the order in which they are asked whether they recognise a code. */
-const FACTORS = [TotpFactor, BackupCodeFactor];
+/** The factors of the module, then those of the host. Backup codes come last, because they are the last resort. */
+export function factorProviders(own: readonly Type<MfaFactor>[]): Provider[] {
+  return [
+    ...TOTP_PROVIDERS,
+    ...BACKUP_CODE_PROVIDERS,
+    ...own,
+    { provide: FactorEnrollment, useClass: HostFactorEnrollment },
+    {
+      provide: MFA_FACTORS,
+      useFactory: (totp: TotpFactor, backupCode: BackupCodeFactor, ...others: MfaFactor[]): Factor[] =>
+        distinct([totp, ...others.map((each) => new HostFactor(each)), backupCode]),
+      inject: [TotpFactor, BackupCodeFactor, ...own],
+    },
+  ];
+}
 
-export const FACTOR_PROVIDERS: Provider[] = [
-  ...TOTP_PROVIDERS,
-  ...BACKUP_CODE_PROVIDERS,
-  { provide: MFA_FACTORS, useFactory: (...factors: MfaFactor[]) => factors, inject: FACTORS },
-];
+function distinct(factors: Factor[]): Factor[] {
+  const twice = factors.find(({ method }, index) => factors.findIndex((each) => each.method === method) < index);
+  if (twice) throw misconfigured(`two factors have the method '${twice.method}'`);
+  return factors;
+}

@@ -1,4 +1,4 @@
-import type { AttemptFactor } from '../domain/attempts/attempt-policy.js';
+import type { MfaMethod } from './mfa-method.js';
 
 /** Who caused an event: the owner, an administrator, or the software itself (cleanup, command line). */
 export interface MfaActor {
@@ -16,10 +16,13 @@ export interface MfaEventAuthenticator {
   createdAt: Date;
 }
 
+/** The proof of an event: a method, or `password` or `confirmation` (the first code of a setup). */
+export type MfaEventFactor = MfaMethod | 'password' | 'confirmation';
+
 /** Why a verification failed. For the operator only; no response contains it. */
 // S66
 export type MfaFailureReason =
-  'malformed' | 'wrong_code' | 'clock_skew' | 'already_spent' | 'locked' | 'busy' | 'state_changed';
+  'malformed' | 'wrong_code' | 'clock_skew' | 'already_spent' | 'clone_suspected' | 'locked' | 'busy' | 'state_changed';
 
 /** A change of a user's factors or sessions; each one calls `MfaHost.revokeSessions`. */
 type ChangeDetails =
@@ -36,16 +39,25 @@ type ChangeDetails =
 
 type OtherDetails =
   | { type: 'mfa.challenge.issued' }
-  | { type: 'mfa.verification.succeeded'; factor: AttemptFactor; authenticator?: MfaEventAuthenticator }
+  | { type: 'mfa.verification.succeeded'; factor: MfaEventFactor; authenticator?: MfaEventAuthenticator }
   | {
       type: 'mfa.verification.failed';
       /** The factor of the attempt. Left out if the code has the format of no factor. */
-      factor?: AttemptFactor;
+      factor?: MfaEventFactor;
       failure: MfaFailureReason;
       /** For `clock_skew`: time steps by which the device's clock is ahead of the server's. Negative = behind. */
       skewSteps?: number;
+      /**
+       * Present if the event stands for this many refused passkey responses of one user in an hour, beyond the first 20.
+       * They cost no attempt.
+       */
+      count?: number;
     }
-  | { type: 'mfa.setup.started'; authenticator: MfaEventAuthenticator }
+  /** Another device may have a copy of this security key: its signature counter went back. */
+  | { type: 'mfa.passkey.clone_suspected'; authenticator: MfaEventAuthenticator }
+  | { type: 'mfa.setup.started'; method: 'totp'; authenticator: MfaEventAuthenticator }
+  /** A passkey has no id before its confirmation. */
+  | { type: 'mfa.setup.started'; method: 'passkey' }
   | { type: 'mfa.setup.cancelled'; authenticator: MfaEventAuthenticator }
   | { type: 'mfa.authenticator.renamed'; authenticator: MfaEventAuthenticator; previousName: string }
   | { type: 'mfa.unlocked' }

@@ -1,8 +1,6 @@
 import type { ExecutionContext } from '@nestjs/common';
 import type { MfaChange, MfaEvent } from './mfa-event.js';
-
-/** A way to pass the second factor. */
-export type MfaMethod = 'totp' | 'backup_code' | 'passkey' | 'email' | 'sms' | (string & {});
+import type { MfaMethod } from './mfa-method.js';
 
 /** What the first enrollment of a user needs besides a session. */
 export type MfaEnrollmentProof = 'password' | 'recent-sign-in' | 'session-only';

@@ -2,7 +2,7 @@ import { Inject, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs
 import { ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import { MfaHostAccess } from '../host/host-access.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
-import { MFA_FACTORS, type MfaFactor } from '../domain/factors/mfa-factor.js';
+import { MFA_FACTORS, type Factor } from '../domain/factors/factor.js';
 import { mountedPaths } from './mounted-routes.js';
 
 /** Logs one line with the configuration when the application has started. */
@@ -15,12 +15,12 @@ export class BootLog implements OnApplicationBootstrap {
     private readonly modules: ModulesContainer,
     private readonly adapterHost: HttpAdapterHost,
     private readonly host: MfaHostAccess,
-    @Inject(MFA_FACTORS) private readonly factors: readonly MfaFactor[],
+    @Inject(MFA_FACTORS) private readonly factors: readonly Factor[],
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
   onApplicationBootstrap(): void {
-    const factors = this.factors.map(({ method }) => method).join(', ');
+    const factors = this.factors.filter(({ enabled }) => enabled).map(({ method }) => method).join(', ');
     const key = this.options.keyRing.newest.id;
     this.logger.log(
       `${this.routes()}; factors: ${factors}; encrypting key: ${key}; proof for the first enrollment: ${this.proof()}`,

@@ -23,7 +23,7 @@ import type { KnownPrincipal } from '../host/known-principal.js';
 import type { ResolvedHttpOptions } from '../options/resolve-http.js';
 import { MfaStatusService, type MfaStatus } from '../status/status.service.js';
 import { StepUpCompletion } from '../verification/step-up-completion.js';
-import { MfaVerificationService } from '../verification/verification.service.js';
+import { MfaVerificationService, type MfaProof } from '../verification/verification.service.js';
 import { BuiltInRoutes } from './built-in-routes.js';
 import { decorateRoutes } from './decorate-routes.js';
 import { JsonBodyGuard, StepUpEnabledGuard } from './route.guards.js';
@@ -48,8 +48,8 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     @HttpCode(200)
     @VerificationRoute()
     async verify(@Req() request: RouteRequest): Promise<unknown> {
-      const { context, body } = await this.requests.read(request, 'CodeBody');
-      return this.verification.login(challengeOf(context), body, context);
+      const { context, body } = await this.requests.read(request, 'SecondFactorBody');
+      return this.verification.login(challengeOf(context), body as MfaProof, context);
     }
 
     @Get('challenge')
@@ -84,8 +84,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     @HttpCode(200)
     async setup(@Req() request: RouteRequest) {
       const { principal, context, body } = await this.requests.readAsPrincipal(request, 'SetupBody');
-      const { name, password, code } = body;
-      return this.enrollment.setup(principal, { name, password, code }, context);
+      return this.enrollment.setup(principal, body, context);
     }
 
     @Post('totp/confirm')
@@ -119,8 +118,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     @HttpCode(200)
     async regenerate(@Req() request: RouteRequest) {
       const { principal, context, body } = await this.requests.readAsPrincipal(request, 'ProofBody');
-      const { userId, sessionId } = principal;
-      return this.backupCodes.regenerate(userId, { code: body.code, sessionId }, context);
+      return this.backupCodes.regenerate(principal, body, context);
     }
 
     @Patch('authenticators/:id')
@@ -138,8 +136,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     @HttpCode(200)
     async remove(@Req() request: RouteRequest) {
       const { principal, context, body } = await this.requests.readAsPrincipal(request, 'ProofBody');
-      const proof = { code: body.code };
-      const { enabled, ...removal } = await this.enrollment.remove(principal, idOf(request), proof, context);
+      const { enabled, ...removal } = await this.enrollment.remove(principal, idOf(request), body, context);
       return { ...(await this.statusAfter(principal, { enabled })), ...removal };
     }
 
@@ -147,7 +144,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     @HttpCode(200)
     async disable(@Req() request: RouteRequest) {
       const { principal, context, body } = await this.requests.readAsPrincipal(request, 'ProofBody');
-      return this.enrollment.disable(principal, { code: body.code, password: body.password }, context);
+      return this.enrollment.disable(principal, body, context);
     }
   }
 
@@ -166,8 +163,8 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     @Post('step-up')
     @HttpCode(200)
     async stepUp(@Req() request: RouteRequest) {
-      const { principal, context, body } = await this.requests.readAsPrincipal(request, 'CodeBody');
-      const proved = await this.verification.stepUp(principal.userId, body, context);
+      const { principal, context, body } = await this.requests.readAsPrincipal(request, 'SecondFactorBody');
+      const proved = await this.verification.stepUp(principal, body as MfaProof, context);
       const { amr, session } = await this.stepUps.complete(principal, proved, context);
       return { amr, mfaAt: proved.mfaAt, ...(session === undefined ? {} : { session }) };
     }

@@ -2,6 +2,7 @@ import type { ExecutionContext, ModuleMetadata, Type } from '@nestjs/common';
 import type { TotpAlgorithm } from '../domain/authenticators/authenticator.js';
 import type { MfaFernetKey } from '../domain/secrets/fernet.js';
 import type { MfaKey } from '../domain/secrets/key-ring.js';
+import type { MfaFactor } from '../host/mfa-factor.js';
 import type { MfaEnrollmentProof, MfaHost } from '../host/mfa-host.js';
 
 /**
@@ -179,4 +180,6 @@ export interface MfaModuleExtras {
   dataSource?: string | null | undefined;
   /** The built-in routes. `false` leaves them out. @default {} */
   http?: false | MfaHttpOptions | null | undefined;
+  /** Classes of second factors that the host defines. They inject what `imports` exports. @default [] */
+  factors?: readonly Type<MfaFactor>[] | null | undefined;
 }

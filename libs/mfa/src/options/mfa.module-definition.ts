@@ -8,6 +8,7 @@ const EXTRAS: { [K in keyof Required<MfaModuleExtras>]: MfaModuleExtras[K] } = {
   isGlobal: true,
   dataSource: undefined,
   http: {},
+  factors: [],
 };
 
 /** Injection token of the options as the host gave them. */

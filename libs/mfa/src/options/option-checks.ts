@@ -1,3 +1,4 @@
+import type { Type } from '@nestjs/common';
 import { MfaError } from '../domain/mfa-error.js';
 
 /** The error for a wrong option. It stops the start of the application. */
@@ -42,4 +43,11 @@ export function list<T>(option: string, value: readonly T[] | null | undefined):
   const given = value ?? [];
   if (Array.isArray(given)) return given;
   throw misconfigured(`option \`${option}\` must be a list`);
+}
+
+/** Returns a list of classes, or an empty one if it is left out. Throws for any other value. */
+export function classes<T>(option: string, value: readonly Type<T>[] | null | undefined): readonly Type<T>[] {
+  const given = list(option, value);
+  if (given.every((each) => typeof each === 'function')) return given;
+  throw misconfigured(`option \`${option}\` must be a list of classes`);
 }

@@ -72,6 +72,7 @@ export const EXTRA_NAMES = namesOf<MfaModuleExtras>({
   isGlobal: null,
   dataSource: null,
   http: namesOf<MfaHttpOptions>({ prefix: null, publicDecorators: null, decorators: null }),
+  factors: null,
 });
 
 /** The options of every asynchronous module of Nest. */

@@ -72,20 +72,29 @@ export class PersistenceCheck implements OnModuleInit, BeforeApplicationShutdown
 
 const isPostgres = (dataSource: DataSource) => dialectOf(dataSource).family === 'postgres';
 
+const VERIFICATION_PORTS = [
+  MfaAccountStore,
+  MfaAuthenticatorStore,
+  MfaBackupCodeStore,
+  MfaPasskeyStore,
+  MfaUsageStore,
+] as const;
+
 const VERIFICATION_STORE: Provider = {
   provide: MfaVerificationStore,
-  inject: [MFA_DATA_SOURCE, MFA_RESOLVED_OPTIONS, ...STORES.map(([port]) => port)],
+  inject: [MFA_DATA_SOURCE, MFA_RESOLVED_OPTIONS, ...VERIFICATION_PORTS],
   useFactory: (
     dataSource: DataSource,
     options: ResolvedMfaOptions,
     accounts: MfaAccountStore,
     authenticators: MfaAuthenticatorStore,
     backupCodes: MfaBackupCodeStore,
+    passkeys: MfaPasskeyStore,
     usage: MfaUsageStore,
   ) =>
     isPostgres(dataSource)
       ? new PostgresVerificationStore(dataSource, options)
-      : new StepwiseVerificationStore({ accounts, authenticators, backupCodes, usage }),
+      : new StepwiseVerificationStore({ accounts, authenticators, backupCodes, passkeys, usage }),
 };
 
 const HOST_TABLES_PROVIDER: Provider = {

@@ -1,25 +1,17 @@
 import { Inject, Injectable } from '@nestjs/common';
-import {
-  type AccountSnapshot,
-  activeAuthenticators,
-  isEnabled,
-  pendingAuthenticator,
-  requireUserId,
-} from '../domain/accounts/account.js';
+import { type AccountSnapshot, isEnabled, pendingAuthenticator, requireUserId } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
-import type { Authenticator } from '../domain/authenticators/authenticator.js';
 import { isImportedSet } from '../domain/backup-codes/imported-set.js';
 import { MfaClock } from '../domain/clock.js';
+import { type Factor, methodsOf, MFA_FACTORS } from '../domain/factors/factor.js';
 import type { MfaRequiredProof } from '../domain/mfa-error.js';
-import { isWeakSecret } from '../domain/totp/totp.js';
-import { authenticatorView, type MfaAuthenticatorView } from '../enrollment/authenticator-view.js';
+import { authenticatorViews, type MfaAuthenticatorView } from '../enrollment/authenticator-view.js';
 import { ReauthenticationCheck } from '../enrollment/reauthentication-check.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
-import type { MfaMethod, MfaPrincipal } from '../host/mfa-host.js';
-import { methodsOf } from '../challenge/challenge.service.js';
+import type { MfaPrincipal } from '../host/mfa-host.js';
+import type { MfaMethod } from '../host/mfa-method.js';
 import { knownPrincipal } from '../host/known-principal.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
-import { SecretReader } from '../domain/secrets/secret-box.js';
 
 /** What a user has set up. It contains no secrets. */
 export interface MfaUserStatus {
@@ -56,14 +48,14 @@ const BATCH = 200;
 export class MfaStatusService {
   constructor(
     private readonly accounts: MfaAccountStore,
-    private readonly reader: SecretReader,
     private readonly proofs: ReauthenticationCheck,
     private readonly clock: MfaClock,
+    @Inject(MFA_FACTORS) private readonly factors: readonly Factor[],
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
   /**
-   * The status of one user. One statement.
+   * The status of one user. One statement, and one for each kind of authenticator besides TOTP.
    * @param user the principal; with an id alone, `MfaHost.enrollmentProof` is called with a principal that has no more
    * @throws MfaException `MFA_BUSY`
    */
@@ -71,7 +63,7 @@ export class MfaStatusService {
     const principal = knownPrincipal(typeof user === 'object' ? user : { userId: user, accountName: '' });
     const snapshot = principal && (await this.accounts.load(principal.userId));
     return {
-      ...this.statusFrom(snapshot),
+      ...(await this.statusFrom(snapshot)),
       proof: principal ? await this.proofs.required(snapshot, principal) : [],
     };
   }
@@ -82,21 +74,22 @@ export class MfaStatusService {
    */
   async statusOf(userIds: readonly (string | number)[]): Promise<Map<string, MfaUserStatus>> {
     const ids = [...new Set(userIds.map((each) => requireUserId(each, 'MfaStatusService.statusOf')))];
-    const statuses = new Map(ids.map((id) => [id, this.statusFrom(null)]));
+    const none = await this.statusFrom(null);
+    const statuses = new Map(ids.map((id) => [id, { ...none }]));
     for (let start = 0; start < ids.length; start += BATCH) {
       const snapshots = await this.accounts.loadMany(ids.slice(start, start + BATCH));
-      for (const snapshot of snapshots) statuses.set(snapshot.account.userId, this.statusFrom(snapshot));
+      for (const snapshot of snapshots) statuses.set(snapshot.account.userId, await this.statusFrom(snapshot));
     }
     return statuses;
   }
 
-  private statusFrom(snapshot: AccountSnapshot | null): MfaUserStatus {
+  private async statusFrom(snapshot: AccountSnapshot | null): Promise<MfaUserStatus> {
     const enabled = isEnabled(snapshot);
     const remaining = enabled ? snapshot.backupCodesRemaining : 0;
     return {
       enabled,
-      methods: snapshot ? methodsOf(snapshot) : [],
-      authenticators: snapshot ? activeAuthenticators(snapshot).map((each) => this.viewOf(each)) : [],
+      methods: snapshot ? methodsOf(snapshot, this.factors) : [],
+      authenticators: snapshot ? await authenticatorViews(snapshot, this.factors) : [],
       backupCodes: {
         remaining,
         low: enabled && remaining <= this.options.backupCodes.lowAt,
@@ -104,10 +97,5 @@ export class MfaStatusService {
       },
       pendingSetup: snapshot !== null && pendingAuthenticator(snapshot, this.clock.nowMs()) !== null,
     };
-  }
-
-  private viewOf(authenticator: Authenticator): MfaAuthenticatorView {
-    const secret = this.reader.secretOf(authenticator);
-    return { ...authenticatorView(authenticator), ...(secret && isWeakSecret(secret) ? { weak: true } : {}) };
   }
 }

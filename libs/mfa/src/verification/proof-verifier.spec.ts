@@ -1,3 +1,4 @@
+import { readProof } from '../domain/verification/proof.js';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { inMemoryVerification, wrongCodeOf } from '../../../../test/support/in-memory-verification.js';
 import type { MfaException } from '../errors/mfa.exception.js';
@@ -141,8 +142,11 @@ describe('a claim that does not hold', () => {
 
   it.each(codes)('S43 is a lost race where the account was read before, with a %s code', async (kind) => {
     const claim = { userId: 'ann', securityStamp: mfa.state.accounts.get('ann')!.securityStamp };
+    const asked = { ...claim, purpose: 'change', binding: null } as const;
     await mfa.accounts.invalidate('ann');
-    await expect(mfa.verifier.verify(claim, codeOf(kind))).rejects.toMatchObject({ code: 'MFA_CODE_REJECTED' });
+    await expect(mfa.verifier.verify(asked, readProof({ code: codeOf(kind) }))).rejects.toMatchObject({
+      code: 'MFA_CODE_REJECTED',
+    });
     expect(mfa.failures()).toEqual([{ factor: kind === 'right' ? 'totp' : undefined, failure: 'state_changed' }]);
     expect(mfa.state.usage.size).toBe(0);
   });
@@ -166,7 +170,8 @@ describe('S29 S45 a store that answers something else than it should', () => {
   it('opens nothing by a reservation that is only something like `true`', async () => {
     const { snapshot } = await mfa.store.reserveAttempt({
       userId: 'ann',
-      factor: 'totp',
+      budget: 'totp',
+      rows: 'authenticators',
       policy: mfa.options.attempts,
       nowMs: mfa.clock.nowMs(),
     });

@@ -2,38 +2,36 @@ import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
 import type { VerificationSnapshot } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaClock } from '../domain/clock.js';
-import { readCode } from '../domain/code.js';
 import {
   MFA_FACTORS,
-  type CodeShape,
+  type Factor,
   type FactorEvaluation,
   type FactorMatch,
-  type MfaFactor,
-} from '../domain/factors/mfa-factor.js';
+  type ProofShape,
+} from '../domain/factors/factor.js';
 import { isMfaError, MfaError } from '../domain/mfa-error.js';
 import type { UsageEntry } from '../domain/usage/usage.js';
 import { claimHolds, digitsFit } from '../domain/verification/attempt-rules.js';
+import type { Proof, ProofBinding } from '../domain/verification/proof.js';
 import { MfaVerificationStore, type VerificationClaim } from '../domain/verification/verification.store.js';
-import { MfaEvents } from '../events/mfa-events.js';
+import { eventAuthenticator, MfaEvents } from '../events/mfa-events.js';
 import type { MfaFailureReason } from '../host/mfa-event.js';
 import type { MfaStepUp } from '../host/mfa-host.js';
 import { ReencryptOnUse } from '../keys/reencrypt-on-use.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { AttemptLimiter } from './attempt-limiter.js';
 
-/** Work that needs a right code and runs before the code is spent. `MFA_BUSY` here costs neither the code nor an attempt. */
+/** Work that needs a right proof and runs before it is spent. `MFA_BUSY` here costs neither the proof nor an attempt. */
 export type Preparation = (entry: UsageEntry) => Promise<void>;
 
 /** A claim with the request that it came with. */
-export interface ProofRequest extends VerificationClaim {
-  /** The one method that is evaluated; left out means the factor that recognises the code. */
-  method?: string;
+export interface ProofRequest extends VerificationClaim, ProofBinding {
   /** The request, for events. */
   context?: ExecutionContext;
 }
 
 /**
- * The heart of every verification, in four steps: reserve an attempt → match the code → spend the code (and the
+ * The heart of every verification, in four steps: reserve an attempt → match the proof → spend the proof (and the
  * mfa_token) → settle the attempt. Only spending accepts. Everything that fails before it denies.
  */
 // S29, S30, S45
@@ -46,81 +44,92 @@ export class ProofVerifier {
     private readonly reencryption: ReencryptOnUse,
     private readonly clock: MfaClock,
     private readonly events: MfaEvents,
-    @Inject(MFA_FACTORS) private readonly factors: readonly MfaFactor[],
+    @Inject(MFA_FACTORS) private readonly factors: readonly Factor[],
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
   /**
-   * Verifies and spends `code`, together with the mfa_token of the claim when there is one.
-   * @throws MfaError `MFA_BAD_REQUEST` for anything that is not a code; `MFA_TOKEN_INVALID` for a token that is spent or
-   * revoked; `MFA_NOT_ENABLED`; `MFA_CODE_REJECTED` for a wrong, used or replayed code and for a lost race;
+   * Verifies and spends a proof, together with the mfa_token of the claim when there is one.
+   * @throws MfaError `MFA_BAD_REQUEST` for a passkey response that is none; `MFA_TOKEN_INVALID` for a token that is spent
+   * or revoked; `MFA_NOT_ENABLED`; `MFA_CODE_REJECTED` for a wrong, used or replayed proof and for a lost race;
    * `MFA_LOCKED`; `MFA_BUSY`
    */
-  async verify(claim: ProofRequest, code: string, prepare?: Preparation): Promise<MfaStepUp> {
-    const normalised = readCode(code);
-    const recognised = this.recognise(normalised, claim.method);
+  async verify(claim: ProofRequest, proof: Proof, prepare?: Preparation): Promise<MfaStepUp> {
+    const recognised = this.recognise(proof);
     if (!recognised) throw await this.refuseShape(claim);
 
     const { factor, shape } = recognised;
     const snapshot = await this.reserve(claim, factor, shape);
     const nowMs = this.clock.nowMs();
-    const { match, skewSteps } = await this.match(claim, factor, normalised, snapshot, { nowMs, prepare });
-    if (!match) throw this.reject(claim, factor, skewSteps === undefined ? 'wrong_code' : 'clock_skew', skewSteps);
+    const evaluation = await this.match(claim, factor, proof, { snapshot, nowMs, prepare });
+    if (!evaluation.match) throw this.reject(claim, factor, 'wrong_code', evaluation);
+    const { match } = evaluation;
     await this.spendAndSettle(claim, snapshot, factor, match);
 
+    await match.noteUse?.(nowMs);
     await this.reencryption.reencryptOnUse(match.sealed);
     const { userId, context } = claim;
     this.events.emit({ type: 'mfa.verification.succeeded', userId, factor: factor.method }, context);
-    const spentBackupCode = factor.method === 'backup_code' ? 1 : 0;
+    const spentBackupCode = match.use?.rows === 'backup codes' ? 1 : 0;
     return provedAt(snapshot.account.securityStamp, {
       userId,
-      amr: [...factor.amr],
+      amr: [...match.amr],
       mfaAt: new Date(nowMs),
       factor: factor.method,
       backupCodesRemaining: Math.max(0, snapshot.backupCodesRemaining - spentBackupCode),
     });
   }
 
-  private recognise(code: string, method?: string): { factor: MfaFactor; shape: CodeShape } | null {
+  /**
+   * The factor that evaluates a proof; `null` = none.
+   * @throws MfaError `MFA_BAD_REQUEST` for a passkey response that is none
+   */
+  factorOf(proof: Proof): Factor | null {
+    return this.recognise(proof)?.factor ?? null;
+  }
+
+  private recognise(proof: Proof): { factor: Factor; shape: ProofShape } | null {
     for (const factor of this.factors) {
-      if (method !== undefined && factor.method !== method) continue;
-      const shape = factor.recognises(code);
+      if (proof.method !== undefined && factor.method !== proof.method) continue;
+      const shape = factor.recognises(proof);
       if (shape) return { factor, shape };
     }
     return null;
   }
 
-  /** Step 1. Counts the attempt as failed, and returns the account as it was before. */
+  /** Step 1. Counts the attempt as failed where its factor can be guessed. Returns the account as it was before. */
   // S50
-  private async reserve(claim: ProofRequest, factor: MfaFactor, { digits }: CodeShape): Promise<VerificationSnapshot> {
+  private async reserve(claim: ProofRequest, factor: Factor, shape: ProofShape): Promise<VerificationSnapshot> {
     const { userId, securityStamp, token, context } = claim;
+    const { budget, rows } = factor;
     const policy = this.options.attempts;
     const nowMs = this.clock.nowMs();
-    const attempt = { userId, securityStamp, token, digits, factor: factor.method, policy, nowMs };
+    const attempt = { userId, securityStamp, token, ...shape, budget, rows, policy, nowMs };
     const reserved = await this.store.reserveAttempt(attempt);
     const snapshot = reserved?.snapshot;
     if (!snapshot || !claimHolds(snapshot, claim)) throw this.refuseClaim(claim, factor);
-    if (!digitsFit(snapshot, { digits })) throw this.reject(claim, undefined, 'malformed');
+    if (!digitsFit(snapshot, shape)) throw this.reject(claim, undefined, 'malformed');
     if (reserved.reserved === true) return snapshot;
-    throw await this.limiter.refusal(userId, factor.method, { seen: snapshot.account, context });
+    if (budget === null) throw this.reject(claim, factor, 'state_changed');
+    throw await this.limiter.refusal(userId, budget, { seen: snapshot.account, context });
   }
 
-  /** Step 2. If matching or preparing throws `MFA_BUSY`, the code was not evaluated, and its attempt is released. */
+  /** Step 2. If matching or preparing throws `MFA_BUSY`, the proof was not evaluated, and its attempt is released. */
   // S58
   private async match(
     claim: ProofRequest,
-    factor: MfaFactor,
-    code: string,
-    snapshot: VerificationSnapshot,
-    { nowMs, prepare }: { nowMs: number; prepare: Preparation | undefined },
+    factor: Factor,
+    proof: Proof,
+    { snapshot, nowMs, prepare }: { snapshot: VerificationSnapshot; nowMs: number; prepare: Preparation | undefined },
   ): Promise<FactorEvaluation> {
     try {
-      const evaluation = await factor.evaluate(code, snapshot, nowMs);
+      const { purpose, binding } = claim;
+      const evaluation = await factor.evaluate(proof, { snapshot, binding: { purpose, binding }, nowMs });
       if (evaluation.match) await prepare?.(evaluation.match.entry);
       return evaluation;
     } catch (error) {
       if (isMfaError(error) && error.code === 'MFA_BUSY') {
-        await this.limiter.release(claim.userId, factor.method);
+        await this.release(claim.userId, factor);
         this.reject(claim, factor, 'busy');
       }
       throw error;
@@ -128,15 +137,15 @@ export class ProofVerifier {
   }
 
   /**
-   * Steps 3 and 4, in one call of the store. A right code that is already spent, or that lost a race, was not a guess, so
+   * Steps 3 and 4, in one call of the store. A right proof that is already spent, or that lost a race, was not a guess, so
    * its attempt is released.
    */
   // S34a, S70
   private async spendAndSettle(
     claim: ProofRequest,
     { account: { securityStamp } }: VerificationSnapshot,
-    factor: MfaFactor,
-    { entry, backupSetId, credentialId }: FactorMatch,
+    factor: Factor,
+    { entry, backupSetId, use }: FactorMatch,
   ): Promise<void> {
     const { userId, token } = claim;
     const spent = await this.store.spendAndSettle({
@@ -144,18 +153,22 @@ export class ProofVerifier {
       securityStamp,
       backupSetId,
       entries: token ? [entry, token] : [entry],
-      factor: factor.method,
-      credentialId,
+      budget: factor.budget,
+      use,
       policy: this.options.attempts,
       nowMs: this.clock.nowMs(),
     });
     if (spent === true) return;
-    await this.limiter.release(userId, factor.method);
+    await this.release(userId, factor);
     throw this.reject(claim, factor, 'already_spent');
   }
 
+  private async release(userId: string, { budget }: Factor): Promise<void> {
+    if (budget !== null) await this.limiter.release(userId, budget);
+  }
+
   /**
-   * Refuses a code that no factor recognises. It costs no attempt. `MFA_TOKEN_INVALID` for a spent or revoked token, else
+   * Refuses a proof that no factor recognises. It costs no attempt. `MFA_TOKEN_INVALID` for a spent or revoked token, else
    * `MFA_CODE_REJECTED`.
    */
   private async refuseShape(claim: ProofRequest): Promise<MfaError> {
@@ -164,7 +177,7 @@ export class ProofVerifier {
     return this.reject(claim, undefined, 'malformed');
   }
 
-  private refuseClaim(claim: ProofRequest, factor?: MfaFactor): MfaError {
+  private refuseClaim(claim: ProofRequest, factor?: Factor): MfaError {
     if (claim.token) return new MfaError('MFA_TOKEN_INVALID');
     // The account changed since it was read: a lost race.
     if (claim.securityStamp !== undefined) return this.reject(claim, factor, 'state_changed');
@@ -173,12 +186,20 @@ export class ProofVerifier {
 
   private reject(
     { userId, context }: ProofRequest,
-    factor: MfaFactor | undefined,
+    factor: Factor | undefined,
     failure: MfaFailureReason,
-    skewSteps?: number,
+    evaluation: Partial<Extract<FactorEvaluation, { match: null }>> = {},
   ): MfaError {
+    const { failure: reason = failure, skewSteps, credential } = evaluation;
     const skew = skewSteps === undefined ? {} : { skewSteps };
-    this.events.emit({ type: 'mfa.verification.failed', userId, factor: factor?.method, failure, ...skew }, context);
+    const refusal = { userId, factor: factor?.method, failure: reason, ...skew };
+    // A refusal that costs no attempt is not limited by a budget, so its events are limited.
+    if (factor?.budget === null) this.events.refused({ type: 'mfa.verification.failed', ...refusal }, context);
+    else this.events.emit({ type: 'mfa.verification.failed', ...refusal }, context);
+    if (reason === 'clone_suspected' && credential && factor) {
+      const authenticator = eventAuthenticator(factor.method, credential);
+      this.events.emit({ type: 'mfa.passkey.clone_suspected', userId, authenticator }, context);
+    }
     return new MfaError('MFA_CODE_REJECTED');
   }
 }

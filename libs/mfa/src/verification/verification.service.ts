@@ -6,9 +6,13 @@ import { MfaClock } from '../domain/clock.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { CLOCK_SKEW_MS } from '../domain/usage/usage.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
-import type { MfaLogin, MfaMethod, MfaStepUp } from '../host/mfa-host.js';
-import { toUserId } from '../domain/accounts/account.js';
+import type { MfaLogin, MfaPrincipal, MfaStepUp } from '../host/mfa-host.js';
+import type { MfaMethod } from '../host/mfa-method.js';
+import { sessionBinding, sessionOf } from '../host/session-binding.js';
+import type { MfaPasskeyAssertion } from '../domain/passkeys/passkey-json.js';
+import { readProof } from '../domain/verification/proof.js';
 import { LoginCompletion } from './login-completion.js';
+import { ProofPreparation } from './proof-preparation.js';
 import { ProofVerifier } from './proof-verifier.js';
 
 /** Verifies a code for the second step of a login, or for a step-up. Call it outside your database transactions. */
@@ -17,6 +21,7 @@ import { ProofVerifier } from './proof-verifier.js';
 export class MfaVerificationService {
   constructor(
     private readonly verifier: ProofVerifier,
+    private readonly preparation: ProofPreparation,
     private readonly tokens: ChallengeTokens,
     private readonly completion: LoginCompletion,
     private readonly cookie: ChallengeCookie,
@@ -60,27 +65,45 @@ export class MfaVerificationService {
   /**
    * Verifies the second factor of a signed-in user again. `amr` of the result has only the values of this proof; add those
    * of the session.
+   * @param user the principal. With an id alone, a passkey is no proof, because its response is bound to a session
    * @throws MfaException `MFA_NOT_ENABLED`, and like {@link verify}
    */
-  async stepUp(userId: string | number, proof: MfaProof, context?: ExecutionContext): Promise<MfaStepUp> {
-    const { code, method } = readProof(proof);
-    const id = toUserId(userId);
+  async stepUp(user: MfaPrincipal | string | number, proof: MfaProof, context?: ExecutionContext): Promise<MfaStepUp> {
+    const read = readProof(proof);
+    const session = sessionOf(user);
+    const { userId } = session;
     // For the compiler: no account is stored under a value that is not a user id.
-    if (id === null) throw new MfaError('MFA_NOT_ENABLED');
-    return this.verifier.verify({ userId: id, method, context }, code);
+    if (userId === null) throw new MfaError('MFA_NOT_ENABLED');
+    return this.verifier.verify({ userId, purpose: 'step-up', binding: sessionBinding(session), context }, read);
+  }
+
+  /**
+   * Returns what the client needs before it can present a proof of `method`: the options of
+   * `navigator.credentials.get()` for a passkey, or what a factor of the host returns. `null` = nothing. Call it for the
+   * challenge of a login, or for a signed-in user. One statement of the module, no write.
+   * @param request `purpose` of a signed-in user: `step-up`, or `change` for a change of factors. @default 'step-up'
+   * @throws MfaException `MFA_TOKEN_INVALID`; `MFA_AUTHENTICATOR_NOT_FOUND` if the user has no such factor;
+   * `MFA_NOT_AUTHENTICATED`, `MFA_BAD_REQUEST`, `MFA_BUSY`
+   */
+  async prepare(
+    caller: MfaChallenge | string | MfaPrincipal,
+    request: { method: MfaMethod; purpose?: 'verify' | 'step-up' | 'change' | null | undefined },
+  ): Promise<unknown> {
+    return this.preparation.prepare(caller, request);
   }
 
   /** Verifies the proof and spends it with the token. The store checks that the token is unspent. */
   private async spend<S>(claims: MfaTokenClaims, proof: MfaProof, context?: ExecutionContext): Promise<MfaLogin<S>> {
     const { userId, tokenId, securityStamp, expiresAtMs } = claims;
-    const { code, method } = readProof(proof);
+    const read = readProof(proof);
     // A caller may have kept the challenge for longer than the token lives, and than its spending is remembered (S40).
     if (this.clock.nowMs() >= expiresAtMs) throw new MfaError('MFA_TOKEN_INVALID');
     // Before the proof is spent: a state that cannot be opened costs no code.
     const state = this.tokens.stateOf(claims) as S | undefined;
     // Remembered for longer than the token lives, by the clock of any instance (S34).
     const token = { kind: 'token', item: tokenId, expiresAtMs: expiresAtMs + CLOCK_SKEW_MS } as const;
-    const proved = await this.verifier.verify({ userId, securityStamp, token, method, context }, code);
+    const claim = { userId, securityStamp, token, purpose: 'verify', binding: tokenId, context } as const;
+    const proved = await this.verifier.verify(claim, read);
     const amr = [...new Set([...(claims.amr ?? []), ...proved.amr])];
     return { ...proved, amr, ...(state === undefined ? {} : { state }), enrollmentDueAt: null };
   }
@@ -103,24 +126,19 @@ export class MfaVerificationService {
   }
 }
 
-/** The second factor that a user presents. */
-export interface MfaProof {
-  /** A TOTP code or a backup code. */
-  code: string;
-  /** The method of the code. @default the method whose codes have this format */
+/** The second factor that a user presents: a code, or the response of a passkey. */
+export type MfaProof = {
+  /** The method of the proof. @default the method whose proofs have this format */
   method?: MfaMethod | null | undefined;
-}
-
-/**
- * Checks the types of a proof. The code itself is checked later.
- * @throws MfaError `MFA_BAD_REQUEST`
- */
-export function readProof(proof: unknown): { code: string; method: string | undefined } {
-  if (typeof proof !== 'object' || proof === null) throw badRequest('the proof must be an object with `code`');
-  const { code, method } = proof as MfaProof;
-  if (method !== undefined && method !== null && typeof method !== 'string')
-    throw badRequest('method must be a string');
-  return { code, method: method ?? undefined };
-}
-
-const badRequest = (message: string) => new MfaError('MFA_BAD_REQUEST', { message: [message] });
+} & (
+  | {
+      /** A TOTP code, a backup code, or a code of another factor, which needs `method`. */
+      code: string;
+      passkey?: null | undefined;
+    }
+  | {
+      code?: null | undefined;
+      /** The response of `navigator.credentials.get()`, as JSON. */
+      passkey: MfaPasskeyAssertion;
+    }
+);

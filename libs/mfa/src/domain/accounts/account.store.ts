@@ -1,5 +1,5 @@
 import type { AttemptFactor, AttemptPolicy } from '../attempts/attempt-policy.js';
-import type { AccountSnapshot, MfaAccount, VerificationSnapshot } from './account.js';
+import type { AccountSnapshot, CredentialRows, MfaAccount, VerificationSnapshot } from './account.js';
 
 /** The fields of the account row that `commit` may change. Fields that are left out stay unchanged. */
 export type AccountChange = Partial<Pick<MfaAccount, 'securityStamp' | 'activeFactors' | 'pendingId' | 'backupSetId'>>;
@@ -10,6 +10,14 @@ export interface LoginSnapshot {
   snapshot: AccountSnapshot | null;
   /** Whether an account with the same id in lower case exists. To this module it is another user. */
   otherCase: boolean;
+}
+
+/** What else a read with credential rows asks for. */
+export interface RowsClaim {
+  /** Whether the mfa_token with this id is spent. */
+  tokenId?: string | undefined;
+  /** SHA-256 (hex) of the id of the one passkey to read. */
+  credentialHash?: string | undefined;
 }
 
 /** An attempt to count, before its code is evaluated. */
@@ -44,19 +52,12 @@ export abstract class MfaAccountStore {
   /** Reads the accounts of up to 500 users, with their authenticators, in any order. Users without an account are left out. */
   abstract loadMany(userIds: readonly string[]): Promise<AccountSnapshot[]>;
 
-  /** Like {@link load}, with the backup codes of the current set instead of the authenticators. */
-  abstract loadWithBackupCodes(userId: string, tokenId?: string): Promise<VerificationSnapshot | null>;
-
   /**
-   * Like {@link load}, with the one passkey of this user that has the credential hash instead of the authenticators.
-   * The passkey of another user is not read.
+   * Like {@link load}, with rows of that kind instead of the authenticators, and none of any other kind. `passkeys` reads
+   * the passkeys of this user, or the one of them that has `credentialHash`.
    */
   // S81
-  abstract loadWithPasskey(
-    userId: string,
-    credentialHash: string,
-    tokenId?: string,
-  ): Promise<VerificationSnapshot | null>;
+  abstract loadWith(rows: CredentialRows, userId: string, claim?: RowsClaim): Promise<VerificationSnapshot | null>;
 
   /** Inserts an empty row if there is none. `securityStamp` and `rowVersion` start at `nowMs`. Safe in parallel. */
   abstract open(userId: string, nowMs: number): Promise<void>;

@@ -40,12 +40,15 @@ export interface AccountSnapshot {
   tokenSpent: boolean;
 }
 
+/** The rows that are read with the account. `none` = the factor keeps its credentials in a table of the host. */
+export type CredentialRows = 'authenticators' | 'backup codes' | 'passkeys' | 'none';
+
 /** The account with the rows that one factor needs, read by one statement. */
 export interface VerificationSnapshot extends AccountSnapshot {
   /** The codes of the current set, also used ones. Read only for a backup code; `authenticators` are read only for TOTP. */
   backupCodes: readonly BackupCode[];
-  /** The passkey of this user with the given credential. `null` = none, or another factor's rows were read. */
-  passkey: Passkey | null;
+  /** The passkeys of the user, or the one that was asked for; also removed ones. Empty if another factor's rows were read. */
+  passkeys: readonly Passkey[];
 }
 
 /**
@@ -62,6 +65,11 @@ export function isEnabled<T extends Pick<AccountSnapshot, 'account'>>(
 /** Whether this TOTP authenticator is confirmed. */
 export function isActive({ activeFactors }: MfaAccount, authenticatorId: string): boolean {
   return activeIdsOf('totp', activeFactors).includes(authenticatorId);
+}
+
+/** The confirmed factor with this id, of any type. */
+export function activeFactorOf({ activeFactors }: MfaAccount, id: string): ActiveFactor | undefined {
+  return activeFactors.find((factor) => factor.id === id);
 }
 
 /** The confirmed TOTP authenticators, in the account's order. */

@@ -3,8 +3,8 @@ import type { Passkey } from './passkey.js';
 
 /** A use of a passkey to store. */
 export interface PasskeyUse extends Pick<Passkey, 'userId' | 'id' | 'backedUp'> {
-  /** `from` is the counter that was read, `to` the one that the authenticator signed. */
-  counter: { from: number; to: number };
+  /** `from` is the counter that was read, `to` the one that the authenticator signed. `from: null` = any, it only counts. */
+  counter: { from: number | null; to: number };
   /** Whether the user was verified this time. Once `true`, the row keeps `true`. */
   userVerified: boolean;
   nowMs: number;
@@ -26,7 +26,7 @@ export abstract class MfaPasskeyStore extends CredentialRowsStore {
   abstract list(userId: string): Promise<Passkey[]>;
 
   /**
-   * Stores the use, if the counter of the row is still `counter.from`. Returns `false` and changes nothing if another use
+   * Stores the use, if the counter of the row is still `counter.from`, or that is `null`. Returns `false` and changes nothing if another use
    * was first, or the row does not exist. `lastUsedAtMs` never goes back.
    */
   // S29

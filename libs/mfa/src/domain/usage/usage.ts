@@ -4,8 +4,8 @@
  */
 export const CLOCK_SKEW_MS = 10 * 60 * 1000;
 
-/** What can be spent, once per user and item. */
-export type UsageKind = 'totp' | 'backup_code' | 'token' | 'import';
+/** What can be spent, once per user and item. For a factor of the host, its method. */
+export type UsageKind = 'totp' | 'backup_code' | 'webauthn' | 'token' | 'import' | (string & {});
 
 /** One item to spend. */
 export interface UsageEntry {

@@ -27,10 +27,10 @@ export function digitsFit(snapshot: AccountSnapshot, { digits }: Pick<Verificati
 
 /** Whether the attempt may be counted and evaluated, according to the snapshot. The reservation makes the final decision. */
 export function mayAttempt(snapshot: AccountSnapshot, attempt: VerificationAttempt): boolean {
-  const { factor, policy, nowMs } = attempt;
+  const { budget, policy, nowMs } = attempt;
   return (
     claimHolds(snapshot, attempt) &&
     digitsFit(snapshot, attempt) &&
-    retryAfterSeconds(snapshot.account.budgets[factor], policy, nowMs) === null
+    (budget === null || retryAfterSeconds(snapshot.account.budgets[budget], policy, nowMs) === null)
   );
 }

@@ -13,9 +13,9 @@ beforeEach(async () => {
   ({ id: phoneId } = await mfa.enroll('ann'));
   const nowMs = mfa.clock.nowMs();
   const { securityStamp } = mfa.state.accounts.get('ann')!;
-  attempt = { userId: 'ann', factor: 'totp', policy: DEFAULT_ATTEMPT_POLICY, nowMs };
+  attempt = { userId: 'ann', budget: 'totp', rows: 'authenticators', policy: DEFAULT_ATTEMPT_POLICY, nowMs };
   const entries = [{ kind: 'totp', item: `${phoneId}:1`, expiresAtMs: null }] as const;
-  completion = { ...attempt, securityStamp, entries, credentialId: phoneId };
+  completion = { ...attempt, securityStamp, entries, use: { rows: 'authenticators', id: phoneId } };
 });
 
 const TOKEN = { kind: 'token', item: 'token', expiresAtMs: null } as const;
@@ -93,7 +93,7 @@ describe('reserveAttempt', () => {
   it('reads the codes for a backup code, those of the live set', async () => {
     await mfa.giveBackupCodes('ann', ['ABCD-EFGH']);
     await mfa.giveBackupCodes('ann', ['JKLM-NPQR', 'STUV-WXYZ']);
-    const { snapshot, reserved } = await begin({ factor: 'backup_code' });
+    const { snapshot, reserved } = await begin({ budget: 'backup_code', rows: 'backup codes' });
     expect(reserved).toBe(true);
     const { backupSetId } = mfa.state.accounts.get('ann')!;
     expect(snapshot!.backupCodes.map(({ setId }) => setId)).toEqual([backupSetId, backupSetId]);
@@ -125,7 +125,9 @@ describe('spendAndSettle', () => {
     await mfa.giveBackupCodes('ann', ['ABCD-EFGH', 'JKLM-NPQR']);
     const [credentialId] = mfa.state.backupCodes.keys();
     const entries = [{ kind: 'backup_code', item: credentialId!, expiresAtMs: null }] as const;
-    expect(await complete({ factor: 'backup_code', credentialId, entries })).toBe(true);
+    expect(await complete({ budget: 'backup_code', use: { rows: 'backup codes', id: credentialId! }, entries })).toBe(
+      true,
+    );
     const used = [...mfa.state.backupCodes.values()].map(({ id, usedAtMs }) => [id === credentialId, usedAtMs]);
     expect(used).toEqual([
       [true, attempt.nowMs],

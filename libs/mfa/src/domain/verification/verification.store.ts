@@ -1,9 +1,12 @@
-import type { VerificationSnapshot } from '../accounts/account.js';
+import type { CredentialRows, VerificationSnapshot } from '../accounts/account.js';
 import type { AttemptFactor, AttemptPolicy } from '../attempts/attempt-policy.js';
+import type { PasskeyUse } from '../passkeys/passkey.store.js';
 import type { Spending, UsageEntry } from '../usage/usage.js';
 
-/** The factors of a sign-in or a step-up. The other attempt factors belong to an enrollment. */
-export type VerificationFactor = Extract<AttemptFactor, 'totp' | 'backup_code'>;
+/** A credential whose use is recorded with the spending. */
+export type CredentialUse =
+  | { rows: 'authenticators' | 'backup codes'; id: string }
+  | ({ rows: 'passkeys' } & Pick<PasskeyUse, 'id' | 'counter' | 'backedUp' | 'userVerified'>);
 
 /** The user who presents a proof, and what must be true of the account for it. */
 export interface VerificationClaim {
@@ -21,7 +24,11 @@ export interface VerificationClaim {
 
 /** One attempt, before its code is evaluated. */
 export interface VerificationAttempt extends VerificationClaim {
-  factor: VerificationFactor;
+  /** The counters of this attempt. `null` = nothing is counted. */
+  budget: AttemptFactor | null;
+  rows: CredentialRows;
+  /** SHA-256 (hex) of the id of the passkey to read. */
+  credentialHash?: string;
   /** A confirmed authenticator must generate codes of this length. Left out = any. */
   digits?: number;
   policy: AttemptPolicy;
@@ -32,16 +39,17 @@ export interface VerificationAttempt extends VerificationClaim {
 export interface ReservedAttempt {
   /** The account before the reservation. `null` = the user has no MFA account. */
   snapshot: VerificationSnapshot | null;
-  /** Whether the attempt was counted. Evaluate the code only if `true`. */
+  /** Whether the attempt was counted, or needs no counting. Evaluate the proof only if `true`. */
   // S50
   reserved: boolean;
 }
 
 /** A right code to spend, with the security stamp and the backup set for which it was right. */
 export interface VerificationCompletion extends Spending {
-  factor: VerificationFactor;
-  /** The authenticator or backup code that was used. */
-  credentialId: string;
+  /** The counters that the success settles. `null` = nothing was counted. */
+  budget: AttemptFactor | null;
+  /** The credential that was used. `null` = its row is the host's. */
+  use: CredentialUse | null;
   policy: AttemptPolicy;
 }
 
@@ -57,6 +65,7 @@ export abstract class MfaVerificationStore {
   /**
    * Spends all entries or none. With them, it sets the failures to 0, gives the reservation back, and stores the time of
    * the use. Returns `true` only if every entry was written and the account was as required. `false` = a lost race.
+   * Where the use of a passkey lost the race for its counter, the entries may be spent.
    */
   // S27–S29
   abstract spendAndSettle(completion: VerificationCompletion): Promise<boolean>;

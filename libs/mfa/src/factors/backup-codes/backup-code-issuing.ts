@@ -38,10 +38,13 @@ export class BackupCodeIssuing {
   /**
    * Makes a new set before the code that proves the change is spent. Returns `null` if that code is spent already, so that
    * sending it again costs no hashing.
+   * @param entry what spends the code; `undefined` = nothing is left to spend
    * @throws MfaError `MFA_BUSY` when the hashing queue is full
    */
   // S58
-  async makeFor(userId: string, { kind, item }: UsageEntry): Promise<IssuedBackupCodes | null> {
+  async makeFor(userId: string, entry: UsageEntry | undefined): Promise<IssuedBackupCodes | null> {
+    if (!entry) return this.make(userId);
+    const { kind, item } = entry;
     const spent = await this.usage.list(userId);
     return spent.some((each) => each.kind === kind && each.item === item) ? null : this.make(userId);
   }
@@ -78,6 +81,10 @@ export class BackupCodeIssuing {
   /** Gives the old set an expiry before the switch, in case this process ends before it deletes the set. */
   async startGrace(userId: string, setId: string | null): Promise<void> {
     if (setId !== null) await this.codes.collectAfter(userId, setId, this.clock.nowMs() + ORPHAN_GRACE_MS);
+  }
+
+  async discardAll(userId: string): Promise<void> {
+    await this.codes.removeAll(userId);
   }
 
   async discard(userId: string, setId: string | null): Promise<void> {

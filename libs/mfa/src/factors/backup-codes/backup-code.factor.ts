@@ -1,4 +1,4 @@
-import type { AccountSnapshot, VerificationSnapshot } from '../../domain/accounts/account.js';
+import type { AccountSnapshot } from '../../domain/accounts/account.js';
 import { Injectable } from '@nestjs/common';
 import { BackupCodeHasher } from '../../domain/backup-codes/backup-code-hash.js';
 import type { BackupCode } from '../../domain/backup-codes/backup-code.js';
@@ -6,14 +6,22 @@ import { isBackupCodeShape } from '../../domain/code.js';
 import { BackupCodeIssuing } from './backup-code-issuing.js';
 import type { SealedValue } from '../../domain/secrets/sealed-value.store.js';
 import { SecretReader } from '../../domain/secrets/secret-box.js';
-import { MfaFactor, type CodeShape, type FactorEvaluation, type FactorMatch } from '../../domain/factors/mfa-factor.js';
+import {
+  Factor,
+  type Credential,
+  type FactorEvaluation,
+  type FactorMatch,
+  type FactorState,
+  type ProofShape,
+} from '../../domain/factors/factor.js';
+import type { Proof } from '../../domain/verification/proof.js';
 
 /** One of the user's backup codes. */
 @Injectable()
-export class BackupCodeFactor extends MfaFactor {
+export class BackupCodeFactor extends Factor {
   readonly method = 'backup_code';
-  // RFC 8176 has no value for a recovery code. `factor` names it.
-  readonly amr = ['mfa'];
+  readonly budget = 'backup_code';
+  readonly rows = 'backup codes';
 
   constructor(
     private readonly hasher: BackupCodeHasher,
@@ -23,15 +31,20 @@ export class BackupCodeFactor extends MfaFactor {
     super();
   }
 
-  recognises(code: string): CodeShape | null {
-    return isBackupCodeShape(code) ? {} : null;
+  recognises(proof: Proof): ProofShape | null {
+    return proof.kind === 'code' && isBackupCodeShape(proof.code) ? {} : null;
   }
 
-  async evaluate(code: string, { account, backupCodes }: VerificationSnapshot): Promise<FactorEvaluation> {
+  override isAvailable({ backupCodesRemaining }: AccountSnapshot): boolean {
+    return backupCodesRemaining > 0;
+  }
+
+  async evaluate(proof: Proof, { snapshot: { account, backupCodes } }: FactorState): Promise<FactorEvaluation> {
+    if (proof.kind !== 'code') return { match: null };
     const { backupSetId } = account;
     // Used codes are compared too, so that every guess costs the same (S37); spending refuses them.
     const id = await this.hasher.match(
-      code,
+      proof.code,
       backupCodes.flatMap((each) => this.reader.hashOf(each)),
       backupSetId,
     );
@@ -40,10 +53,26 @@ export class BackupCodeFactor extends MfaFactor {
     const match: FactorMatch = {
       entry: { kind: 'backup_code', item: id, expiresAtMs: null },
       backupSetId,
-      credentialId: id,
+      use: { rows: 'backup codes', id },
+      // RFC 8176 has no value for a recovery code. `factor` names it.
+      amr: ['mfa'],
       sealed: backupCodes.map(sealedValue),
     };
     return { match };
+  }
+
+  /** Backup codes are a set of the user, so they are no entries of the account row. */
+  async describe(): Promise<Credential[]> {
+    return [];
+  }
+
+  async rename(): Promise<boolean> {
+    return false;
+  }
+
+  async purge(userId: string): Promise<number> {
+    await this.issuing.discardAll(userId);
+    return 0;
   }
 
   startGrace({ account }: AccountSnapshot): Promise<void> {

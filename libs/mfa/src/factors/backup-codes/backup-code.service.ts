@@ -10,7 +10,13 @@ import { MfaEvents } from '../../events/mfa-events.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
 import { AttemptLimiter } from '../../verification/attempt-limiter.js';
 import { BackupCodeIssuing, type IssuedBackupCodes } from './backup-code-issuing.js';
-import { ReauthenticationCheck } from '../../enrollment/reauthentication-check.js';
+import {
+  ReauthenticationCheck,
+  type MfaReauthenticationProof,
+  type ReauthenticationRequest,
+} from '../../enrollment/reauthentication-check.js';
+import type { MfaPrincipal } from '../../host/mfa-host.js';
+import { sessionOf, type SessionOf } from '../../host/session-binding.js';
 import { isLostRace, tidyUp } from '../../events/tidy-up.js';
 
 /**
@@ -34,23 +40,26 @@ export class MfaBackupCodeService {
   /**
    * Replaces the set of backup codes. From then on the old codes are refused, also in parallel requests. All mfa_tokens
    * and a pending setup of the user become invalid.
+   * @param user the principal. With an id alone, a passkey is no proof, because its response is bound to a session
    * @returns `backupCodes`: the new codes, to show once; `session`: the result of `MfaHost.revokeSessions`
    * @throws MfaException `MFA_NOT_ENABLED`, `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`
    */
   // S33, S39
   async regenerate(
-    userId: string | number,
-    offered: { code?: string | undefined; sessionId?: string | undefined },
+    user: MfaPrincipal | string | number,
+    offered: MfaReauthenticationProof & { sessionId?: string | undefined },
     context?: ExecutionContext,
   ): Promise<{ backupCodes: string[]; session?: unknown }> {
-    const snapshot = await loadEnabled(this.accounts, toUserId(userId));
+    const { sessionId: given, ...proof } = offered;
+    const session = sessionOf(user, given);
+    const snapshot = await loadEnabled(this.accounts, session.userId);
     const { userId: id } = snapshot.account;
-    const { codes, before, setId } = await this.replace(snapshot, offered.code, context);
+    const { codes, before, setId } = await this.replace(snapshot, session, { ...proof, context });
 
     // The old codes are dead by now, so nothing may throw before the new ones are shown (S39).
-    const session = await this.events.changed(
+    const replaced = await this.events.changed(
       { type: 'mfa.backup_codes.regenerated', userId: id },
-      { enabled: true, sessionId: offered.sessionId, context },
+      { enabled: true, sessionId: session.sessionId, context },
     );
     await tidyUp(
       () => this.issuing.keep(id, setId),
@@ -59,15 +68,15 @@ export class MfaBackupCodeService {
       () => this.issuing.discard(id, before.backupSetId),
       async () => before.pendingId !== null && this.authenticators.remove(id, [before.pendingId]),
     );
-    return { backupCodes: codes, ...(session === undefined ? {} : { session }) };
+    return { backupCodes: codes, ...(replaced === undefined ? {} : { session: replaced }) };
   }
 
   /** Makes the new set, spends the proof, and switches the account over. A set that lost its race is removed. */
-  private async replace(proved: AccountSnapshot, code: string | undefined, context?: ExecutionContext) {
+  private async replace(proved: AccountSnapshot, session: SessionOf, offered: ReauthenticationRequest) {
     const { userId } = proved.account;
     const made: IssuedBackupCodes[] = [];
     try {
-      await this.proof.byCode(proved, { code, context }, async (entry) => {
+      await this.proof.bySecondFactor(proved, session, offered, async (entry) => {
         const issued = await this.issuing.makeFor(userId, entry);
         if (issued) made.push(issued);
       });

@@ -4,6 +4,7 @@ import { processHashQueue } from '../../domain/backup-codes/hash-queue.js';
 import { MfaRandom } from '../../domain/random.js';
 import { BackupCodeIssuing } from './backup-code-issuing.js';
 import { BackupCodeFactor } from './backup-code.factor.js';
+import { FactorActivation } from './factor-activation.js';
 import { MfaBackupCodeService } from './backup-code.service.js';
 
 export const BACKUP_CODE_PROVIDERS: Provider[] = [
@@ -13,6 +14,7 @@ export const BACKUP_CODE_PROVIDERS: Provider[] = [
     inject: [MfaRandom],
   },
   BackupCodeIssuing,
+  FactorActivation,
   BackupCodeFactor,
   MfaBackupCodeService,
 ];

@@ -1,20 +1,18 @@
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
-import { isEnabled, pendingAuthenticator, type AccountSnapshot } from '../../domain/accounts/account.js';
-import { MfaAccountStore, type AccountChange } from '../../domain/accounts/account.store.js';
-import { changeAccount } from '../../domain/accounts/change-account.js';
+import { activeIdsOf, isEnabled, pendingAuthenticator, type AccountSnapshot } from '../../domain/accounts/account.js';
+import { MfaAccountStore } from '../../domain/accounts/account.store.js';
 import type { Authenticator } from '../../domain/authenticators/authenticator.js';
 import { MfaAuthenticatorStore } from '../../domain/authenticators/authenticator.store.js';
 import { MfaClock } from '../../domain/clock.js';
 import { isTotpShape, readCode } from '../../domain/code.js';
 import { MfaError } from '../../domain/mfa-error.js';
 import type { UsageEntry } from '../../domain/usage/usage.js';
-import { MfaUsageStore } from '../../domain/usage/usage.store.js';
 import type { MfaFailureReason } from '../../host/mfa-event.js';
 import { MfaEvents } from '../../events/mfa-events.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
 import { AttemptLimiter } from '../../verification/attempt-limiter.js';
-import { BackupCodeIssuing, type IssuedBackupCodes } from '../backup-codes/backup-code-issuing.js';
-import { isLostRace, tidyUp } from '../../events/tidy-up.js';
+import { FactorActivation, type ActivatedFactor } from '../backup-codes/factor-activation.js';
+import { tidyUp } from '../../events/tidy-up.js';
 import { TotpFactor } from './totp.factor.js';
 
 /** A confirmation that was committed. */
@@ -31,7 +29,7 @@ export interface ConfirmedSetup {
 
 export interface ConfirmationRequest {
   userId: string;
-  /** See `setupBinding`. */
+  /** See `sessionBinding`. */
   binding: string | null;
   code: string;
   /** The request, for events. */
@@ -51,10 +49,9 @@ export class TotpConfirmation {
   constructor(
     private readonly accounts: MfaAccountStore,
     private readonly authenticators: MfaAuthenticatorStore,
-    private readonly usage: MfaUsageStore,
     private readonly limiter: AttemptLimiter,
     private readonly factor: TotpFactor,
-    private readonly issuing: BackupCodeIssuing,
+    private readonly activation: FactorActivation,
     private readonly clock: MfaClock,
     private readonly events: MfaEvents,
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
@@ -72,37 +69,31 @@ export class TotpConfirmation {
 
     const attempt = { snapshot, pending, context };
     const entry = await this.matchFirstCode(attempt, code);
-    const { issued, after } = await this.switchOver(attempt, entry);
-    const codes = after.account.backupSetId === issued?.setId ? issued.codes : null;
+    const { after, codes, remaining, tidyUp: steps } = await this.activate(attempt, entry);
     this.events.emit({ type: 'mfa.verification.succeeded', userId, factor: 'confirmation' }, context);
     return {
       authenticator: pending,
       codes,
-      remaining: codes?.length ?? after.backupCodesRemaining,
+      remaining,
       securityStamp: after.account.securityStamp,
-      tidyUp: () => this.tidyUp(after, pending, issued),
+      tidyUp: () => this.tidyUp(after, pending, steps),
     };
   }
 
   /** The code was right, so a failure from here on releases the attempt. */
   // S58, S70
-  private async switchOver(
-    attempt: Attempt,
-    entry: UsageEntry,
-  ): Promise<{ issued: IssuedBackupCodes | null; after: AccountSnapshot }> {
-    const { userId, backupSetId } = attempt.snapshot.account;
-    let issued: IssuedBackupCodes | null = null;
+  private async activate(attempt: Attempt, entry: UsageEntry): Promise<ActivatedFactor> {
+    const { snapshot: proved, pending } = attempt;
     try {
-      // Made before the code is spent: a full hashing queue does not cost the code (S58).
-      if (backupSetId === null) issued = await this.issuing.makeFor(userId, entry);
-      await this.spendFirstCode(attempt, entry);
-      return { issued, after: await this.activate(attempt, issued) };
+      return await this.activation.activate({
+        proved,
+        factor: { type: 'totp', id: pending.id },
+        entry,
+        isCurrent: (current) => pendingAuthenticator(current, this.clock.nowMs())?.id === pending.id,
+        reject: (failure) => this.reject(attempt, failure),
+      });
     } catch (error) {
-      const lostSetId = isLostRace(error) && issued ? issued.setId : null;
-      await tidyUp(
-        () => this.limiter.release(userId, 'confirmation'),
-        () => this.issuing.discard(userId, lostSetId),
-      );
+      await tidyUp(() => this.limiter.release(proved.account.userId, 'confirmation'));
       throw error;
     }
   }
@@ -118,48 +109,18 @@ export class TotpConfirmation {
     return this.factor.entryOf(pending, step);
   }
 
-  private async spendFirstCode(attempt: Attempt, entry: UsageEntry): Promise<void> {
-    const { userId, securityStamp } = attempt.snapshot.account;
-    const nowMs = this.clock.nowMs();
-    if ((await this.usage.spend({ userId, securityStamp, entries: [entry], nowMs })) === true) return;
-    throw this.reject(attempt, 'already_spent');
-  }
-
-  /** The commit point: from here on the authenticator counts, and so do its backup codes. */
-  private async activate(attempt: Attempt, issued: IssuedBackupCodes | null): Promise<AccountSnapshot> {
-    const { snapshot: seen, pending } = attempt;
-    const decide = (current: AccountSnapshot): AccountChange => {
-      const { account } = current;
-      const isPending = pendingAuthenticator(current, this.clock.nowMs())?.id === pending.id;
-      // Confirmed by a parallel request, cancelled, expired, or disabled meanwhile: a lost race (S17).
-      if (!isPending || account.securityStamp !== seen.account.securityStamp)
-        throw this.reject(attempt, 'state_changed');
-      if (issued) this.issuing.requireHeld(issued);
-      return {
-        pendingId: null,
-        activeFactors: [...account.activeFactors, { type: 'totp', id: pending.id }],
-        backupSetId: account.backupSetId ?? issued?.setId ?? null,
-      };
-    };
-    const { after } = await changeAccount(this.accounts, seen.account.userId, decide, 'MFA_CODE_REJECTED');
-    return after;
-  }
-
-  private tidyUp({ account }: AccountSnapshot, pending: Authenticator, issued: IssuedBackupCodes | null) {
-    const { userId, activeFactors, budgets, backupSetId } = account;
-    const isKept = issued !== null && issued.setId === backupSetId;
+  private tidyUp({ account }: AccountSnapshot, pending: Authenticator, steps: ActivatedFactor['tidyUp']) {
+    const { userId, activeFactors, budgets } = account;
     // Guesses at earlier secrets say nothing about the only one that now counts; and re-enrolling is the way out of
     // a factor that too many failures disabled (S54). The daily cap stays (S51).
-    const isReopened = activeFactors.length === 1 || budgets.totp.failures >= this.options.attempts.disableAfter;
-    const steps: (() => Promise<unknown>)[] = [
+    const isReopened =
+      activeIdsOf('totp', activeFactors).length === 1 || budgets.totp.failures >= this.options.attempts.disableAfter;
+    return tidyUp(
       () => this.limiter.settle(userId, 'confirmation'),
       () => this.authenticators.confirm(pending, this.clock.nowMs()),
-    ];
-    if (isReopened) steps.push(() => this.limiter.endFailures(userId, 'totp'));
-    if (isKept) steps.push(() => this.limiter.endFailures(userId, 'backup_code'));
-    if (issued)
-      steps.push(() => (isKept ? this.issuing.keep(userId, issued.setId) : this.issuing.discard(userId, issued.setId)));
-    return tidyUp(...steps);
+      ...(isReopened ? [() => this.limiter.endFailures(userId, 'totp')] : []),
+      ...steps,
+    );
   }
 
   private reject({ snapshot, context }: Attempt, failure: MfaFailureReason, skewSteps: number | null = null): MfaError {

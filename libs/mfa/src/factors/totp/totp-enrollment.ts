@@ -1,5 +1,5 @@
 import { Inject, Injectable, Logger, type ExecutionContext } from '@nestjs/common';
-import { activeAuthenticators } from '../../domain/accounts/account.js';
+import { activeAuthenticators, activeIdsOf } from '../../domain/accounts/account.js';
 import { MfaClock } from '../../domain/clock.js';
 import { MfaError } from '../../domain/mfa-error.js';
 import { accountLabel, type LabelledAuthenticator, manualKey, otpauthUri } from '../../domain/totp/otpauth-uri.js';
@@ -8,8 +8,8 @@ import { AppEnrollment } from '../../enrollment/app-enrollment.js';
 import { readName } from '../../enrollment/authenticator-name.js';
 import type { MfaConfirmation, MfaSetup } from '../../enrollment/enrollment-results.js';
 import { ReauthenticationCheck, type MfaReauthenticationProof } from '../../enrollment/reauthentication-check.js';
-import { setupBinding } from '../../enrollment/setup-binding.js';
 import { eventAuthenticator, MfaEvents } from '../../events/mfa-events.js';
+import { sessionBinding } from '../../host/session-binding.js';
 import { MfaHostAccess } from '../../host/host-access.js';
 import { accountNameOf, type KnownPrincipal } from '../../host/known-principal.js';
 import type { MfaPrincipal } from '../../host/mfa-host.js';
@@ -53,7 +53,7 @@ export class TotpEnrollment extends AppEnrollment {
     // An account name that fits no QR code is refused before anything is counted or written (S20).
     this.tryLabel(owner, accountName);
     const proved = await this.setups.open(owner.userId);
-    if (proved.account.activeFactors.length >= this.options.maxAuthenticators)
+    if (activeIdsOf('totp', proved.account.activeFactors).length >= this.options.maxAuthenticators)
       throw new MfaError('MFA_TOO_MANY_AUTHENTICATORS');
     const labelOf = (each: LabelledAuthenticator) => accountLabel(accountName, each, activeAuthenticators(proved));
     this.tryLabel(owner, labelOf({ id: EXAMPLE_ID, name }));
@@ -62,8 +62,8 @@ export class TotpEnrollment extends AppEnrollment {
     const { authenticator, secret, resumed } = setup;
     if (!resumed) {
       const { userId } = owner;
-      const draft = { type: 'mfa.setup.started', userId, authenticator: eventAuthenticator(authenticator) } as const;
-      this.events.emit(draft, context);
+      const started = { method: 'totp', authenticator: eventAuthenticator('totp', authenticator) } as const;
+      this.events.emit({ type: 'mfa.setup.started', userId, ...started }, context);
       await this.setups.discard(userId, setup.replacedId);
     }
     const { issuer = this.options.issuer } = owner;
@@ -75,7 +75,7 @@ export class TotpEnrollment extends AppEnrollment {
     const owner = requireSession(principal);
     const { userId } = owner;
     const cancelled = await this.setups.cancel(userId, this.bindingOf(owner));
-    const authenticator = eventAuthenticator(cancelled);
+    const authenticator = eventAuthenticator('totp', cancelled);
     this.events.emit({ type: 'mfa.setup.cancelled', userId, authenticator }, context);
     this.images.forget(cancelled.id);
     await this.setups.discard(userId, cancelled.id);
@@ -87,7 +87,7 @@ export class TotpEnrollment extends AppEnrollment {
     const confirmed = await this.confirmation.confirm({ userId, binding: this.bindingOf(owner), code, context });
     const { codes, remaining, authenticator, securityStamp } = confirmed;
     await this.events.changed(
-      { type: 'mfa.authenticator.confirmed', userId, authenticator: eventAuthenticator(authenticator) },
+      { type: 'mfa.authenticator.confirmed', userId, authenticator: eventAuthenticator('totp', authenticator) },
       { enabled: true, sessionId, context },
     );
     this.images.forget(authenticator.id);
@@ -127,7 +127,7 @@ export class TotpEnrollment extends AppEnrollment {
 
   /** Warns once where the host names no session: then every repeated setup shows another secret. */
   private bindingOf(owner: KnownPrincipal): string | null {
-    const binding = setupBinding(owner);
+    const binding = sessionBinding(owner);
     if (binding === null && !this.warned) {
       this.warned = true;
       this.logger.warn(

@@ -2,6 +2,7 @@ import { type AccountSnapshot, formatActiveFactors, pendingAuthenticator } from 
 import { Inject, Injectable } from '@nestjs/common';
 import { MfaAccountStore, type AccountChange } from '../../domain/accounts/account.store.js';
 import { changeAccount } from '../../domain/accounts/change-account.js';
+import { openAccount } from '../../domain/accounts/open-account.js';
 import type { Authenticator } from '../../domain/authenticators/authenticator.js';
 import { MfaAuthenticatorStore } from '../../domain/authenticators/authenticator.store.js';
 import { MfaClock } from '../../domain/clock.js';
@@ -25,7 +26,7 @@ export interface SetupRequest {
   /** The proofs that were needed then. */
   needed: readonly MfaRequiredProof[];
   name: string;
-  /** See `setupBinding`. */
+  /** See `sessionBinding`. */
   binding: string | null;
 }
 
@@ -52,17 +53,8 @@ export class TotpSetup {
   ) {}
 
   /** The account; where there is none yet, a new one without factors. */
-  async open(userId: string): Promise<AccountSnapshot> {
-    const known = await this.accounts.load(userId);
-    if (known) return known;
-    await this.accounts.open(userId, this.clock.nowMs());
-    const opened = await this.accounts.load(userId);
-    // The store found a row whose id is not exactly this one: a colliding collation (S42).
-    if (!opened)
-      throw new Error(
-        'nestjs-mfa: the database takes the account row of another user for that of this user; check the collation of mfa_account.user_id',
-      );
-    return opened;
+  open(userId: string): Promise<AccountSnapshot> {
+    return openAccount(this.accounts, userId, this.clock.nowMs());
   }
 
   /**

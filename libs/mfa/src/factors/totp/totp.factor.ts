@@ -1,18 +1,22 @@
 import { Inject, Injectable } from '@nestjs/common';
-import {
-  activeAuthenticators,
-  type AccountSnapshot,
-  type VerificationSnapshot,
-} from '../../domain/accounts/account.js';
+import { activeAuthenticators, type AccountSnapshot } from '../../domain/accounts/account.js';
 import { ORPHAN_GRACE_MS } from '../../domain/accounts/orphan-grace.js';
 import type { Authenticator } from '../../domain/authenticators/authenticator.js';
 import { MfaAuthenticatorStore } from '../../domain/authenticators/authenticator.store.js';
 import { MfaClock } from '../../domain/clock.js';
 import { isAnyTotpShape } from '../../domain/code.js';
-import { MfaFactor, type CodeShape, type FactorEvaluation, type FactorMatch } from '../../domain/factors/mfa-factor.js';
+import {
+  Factor,
+  type Credential,
+  type FactorEvaluation,
+  type FactorMatch,
+  type FactorState,
+  type ProofShape,
+} from '../../domain/factors/factor.js';
 import { SecretReader } from '../../domain/secrets/secret-box.js';
-import { clockSkewSteps, matchStep, spentUntilMs } from '../../domain/totp/totp.js';
+import { clockSkewSteps, isWeakSecret, matchStep, spentUntilMs } from '../../domain/totp/totp.js';
 import type { UsageEntry } from '../../domain/usage/usage.js';
+import type { Proof } from '../../domain/verification/proof.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
 
 /** The result of comparing one code with one authenticator. */
@@ -25,9 +29,10 @@ export interface TotpEvaluation {
 
 /** A code of one of the user's confirmed authenticators (RFC 6238). */
 @Injectable()
-export class TotpFactor extends MfaFactor {
+export class TotpFactor extends Factor {
   readonly method = 'totp';
-  readonly amr = ['otp', 'mfa'];
+  readonly budget = 'totp';
+  readonly rows = 'authenticators';
 
   constructor(
     private readonly authenticators: MfaAuthenticatorStore,
@@ -38,11 +43,13 @@ export class TotpFactor extends MfaFactor {
     super();
   }
 
-  recognises(code: string): CodeShape | null {
-    return isAnyTotpShape(code) ? { digits: code.length } : null;
+  recognises(proof: Proof): ProofShape | null {
+    return proof.kind === 'code' && isAnyTotpShape(proof.code) ? { digits: proof.code.length } : null;
   }
 
-  async evaluate(code: string, snapshot: VerificationSnapshot, nowMs: number): Promise<FactorEvaluation> {
+  async evaluate(proof: Proof, { snapshot, nowMs }: FactorState): Promise<FactorEvaluation> {
+    if (proof.kind !== 'code') return { match: null };
+    const { code } = proof;
     // Every authenticator is compared, also after one has matched.
     const found = activeAuthenticators(snapshot).map((authenticator) => {
       const { step, skewSteps } = this.compare(authenticator, code, nowMs);
@@ -50,7 +57,8 @@ export class TotpFactor extends MfaFactor {
     });
     const match = found.find((each) => each.match !== null)?.match ?? null;
     const [skewSteps] = found.flatMap((each) => each.skewSteps ?? []).sort((a, b) => Math.abs(a) - Math.abs(b));
-    return match || skewSteps === undefined ? { match } : { match, skewSteps };
+    if (match) return { match };
+    return skewSteps === undefined ? { match } : { match, failure: 'clock_skew', skewSteps };
   }
 
   /** Compares a code with those of one authenticator. Every wrong code takes the same time. */
@@ -68,6 +76,23 @@ export class TotpFactor extends MfaFactor {
     return { kind: 'totp', item: `${id}:${step}`, expiresAtMs };
   }
 
+  async describe(snapshot: AccountSnapshot): Promise<Credential[]> {
+    return activeAuthenticators(snapshot).map((authenticator) => {
+      const { id, name, createdAtMs, lastUsedAtMs } = authenticator;
+      const secret = this.reader.secretOf(authenticator);
+      return { id, name, createdAtMs, lastUsedAtMs, ...(secret && isWeakSecret(secret) ? { weak: true } : {}) };
+    });
+  }
+
+  async rename(userId: string, id: string, name: string): Promise<boolean> {
+    await this.authenticators.rename(userId, id, name);
+    return true;
+  }
+
+  purge(userId: string): Promise<number> {
+    return this.authenticators.removeAll(userId);
+  }
+
   async startGrace({ account, authenticators }: AccountSnapshot, ids = idsOf(authenticators)): Promise<void> {
     if (ids.length === 0) return;
     await this.authenticators.collectAfter(account.userId, ids, this.clock.nowMs() + ORPHAN_GRACE_MS);
@@ -81,7 +106,8 @@ export class TotpFactor extends MfaFactor {
     const { id, userId, secret } = authenticator;
     return {
       entry: this.entryOf(authenticator, step),
-      credentialId: id,
+      use: { rows: 'authenticators', id },
+      amr: ['otp', 'mfa'],
       sealed: [{ purpose: 'totp-secret', userId, credentialId: id, sealed: secret }],
     };
   }

@@ -1,4 +1,5 @@
-import { IsOptional, IsString, Length, Matches, MaxLength, validateSync } from 'class-validator';
+import { IsObject, IsOptional, IsString, Length, Matches, MaxLength, validateSync } from 'class-validator';
+import type { MfaPasskeyAssertion } from '../../domain/passkeys/passkey-json.js';
 import { MfaException } from '../../errors/mfa.exception.js';
 
 /** NUL ends strings in C libraries and is refused by PostgreSQL. */
@@ -7,51 +8,47 @@ const NUL_MESSAGE = { message: '$property must not contain NUL' };
 
 // The lowest decorator is checked first, and the first one that fails is the field's message: a number "must be a string".
 
-/** A TOTP or backup code. */
+/** The first code of a setup. */
 export class CodeBody {
   @Matches(WITHOUT_NUL, NUL_MESSAGE)
   @Length(1, 64)
   @IsString()
   code!: string;
+}
 
-  /** The method that the code is for. */
+/** A second factor: a code, or the response of a passkey. The service requires one of them. */
+export class SecondFactorBody {
+  @IsOptional()
+  @Matches(WITHOUT_NUL, NUL_MESSAGE)
+  @Length(1, 64)
+  @IsString()
+  code?: string;
+
+  /** The method that the proof is for. */
   @IsOptional()
   @Length(1, 64)
   @IsString()
   method?: string;
+
+  @IsOptional()
+  @IsObject()
+  passkey?: MfaPasskeyAssertion;
 }
 
-export class SetupBody {
+/** Proof for a change. The service decides which of them it requires. */
+export class ProofBody extends SecondFactorBody {
+  @IsOptional()
+  @MaxLength(1024)
+  @IsString()
+  password?: string;
+}
+
+export class SetupBody extends ProofBody {
   @IsOptional()
   @Matches(WITHOUT_NUL, NUL_MESSAGE)
   @Length(1, 64)
   @IsString()
   name?: string;
-
-  @IsOptional()
-  @MaxLength(1024)
-  @IsString()
-  password?: string;
-
-  @IsOptional()
-  @Matches(WITHOUT_NUL, NUL_MESSAGE)
-  @Length(1, 64)
-  @IsString()
-  code?: string;
-}
-
-/** Proof for a change. The service decides which of them it requires. */
-export class ProofBody {
-  @IsOptional()
-  @Matches(WITHOUT_NUL, NUL_MESSAGE)
-  @Length(1, 64)
-  @IsString()
-  code?: string;
-
-  @IsOptional()
-  @MaxLength(1024)
-  @IsString()
-  password?: string;
 }
 
 export class RenameBody {
@@ -61,7 +58,7 @@ export class RenameBody {
   name!: string;
 }
 
-const BODIES = { CodeBody, ProofBody, RenameBody, SetupBody };
+const BODIES = { CodeBody, ProofBody, RenameBody, SecondFactorBody, SetupBody };
 
 /** The DTOs by name. */
 export type MfaBodies = { [N in keyof typeof BODIES]: InstanceType<(typeof BODIES)[N]> };

@@ -1,18 +1,26 @@
 import type { DataSource } from 'typeorm';
+import type { CredentialRows } from '../../domain/accounts/account.js';
+import { mayAttempt } from '../../domain/verification/attempt-rules.js';
 import {
   type ReservedAttempt,
   MfaVerificationStore,
   type VerificationAttempt,
   type VerificationCompletion,
-  type VerificationFactor,
 } from '../../domain/verification/verification.store.js';
 import { isUniqueViolation } from '../statements/database-errors.js';
-import { MfaAccountEntity, MfaAuthenticatorEntity, MfaBackupCodeEntity, MfaUsageEntity } from '../entities/index.js';
+import {
+  MfaAccountEntity,
+  MfaAuthenticatorEntity,
+  MfaBackupCodeEntity,
+  MfaPasskeyEntity,
+  MfaUsageEntity,
+} from '../entities/index.js';
 import { NamedQueries } from './named-queries.js';
 import { StatementTemplates, type SlotsOf } from './statement-templates.js';
 import { type Slot, type Sql, sql, type SqlDialect } from '../statements/sql.js';
 import { StatementRunner, type TypeOrmStoreOptions } from '../statements/statement-runner.js';
 import {
+  type BudgetParams,
   budgetOpen,
   releasing,
   reserving,
@@ -21,6 +29,7 @@ import {
   type SnapshotParams,
   tokenIsSpent,
 } from '../stores/account-sql.js';
+import { passkeyUse } from '../stores/passkey-sql.js';
 import { type Row, toSnapshot } from '../stores/row-mappers.js';
 import { inOrder, usageRows, usageSlots, usageValues } from '../stores/usage.store.js';
 
@@ -43,34 +52,49 @@ export class PostgresVerificationStore extends MfaVerificationStore {
   }
 
   override async reserveAttempt(attempt: VerificationAttempt): Promise<ReservedAttempt> {
-    const { userId, securityStamp, token, factor, digits, policy, nowMs } = attempt;
+    const { userId, securityStamp, token, credentialHash, digits, nowMs } = attempt;
+    if (attempt.budget === null) return this.admit(attempt);
+    const { budget, policy, rows } = attempt;
     const tokenId = token?.item;
-    const rows = factor === 'totp' ? 'authenticators' : 'backup codes';
     const statement = this.templates.bind(
-      { scope: policy, kind: `begin ${factor}` },
-      { userId, securityStamp, tokenId, digits, nowMs },
-      (slots) => reserveStatement(slots, { factor, policy, rows }, this.statements.dialect),
+      { scope: policy, kind: `begin ${budget} ${rows}` },
+      { userId, securityStamp, tokenId, credentialHash, digits, nowMs },
+      (slots) => reserveStatement(slots, { factor: budget, policy, rows }, this.statements.dialect),
     );
     const { records } = await this.statements.run(statement, {
-      whenLate: (late) => (isReserved(late.records) ? this.release(attempt) : undefined),
+      whenLate: (late) => (isReserved(late.records) ? this.release({ userId, factor: budget, policy }) : undefined),
     });
     return { snapshot: toSnapshot(records, { userId, tokenId, rows }), reserved: isReserved(records) };
   }
 
+  /** Reads the account for a proof that costs no attempt. Writes nothing. */
+  private async admit(attempt: VerificationAttempt): Promise<ReservedAttempt> {
+    const { userId, token, credentialHash, policy, rows } = attempt;
+    const tokenId = token?.item;
+    const statement = this.templates.bind(
+      { scope: policy, kind: `admit ${rows}` },
+      { userId, tokenId, credentialHash },
+      (slots) => snapshotQuery({ ...slots, rows }),
+    );
+    const { records } = await this.statements.run(statement);
+    const snapshot = toSnapshot(records, { userId, tokenId, rows });
+    return { snapshot, reserved: snapshot !== null && mayAttempt(snapshot, attempt) };
+  }
+
   /** Takes back a reservation that committed after its deadline. Its guess is never evaluated. */
   // S54, S58
-  private async release({ userId, factor, policy }: VerificationAttempt): Promise<void> {
+  private async release({ userId, factor, policy }: { userId: string } & StatementParams): Promise<void> {
     await this.statements.run(sql`
       UPDATE ${MfaAccountEntity} SET ${releasing(factor, policy)} WHERE user_id = ${userId}`);
   }
 
   override async spendAndSettle(completion: VerificationCompletion): Promise<boolean> {
-    const { userId, securityStamp, backupSetId, entries, factor, credentialId, policy, nowMs } = completion;
+    const { userId, securityStamp, backupSetId, entries, budget, use, policy, nowMs } = completion;
     if (entries.length === 0) return false;
     const statement = this.templates.bind(
-      { scope: policy, kind: `complete ${factor}` },
-      { userId, securityStamp, backupSetId, credentialId, nowMs, ...usageValues(inOrder(entries)) },
-      (slots) => settleStatement(slots, { factor, policy }, this.statements.dialect),
+      { scope: policy, kind: `complete ${budget} ${use?.rows}` },
+      { userId, securityStamp, backupSetId, nowMs, ...useValues(use), ...usageValues(inOrder(entries)) },
+      (slots) => settleStatement(slots, { budget, policy, rows: use?.rows ?? 'none' }, this.statements.dialect),
     );
     try {
       const { records } = await this.statements.run(statement);
@@ -88,10 +112,10 @@ function isReserved([first]: readonly Row[]): boolean {
 }
 
 /** What the texts depend on besides which values are given. */
-type StatementParams = Pick<VerificationAttempt, 'factor' | 'policy'>;
+type StatementParams = Pick<BudgetParams, 'factor' | 'policy'>;
 
 type ReserveSlots = SlotsOf<
-  Pick<VerificationAttempt, 'userId' | 'securityStamp' | 'digits' | 'nowMs'> & { tokenId?: string }
+  Pick<VerificationAttempt, 'userId' | 'securityStamp' | 'credentialHash' | 'digits' | 'nowMs'> & { tokenId?: string }
 >;
 
 /**
@@ -130,35 +154,65 @@ function makesCodesOf(digits: Slot): Sql {
 }
 
 type SettleSlots = SlotsOf<
-  Pick<VerificationCompletion, 'userId' | 'securityStamp' | 'backupSetId' | 'credentialId' | 'nowMs'>
+  Pick<VerificationCompletion, 'userId' | 'securityStamp' | 'backupSetId' | 'nowMs'> & UseValues
 >;
 
+/** The use of a credential as values of a prepared statement. Flags are 0 or 1. */
+function useValues(use: VerificationCompletion['use']): UseValues {
+  if (use?.rows !== 'passkeys') return { usedId: use?.id };
+  const { id: usedId, counter, backedUp, userVerified } = use;
+  const counters = { counter: counter.to, counterFrom: counter.from ?? undefined };
+  return { usedId, ...counters, backedUp: Number(backedUp), userVerified: Number(userVerified) };
+}
+
+type UseValues = { usedId: string | undefined } & {
+  [Name in 'counter' | 'counterFrom' | 'backedUp' | 'userVerified']?: number | undefined;
+};
+
+type SettleParams = Pick<VerificationCompletion, 'budget' | 'policy'> & { rows: CredentialRows };
+
 /**
- * `settled` locks the account row and checks it. The other parts read its result, so parallel requests of a user take
- * turns. If an item is already spent, a unique violation undoes the whole statement.
+ * `settled` locks the account row and checks it. `used` records the use of the credential, and `spent` needs a row of
+ * both. So parallel requests of a user take turns, and of two uses of one counter the second spends nothing. If an item
+ * is already spent, a unique violation undoes the whole statement.
  */
-function settleStatement(slots: SettleSlots, { factor, policy }: StatementParams, dialect: SqlDialect): Sql {
+function settleStatement(slots: SettleSlots, { budget, policy, rows }: SettleParams, dialect: SqlDialect): Sql {
   const { userId, securityStamp, backupSetId, nowMs } = slots;
+  const isAsRead = sql`user_id = ${userId} AND security_stamp = ${securityStamp}
+    ${backupSetId ? sql`AND backup_set_id = ${backupSetId}` : sql``}`;
+  const settled = budget
+    ? sql`UPDATE ${MfaAccountEntity} SET ${settling(budget, policy)} WHERE ${isAsRead} RETURNING user_id`
+    : sql`SELECT user_id FROM ${MfaAccountEntity} WHERE ${isAsRead} FOR NO KEY UPDATE`;
+  const used = recording(slots, rows, dialect);
   return sql`
-    WITH settled AS (
-      UPDATE ${MfaAccountEntity} SET ${settling(factor, policy)}
-      WHERE user_id = ${userId} AND security_stamp = ${securityStamp} ${backupSetId ? sql`AND backup_set_id = ${backupSetId}` : sql``}
-      RETURNING user_id
-    ), spent AS (
+    WITH settled AS (${settled}) ${used ? sql`, used AS (${used} RETURNING 1)` : sql``}, spent AS (
       INSERT INTO ${MfaUsageEntity} (user_id, kind, item, spent_at, expires_at)
       SELECT s.user_id, e.kind, e.item, e.spent_at, e.expires_at
-      FROM settled s CROSS JOIN (${usageRows(usageSlots({ ...slots }), nowMs, dialect)}) e RETURNING 1
-    ), used AS (${noting(slots, factor, dialect)})
+      FROM settled s CROSS JOIN (${usageRows(usageSlots({ ...slots }), nowMs, dialect)}) e
+      ${rows === 'passkeys' ? sql`WHERE EXISTS (SELECT 1 FROM used)` : sql``} RETURNING 1
+    )
     SELECT COUNT(*) AS spent FROM spent`;
 }
 
-/** Notes the use for people, of the account that `settled` let through. */
-function noting({ credentialId, nowMs }: SettleSlots, factor: VerificationFactor, { integer }: SqlDialect): Sql {
-  const now = sql`CAST(${nowMs} AS ${integer})`;
-  return factor === 'totp'
-    ? sql`UPDATE ${MfaAuthenticatorEntity} c SET last_used_at = ${now} FROM settled s
-        WHERE c.user_id = s.user_id AND c.id = ${credentialId}
-          AND (c.last_used_at IS NULL OR c.last_used_at < ${now})`
-    : sql`UPDATE ${MfaBackupCodeEntity} c SET used_at = ${now} FROM settled s
-        WHERE c.user_id = s.user_id AND c.id = ${credentialId}`;
+/** Records the use, of the account that `settled` let through. `null` = the module stores no such credential. */
+function recording(slots: SettleSlots, rows: CredentialRows, { integer }: SqlDialect): Sql | null {
+  const { usedId, counter, counterFrom, backedUp, userVerified } = slots;
+  if (!usedId) return null;
+  const number = (slot: Slot | undefined) => sql`CAST(${slot!} AS ${integer})`;
+  const now = number(slots.nowMs);
+  const isOwn = sql`c.user_id = s.user_id AND c.id = ${usedId}`;
+  switch (rows) {
+    case 'authenticators':
+      return sql`UPDATE ${MfaAuthenticatorEntity} c SET last_used_at = ${now} FROM settled s
+        WHERE ${isOwn} AND (c.last_used_at IS NULL OR c.last_used_at < ${now})`;
+    case 'backup codes':
+      return sql`UPDATE ${MfaBackupCodeEntity} c SET used_at = ${now} FROM settled s WHERE ${isOwn}`;
+    case 'passkeys':
+      return sql`UPDATE ${MfaPasskeyEntity} c SET ${passkeyUse({
+        ...{ counter: number(counter), backedUp: number(backedUp), userVerified: number(userVerified), nowMs: now },
+      })} FROM settled s
+        WHERE ${isOwn} ${counterFrom ? sql`AND c.counter = ${counterFrom}` : sql``}`;
+    case 'none':
+      return null;
+  }
 }

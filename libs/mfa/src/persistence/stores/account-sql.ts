@@ -5,6 +5,7 @@ import {
   latestTat,
   lockLadder,
 } from '../../domain/attempts/attempt-budget.js';
+import type { CredentialRows } from '../../domain/accounts/account.js';
 import { ATTEMPT_FACTORS, type AttemptFactor, type AttemptPolicy } from '../../domain/attempts/attempt-policy.js';
 import {
   MfaAccountEntity,
@@ -99,9 +100,9 @@ export interface SnapshotParams {
   // S78
   lowerCaseId?: string | Slot;
   tokenId?: string | Slot;
-  /** What is read with the account, a row for each. `passkeys`: only the one of this user with `credentialHash`. */
-  rows: 'authenticators' | 'backup codes' | 'passkeys' | 'none';
-  /** Left out = no passkey. */
+  /** What is read with the account, a row for each. */
+  rows: CredentialRows;
+  /** For `passkeys`: only the one of this user with this hash. */
   credentialHash?: string | Slot;
   /** A further column of every row. */
   further?: Sql;
@@ -123,12 +124,13 @@ export function snapshotQuery({ userId, lowerCaseId, tokenId, rows, credentialHa
 }
 
 /** The columns of the rows `t`, and where they come from. A row without a credential has the id NULL. */
-function credentialRows(rows: SnapshotParams['rows'], credentialHash: SnapshotParams['credentialHash'] = ''): Sql {
+function credentialRows(rows: CredentialRows, credentialHash: SnapshotParams['credentialHash']): Sql {
   if (rows === 'authenticators') return AUTHENTICATORS;
   if (rows === 'backup codes') return BACKUP_CODES;
   if (rows === 'none') return sql`NULL AS id FROM ${MfaAccountEntity} a`;
   return sql`${PASSKEY_COLUMNS} FROM ${MfaAccountEntity} a
-    LEFT JOIN ${MfaPasskeyEntity} t ON t.user_id = a.user_id AND t.credential_hash = ${credentialHash}`;
+    LEFT JOIN ${MfaPasskeyEntity} t ON t.user_id = a.user_id
+      ${credentialHash === undefined ? sql`` : sql`AND t.credential_hash = ${credentialHash}`}`;
 }
 
 /** The security stamp of the account, by its primary key alone. */

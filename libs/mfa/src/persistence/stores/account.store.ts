@@ -1,9 +1,15 @@
-import { type AccountSnapshot, type VerificationSnapshot, formatActiveFactors } from '../../domain/accounts/account.js';
+import {
+  type AccountSnapshot,
+  type CredentialRows,
+  type VerificationSnapshot,
+  formatActiveFactors,
+} from '../../domain/accounts/account.js';
 import type { DataSource } from 'typeorm';
 import {
   type AccountChange,
   type AttemptReservation,
   type LoginSnapshot,
+  type RowsClaim,
   MfaAccountStore,
 } from '../../domain/accounts/account.store.js';
 import { MfaError } from '../../domain/mfa-error.js';
@@ -66,16 +72,12 @@ export class TypeOrmAccountStore extends MfaAccountStore {
     });
   }
 
-  override async loadWithBackupCodes(userId: string, tokenId?: string): Promise<VerificationSnapshot | null> {
-    return this.read({ userId, tokenId, rows: 'backup codes' });
-  }
-
-  override async loadWithPasskey(
+  override async loadWith(
+    rows: CredentialRows,
     userId: string,
-    credentialHash: string,
-    tokenId?: string,
+    claim: RowsClaim = {},
   ): Promise<VerificationSnapshot | null> {
-    return this.read({ userId, credentialHash, tokenId, rows: 'passkeys' });
+    return this.read({ ...claim, userId, rows });
   }
 
   override async open(userId: string, nowMs: number): Promise<void> {

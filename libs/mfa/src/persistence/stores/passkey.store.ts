@@ -36,7 +36,7 @@ export class TypeOrmPasskeyStore extends TypeOrmCredentialRows implements MfaPas
     const use = { counter: counter.to, backedUp: Number(backedUp), userVerified: Number(userVerified), nowMs };
     const { affected } = await this.statements.run(sql`
       UPDATE ${MfaPasskeyEntity} SET ${passkeyUse(use)}
-      WHERE user_id = ${userId} AND id = ${id} AND counter = ${counter.from}`);
+      WHERE user_id = ${userId} AND id = ${id} ${counter.from === null ? sql`` : sql`AND counter = ${counter.from}`}`);
     return affected === 1;
   }
 }

@@ -27,12 +27,11 @@ export function toSnapshot(
   const [first] = rows;
   if (!first) return null;
   const credentials = rows.filter(({ id }) => id !== null);
-  const [credential] = credentials;
   return {
     account: toAccount(first),
     authenticators: kind === 'authenticators' ? credentials.map((row) => toAuthenticator(row, userId)) : [],
     backupCodes: kind === 'backup codes' ? credentials.map(toBackupCode) : [],
-    passkey: kind === 'passkeys' && credential ? toPasskey(credential, userId) : null,
+    passkeys: kind === 'passkeys' ? credentials.map((row) => toPasskey(row, userId)) : [],
     backupCodesRemaining: Number(first.backup_codes_remaining),
     tokenSpent: Number(first.token_spent) === 1,
   };

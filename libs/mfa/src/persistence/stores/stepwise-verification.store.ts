@@ -2,6 +2,7 @@ import type { VerificationSnapshot } from '../../domain/accounts/account.js';
 import type { MfaAccountStore } from '../../domain/accounts/account.store.js';
 import type { MfaAuthenticatorStore } from '../../domain/authenticators/authenticator.store.js';
 import type { MfaBackupCodeStore } from '../../domain/backup-codes/backup-code.store.js';
+import type { MfaPasskeyStore } from '../../domain/passkeys/passkey.store.js';
 import type { MfaUsageStore } from '../../domain/usage/usage.store.js';
 import { mayAttempt } from '../../domain/verification/attempt-rules.js';
 import {
@@ -16,6 +17,7 @@ export interface VerificationStores {
   accounts: MfaAccountStore;
   authenticators: MfaAuthenticatorStore;
   backupCodes: MfaBackupCodeStore;
+  passkeys: MfaPasskeyStore;
   usage: MfaUsageStore;
 }
 
@@ -29,34 +31,33 @@ export class StepwiseVerificationStore extends MfaVerificationStore {
   }
 
   override async reserveAttempt(attempt: VerificationAttempt): Promise<ReservedAttempt> {
-    const { userId, factor, policy, nowMs } = attempt;
+    const { userId, budget, policy, nowMs } = attempt;
     const snapshot = await this.load(attempt);
     if (!snapshot || !mayAttempt(snapshot, attempt)) return { snapshot, reserved: false };
+    if (budget === null) return { snapshot, reserved: true };
     const { securityStamp } = snapshot.account;
-    const reserved = await this.stores.accounts.reserve({ userId, securityStamp, factor, policy, nowMs });
+    const reserved = await this.stores.accounts.reserve({ userId, securityStamp, factor: budget, policy, nowMs });
     return { snapshot, reserved: reserved === true };
   }
 
   override async spendAndSettle(completion: VerificationCompletion): Promise<boolean> {
-    const { userId, factor, policy } = completion;
+    const { userId, budget, policy } = completion;
     if ((await this.stores.usage.spend(completion)) !== true) return false;
-    await this.stores.accounts.settle(userId, factor, policy);
-    await this.noteUse(completion);
+    if (budget !== null) await this.stores.accounts.settle(userId, budget, policy);
+    return this.recordUse(completion);
+  }
+
+  private load({ userId, token, rows, credentialHash }: VerificationAttempt): Promise<VerificationSnapshot | null> {
+    return this.stores.accounts.loadWith(rows, userId, { tokenId: token?.item, credentialHash });
+  }
+
+  /** Returns `false` only where another use of the passkey has changed its counter first. */
+  // S83
+  private async recordUse({ userId, use, nowMs }: VerificationCompletion): Promise<boolean> {
+    const { authenticators, backupCodes, passkeys } = this.stores;
+    if (use?.rows === 'passkeys') return (await passkeys.recordUse({ userId, nowMs, ...use })) === true;
+    if (use?.rows === 'authenticators') await authenticators.touch(userId, use.id, nowMs);
+    if (use?.rows === 'backup codes') await backupCodes.markUsed(userId, use.id, nowMs);
     return true;
-  }
-
-  private async load({ userId, token, factor }: VerificationAttempt): Promise<VerificationSnapshot | null> {
-    const { accounts } = this.stores;
-    const tokenId = token?.item;
-    if (factor === 'backup_code') return accounts.loadWithBackupCodes(userId, tokenId);
-    const snapshot = await accounts.load(userId, tokenId);
-    return snapshot && { ...snapshot, backupCodes: [], passkey: null };
-  }
-
-  private noteUse({ userId, factor, credentialId, nowMs }: VerificationCompletion): Promise<void> {
-    const { authenticators, backupCodes } = this.stores;
-    return factor === 'totp'
-      ? authenticators.touch(userId, credentialId, nowMs)
-      : backupCodes.markUsed(userId, credentialId, nowMs);
   }
 }

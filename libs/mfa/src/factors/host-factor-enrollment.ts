@@ -1,0 +1,79 @@
+import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
+import { activeFactorOf } from '../domain/accounts/account.js';
+import { MfaAccountStore } from '../domain/accounts/account.store.js';
+import { openAccount } from '../domain/accounts/open-account.js';
+import { MfaClock } from '../domain/clock.js';
+import { MFA_FACTORS, type Factor } from '../domain/factors/factor.js';
+import { MfaError } from '../domain/mfa-error.js';
+import { readName } from '../enrollment/authenticator-name.js';
+import type { MfaConfirmation } from '../enrollment/enrollment-results.js';
+import { FactorEnrollment, type MfaFactorActivation } from '../enrollment/factor-enrollment.js';
+import { ReauthenticationCheck, type MfaReauthenticationProof } from '../enrollment/reauthentication-check.js';
+import { eventAuthenticator, MfaEvents } from '../events/mfa-events.js';
+import { tidyUp } from '../events/tidy-up.js';
+import type { MfaPrincipal } from '../host/mfa-host.js';
+import { requirePrincipal } from '../host/require-principal.js';
+import { provedAt } from '../verification/proof-verifier.js';
+import { FactorActivation, hasSameFactors } from './backup-codes/factor-activation.js';
+import { HostFactor } from './host-factor.js';
+
+const CREDENTIAL_ID = /^[A-Za-z0-9_-]{1,36}$/;
+
+/** Names the credentials of the host's factors in the account row. */
+@Injectable()
+export class HostFactorEnrollment extends FactorEnrollment {
+  constructor(
+    private readonly accounts: MfaAccountStore,
+    private readonly proof: ReauthenticationCheck,
+    private readonly activation: FactorActivation,
+    private readonly events: MfaEvents,
+    private readonly clock: MfaClock,
+    @Inject(MFA_FACTORS) private readonly factors: readonly Factor[],
+  ) {
+    super();
+  }
+
+  async activate(
+    principal: MfaPrincipal,
+    { type, id, name: given }: MfaFactorActivation,
+    offered: MfaReauthenticationProof,
+    context?: ExecutionContext,
+  ): Promise<MfaConfirmation> {
+    const owner = requirePrincipal(principal);
+    const { userId, sessionId } = owner;
+    this.requireCredential(type, id);
+    const name = readName(given);
+    const proved = await openAccount(this.accounts, userId, this.clock.nowMs());
+    if (activeFactorOf(proved.account, id))
+      throw new MfaError('MFA_BAD_REQUEST', { message: ['this authenticator is active already'] });
+    await this.proof.forSetup(proved, owner, { ...offered, context });
+    const activated = await this.activation.activate({
+      proved,
+      factor: { type, id },
+      isCurrent: (current) => hasSameFactors(current, proved),
+      reject: () => new MfaError('MFA_CODE_REJECTED'),
+    });
+    const nowMs = this.clock.nowMs();
+    const authenticator = eventAuthenticator(type, { id, name, createdAtMs: nowMs });
+    await this.events.changed(
+      { type: 'mfa.authenticator.confirmed', userId, authenticator },
+      { enabled: true, sessionId, context },
+    );
+    await tidyUp(...activated.tidyUp);
+    const { codes, remaining, after } = activated;
+    const stepUp = { userId, amr: ['mfa'], mfaAt: new Date(nowMs), factor: type, backupCodesRemaining: remaining };
+    return {
+      enabled: true,
+      ...(codes ? { backupCodes: codes } : {}),
+      stepUp: provedAt(after.account.securityStamp, stepUp),
+    };
+  }
+
+  private requireCredential(type: string, id: string): void {
+    const isKnown = this.factors.some((factor) => factor instanceof HostFactor && factor.method === type);
+    if (!isKnown)
+      throw new TypeError(`MfaEnrollmentService.activate: no factor in \`factors\` has the method '${type}'`);
+    if (typeof id !== 'string' || !CREDENTIAL_ID.test(id))
+      throw new TypeError('MfaEnrollmentService.activate: `id` must have 1 to 36 characters of A-Z, a-z, 0-9, _ and -');
+  }
+}
