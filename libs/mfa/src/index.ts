@@ -43,6 +43,14 @@ export type { MfaAuthenticatorView } from './enrollment/authenticator-view.js';
 export type { MfaReauthenticationProof } from './enrollment/reauthentication-check.js';
 export type { MfaPasskeyAssertion, MfaPasskeyRegistration } from './domain/passkeys/passkey-json.js';
 export { MfaBackupCodeService } from './factors/backup-codes/backup-code.service.js';
+export { MfaPasskeyService } from './factors/passkey/passkey.service.js';
+export type { MfaPasskeySetup } from './factors/passkey/passkey-enrollment.js';
+export type { MfaPasskeyOptionsResult } from './factors/passkey/passkey.factor.js';
+export type {
+  MfaPasskeyCreationOptions,
+  MfaPasskeyDescriptor,
+  MfaPasskeyRequestOptions,
+} from './factors/passkey/passkey-ceremony-options.js';
 export { MfaChallengeService, type MfaIssueOptions } from './challenge/challenge.service.js';
 export { MfaChallenge, type MfaChallengeResult, type MfaOpenChallenge } from './challenge/mfa-challenge.js';
 export type { MfaCookieResponse } from './challenge/challenge-cookie.js';

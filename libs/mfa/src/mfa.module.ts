@@ -12,6 +12,7 @@ import { ThrowsMfaException, throwingMfaException } from './errors/throws-mfa-ex
 import { EVENT_PROVIDERS } from './events/providers.js';
 import { MfaBackupCodeService } from './factors/backup-codes/backup-code.service.js';
 import { factorProviders } from './factors/providers.js';
+import { MfaPasskeyService } from './factors/passkey/passkey.service.js';
 import { TotpService } from './factors/totp/totp.service.js';
 import { MfaGuard } from './guard/mfa.guard.js';
 import { GUARD_PROVIDERS } from './guard/providers.js';
@@ -49,6 +50,7 @@ const EXPORTS = [
   TotpService,
   MfaEnrollmentService,
   MfaBackupCodeService,
+  MfaPasskeyService,
   MfaChallengeService,
   MfaVerificationService,
   MfaStatusService,

@@ -31,6 +31,10 @@ export interface MfaErrorDetails {
   retryAfterSeconds?: number | undefined;
   /** For `MFA_STEP_UP_REQUIRED`: the maximum age of the second factor in seconds (RFC 9470 §3). */
   maxAgeSeconds?: number | undefined;
+  /** For `MFA_STEP_UP_REQUIRED`: whether the second factor must be a passkey or security key. */
+  phishingResistant?: boolean | undefined;
+  /** For `MFA_ENROLLMENT_REQUIRED`: the user must enroll one of these methods. */
+  methods?: readonly string[] | undefined;
   /** For `MFA_PROOF_REQUIRED`: the change requires one of these proofs. */
   proof?: readonly MfaRequiredProof[] | undefined;
   cause?: unknown;

@@ -59,13 +59,14 @@ export class MfaException extends HttpException {
     readonly details: MfaErrorDetails = {},
   ) {
     const [statusCode] = RESPONSES[code];
-    const { message = defaultMessage(code, details), proof, retryAfterSeconds, cause } = details;
+    const { message = defaultMessage(code, details), proof, methods, retryAfterSeconds, cause } = details;
     const body = {
       statusCode,
       code,
       message,
       error: STATUS_CODES[statusCode],
       ...(proof === undefined ? {} : { proof }),
+      ...(methods === undefined ? {} : { methods }),
       ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
     };
     super(body, statusCode, { cause });
@@ -76,7 +77,7 @@ export class MfaException extends HttpException {
   get headers(): Record<string, string> {
     const headers: Record<string, string> = { 'Cache-Control': 'no-store' };
     if (this.details.retryAfterSeconds !== undefined) headers['Retry-After'] = String(this.details.retryAfterSeconds);
-    if (this.code === 'MFA_STEP_UP_REQUIRED') headers['WWW-Authenticate'] = stepUpChallenge(this.details.maxAgeSeconds);
+    if (this.code === 'MFA_STEP_UP_REQUIRED') headers['WWW-Authenticate'] = stepUpChallenge(this.details);
     return headers;
   }
 
@@ -87,10 +88,15 @@ export class MfaException extends HttpException {
 }
 
 /** The value of `WWW-Authenticate` (RFC 9470 §3). */
-function stepUpChallenge(maxAgeSeconds: number | undefined): string {
-  const challenge =
-    'Bearer error="insufficient_user_authentication", error_description="A more recent second factor is required"';
-  return maxAgeSeconds === undefined ? challenge : `${challenge}, max_age="${maxAgeSeconds}"`;
+function stepUpChallenge({ maxAgeSeconds, phishingResistant }: MfaErrorDetails): string {
+  const required = phishingResistant ? 'A passkey or security key' : 'A more recent second factor';
+  return [
+    'Bearer error="insufficient_user_authentication"',
+    `error_description="${required} is required"`,
+    // `phr` is phishing-resistant authentication (OpenID EAP ACR Values 1.0 §2).
+    ...(phishingResistant ? ['acr_values="phr"'] : []),
+    ...(maxAgeSeconds === undefined ? [] : [`max_age="${maxAgeSeconds}"`]),
+  ].join(', ');
 }
 
 /** Whether `error` is an {@link MfaException}, also when another copy of the library created it. */

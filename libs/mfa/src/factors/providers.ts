@@ -7,6 +7,8 @@ import { BackupCodeFactor } from './backup-codes/backup-code.factor.js';
 import { BACKUP_CODE_PROVIDERS } from './backup-codes/providers.js';
 import { HostFactorEnrollment } from './host-factor-enrollment.js';
 import { HostFactor } from './host-factor.js';
+import { PasskeyFactor } from './passkey/passkey.factor.js';
+import { PASSKEY_PROVIDERS } from './passkey/providers.js';
 import { TOTP_PROVIDERS } from './totp/providers.js';
 import { TotpFactor } from './totp/totp.factor.js';
 
@@ -15,13 +17,18 @@ export function factorProviders(own: readonly Type<MfaFactor>[]): Provider[] {
   return [
     ...TOTP_PROVIDERS,
     ...BACKUP_CODE_PROVIDERS,
+    ...PASSKEY_PROVIDERS,
     ...own,
     { provide: FactorEnrollment, useClass: HostFactorEnrollment },
     {
       provide: MFA_FACTORS,
-      useFactory: (totp: TotpFactor, backupCode: BackupCodeFactor, ...others: MfaFactor[]): Factor[] =>
-        distinct([totp, ...others.map((each) => new HostFactor(each)), backupCode]),
-      inject: [TotpFactor, BackupCodeFactor, ...own],
+      useFactory: (
+        totp: TotpFactor,
+        backupCode: BackupCodeFactor,
+        passkey: PasskeyFactor,
+        ...others: MfaFactor[]
+      ): Factor[] => distinct([totp, passkey, ...others.map((each) => new HostFactor(each)), backupCode]),
+      inject: [TotpFactor, BackupCodeFactor, PasskeyFactor, ...own],
     },
   ];
 }

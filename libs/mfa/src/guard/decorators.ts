@@ -32,6 +32,11 @@ export interface RequireMfaOptions {
   maxAgeSeconds?: number | undefined;
   /** Also admits users who have no authenticator. The guard reads the database once for each request of such a user. @default false */
   ifEnabled?: boolean | undefined;
+  /**
+   * Requires that the newest second factor of the session was a passkey or security key: `hwk` or `swk` is in its `amr`.
+   * A session without `amr` is refused. @default false
+   */
+  phishingResistant?: boolean | undefined;
 }
 
 /**
@@ -39,7 +44,7 @@ export interface RequireMfaOptions {
  * handler replaces the one on the controller. For such a user it does not read the database.
  *
  * Refuses with 401 `MFA_STEP_UP_REQUIRED` (RFC 9470), or with 403 `MFA_ENROLLMENT_REQUIRED` if the user has no
- * authenticator.
+ * authenticator. With `phishingResistant`, the 403 is for users without a passkey; its `methods` is `['passkey']`.
  * @example
  * ```ts
  * \@Post('payout')
@@ -47,15 +52,16 @@ export interface RequireMfaOptions {
  * payout() {}
  * ```
  */
-export function RequireMfa({ maxAgeSeconds, ifEnabled }: RequireMfaOptions = {}): ClassDecorator & MethodDecorator {
+export function RequireMfa(options: RequireMfaOptions = {}): ClassDecorator & MethodDecorator {
+  const { maxAgeSeconds, ifEnabled, phishingResistant } = options;
   if (maxAgeSeconds !== undefined && !(Number.isInteger(maxAgeSeconds) && maxAgeSeconds > 0)) {
     throw misused('`maxAgeSeconds` must be a whole number from 1');
   }
-  if (ifEnabled !== undefined && typeof ifEnabled !== 'boolean') throw misused('`ifEnabled` must be true or false');
-  return applyDecorators(
-    requires({ kind: 'second-factor', maxAgeSeconds, ...(ifEnabled && { ifEnabled }) }),
-    UseGuards(MfaGuard),
-  );
+  for (const [name, value] of Object.entries({ ifEnabled, phishingResistant })) {
+    if (value !== undefined && typeof value !== 'boolean') throw misused(`\`${name}\` must be true or false`);
+  }
+  const flags = { ...(ifEnabled && { ifEnabled }), ...(phishingResistant && { phishingResistant }) };
+  return applyDecorators(requires({ kind: 'second-factor', maxAgeSeconds, ...flags }), UseGuards(MfaGuard));
 }
 
 const misused = (problem: string) => new MfaException('MFA_MISCONFIGURED', { message: `@RequireMfa: ${problem}` });
@@ -72,6 +78,10 @@ const misused = (problem: string) => new MfaException('MFA_MISCONFIGURED', { mes
  * ```
  */
 export const SkipMfa = (): ClassDecorator & MethodDecorator => requires({ kind: 'open' });
+
+/** Route decorator of the built-in routes for both callers. An mfa_token that the client sent decides. */
+export const EitherCallerRoute = (): MethodDecorator =>
+  applyDecorators(requires({ kind: 'either' }), UseGuards(MfaGuard));
 
 /** Route decorator of the built-in routes that require a signed-in user and no second factor. */
 export const PrincipalRoute = (): ClassDecorator & MethodDecorator => requires({ kind: 'principal' });

@@ -6,13 +6,15 @@ export type MfaRoute =
   | { kind: 'verification' }
   /** A signed-in user; for the module's own routes. */
   | { kind: 'principal' }
+  /** A signed-in user, or an mfa_token with a right signature and lifetime; for the module's own routes. */
+  | { kind: 'either' }
   /** Nothing. */
   | { kind: 'open' }
   /**
    * A signed-in user whose session passed a second factor. A route without a decorator requires this. `ifEnabled` also
-   * admits a signed-in user without an authenticator.
+   * admits a signed-in user without an authenticator. `phishingResistant` requires that the newest proof was a passkey.
    */
-  | { kind: 'second-factor'; maxAgeSeconds?: number; ifEnabled?: boolean };
+  | { kind: 'second-factor'; maxAgeSeconds?: number; ifEnabled?: boolean; phishingResistant?: boolean };
 
 /** Metadata key of {@link MfaRoute}: a symbol of the library, so that no metadata of a host opens a guard. */
 // S47

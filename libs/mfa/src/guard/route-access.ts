@@ -1,4 +1,4 @@
-import { isEnabled } from '../domain/accounts/account.js';
+import { type AccountSnapshot, activeIdsOf, isEnabled } from '../domain/accounts/account.js';
 import { Injectable, Logger, type ExecutionContext } from '@nestjs/common';
 import { HttpAdapterHost, type ModuleRef } from '@nestjs/core';
 import { MfaChallengeService } from '../challenge/challenge.service.js';
@@ -39,16 +39,21 @@ export function hasCheckedChallenge(context: ExecutionContext): boolean {
  * @throws MfaException `MFA_TOKEN_INVALID` if no guard has read one
  */
 export function challengeOf(context: ExecutionContext): MfaChallenge {
-  const known = challenges.get(context.switchToHttp().getRequest<object>());
-  if (!known) throw new MfaException('MFA_TOKEN_INVALID');
-  return known.challenge;
+  const challenge = knownChallengeOf(context);
+  if (!challenge) throw new MfaException('MFA_TOKEN_INVALID');
+  return challenge;
+}
+
+/** The challenge of the request; `null` if no guard has read one. */
+export function knownChallengeOf(context: ExecutionContext): MfaChallenge | null {
+  return challenges.get(context.switchToHttp().getRequest<object>())?.challenge ?? null;
 }
 
 /** Decides whether a request is admitted. It returns `true` or throws; any error denies. */
 // S45
 @Injectable()
 export class RouteAccess {
-  private readonly enrolled = new PerRequest<Promise<boolean>>();
+  private readonly accountsOf = new PerRequest<Promise<AccountSnapshot | null>>();
 
   constructor(
     private readonly host: MfaHostAccess,
@@ -91,6 +96,7 @@ export class RouteAccess {
     if (route.kind === 'open') return true;
     if (route.kind === 'challenge') return this.admitChallenge(context);
     if (route.kind === 'verification') return this.admitVerification(context);
+    if (route.kind === 'either') return this.admitEither(context);
     const principal = await this.requirePrincipal(context);
     return route.kind === 'principal' || this.admitSecondFactor(context, principal, route);
   }
@@ -114,6 +120,21 @@ export class RouteAccess {
     return true;
   }
 
+  /**
+   * A token that the client sent decides, valid or not. Then the signed-in user, then the cookie. `purpose: 'verify'` in
+   * the body chooses the cookie. Without SQL, like {@link admitVerification}.
+   */
+  private async admitEither(context: ExecutionContext): Promise<true> {
+    const sent = this.extractor.extractSent(context);
+    const isLogin = purposeOf(context) === 'verify';
+    const isPrincipal = sent === null && !isLogin && (await this.host.principal(context)) !== null;
+    if (isPrincipal) return true;
+    const token = sent ?? this.extractor.extractCookie(context);
+    if (token === null) throw new MfaException(isLogin ? 'MFA_TOKEN_INVALID' : 'MFA_NOT_AUTHENTICATED');
+    setChallenge(context, this.tokens.read(token), { checked: false });
+    return true;
+  }
+
   private tokenOf(context: ExecutionContext): string {
     const token = this.extractor.extract(context);
     // Without this line the token check would throw the same error.
@@ -125,18 +146,17 @@ export class RouteAccess {
   private async admitSecondFactor(
     context: ExecutionContext,
     principal: KnownPrincipal,
-    { maxAgeSeconds, ifEnabled }: SecondFactorRoute,
+    { maxAgeSeconds, ifEnabled, phishingResistant }: SecondFactorRoute,
   ): Promise<true> {
-    if (passedSecondFactor(principal, { maxAgeSeconds, nowMs: this.clock.nowMs() })) return true;
-    if (await this.enrolled.of(context, () => this.isEnrolled(principal))) {
-      throw new MfaException('MFA_STEP_UP_REQUIRED', { maxAgeSeconds });
+    const required = { maxAgeSeconds, phishingResistant, nowMs: this.clock.nowMs() };
+    if (passedSecondFactor(principal, required)) return true;
+    const snapshot = await this.accountsOf.of(context, () => this.accounts.load(principal.userId));
+    if (!isEnabled(snapshot) && ifEnabled) return true;
+    if (phishingResistant && !isEnrolledIn('passkey', snapshot)) {
+      throw new MfaException('MFA_ENROLLMENT_REQUIRED', { methods: ['passkey'] });
     }
-    if (ifEnabled) return true;
-    throw new MfaException('MFA_ENROLLMENT_REQUIRED');
-  }
-
-  private async isEnrolled({ userId }: KnownPrincipal): Promise<boolean> {
-    return isEnabled(await this.accounts.load(userId));
+    if (!isEnabled(snapshot)) throw new MfaException('MFA_ENROLLMENT_REQUIRED');
+    throw new MfaException('MFA_STEP_UP_REQUIRED', { maxAgeSeconds, ...(phishingResistant && { phishingResistant }) });
   }
 
   /** Writes the headers here, because the filter of the library does not run on the host's own routes. */
@@ -151,6 +171,16 @@ export class RouteAccess {
       // Headers were sent already, or a context of ExternalContextCreator has no response. The request is refused anyway.
     }
   }
+}
+
+function isEnrolledIn(type: string, snapshot: AccountSnapshot | null): boolean {
+  return snapshot !== null && activeIdsOf(type, snapshot.account.activeFactors).length > 0;
+}
+
+/** The body of an HTTP request is not checked yet. */
+function purposeOf(context: ExecutionContext): unknown {
+  const { body } = context.switchToHttp().getRequest<{ body?: unknown }>();
+  return typeof body === 'object' && body !== null ? (body as { purpose?: unknown }).purpose : undefined;
 }
 
 const NOT_IMPORTED =

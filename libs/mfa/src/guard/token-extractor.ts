@@ -29,11 +29,29 @@ export class TokenExtractor {
    */
   // S46
   extract(context: ExecutionContext): string | null {
+    return this.extractSent(context) ?? this.extractCookie(context);
+  }
+
+  /**
+   * Like {@link extract}, without the cookie: the token that the client itself sent. The option `extractToken` replaces
+   * both, so its token counts as sent.
+   */
+  extractSent(context: ExecutionContext): string | null {
     if (context.getType() !== 'http') return null;
     const { extractToken } = this.options.challenge;
     const found: unknown = extractToken
       ? extractToken(context)
       : this.search(context.switchToHttp().getRequest<TokenRequest>());
+    return this.checked(found);
+  }
+
+  /** The token of the cookie. The browser sends it with every request, so it names no intention of the client. */
+  extractCookie(context: ExecutionContext): string | null {
+    if (context.getType() !== 'http' || this.options.challenge.extractToken) return null;
+    return this.checked(this.ofCookies(context.switchToHttp().getRequest<TokenRequest>().headers?.cookie));
+  }
+
+  private checked(found: unknown): string | null {
     if (found === undefined || found === null || found === '') return null;
     if (typeof found !== 'string' || found.length > LONGEST_TOKEN) {
       throw new MfaError('MFA_BAD_REQUEST', {
@@ -49,7 +67,7 @@ export class TokenExtractor {
       // A field that is null counts as left out.
       if (given !== null) return given;
     }
-    return headers['x-mfa-token'] ?? bearerOf(headers.authorization) ?? this.ofCookies(headers.cookie);
+    return headers['x-mfa-token'] ?? bearerOf(headers.authorization);
   }
 
   /** Returns the first cookie with a readable mfa_token. A sibling subdomain can set a cookie with the same name. */

@@ -20,7 +20,10 @@ export class BootLog implements OnApplicationBootstrap {
   ) {}
 
   onApplicationBootstrap(): void {
-    const factors = this.factors.filter(({ enabled }) => enabled).map(({ method }) => method).join(', ');
+    const factors = this.factors
+      .filter(({ enabled }) => enabled)
+      .map(({ method }) => method)
+      .join(', ');
     const key = this.options.keyRing.newest.id;
     this.logger.log(
       `${this.routes()}; factors: ${factors}; encrypting key: ${key}; proof for the first enrollment: ${this.proof()}`,

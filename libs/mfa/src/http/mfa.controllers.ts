@@ -14,11 +14,13 @@ import {
 import { MfaChallengeService } from '../challenge/challenge.service.js';
 import type { MfaOpenChallenge } from '../challenge/mfa-challenge.js';
 import { MfaBackupCodeService } from '../factors/backup-codes/backup-code.service.js';
+import { MfaPasskeyService } from '../factors/passkey/passkey.service.js';
+import type { MfaPasskeyOptionsResult } from '../factors/passkey/passkey.factor.js';
 import { MfaEnrollmentService } from '../enrollment/enrollment.service.js';
 import { MfaException } from '../errors/mfa.exception.js';
-import { PrincipalRoute, VerificationRoute } from '../guard/decorators.js';
+import { EitherCallerRoute, PrincipalRoute, VerificationRoute } from '../guard/decorators.js';
 import { MfaGuard } from '../guard/mfa.guard.js';
-import { challengeOf } from '../guard/route-access.js';
+import { challengeOf, knownChallengeOf } from '../guard/route-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
 import type { ResolvedHttpOptions } from '../options/resolve-http.js';
 import { MfaStatusService, type MfaStatus } from '../status/status.service.js';
@@ -26,7 +28,7 @@ import { StepUpCompletion } from '../verification/step-up-completion.js';
 import { MfaVerificationService, type MfaProof } from '../verification/verification.service.js';
 import { BuiltInRoutes } from './built-in-routes.js';
 import { decorateRoutes } from './decorate-routes.js';
-import { JsonBodyGuard, StepUpEnabledGuard } from './route.guards.js';
+import { JsonBodyGuard, PasskeysEnabledGuard, StepUpEnabledGuard } from './route.guards.js';
 import { MfaExceptionFilter } from './mfa-exception.filter.js';
 import { idOf, RequestReader, type RouteRequest } from './request-reader.js';
 
@@ -41,6 +43,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     constructor(
       private readonly verification: MfaVerificationService,
       private readonly challenges: MfaChallengeService,
+      private readonly passkeys: MfaPasskeyService,
       private readonly requests: RequestReader,
     ) {}
 
@@ -50,6 +53,16 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     async verify(@Req() request: RouteRequest): Promise<unknown> {
       const { context, body } = await this.requests.read(request, 'SecondFactorBody');
       return this.verification.login(challengeOf(context), body as MfaProof, context);
+    }
+
+    @Post('passkeys/options')
+    @HttpCode(200)
+    @UseGuards(PasskeysEnabledGuard)
+    @EitherCallerRoute()
+    async passkeyOptions(@Req() request: RouteRequest): Promise<MfaPasskeyOptionsResult> {
+      const { context, body } = await this.requests.read(request, 'PurposeBody');
+      const caller = knownChallengeOf(context) ?? (await this.requests.principal(request));
+      return this.passkeys.options(caller, body, context);
     }
 
     @Get('challenge')
@@ -150,6 +163,35 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
 
   @BuiltInRoutes()
   @Controller({ path: prefix, version: VERSION_NEUTRAL })
+  @UseGuards(PasskeysEnabledGuard, JsonBodyGuard, MfaGuard)
+  @UseFilters(MfaExceptionFilter)
+  @PrincipalRoute()
+  class MfaPasskeyController {
+    constructor(
+      private readonly passkeys: MfaPasskeyService,
+      private readonly stepUps: StepUpCompletion,
+      private readonly requests: RequestReader,
+    ) {}
+
+    @Post('passkeys/setup')
+    @HttpCode(200)
+    async setup(@Req() request: RouteRequest) {
+      const { principal, context, body } = await this.requests.readAsPrincipal(request, 'ProofBody');
+      return this.passkeys.setup(principal, body, context);
+    }
+
+    @Post('passkeys/confirm')
+    @HttpCode(200)
+    async confirm(@Req() request: RouteRequest) {
+      const { principal, context, body } = await this.requests.readAsPrincipal(request, 'PasskeyBody');
+      const { stepUp: completed, ...answer } = await this.passkeys.confirm(principal, body, context);
+      const session = await this.stepUps.confirmed(principal, completed, context);
+      return { ...answer, ...(session === undefined ? {} : { session }) };
+    }
+  }
+
+  @BuiltInRoutes()
+  @Controller({ path: prefix, version: VERSION_NEUTRAL })
   @UseGuards(StepUpEnabledGuard, JsonBodyGuard, MfaGuard)
   @UseFilters(MfaExceptionFilter)
   @PrincipalRoute()
@@ -172,7 +214,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
 
   // The routes of this controller also work without a session.
   decorateRoutes(MfaVerificationController, publicDecorators);
-  const controllers = [MfaVerificationController, MfaController, MfaStepUpController];
+  const controllers = [MfaVerificationController, MfaController, MfaPasskeyController, MfaStepUpController];
   for (const controller of controllers) decorateRoutes(controller, decorators);
   return controllers;
 }

@@ -36,9 +36,11 @@ export function wasHandled(request: object): boolean {
   return handled.has(request);
 }
 
-/** The fields that the routes read are strings, so a copy of the object alone is enough. */
+/** The fields that the routes read are strings and the response of a passkey, which is copied whole. */
 function copyOf(value: unknown): unknown {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : value;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const copy: Record<string, unknown> = { ...value };
+  return Object.hasOwn(copy, 'passkey') ? { ...copy, passkey: structuredClone(copy.passkey) } : copy;
 }
 
 /** The request as Express and Fastify give it: its fields are read as the guards of the route saw them. */

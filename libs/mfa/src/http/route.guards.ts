@@ -1,6 +1,7 @@
 import {
   type CanActivate,
   type ExecutionContext,
+  Inject,
   Injectable,
   Logger,
   NotFoundException,
@@ -10,6 +11,7 @@ import {
 import { BaseExceptionFilter, HttpAdapterHost, ModuleRef } from '@nestjs/core';
 import { MfaException } from '../errors/mfa.exception.js';
 import { MfaHostAccess } from '../host/host-access.js';
+import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { rememberRequest, wasHandled } from './request-reader.js';
 
 const REMEDY =
@@ -160,10 +162,25 @@ export class StepUpEnabledGuard implements CanActivate {
 
   canActivate(context: ExecutionContext): boolean {
     if (this.host.instance.completeStepUp) return true;
-    const { httpAdapter } = this.adapterHost;
-    const request: unknown = context.switchToHttp().getRequest();
-    throw new NotFoundException(
-      `Cannot ${httpAdapter.getRequestMethod(request)} ${httpAdapter.getRequestUrl(request)}`,
-    );
+    throw notFound(context, this.adapterHost);
   }
+}
+
+/** Returns Nest's 404, as for an unknown route, without the option `passkeys`. */
+@Injectable()
+export class PasskeysEnabledGuard implements CanActivate {
+  constructor(
+    private readonly adapterHost: HttpAdapterHost,
+    @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
+  ) {}
+
+  canActivate(context: ExecutionContext): boolean {
+    if (this.options.passkeys) return true;
+    throw notFound(context, this.adapterHost);
+  }
+}
+
+function notFound(context: ExecutionContext, { httpAdapter }: HttpAdapterHost): NotFoundException {
+  const request: unknown = context.switchToHttp().getRequest();
+  return new NotFoundException(`Cannot ${httpAdapter.getRequestMethod(request)} ${httpAdapter.getRequestUrl(request)}`);
 }

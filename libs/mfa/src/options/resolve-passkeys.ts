@@ -104,3 +104,12 @@ function parseUrl(text: string): URL | null {
     return null;
   }
 }
+
+/**
+ * The option of an application that has passkeys.
+ * @throws MfaError `MFA_MISCONFIGURED` without it
+ */
+export function requirePasskeys({ passkeys }: { passkeys: ResolvedPasskeys | null }): ResolvedPasskeys {
+  if (passkeys) return passkeys;
+  throw misconfigured('passkeys need the option `passkeys`');
+}

@@ -10,7 +10,7 @@ import {
   PASSKEY_ALGORITHMS,
 } from './passkey-bytes.js';
 import type { MfaPasskeyCreationOptions, MfaPasskeyRequestOptions } from './passkey-ceremony-options.js';
-import type { MfaPasskeyAssertion, MfaPasskeyRegistration } from './passkey-response.js';
+import type { MfaPasskeyAssertion, MfaPasskeyRegistration } from '../../domain/passkeys/passkey-json.js';
 import type { CheckedWebAuthnChallenge } from './webauthn-challenge.js';
 
 /** The options of passkeys that a ceremony needs. */

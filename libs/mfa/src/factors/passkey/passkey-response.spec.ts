@@ -2,12 +2,8 @@ import type { AuthenticationResponseJSON, RegistrationResponseJSON } from '@simp
 import fc from 'fast-check';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { isMfaError } from '../../domain/mfa-error.js';
-import {
-  type MfaPasskeyAssertion,
-  type MfaPasskeyRegistration,
-  readAssertion,
-  readRegistration,
-} from './passkey-response.js';
+import type { MfaPasskeyAssertion, MfaPasskeyRegistration } from '../../domain/passkeys/passkey-json.js';
+import { readAssertion, readRegistration } from './passkey-response.js';
 
 const registration = () => ({
   id: 'aWQ',

@@ -1,9 +1,10 @@
-import { IsObject, IsOptional, IsString, Length, Matches, MaxLength, validateSync } from 'class-validator';
-import type { MfaPasskeyAssertion } from '../../domain/passkeys/passkey-json.js';
+import { IsIn, IsObject, IsOptional, IsString, Length, Matches, MaxLength, validateSync } from 'class-validator';
+import type { MfaPasskeyAssertion, MfaPasskeyRegistration } from '../../domain/passkeys/passkey-json.js';
 import { MfaException } from '../../errors/mfa.exception.js';
 
 /** NUL ends strings in C libraries and is refused by PostgreSQL. */
 const WITHOUT_NUL = /^[^\0]*$/;
+const PURPOSES = ['verify', 'step-up', 'change'] as const;
 const NUL_MESSAGE = { message: '$property must not contain NUL' };
 
 // The lowest decorator is checked first, and the first one that fails is the field's message: a number "must be a string".
@@ -51,6 +52,25 @@ export class SetupBody extends ProofBody {
   name?: string;
 }
 
+/** The response of a registration. */
+export class PasskeyBody {
+  @IsOptional()
+  @Matches(WITHOUT_NUL, NUL_MESSAGE)
+  @Length(1, 64)
+  @IsString()
+  name?: string;
+
+  @IsObject()
+  passkey!: MfaPasskeyRegistration;
+}
+
+/** What a proof is wanted for. */
+export class PurposeBody {
+  @IsOptional()
+  @IsIn(PURPOSES)
+  purpose?: (typeof PURPOSES)[number];
+}
+
 export class RenameBody {
   @Matches(WITHOUT_NUL, NUL_MESSAGE)
   @Length(1, 64)
@@ -58,7 +78,7 @@ export class RenameBody {
   name!: string;
 }
 
-const BODIES = { CodeBody, ProofBody, RenameBody, SecondFactorBody, SetupBody };
+const BODIES = { CodeBody, PasskeyBody, ProofBody, PurposeBody, RenameBody, SecondFactorBody, SetupBody };
 
 /** The DTOs by name. */
 export type MfaBodies = { [N in keyof typeof BODIES]: InstanceType<(typeof BODIES)[N]> };

@@ -37,7 +37,8 @@ export function operation(route: DocumentedRoute, path: string, hostSchemes: rea
   const parameters = parametersOf(path);
   const failures = Object.entries(errors).map(([status, codes]) => [status, failure(codes)]);
   // Without a scheme of the host there is none to name. A token may come in the body or a cookie as well.
-  const security = caller === 'token' ? [{ [TOKEN_SCHEME]: [] }, {}] : hostSchemes.map((name) => ({ [name]: [] }));
+  const ofToken = caller === 'principal' ? [] : [{ [TOKEN_SCHEME]: [] }, {}];
+  const security = [...ofToken, ...(caller === 'token' ? [] : hostSchemes.map((name) => ({ [name]: [] })))];
   return {
     tags: ['MFA'],
     operationId,

@@ -10,8 +10,8 @@ export interface DocumentedRoute {
   path: string;
   operationId: string;
   summary: string;
-  /** Who may call it: a signed-in user, or the holder of an mfa_token. */
-  caller: 'principal' | 'token';
+  /** Who may call it: a signed-in user, or the holder of an mfa_token, or both. */
+  caller: 'principal' | 'token' | 'either';
   body?: Schema;
   response: Schema;
   /** Codes of its errors by status. */
@@ -19,9 +19,17 @@ export interface DocumentedRoute {
 }
 
 const code = string('A TOTP code or a backup code; spaces, hyphens and case do not matter');
+const passkey: Schema = {
+  type: 'object',
+  description: 'Instead of a code: what navigator.credentials.get() returned, as JSON',
+};
+const proof = { code, method, passkey };
+const PROOF = Object.keys(proof);
 const password = string("The host's password, where it proves the owner");
 const name: Schema = { type: 'string', minLength: 1, maxLength: 64 };
 const mfaToken = string('From the login. It may come in the header x-mfa-token, as Bearer or as cookie instead');
+
+const webAuthn = (call: string): Schema => ({ type: 'object', description: `For navigator.credentials.${call}()` });
 
 const UNKNOWN_USER = { 401: ['MFA_NOT_AUTHENTICATED'] };
 const BAD_BODY = { 400: ['MFA_BAD_REQUEST'] };
@@ -46,7 +54,7 @@ export const ROUTES: readonly DocumentedRoute[] = [
     operationId: 'mfaTotpSetup',
     summary: 'Start an enrollment, or repeat the one that this session has started',
     caller: 'principal',
-    body: object({ name, password, code }, ['name', 'password', 'code']),
+    body: object({ name, password, ...proof }, ['name', 'password', ...PROOF]),
     response: ref('MfaSetup'),
     errors: { ...BAD_BODY, ...CHANGE, 409: ['MFA_TOO_MANY_AUTHENTICATORS'], ...LIMITS },
   },
@@ -64,6 +72,49 @@ export const ROUTES: readonly DocumentedRoute[] = [
       404: ['MFA_SETUP_NOT_FOUND'],
       409: ['MFA_TOO_MANY_AUTHENTICATORS'],
       ...LIMITS,
+    },
+  },
+  {
+    method: 'post',
+    path: 'passkeys/setup',
+    operationId: 'mfaPasskeySetup',
+    summary: 'Start the registration of a passkey',
+    caller: 'principal',
+    body: object({ password, ...proof }, ['password', ...PROOF]),
+    response: object({ options: webAuthn('create'), expiresAt: dateTime }),
+    errors: { ...BAD_BODY, ...CHANGE, 409: ['MFA_TOO_MANY_AUTHENTICATORS'], ...LIMITS },
+  },
+  {
+    method: 'post',
+    path: 'passkeys/confirm',
+    operationId: 'mfaPasskeyConfirm',
+    summary: 'Confirm the registration by the response of the browser',
+    caller: 'principal',
+    body: object(
+      { name, passkey: { type: 'object', description: 'What navigator.credentials.create() returned, as JSON' } },
+      ['name'],
+    ),
+    response: object({ enabled: only(true), backupCodes: list(string()), session }, ['backupCodes', 'session']),
+    errors: {
+      ...BAD_BODY,
+      401: ['MFA_NOT_AUTHENTICATED', 'MFA_CODE_REJECTED'],
+      409: ['MFA_TOO_MANY_AUTHENTICATORS'],
+      ...BUSY,
+    },
+  },
+  {
+    method: 'post',
+    path: 'passkeys/options',
+    operationId: 'mfaPasskeyOptions',
+    summary: 'What the browser needs to use a passkey',
+    caller: 'either',
+    body: object({ mfa_token: mfaToken, purpose: string('`verify`, `step-up` or `change`') }, ['mfa_token', 'purpose']),
+    response: object({ options: webAuthn('get'), expiresAt: dateTime }),
+    errors: {
+      ...BAD_BODY,
+      401: ['MFA_NOT_AUTHENTICATED', 'MFA_TOKEN_INVALID'],
+      404: ['MFA_AUTHENTICATOR_NOT_FOUND'],
+      ...BUSY,
     },
   },
   {
@@ -90,7 +141,7 @@ export const ROUTES: readonly DocumentedRoute[] = [
     operationId: 'mfaVerify',
     summary: "A login's second step",
     caller: 'token',
-    body: object({ mfa_token: mfaToken, code, method }, ['mfa_token', 'method']),
+    body: object({ mfa_token: mfaToken, ...proof }, ['mfa_token', ...PROOF]),
     response: { description: 'What the host returns for a completed login' },
     errors: { ...BAD_BODY, 401: ['MFA_TOKEN_INVALID', 'MFA_CODE_REJECTED'], ...LIMITS },
   },
@@ -100,7 +151,7 @@ export const ROUTES: readonly DocumentedRoute[] = [
     operationId: 'mfaStepUp',
     summary: 'Prove the second factor again',
     caller: 'principal',
-    body: object({ code, method }, ['method']),
+    body: object(proof, PROOF),
     response: object({ amr: list(string()), mfaAt: dateTime, session }, ['session']),
     errors: { ...BAD_BODY, 401: ['MFA_NOT_AUTHENTICATED', 'MFA_CODE_REJECTED'], ...OFF, ...LIMITS },
   },
@@ -110,7 +161,7 @@ export const ROUTES: readonly DocumentedRoute[] = [
     operationId: 'mfaRegenerateBackupCodes',
     summary: 'Replace the backup codes',
     caller: 'principal',
-    body: object({ code }),
+    body: object(proof, PROOF),
     response: object({ backupCodes: list(string()), session }, ['session']),
     errors: { ...BAD_BODY, ...CHANGE, ...OFF, ...LIMITS },
   },
@@ -130,7 +181,7 @@ export const ROUTES: readonly DocumentedRoute[] = [
     operationId: 'mfaRemoveAuthenticator',
     summary: 'Remove an authenticator; removing the last one is disabling',
     caller: 'principal',
-    body: object({ code }),
+    body: object(proof, PROOF),
     response: ref('MfaRemoval'),
     errors: { ...BAD_BODY, ...CHANGE, 404: ['MFA_AUTHENTICATOR_NOT_FOUND'], ...OFF, ...LIMITS },
   },
@@ -140,7 +191,7 @@ export const ROUTES: readonly DocumentedRoute[] = [
     operationId: 'mfaDisable',
     summary: 'Remove every factor',
     caller: 'principal',
-    body: object({ code, password }, ['code', 'password']),
+    body: object({ password, ...proof }, ['password', ...PROOF]),
     response: object({ enabled: boolean, session }, ['session']),
     errors: { ...BAD_BODY, ...CHANGE, ...OFF, ...LIMITS },
   },

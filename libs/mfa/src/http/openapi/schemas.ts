@@ -20,7 +20,7 @@ export function object(properties: Record<string, Schema>, optional: string[] = 
 
 export const method: Schema = {
   type: 'string',
-  description: '`totp`, `backup_code`, or a method of a factor that the application adds',
+  description: '`totp`, `passkey`, `backup_code`, or a method of a factor that the application adds',
 };
 export const session: Schema = { description: "What the host's method returned, as a new session or token" };
 
@@ -28,7 +28,7 @@ const authenticator = (nullableTime: Schema) =>
   object(
     {
       id: string(),
-      type: string('`totp`'),
+      type: string('`totp`, `passkey`, or a method of a factor that the application adds'),
       name: string(),
       createdAt: dateTime,
       lastUsedAt: nullableTime,
@@ -52,11 +52,17 @@ const STATUS: Record<string, Schema> = {
   pendingSetup: boolean,
   proof: {
     ...list(string()),
-    description: 'The proofs of which the next change needs one: `password`, `recent-sign-in` or `code`',
+    description:
+      'The proofs of which the next change needs one: `password`, `recent-sign-in`, `code`, `passkey` or `backup_code`',
   },
 };
 
-const REMOVED = object({ id: string(), type: string('`totp`'), name: string(), createdAt: dateTime });
+const REMOVED = object({
+  id: string(),
+  type: string('`totp`, `passkey`, or a method of a factor that the application adds'),
+  name: string(),
+  createdAt: dateTime,
+});
 
 /** Everything that the operations refer to. OpenAPI 3.0 has `nullable`, 3.1 has the type `null`. */
 export function schemasOf(openapi: string): Record<string, Schema> {
@@ -71,9 +77,13 @@ export function schemasOf(openapi: string): Record<string, Schema> {
         message: { oneOf: [string(), list(string())] },
         error: string(),
         proof: { ...list(string()), description: 'With MFA_PROOF_REQUIRED: the proof that is missing' },
+        methods: {
+          ...list(method),
+          description: 'With MFA_ENROLLMENT_REQUIRED: what the user must enroll, where not any',
+        },
         retryAfterSeconds: integer,
       },
-      ['proof', 'retryAfterSeconds'],
+      ['proof', 'methods', 'retryAfterSeconds'],
     ),
     MfaAuthenticator: authenticator(nullableTime),
     MfaStatus: object(STATUS),

@@ -1,0 +1,201 @@
+import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
+import { activeIdsOf, type AccountSnapshot } from '../../domain/accounts/account.js';
+import { MfaAccountStore } from '../../domain/accounts/account.store.js';
+import { openAccount } from '../../domain/accounts/open-account.js';
+import { ORPHAN_GRACE_MS } from '../../domain/accounts/orphan-grace.js';
+import { MfaClock } from '../../domain/clock.js';
+import { isMfaError, MfaError } from '../../domain/mfa-error.js';
+import type { Passkey } from '../../domain/passkeys/passkey.js';
+import { MfaPasskeyStore } from '../../domain/passkeys/passkey.store.js';
+import { MfaRandom } from '../../domain/random.js';
+import { readName } from '../../enrollment/authenticator-name.js';
+import type { MfaConfirmation } from '../../enrollment/enrollment-results.js';
+import { ReauthenticationCheck, type MfaReauthenticationProof } from '../../enrollment/reauthentication-check.js';
+import { eventAuthenticator, MfaEvents } from '../../events/mfa-events.js';
+import { tidyUp } from '../../events/tidy-up.js';
+import { MfaHostAccess } from '../../host/host-access.js';
+import { accountNameOf, type KnownPrincipal } from '../../host/known-principal.js';
+import type { MfaFailureReason } from '../../host/mfa-event.js';
+import type { MfaPrincipal } from '../../host/mfa-host.js';
+import { type MfaSessionOf, requirePrincipal, requireSession } from '../../host/require-principal.js';
+import { sessionBinding } from '../../host/session-binding.js';
+import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
+import { requirePasskeys, type ResolvedPasskeys } from '../../options/resolve-passkeys.js';
+import { provedAt } from '../../verification/proof-verifier.js';
+import { FactorActivation, hasSameFactors } from '../backup-codes/factor-activation.js';
+import {
+  passkeyRegistrationOptions,
+  verifyPasskeyRegistration,
+  type VerifiedPasskeyRegistration,
+} from './passkey-ceremonies.js';
+import type { MfaPasskeyCreationOptions } from './passkey-ceremony-options.js';
+import { readRegistration } from './passkey-response.js';
+import { activePasskeys, credentialHash, webAuthnEntry } from './passkey.factor.js';
+import { registerState, webAuthnExpiry, type WebAuthnClaim, WebAuthnChallenges } from './webauthn-challenge.js';
+
+const DEFAULT_NAME = 'Passkey';
+const HANDLE_BYTES = 64;
+
+/** The options of a registration, with the time until which its WebAuthn challenge is accepted. */
+export interface MfaPasskeySetup {
+  /** For `navigator.credentials.create`. */
+  options: MfaPasskeyCreationOptions;
+  expiresAt: Date;
+}
+
+/** Setup and confirmation of a passkey, with their events. */
+@Injectable()
+export class PasskeyEnrollment {
+  constructor(
+    private readonly accounts: MfaAccountStore,
+    private readonly passkeys: MfaPasskeyStore,
+    private readonly challenges: WebAuthnChallenges,
+    private readonly proof: ReauthenticationCheck,
+    private readonly activation: FactorActivation,
+    private readonly host: MfaHostAccess,
+    private readonly events: MfaEvents,
+    private readonly random: MfaRandom,
+    private readonly clock: MfaClock,
+    @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
+  ) {}
+
+  async setup(
+    principal: MfaPrincipal,
+    offered: MfaReauthenticationProof,
+    context?: ExecutionContext,
+  ): Promise<MfaPasskeySetup> {
+    const owner = requirePrincipal(principal);
+    const { userId } = owner;
+    const accountName = await this.host.call(() => accountNameOf(owner));
+    const proved = await openAccount(this.accounts, userId, this.clock.nowMs());
+    this.requireRoom(proved);
+    await this.proof.forSetup(proved, owner, { ...offered, context });
+    const fresh = Buffer.from(this.random.bytes(HANDLE_BYTES)).toString('base64url');
+    const handle = proved.account.userHandle ?? (await this.accounts.claimUserHandle(userId, fresh));
+    const nowMs = this.clock.nowMs();
+    const expiresAtMs = webAuthnExpiry(nowMs);
+    // The account as it was proved: a change since then makes the challenge useless (S84).
+    const claim = this.claimOf(proved, owner);
+    const options = await passkeyRegistrationOptions(this.party, {
+      challenge: this.challenges.issue(claim, { nowMs, expiresAtMs, random: this.random }),
+      timeoutMs: expiresAtMs - nowMs,
+      userHandle: Buffer.from(handle, 'base64url'),
+      accountName,
+      exclude: activePasskeys(proved, await this.passkeys.list(userId)),
+    });
+    this.events.emit({ type: 'mfa.setup.started', userId, method: 'passkey' }, context);
+    return { options, expiresAt: new Date(expiresAtMs) };
+  }
+
+  async confirm(
+    principal: MfaSessionOf,
+    request: { name?: string | null | undefined; passkey: unknown },
+    context?: ExecutionContext,
+  ): Promise<MfaConfirmation> {
+    const owner = requireSession(principal);
+    const { userId, sessionId } = owner;
+    const name = readName(request.name ?? DEFAULT_NAME);
+    const response = readRegistration(request.passkey);
+    const reject = (failure: MfaFailureReason) => this.reject(userId, failure, context);
+    const snapshot = await this.accounts.load(userId);
+    const claim = snapshot && this.claimOf(snapshot, owner);
+    const verified =
+      claim &&
+      (await verifyPasskeyRegistration(response, {
+        party: this.party,
+        checkChallenge: (challenge) => this.challenges.check(challenge, claim, this.clock.nowMs()),
+      }));
+    if (!verified) throw reject('wrong_code');
+    this.requireRoom(snapshot);
+    const passkey = this.rowOf(userId, name, verified);
+    if (!(await this.store(passkey))) throw reject('already_spent');
+    const { codes, remaining, after, tidyUp: steps } = await this.activate(snapshot, passkey, { verified, reject });
+    const authenticator = eventAuthenticator('passkey', passkey);
+    await this.events.changed(
+      { type: 'mfa.authenticator.confirmed', userId, authenticator },
+      { enabled: true, sessionId, context },
+    );
+    await tidyUp(() => this.passkeys.collectAfter(userId, [passkey.id], null), ...steps);
+    const mfaAt = new Date(this.clock.nowMs());
+    // A registration proves that the key exists, and not by what the user will sign in, so it adds `mfa` alone.
+    const stepUp = { userId, amr: ['mfa'], mfaAt, factor: 'passkey', backupCodesRemaining: remaining };
+    return {
+      enabled: true,
+      ...(codes ? { backupCodes: codes } : {}),
+      stepUp: provedAt(after.account.securityStamp, stepUp),
+    };
+  }
+
+  private async activate(
+    proved: AccountSnapshot,
+    { userId, id, expiresAtMs }: Passkey,
+    { verified, reject }: { verified: VerifiedPasskeyRegistration; reject: (failure: MfaFailureReason) => MfaError },
+  ) {
+    try {
+      return await this.activation.activate({
+        proved,
+        factor: { type: 'passkey', id },
+        entry: webAuthnEntry(verified.challenge),
+        // The cleanup may have collected a row whose grace is over.
+        isCurrent: (current) => hasSameFactors(current, proved) && this.clock.nowMs() < expiresAtMs!,
+        reject,
+      });
+    } catch (error) {
+      // An error of the database leaves open whether it was committed: then the row must stay.
+      if (isMfaError(error)) await tidyUp(() => this.passkeys.remove(userId, [id]));
+      throw error;
+    }
+  }
+
+  /**
+   * Inserts the row. A row that holds the credential and that no account names is replaced when its grace is over.
+   * @returns `false` where the credential belongs to a user
+   */
+  // S81
+  private async store(passkey: Passkey): Promise<boolean> {
+    if ((await this.passkeys.add(passkey)) === true) return true;
+    const holder = await this.passkeys.findByHash(passkey.credentialHash);
+    if (holder) {
+      const isOver = holder.expiresAtMs !== null && holder.expiresAtMs <= this.clock.nowMs();
+      const account = await this.accounts.load(holder.userId);
+      const isNamed = account !== null && activeIdsOf('passkey', account.account.activeFactors).includes(holder.id);
+      if (!isOver || isNamed) return false;
+      await this.passkeys.removeExpired(holder.userId, holder.id, this.clock.nowMs());
+    }
+    return (await this.passkeys.add(passkey)) === true;
+  }
+
+  private rowOf(userId: string, name: string, verified: VerifiedPasskeyRegistration): Passkey {
+    const { credentialId, publicKey, counter, transports, aaguid } = verified;
+    const { backupEligible, backedUp, userVerified } = verified;
+    const nowMs = this.clock.nowMs();
+    return {
+      ...{ id: this.random.id(), userId, name },
+      ...{ credentialId, credentialHash: credentialHash(credentialId) },
+      publicKey: Buffer.from(publicKey).toString('base64url'),
+      ...{ counter, transports, aaguid, backupEligible, backedUp, userVerified },
+      ...{ createdAtMs: nowMs, lastUsedAtMs: null, expiresAtMs: nowMs + ORPHAN_GRACE_MS },
+    };
+  }
+
+  private get party(): ResolvedPasskeys {
+    return requirePasskeys(this.options);
+  }
+
+  private claimOf({ account }: AccountSnapshot, owner: KnownPrincipal): WebAuthnClaim {
+    const { userId, securityStamp } = account;
+    const binding = sessionBinding(owner);
+    const { rpId } = this.party;
+    return { purpose: 'register', userId, securityStamp, binding, rpId, state: registerState(account) };
+  }
+
+  private requireRoom({ account }: AccountSnapshot): void {
+    if (activeIdsOf('passkey', account.activeFactors).length >= this.party.max)
+      throw new MfaError('MFA_TOO_MANY_AUTHENTICATORS');
+  }
+
+  private reject(userId: string, failure: MfaFailureReason, context?: ExecutionContext): MfaError {
+    this.events.refused({ type: 'mfa.verification.failed', userId, factor: 'confirmation', failure }, context);
+    return new MfaError('MFA_CODE_REJECTED');
+  }
+}
