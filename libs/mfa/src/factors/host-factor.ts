@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
+import type { ExecutionContext } from '@nestjs/common';
 import { activeIdsOf, type AccountSnapshot } from '../domain/accounts/account.js';
 import {
   Factor,
   type Credential,
   type FactorEvaluation,
   type FactorState,
+  type PreparationRequest,
   type ProofShape,
 } from '../domain/factors/factor.js';
 import { CLOCK_SKEW_MS } from '../domain/usage/usage.js';
@@ -53,8 +55,8 @@ export class HostFactor extends Factor {
     };
   }
 
-  override async prepare(snapshot: AccountSnapshot): Promise<unknown> {
-    return (await this.own.prepare?.(this.userOf(snapshot))) ?? null;
+  override async prepare(snapshot: AccountSnapshot, { context }: PreparationRequest): Promise<unknown> {
+    return (await this.own.prepare?.(this.userOf(snapshot), context as ExecutionContext | undefined)) ?? null;
   }
 
   async describe(snapshot: AccountSnapshot): Promise<Credential[]> {

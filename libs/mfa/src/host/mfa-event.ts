@@ -55,9 +55,8 @@ type OtherDetails =
     }
   /** Another device may have a copy of this security key: its signature counter went back. */
   | { type: 'mfa.passkey.clone_suspected'; authenticator: MfaEventAuthenticator }
-  | { type: 'mfa.setup.started'; method: 'totp'; authenticator: MfaEventAuthenticator }
-  /** A passkey has no id before its confirmation. */
-  | { type: 'mfa.setup.started'; method: 'passkey' }
+  /** `authenticator` is left out for a passkey, which has no id before its confirmation. */
+  | { type: 'mfa.setup.started'; method: MfaMethod; authenticator?: MfaEventAuthenticator }
   | { type: 'mfa.setup.cancelled'; authenticator: MfaEventAuthenticator }
   | { type: 'mfa.authenticator.renamed'; authenticator: MfaEventAuthenticator; previousName: string }
   | { type: 'mfa.unlocked' }

@@ -1,3 +1,4 @@
+import type { ExecutionContext } from '@nestjs/common';
 import type { MfaMethod } from './mfa-method.js';
 
 /** A code that a user presents for a factor of the host. */
@@ -91,7 +92,7 @@ export abstract class MfaFactor {
    * Returns what the client needs before it can present a proof; `MfaVerificationService.prepare` calls it. For example,
    * it sends a code. @default `null`
    */
-  prepare?(user: MfaFactorUser): unknown;
+  prepare?(user: MfaFactorUser, context?: ExecutionContext): unknown;
 
   /** Returns the credentials `ids` that exist, for the status. */
   abstract describe(

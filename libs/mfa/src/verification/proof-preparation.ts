@@ -1,4 +1,4 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { type ExecutionContext, Inject, Injectable } from '@nestjs/common';
 import { ChallengeTokens, MfaChallenge } from '../challenge/mfa-challenge.js';
 import type { CredentialRows } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
@@ -18,6 +18,8 @@ const LIFETIME_MS = 5 * 60 * 1000;
 export interface PreparationParams {
   method: string;
   purpose?: ProofPurpose | null | undefined;
+  /** The request, for a factor of the host. */
+  context?: ExecutionContext | undefined;
 }
 
 /** Returns what a client needs before it can present a proof. Reads the account; writes nothing. */
@@ -36,7 +38,7 @@ export class ProofPreparation {
    */
   async prepare(
     caller: MfaChallenge | string | MfaPrincipal,
-    { method, purpose }: PreparationParams,
+    { method, purpose, context }: PreparationParams,
   ): Promise<unknown> {
     const factor = this.factors.find((each) => each.method === method);
     const rows = factor?.rows ?? 'none';
@@ -45,7 +47,7 @@ export class ProofPreparation {
       ? await this.forLogin(caller, purpose ?? 'verify', rows)
       : await this.forSession(caller, purpose ?? 'step-up', rows);
     if (!snapshot || !factor?.isAvailable(snapshot)) throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
-    return factor.prepare(snapshot, request);
+    return factor.prepare(snapshot, { ...request, context });
   }
 
   private async forLogin(caller: MfaChallenge | string, purpose: ProofPurpose, rows: CredentialRows) {
@@ -65,7 +67,7 @@ export class ProofPreparation {
     return { snapshot, request: this.requestOf({ purpose, binding: sessionBinding(session) }) };
   }
 
-  private requestOf(binding: PreparationRequest['binding'], latestMs = Infinity): PreparationRequest {
+  private requestOf(binding: PreparationRequest['binding'], latestMs = Infinity): Omit<PreparationRequest, 'context'> {
     return { binding, expiresAtMs: Math.min(this.clock.nowMs() + LIFETIME_MS, latestMs) };
   }
 }

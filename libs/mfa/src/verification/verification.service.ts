@@ -88,8 +88,9 @@ export class MfaVerificationService {
   async prepare(
     caller: MfaChallenge | string | MfaPrincipal,
     request: { method: MfaMethod; purpose?: 'verify' | 'step-up' | 'change' | null | undefined },
+    context?: ExecutionContext,
   ): Promise<unknown> {
-    return this.preparation.prepare(caller, request);
+    return this.preparation.prepare(caller, { ...request, context });
   }
 
   /** Verifies the proof and spends it with the token. The store checks that the token is unspent. */

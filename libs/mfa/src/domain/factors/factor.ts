@@ -59,6 +59,8 @@ export interface PreparationRequest {
   binding: ProofBinding;
   /** What is returned is valid until then, in epoch milliseconds. */
   expiresAtMs: number;
+  /** The request, as the framework has it. Only a factor of the host reads it. */
+  context: unknown;
 }
 
 /** A confirmed credential, as its owner sees it. */

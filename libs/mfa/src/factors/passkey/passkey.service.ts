@@ -67,10 +67,10 @@ export class MfaPasskeyService {
   async options(
     caller: MfaChallenge | string | MfaPrincipal,
     request: { purpose?: 'verify' | 'step-up' | 'change' | null | undefined } = {},
-    _context?: ExecutionContext,
+    context?: ExecutionContext,
   ): Promise<MfaPasskeyOptionsResult> {
     requirePasskeys(this.resolved);
-    const prepared = await this.preparation.prepare(caller, { method: 'passkey', purpose: request.purpose });
+    const prepared = await this.preparation.prepare(caller, { method: 'passkey', purpose: request.purpose, context });
     return prepared as MfaPasskeyOptionsResult;
   }
 }
