@@ -5,6 +5,7 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import request from 'supertest';
 import { describe, expect, it } from 'vitest';
 import { MfaModule } from 'nestjs-mfa';
+import { PASSKEYS } from '../support/passkey-client.js';
 import { addMfaToOpenApi } from 'nestjs-mfa/openapi';
 import { VirtualAuthenticator } from 'nestjs-mfa/testing';
 import { Client } from '../support/client.js';
@@ -60,7 +61,7 @@ describe('the OpenAPI document', () => {
   ];
 
   it.each(CASES)('under %s is valid and describes every route where it is mounted', async (_, setup, mount) => {
-    const host = await startHostApp({ ...setup, options: { ...FEW_CODES, ...setup.options } });
+    const host = await startHostApp({ ...setup, options: { ...FEW_CODES, ...PASSKEYS, ...setup.options } });
     const document = documentOf(host.app, new DocumentBuilder().addBearerAuth().addCookieAuth('session'));
     expect(await problemsOf(document)).toEqual([]);
     const operations = operationsOf(document);
@@ -89,8 +90,12 @@ describe('the OpenAPI document', () => {
     expect(new Set(operations.map(([, { operationId }]) => operationId)).size).toBe(operations.length);
     for (const [place, { operationId, security, responses, requestBody }] of operations) {
       expect(operationId).toMatch(/^mfa[A-Z]/);
-      const isTokenRoute = /verify|challenge/.test(place);
-      expect(security).toEqual(isTokenRoute ? [{ MfaToken: [] }, {}] : [{ bearer: [] }]);
+      const isTokenRoute = /verify|challenge|options/.test(place);
+      const isUserRoute = !/verify|challenge/.test(place);
+      expect(security).toEqual([
+        ...(isTokenRoute ? [{ MfaToken: [] }, {}] : []),
+        ...(isUserRoute ? [{ bearer: [] }] : []),
+      ]);
       expect(responses['401']!.description).toContain(isTokenRoute ? 'MFA_TOKEN_INVALID' : 'MFA_NOT_AUTHENTICATED');
       expect(responses['200']!.content!['application/json']!.schema).toBeDefined();
       if (requestBody) expect(Object.keys(responses)).toEqual(expect.arrayContaining(['400', '415']));

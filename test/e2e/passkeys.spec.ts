@@ -43,7 +43,7 @@ describe.each(CASES)('passkeys on %s with %s', (database, adapter) => {
     expect(body.authenticators[0].lastUsedAt).toEqual(expect.any(String));
   });
 
-  it('stand beside TOTP, and several of one user sign in', async () => {
+  it('are used next to TOTP, and several of one user sign in', async () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     const [usb, phone] = [newKey(), newKey({ synced: true })];

@@ -292,7 +292,7 @@ describe('verification', () => {
       ['MfaUsageStore', 'spend'],
       ['MfaAccountStore', 'reserve'],
       ['MfaAccountStore', 'settle'],
-      ['MfaAccountStore', 'load'],
+      ['MfaAccountStore', 'loadWith'],
     ])('completes no login when %s.%s throws', async (store, method) => {
       const user = newUser();
       const { authenticator } = await user.enroll();
@@ -332,12 +332,12 @@ describe('verification', () => {
       },
     );
 
-    it('admits no token when MfaAccountStore.load returns nothing', async () => {
+    it('admits no token when MfaAccountStore.loadWith returns nothing', async () => {
       const user = newUser();
       const { authenticator } = await user.enroll();
       const token = await user.login();
-      const accounts = providerNamed<{ load(): Promise<unknown> }>(host, 'MfaAccountStore');
-      vi.spyOn(accounts, 'load').mockResolvedValue(undefined);
+      const accounts = providerNamed<{ loadWith(): Promise<unknown> }>(host, 'MfaAccountStore');
+      vi.spyOn(accounts, 'loadWith').mockResolvedValue(undefined);
       await user.verify(token, authenticator.code()).expect(401, /MFA_TOKEN_INVALID/);
     });
 

@@ -65,7 +65,7 @@ export class MfaVerificationService {
   /**
    * Verifies the second factor of a signed-in user again. `amr` of the result has only the values of this proof; add those
    * of the session.
-   * @param user the principal. With an id alone, a passkey is no proof, because its response is bound to a session
+   * @param user the principal. With an id alone, a passkey is refused, because its response is bound to a session
    * @throws MfaException `MFA_NOT_ENABLED`, and like {@link verify}
    */
   async stepUp(user: MfaPrincipal | string | number, proof: MfaProof, context?: ExecutionContext): Promise<MfaStepUp> {

@@ -78,7 +78,7 @@ export interface Credential {
 export abstract class Factor {
   /** The name of the factor in requests, responses and events, and of its credentials in the account row. */
   abstract readonly method: string;
-  /** The counters of its failed attempts. `null` = nobody can guess a proof, so failed attempts are not counted. */
+  /** The counters of its failed attempts. `null` = a proof cannot be guessed, so failed attempts are not counted. */
   abstract readonly budget: AttemptFactor | null;
   /** The rows that a verification reads with the account. */
   abstract readonly rows: CredentialRows;
@@ -89,7 +89,7 @@ export abstract class Factor {
 
   /**
    * The shape of a proof, or `null` when the proof belongs to another factor.
-   * @throws MfaError `MFA_BAD_REQUEST` for what is no proof of any kind
+   * @throws MfaError `MFA_BAD_REQUEST` for a value that has not the form of a proof
    */
   abstract recognises(proof: Proof): ProofShape | null;
 

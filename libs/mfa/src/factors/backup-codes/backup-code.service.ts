@@ -40,7 +40,7 @@ export class MfaBackupCodeService {
   /**
    * Replaces the set of backup codes. From then on the old codes are refused, also in parallel requests. All mfa_tokens
    * and a pending setup of the user become invalid.
-   * @param user the principal. With an id alone, a passkey is no proof, because its response is bound to a session
+   * @param user the principal. With an id alone, a passkey is refused, because its response is bound to a session
    * @returns `backupCodes`: the new codes, to show once; `session`: the result of `MfaHost.revokeSessions`
    * @throws MfaException `MFA_NOT_ENABLED`, `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`
    */

@@ -64,7 +64,7 @@ export class PasskeyBody {
   passkey!: MfaPasskeyRegistration;
 }
 
-/** What a proof is wanted for. */
+/** What a proof is for. */
 export class PurposeBody {
   @IsOptional()
   @IsIn(PURPOSES)
