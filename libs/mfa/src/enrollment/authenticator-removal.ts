@@ -11,7 +11,7 @@ import { changeAccount } from '../domain/accounts/change-account.js';
 import { MFA_FACTORS, type Factor } from '../domain/factors/factor.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { tidyUp } from '../events/tidy-up.js';
-import { isProtected } from './change-protection.js';
+import { requireAsProved } from './change-protection.js';
 
 /** A removal that was committed. */
 export interface Removal {
@@ -50,7 +50,7 @@ export class AuthenticatorRemoval {
    */
   async all(userId: string, proved?: AccountSnapshot): Promise<Removal> {
     const decide = async (now: AccountSnapshot) => {
-      if (proved) this.requireAsProved(now, proved);
+      if (proved) requireAsProved(now, proved, this.factors);
       await this.startGrace(now);
       return switchedOff(now.account);
     };
@@ -68,7 +68,7 @@ export class AuthenticatorRemoval {
     const { userId } = proved.account;
     const decide = async (now: AccountSnapshot) => {
       const { account } = now;
-      this.requireAsProved(now, proved);
+      requireAsProved(now, proved, this.factors);
       const removed = activeFactorOf(account, id);
       if (!removed) throw new MfaError('MFA_CODE_REJECTED');
       const left = account.activeFactors.filter((factor) => factor !== removed);
@@ -82,15 +82,6 @@ export class AuthenticatorRemoval {
     const { before, after } = await changeAccount(this.accounts, userId, decide, 'MFA_CODE_REJECTED');
     const anyLeft = isEnabled(after);
     return { anyLeft, before, tidyUp: () => (anyLeft ? this.forgetOne(before, id) : this.forgetAll(before)) };
-  }
-
-  /** A factor that protects changes may have been confirmed since the proof: then a weaker proof does not count. */
-  // S84
-  private requireAsProved(now: AccountSnapshot, proved: AccountSnapshot): void {
-    const isAsProved =
-      now.account.securityStamp === proved.account.securityStamp &&
-      isProtected(now, this.factors) === isProtected(proved, this.factors);
-    if (!isAsProved) throw new MfaError('MFA_CODE_REJECTED');
   }
 
   private async startGrace(snapshot: AccountSnapshot): Promise<void> {

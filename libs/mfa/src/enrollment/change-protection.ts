@@ -1,5 +1,6 @@
 import type { AccountSnapshot } from '../domain/accounts/account.js';
 import type { Factor } from '../domain/factors/factor.js';
+import { MfaError } from '../domain/mfa-error.js';
 
 /**
  * Whether the user has a factor that protects changes of the factors, such as a passkey. Only such a factor or a backup
@@ -8,4 +9,17 @@ import type { Factor } from '../domain/factors/factor.js';
 // S84
 export function isProtected(snapshot: AccountSnapshot, factors: readonly Factor[]): boolean {
   return factors.some((factor) => factor.protectsChanges && factor.isAvailable(snapshot));
+}
+
+/**
+ * Checks at the commit of a change that the account is still the one for which the user gave a proof. A factor that
+ * protects changes may have been confirmed since then, and a weaker proof does not count next to it.
+ * @throws MfaError `MFA_CODE_REJECTED` if the account changed: a lost race
+ */
+// S84
+export function requireAsProved(now: AccountSnapshot, proved: AccountSnapshot, factors: readonly Factor[]): void {
+  const isAsProved =
+    now.account.securityStamp === proved.account.securityStamp &&
+    isProtected(now, factors) === isProtected(proved, factors);
+  if (!isAsProved) throw new MfaError('MFA_CODE_REJECTED');
 }

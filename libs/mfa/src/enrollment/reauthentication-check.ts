@@ -119,7 +119,8 @@ export class ReauthenticationCheck {
     await this.verifier.verify({ userId, securityStamp, purpose: 'change', binding, context }, proof, prepare);
   }
 
-  private secondFactors(snapshot: AccountSnapshot): MfaRequiredProof[] {
+  /** The second factors that prove a change of this account. */
+  secondFactors(snapshot: AccountSnapshot): MfaRequiredProof[] {
     const hasPasskey = this.factors.some((factor) => factor.method === 'passkey' && factor.isAvailable(snapshot));
     if (isProtected(snapshot, this.factors)) return ['passkey', 'backup_code'];
     return hasPasskey ? ['code', 'passkey'] : ['code'];

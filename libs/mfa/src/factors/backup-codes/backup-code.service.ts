@@ -4,6 +4,7 @@ import { MfaAccountStore } from '../../domain/accounts/account.store.js';
 import { changeAccount } from '../../domain/accounts/change-account.js';
 import { loadEnabled } from '../../domain/accounts/load-enabled.js';
 import { MfaAuthenticatorStore } from '../../domain/authenticators/authenticator.store.js';
+import { MFA_FACTORS, type Factor } from '../../domain/factors/factor.js';
 import { MfaError } from '../../domain/mfa-error.js';
 import { ThrowsMfaException } from '../../errors/throws-mfa-exception.js';
 import { MfaEvents } from '../../events/mfa-events.js';
@@ -17,6 +18,7 @@ import {
 } from '../../enrollment/reauthentication-check.js';
 import type { MfaPrincipal } from '../../host/mfa-host.js';
 import { sessionOf, type SessionOf } from '../../host/session-binding.js';
+import { requireAsProved } from '../../enrollment/change-protection.js';
 import { isLostRace, tidyUp } from '../../events/tidy-up.js';
 
 /**
@@ -34,6 +36,7 @@ export class MfaBackupCodeService {
     private readonly issuing: BackupCodeIssuing,
     private readonly limiter: AttemptLimiter,
     private readonly events: MfaEvents,
+    @Inject(MFA_FACTORS) private readonly factors: readonly Factor[],
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
@@ -102,9 +105,10 @@ export class MfaBackupCodeService {
     const { userId, securityStamp } = proved.account;
     // Codes are left out only for a proof that was spent before, and such a proof was refused.
     if (!issued) throw new MfaError('MFA_CODE_REJECTED');
-    const decide = async ({ account }: AccountSnapshot) => {
+    const decide = async (now: AccountSnapshot) => {
+      const { account } = now;
       // Disabled meanwhile, regenerated, or an authenticator removed: a lost race.
-      if (account.securityStamp !== securityStamp) throw new MfaError('MFA_CODE_REJECTED');
+      requireAsProved(now, proved, this.factors);
       this.issuing.requireHeld(issued);
       await this.issuing.startGrace(userId, account.backupSetId);
       return { securityStamp: securityStamp + 1, backupSetId: issued.setId };

@@ -11,6 +11,7 @@ import { MfaRandom } from '../../domain/random.js';
 import { SecretBox, SecretReader } from '../../domain/secrets/secret-box.js';
 import { generateSecret } from '../../domain/totp/totp.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
+import { ReauthenticationCheck } from '../../enrollment/reauthentication-check.js';
 import { tidyUp } from '../../events/tidy-up.js';
 
 /** A pending authenticator with its opened secret. */
@@ -49,6 +50,7 @@ export class TotpSetup {
     private readonly reader: SecretReader,
     private readonly random: MfaRandom,
     private readonly clock: MfaClock,
+    private readonly proof: ReauthenticationCheck,
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
@@ -138,7 +140,10 @@ export class TotpSetup {
     const unchanged =
       securityStamp === proved.account.securityStamp &&
       formatActiveFactors(activeFactors) === formatActiveFactors(proved.account.activeFactors);
-    if (!unchanged) throw new MfaError('MFA_PROOF_REQUIRED', { proof: activeFactors.length > 0 ? ['code'] : needed });
+    if (!unchanged)
+      throw new MfaError('MFA_PROOF_REQUIRED', {
+        proof: activeFactors.length > 0 ? this.proof.secondFactors(current) : needed,
+      });
     const pending = this.readPending(current);
     if (!pending) return null;
     const madeBefore = pendingId === proved.account.pendingId;
