@@ -36,11 +36,15 @@ export function wasHandled(request: object): boolean {
   return handled.has(request);
 }
 
-/** The fields that the routes read are strings and the response of a passkey, which is copied whole. */
-function copyOf(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
-  const copy: Record<string, unknown> = { ...value };
-  return Object.hasOwn(copy, 'passkey') ? { ...copy, passkey: structuredClone(copy.passkey) } : copy;
+/** Levels of the deepest field that a route reads: body, `passkey`, `response`, `transports`. */
+const LEVELS = 4;
+
+/** Copies what a route may read. What is nested deeper is never read, and copying it could exhaust the stack. */
+// S67
+function copyOf(value: unknown, levels = LEVELS): unknown {
+  if (levels === 0 || typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map((each) => copyOf(each, levels - 1));
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, copyOf(each, levels - 1)]));
 }
 
 /** The request as Express and Fastify give it: its fields are read as the guards of the route saw them. */

@@ -48,6 +48,14 @@ describe('readRegistration and readAssertion', () => {
     expect(readAssertion(given).response.userHandle).toBeUndefined();
   });
 
+  it('S67 keep so many transports as their column holds, at their longest', () => {
+    const transports = Array.from({ length: 16 }, (_, index) => `x${index}`.padEnd(15, 'y'));
+    const read = (all: string[]) =>
+      readRegistration({ ...registration(), response: { ...registration().response, transports: all } }).response;
+    expect(read(transports).transports!.join(',')).toHaveLength(255);
+    expect(read(['usb', 'x'.repeat(16)]).transports).toEqual(['usb']);
+  });
+
   it('keep each transport once, unknown ones too, and drop what cannot be one', () => {
     const given = {
       ...registration().response,
