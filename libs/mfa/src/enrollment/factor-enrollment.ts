@@ -7,7 +7,10 @@ import type { MfaReauthenticationProof } from './reauthentication-check.js';
 export interface MfaFactorActivation {
   /** `method` of the factor. */
   type: string;
-  /** Id of the credential in the table of the host: 1 to 36 characters of `A-Z`, `a-z`, `0-9`, `_` and `-`. */
+  /**
+   * Id of the credential in the table of the host: 1 to 36 characters of `A-Z`, `a-z`, `0-9`, `_` and `-`. Routes name an
+   * authenticator by its id alone, so no two authenticators of a user may have the same one. Use UUIDs.
+   */
   id: string;
   /** For events. */
   name: string;

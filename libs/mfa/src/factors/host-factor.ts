@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ExecutionContext } from '@nestjs/common';
+import { Logger, type ExecutionContext } from '@nestjs/common';
 import { activeIdsOf, type AccountSnapshot } from '../domain/accounts/account.js';
 import {
   Factor,
@@ -13,27 +13,18 @@ import { CLOCK_SKEW_MS } from '../domain/usage/usage.js';
 import type { Proof } from '../domain/verification/proof.js';
 import { tidyUp } from '../events/tidy-up.js';
 import type { MfaFactor, MfaFactorMatch, MfaFactorUser } from '../host/mfa-factor.js';
-import { misconfigured } from '../options/option-checks.js';
-
-const METHOD = /^[a-z_]{1,12}$/;
-
-/** Names of the module's own factors, counters and usage kinds, now and later. */
-const RESERVED = [
-  ...['totp', 'backup_code', 'passkey', 'webauthn', 'email', 'sms', 'device'],
-  ...['recovery_code', 'password', 'confirmation', 'token', 'import', 'other', 'code'],
-];
-
-const METHODS = ['match', 'describe', 'forget'] as const;
+import { isFactorMatch, requireUsableFactor } from './host-factor-checks.js';
 
 /** Adapts a factor of the host to the flow. */
 export class HostFactor extends Factor {
   readonly method: string;
   readonly budget: 'other' | null;
   readonly rows = 'none';
+  private readonly logger = new Logger('nestjs-mfa');
 
   constructor(private readonly own: MfaFactor) {
     super();
-    requireUsable(own);
+    requireUsableFactor(own);
     this.method = own.method;
     this.budget = own.budget;
   }
@@ -48,8 +39,9 @@ export class HostFactor extends Factor {
     // Without a credential nothing may match, so the host is not asked.
     if (proof.kind !== 'code' || user.ids.length === 0) return { match: null };
     const found = await this.own.match({ code: proof.code, typed: proof.typed }, user);
+    if (found === null) return { match: null };
     // Only a match for a credential of this user that counts is accepted (S45).
-    if (!found || !user.ids.includes(found.id)) return { match: null };
+    if (!isFactorMatch(found, user.ids)) return this.refuseResult();
     return {
       match: { entry: this.entryOf(found), use: null, amr: amrOf(found), sealed: [], ...this.noted(user, found) },
     };
@@ -102,27 +94,21 @@ export class HostFactor extends Factor {
     return { kind: this.method, item: hash, expiresAtMs };
   }
 
-  private noted({ userId }: MfaFactorUser, { id }: MfaFactorMatch) {
-    return { noteUse: (nowMs: number) => tidyUp(async () => this.own.used?.(userId, id, new Date(nowMs))) };
+  private noted({ userId }: MfaFactorUser, found: MfaFactorMatch) {
+    return { noteUse: (nowMs: number) => tidyUp(async () => this.own.used?.(userId, found, new Date(nowMs))) };
+  }
+
+  /** The message has no value of the result, because it may hold a code. */
+  // S64
+  private refuseResult(): FactorEvaluation {
+    this.logger.error(
+      `factor ${this.own.constructor.name}: \`match\` returned neither null nor a complete match for one of \`ids\`, so ` +
+        'the proof is refused. Return { id, amr, spend: { item, expiresAt } }',
+    );
+    return { match: null };
   }
 }
 
 function amrOf({ amr }: MfaFactorMatch): string[] {
-  return [...new Set([...amr.filter((each) => typeof each === 'string'), 'mfa'])];
-}
-
-/** Refuses at boot what would fail at the first login. */
-function requireUsable(own: MfaFactor): void {
-  const { name } = own.constructor;
-  const { method, budget, unguessable } = own;
-  if (typeof method !== 'string' || !METHOD.test(method))
-    throw misconfigured(`factor ${name}: \`method\` must have 1 to 12 characters of a-z and _`);
-  if (RESERVED.includes(method)) throw misconfigured(`factor ${name}: the method '${method}' belongs to the module`);
-  if (budget !== 'other' && budget !== null) throw misconfigured(`factor ${name}: \`budget\` must be 'other' or null`);
-  if (budget === null && unguessable !== true)
-    throw misconfigured(
-      `factor ${name}: \`budget: null\` also needs \`unguessable = true\`, because its failed attempts are not counted`,
-    );
-  const missing = METHODS.find((each) => typeof own[each] !== 'function');
-  if (missing) throw misconfigured(`factor ${name}: the method \`${missing}()\` is missing`);
+  return [...new Set([...amr, 'mfa'])];
 }

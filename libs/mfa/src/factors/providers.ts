@@ -2,10 +2,10 @@ import type { Provider, Type } from '@nestjs/common';
 import { MFA_FACTORS, type Factor } from '../domain/factors/factor.js';
 import { FactorEnrollment } from '../enrollment/factor-enrollment.js';
 import type { MfaFactor } from '../host/mfa-factor.js';
-import { misconfigured } from '../options/option-checks.js';
 import { BackupCodeFactor } from './backup-codes/backup-code.factor.js';
 import { BACKUP_CODE_PROVIDERS } from './backup-codes/providers.js';
 import { HostFactorEnrollment } from './host-factor-enrollment.js';
+import { requireDistinctMethods } from './host-factor-checks.js';
 import { HostFactor } from './host-factor.js';
 import { PasskeyFactor } from './passkey/passkey.factor.js';
 import { PASSKEY_PROVIDERS } from './passkey/providers.js';
@@ -27,14 +27,12 @@ export function factorProviders(own: readonly Type<MfaFactor>[]): Provider[] {
         backupCode: BackupCodeFactor,
         passkey: PasskeyFactor,
         ...others: MfaFactor[]
-      ): Factor[] => distinct([totp, passkey, ...others.map((each) => new HostFactor(each)), backupCode]),
+      ): Factor[] => {
+        const adapted = others.map((each) => new HostFactor(each));
+        requireDistinctMethods(others);
+        return [totp, passkey, ...adapted, backupCode];
+      },
       inject: [TotpFactor, BackupCodeFactor, PasskeyFactor, ...own],
     },
   ];
-}
-
-function distinct(factors: Factor[]): Factor[] {
-  const twice = factors.find(({ method }, index) => factors.findIndex((each) => each.method === method) < index);
-  if (twice) throw misconfigured(`two factors have the method '${twice.method}'`);
-  return factors;
 }

@@ -24,7 +24,10 @@ export interface MfaFactorMatch {
   amr: readonly string[];
   /** What the proof spends. The module accepts each `item` once per user, so that a proof cannot be used again. */
   spend: {
-    /** The same text for every spelling of one proof, such as a counter, a time step, or the id of a sent code. */
+    /**
+     * The same text for every spelling of one proof of this credential, such as a counter, a time step, or the id of a sent
+     * code. Not empty.
+     */
     item: string;
     /** When the proof stops being right by itself. The module forgets the item 10 minutes later. `null` = never. */
     expiresAt: Date | null;
@@ -60,7 +63,11 @@ export interface MfaFactorCredential {
  *   async match({ code }: MfaFactorProof, { userId, ids }: MfaFactorUser): Promise<MfaFactorMatch | null> {
  *     const found = await this.tokens.find(userId, ids, code);
  *     if (!found) return null;
- *     return { id: found.id, amr: ['otp'], spend: { item: `${found.id}:${found.counter}`, expiresAt: null } };
+ *     return { id: found.id, amr: ['otp'], spend: { item: String(found.counter), expiresAt: null } };
+ *   }
+ *
+ *   used(userId: string, { id, spend }: MfaFactorMatch, at: Date) {
+ *     return this.tokens.advance(userId, id, { after: spend.item, at });
  *   }
  *
  *   describe(userId: string, ids: readonly string[]) {
@@ -85,7 +92,10 @@ export abstract class MfaFactor {
   /** `true` confirms that no proof can be guessed: at least 64 random bits, or a signature. */
   readonly unguessable?: boolean;
 
-  /** Compares a proof with the credentials `ids`. It must not spend anything. `null` = the proof is wrong. */
+  /**
+   * Compares a proof with the credentials `ids`. It must not spend anything. `null` = the proof is wrong. Any result that is
+   * not a complete match is refused like a wrong proof, and logged. If it throws, the attempt stays counted.
+   */
   abstract match(proof: MfaFactorProof, user: MfaFactorUser): Promise<MfaFactorMatch | null> | MfaFactorMatch | null;
 
   /**
@@ -106,6 +116,9 @@ export abstract class MfaFactor {
   /** Renames a credential. Left out = its name cannot be changed: the response is 404 `MFA_AUTHENTICATOR_NOT_FOUND`. */
   rename?(userId: string, id: string, name: string): Promise<unknown> | void;
 
-  /** Called after an accepted proof, to store the time of the last use. An error is only logged. */
-  used?(userId: string, id: string, at: Date): Promise<unknown> | void;
+  /**
+   * Called after a proof was accepted and spent, with what {@link match} returned. Use it to store the time of the last use
+   * or to advance a counter. An error is only logged, so the spent proof stays refused without it.
+   */
+  used?(userId: string, match: MfaFactorMatch, at: Date): Promise<unknown> | void;
 }
