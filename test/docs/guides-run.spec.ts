@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Client } from '../support/client.js';
 import { createDatabase, testServers } from '../support/databases.js';
 import { HostState, PASSWORD, startHostApp, type HostApp } from '../support/host-app.js';
+import { newKey, PASSKEYS, PasskeyClient } from '../support/passkey-client.js';
 import { writeExample, type Example } from './example.js';
 import { codeFiles, pages, read } from './markdown.js';
 
@@ -30,6 +31,7 @@ describe.each(['express', 'fastify'] as const)('the controllers of the guides, o
   beforeAll(async () => {
     const redirects = await load<Record<string, Type>>('src/guides/redirect-login.controller.ts');
     const factors = await load<Record<string, Type>>('src/guides/second-factor.controller.ts');
+    const passkeys = await load<Record<string, Type>>('src/guides/passkey.controller.ts');
     const providers: Provider[] = [
       {
         provide: redirects.FirstFactors!,
@@ -55,8 +57,11 @@ describe.each(['express', 'fastify'] as const)('the controllers of the guides, o
         }),
       },
     ];
-    const controllers = [redirects.RedirectLoginController!, factors.SecondFactorController!];
-    host = await startHostApp({ adapter, providers, controllers });
+    const controllers = [
+      ...[redirects.RedirectLoginController!, factors.SecondFactorController!],
+      passkeys.PasskeyController!,
+    ];
+    host = await startHostApp({ adapter, providers, controllers, options: PASSKEYS });
     ada = new Client(host, 'ada');
   });
   afterAll(() => host?.close());
@@ -119,6 +124,26 @@ describe.each(['express', 'fastify'] as const)('the controllers of the guides, o
     expect(verified.body).toEqual({ accessToken: expect.any(String) });
     const disabled = await ada.post('/account/second-factor/disable', { code: step.next() }).expect(200);
     expect(disabled.body).toEqual({ enabled: false });
+  });
+
+  it('register a passkey, sign in with it once, and refuse what is not a response', async () => {
+    const eve = new PasskeyClient(host, 'eve');
+    const [path, key] = ['/account/passkeys', newKey()];
+    const { body: setup } = await eve.post(`${path}/setup`, { password: PASSWORD }).expect(200);
+    const passkey = key.create(setup.options);
+    await eve.post(`${path}/confirm`, { passkey: 'none' }).expect(400, /MFA_BAD_REQUEST/);
+    const confirmed = await eve.post(`${path}/confirm`, { name: 'Laptop', passkey }).expect(200);
+    expect(confirmed.body).toEqual({ enabled: true, backupCodes: expect.any(Array) });
+    await eve.get('/payouts').expect(200); // the confirmation counts as second factor
+    const mfa_token = await eve.login();
+    const send = (route: string, body: object) =>
+      request(eve.server)
+        .post(path + route)
+        .send({ mfa_token, ...body });
+    const { body } = await send('/login-options', {}).expect(200);
+    const response = { passkey: key.get(body.options) };
+    expect((await send('/login', response).expect(200)).body).toEqual({ accessToken: expect.any(String) });
+    await send('/login', response).expect(401, /MFA_TOKEN_INVALID/);
   });
 
   it('step up by the wrapper around fetch, and repeat the request', async () => {

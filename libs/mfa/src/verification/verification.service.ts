@@ -63,8 +63,8 @@ export class MfaVerificationService {
   }
 
   /**
-   * Verifies the second factor of a signed-in user again. `amr` of the result has only the values of this proof; add those
-   * of the session.
+   * Verifies the second factor of a signed-in user again. `amr` of the result has only the values of this proof. Store
+   * them with those of the first factor, without those of an earlier second factor.
    * @param user the principal. With an id alone, a passkey is refused, because its response is bound to a session
    * @throws MfaException `MFA_NOT_ENABLED`, and like {@link verify}
    */

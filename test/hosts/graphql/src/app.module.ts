@@ -9,6 +9,7 @@ import { AcmeMfaHost } from './acme-mfa-host.js';
 import { AuthModule } from './auth.module.js';
 import { AuthResolver } from './auth.resolver.js';
 import { FactorsResolver } from './factors.resolver.js';
+import { Json, PasskeysResolver } from './passkeys.resolver.js';
 
 @Module({
   imports: [
@@ -29,9 +30,10 @@ import { FactorsResolver } from './factors.resolver.js';
       imports: [AuthModule],
       host: AcmeMfaHost,
       http: false, // no REST routes
+      passkeys: { rpId: 'localhost', origins: ['http://localhost:3000'] }, // optional
     }),
     // #endregion
   ],
-  providers: [AuthResolver, FactorsResolver],
+  providers: [AuthResolver, FactorsResolver, Json, PasskeysResolver],
 })
 export class AppModule {}

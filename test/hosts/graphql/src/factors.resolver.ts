@@ -1,4 +1,4 @@
-import { UnauthorizedException, UseFilters, type ExecutionContext } from '@nestjs/common';
+import { UseFilters, type ExecutionContext } from '@nestjs/common';
 import { Args, Mutation, Resolver } from '@nestjs/graphql';
 import {
   CurrentPrincipal,
@@ -7,7 +7,6 @@ import {
   MfaExceptionFilter,
   MfaVerificationService,
   type MfaPrincipal,
-  type MfaStepUp,
 } from 'nestjs-mfa';
 import { Sessions } from './sessions.js';
 import { ConfirmResult, SetupResult } from './types.js';
@@ -38,7 +37,7 @@ export class FactorsResolver {
     @MfaContext() context: ExecutionContext,
   ) {
     const { stepUp, ...result } = await this.enrollment.confirm(principal, code, context);
-    this.raise(stepUp, context);
+    this.sessions.raise(stepUp, context);
     return result;
   }
 
@@ -48,7 +47,7 @@ export class FactorsResolver {
     @Args('code') code: string,
     @MfaContext() context: ExecutionContext,
   ) {
-    this.raise(await this.verification.stepUp(userId, { code }, context), context);
+    this.sessions.raise(await this.verification.stepUp(userId, { code }, context), context);
     return true;
   }
 
@@ -59,12 +58,5 @@ export class FactorsResolver {
     @MfaContext() context: ExecutionContext,
   ) {
     return this.enrollment.disable(principal, { code }, context);
-  }
-
-  /** Adds the factor to the session. Where a change of factors ended the session meanwhile, there is none. */
-  private raise({ amr, mfaAt }: MfaStepUp, context: ExecutionContext): void {
-    const session = this.sessions.of(context);
-    if (!session) throw new UnauthorizedException();
-    Object.assign(session, { amr: [...new Set([...session.amr, ...amr])], mfaAt });
   }
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { Injectable, type ExecutionContext } from '@nestjs/common';
+import { Injectable, UnauthorizedException, type ExecutionContext } from '@nestjs/common';
 import { GqlExecutionContext } from '@nestjs/graphql';
-import type { MfaPrincipal } from 'nestjs-mfa';
+import type { MfaPrincipal, MfaStepUp } from 'nestjs-mfa';
 import { Users } from './accounts.js';
 
 export interface Session {
@@ -44,6 +44,16 @@ export class Sessions {
     const user = session && this.users.active(session.userId);
     if (!user) return null;
     return { userId: user.id, accountName: user.email, sessionId: session.id, amr: session.amr, mfaAt: session.mfaAt };
+  }
+
+  /**
+   * After a step-up. `amr` keeps only the first factor of before, so that it describes the newest second factor. Where a
+   * change of factors ended the session meanwhile, there is none.
+   */
+  raise({ amr, mfaAt }: MfaStepUp, context: ExecutionContext): void {
+    const session = this.of(context);
+    if (!session) throw new UnauthorizedException();
+    Object.assign(session, { amr: ['pwd', ...amr], mfaAt });
   }
 
   endAllBut(userId: string, id: string | undefined): Session | undefined {

@@ -5,8 +5,10 @@ import { TypeOrmModule } from '@nestjs/typeorm';
 import { MfaModule } from 'nestjs-mfa';
 import { MFA_MIGRATIONS } from 'nestjs-mfa/migrations';
 import { AcmeMfaHost } from './acme-mfa-host.js';
+import { ApiKeysController } from './api-keys.controller.js';
 import { AuthModule } from './auth.module.js';
 import { JwtAuthGuard } from './jwt-auth.guard.js';
+import { passkeys } from './passkeys.option.js';
 import { Public } from './public.js';
 import { RefreshToken } from './refresh-token.entity.js';
 import { RefreshTokens1795651200000 } from './refresh-token.migration.js';
@@ -28,11 +30,13 @@ import { RefreshTokens1795651200000 } from './refresh-token.migration.js';
       keys: [{ id: '2026-11', secret: process.env.MFA_KEY! }],
       imports: [AuthModule],
       host: AcmeMfaHost,
+      passkeys, // optional
       http: { publicDecorators: [Public()] }, // the global guard lets the second step through
       cleanup: { tables: [{ entity: RefreshToken, expiresAt: 'expiresAt' }] },
     }),
     // #endregion
   ],
+  controllers: [ApiKeysController],
   providers: [{ provide: APP_GUARD, useClass: JwtAuthGuard }],
 })
 export class AppModule {}
