@@ -1,5 +1,4 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { FixedClock } from 'nestjs-mfa/testing';
@@ -14,9 +13,10 @@ import {
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { loadConfig } from '../../apps/demo/src/config.js';
 import { createDemoApp } from '../../apps/demo/src/create-app.js';
+import { choosePort } from '../../apps/demo/src/origin.js';
 import { independentTotp } from './independent-totp.js';
 
-const PASSWORD = 'correct horse battery';
+export const PASSWORD = 'correct horse battery';
 
 const QUIET = ['--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run'];
 
@@ -34,15 +34,14 @@ function launchBrowser(): Promise<Browser> {
 async function startDemo(httpAdapter: 'express' | 'fastify') {
   const folder = await mkdtemp(join(tmpdir(), 'demo-browser-'));
   const clock = new FixedClock(Date.now());
-  const config = loadConfig({ PORT: '0', DATA_DIR: folder, HTTP_ADAPTER: httpAdapter });
+  const config = await choosePort(loadConfig({ PORT: '0', DATA_DIR: folder, HTTP_ADAPTER: httpAdapter }));
   const app = await createDemoApp(config, { clock, logger: false });
-  await app.listen(0, '127.0.0.1');
-  const { port } = app.getHttpServer().address() as AddressInfo;
+  await app.listen(config.port, '127.0.0.1');
   const stop = async () => {
     await app.close();
     await rm(folder, { recursive: true, force: true });
   };
-  return { url: `http://localhost:${port}`, clock, stop };
+  return { url: `http://localhost:${config.port}`, clock, stop };
 }
 
 type Demo = Awaited<ReturnType<typeof startDemo>>;
@@ -95,9 +94,11 @@ let users = 0;
 
 /** A person at the demo's page, with an authenticator app beside it. */
 export class DemoPage {
-  readonly email = `ada${++users}@example.com`;
+  readonly email: string;
   /** What went wrong unasked: script errors, refusals of the content policy, requests to elsewhere. */
-  readonly incidents: string[] = [];
+  readonly incidents: string[];
+  /** Addresses besides the demo's own that the page may load. */
+  readonly allowed: string[] = [];
   secret = '';
   backupCodes: string[] = [];
 
@@ -105,7 +106,10 @@ export class DemoPage {
     readonly page: Page,
     readonly context: BrowserContext,
     private readonly demo: Demo,
+    first?: DemoPage,
   ) {
+    this.email = first?.email ?? `ada${++users}@example.com`;
+    this.incidents = first?.incidents ?? [];
     page.on('pageerror', (error) => this.incidents.push(String(error)));
     page.on('console', (message) => {
       // A refused request is logged by the browser itself; refusals are part of the flow.
@@ -113,7 +117,8 @@ export class DemoPage {
     });
     page.on('request', (request) => {
       const url = request.url();
-      if (!url.startsWith(demo.url) && !/^(data|blob):/.test(url)) this.incidents.push(`requested ${url}`);
+      if (![demo.url, ...this.allowed].some((own) => url.startsWith(own)) && !/^(data|blob):/.test(url))
+        this.incidents.push(`requested ${url}`);
     });
   }
 
@@ -130,6 +135,21 @@ export class DemoPage {
   nextCode(): string {
     this.demo.clock.advance(30);
     return independentTotp(this.secret, this.demo.clock.nowMs());
+  }
+
+  get url(): string {
+    return this.demo.url;
+  }
+
+  /** Lets time pass for the server. */
+  async wait(seconds: number): Promise<void> {
+    this.demo.clock.advance(seconds);
+  }
+
+  /** A picture in the folder that MFA_TEST_SCREENSHOTS names, for eyes. */
+  async screenshot(name: string): Promise<void> {
+    const folder = process.env.MFA_TEST_SCREENSHOTS;
+    if (folder) await this.page.screenshot({ path: join(folder, `${name}.png`), fullPage: true });
   }
 
   heading(name: string): Promise<void> {
@@ -192,6 +212,13 @@ export class DemoPage {
   async signOut(): Promise<void> {
     await this.button('Sign out').click();
     await this.heading('Sign in');
+  }
+
+  /** A second tab of the same browser. */
+  async newTab(): Promise<DemoPage> {
+    const tab = new DemoPage(await this.context.newPage(), this.context, this.demo, this);
+    await tab.page.goto(this.demo.url);
+    return tab;
   }
 
   async firstStep(): Promise<void> {

@@ -1,9 +1,10 @@
 /** An answer that is not a success, in the words of the server. */
 export class ApiError extends Error {
-  constructor(status, { code, message, retryAfterSeconds } = {}) {
+  constructor(status, { code, message, proof, retryAfterSeconds } = {}) {
     super([message ?? 'Something went wrong. Please try again.'].flat().map(sentence).join(' '));
     this.status = status;
     this.code = code;
+    this.proof = proof;
     this.retryAfterSeconds = retryAfterSeconds;
   }
 }

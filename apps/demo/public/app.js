@@ -3,6 +3,7 @@ import { drawSecurity, offerNewCodes } from './security.js';
 import { startAgain } from './sign-in.js';
 import { byId, clearProblem, notify, onClick, show } from './ui.js';
 import { drawVault } from './vault.js';
+import { abandonPasskey } from './webauthn.js';
 
 /** Draws the signed-in page from what the server says now. */
 async function enter() {
@@ -23,6 +24,7 @@ function setSignedIn(signedIn) {
 function leave(reason) {
   setSignedIn(false);
   byId('who').textContent = '';
+  abandonPasskey();
   startAgain(reason);
 }
 
@@ -44,6 +46,7 @@ onClick(byId('sign-out'), async () => {
 for (const button of document.querySelectorAll('[data-go]')) {
   onClick(button, () => {
     for (const form of document.forms) clearProblem(form);
+    abandonPasskey();
     notify('');
     show(button.dataset.go);
   });

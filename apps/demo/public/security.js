@@ -1,8 +1,13 @@
 import { patch, post } from './api.js';
 import { showBackupCodes, wereNotKept } from './backup-codes.js';
-import { askForCode } from './code-dialog.js';
+import { askForProof } from './proof-dialog.js';
+import { signalAccepted } from './accepted-passkeys.js';
 import { startSetup } from './setup.js';
 import { byId, changed, clearProblem, dateText, fieldProblem, onClick, onSubmit } from './ui.js';
+import { hasPasskeys, noPasskeysText } from './webauthn.js';
+
+const GO_ON = 'Confirm that it is you to go on.';
+const TYPES = { totp: 'Authenticator app', passkey: 'Passkey' };
 
 let status;
 
@@ -21,12 +26,11 @@ export function drawSecurity(current) {
 }
 
 function row(authenticator) {
-  const { id, name, createdAt, lastUsedAt } = authenticator;
+  const { id, type, name, createdAt, lastUsedAt } = authenticator;
   const line = byId('authenticator-row').content.cloneNode(true).firstElementChild;
   line.querySelector('[data-name]').textContent = name;
-  line.querySelector('[data-meta]').textContent = lastUsedAt
-    ? `Last used ${dateText(lastUsedAt)}`
-    : `Added ${dateText(createdAt)}`;
+  const used = lastUsedAt ? `Last used ${dateText(lastUsedAt)}` : `Added ${dateText(createdAt)}`;
+  line.querySelector('[data-meta]').textContent = `${TYPES[type] ?? type} · ${used}`;
   const remove = line.querySelector('[data-remove]');
   remove.ariaLabel = `Remove ${name}`;
   onClick(remove, () => removeAuthenticator(authenticator));
@@ -58,48 +62,57 @@ function wireRename(line, id, name) {
   });
 }
 
-async function removeAuthenticator({ id, name }) {
+async function removeAuthenticator({ id, type, name }) {
   const last = status.authenticators.length === 1;
-  const removed = await askForCode({
+  const removed = await askForProof({
     title: `Remove ${name}?`,
     text: last
-      ? 'It is your only authenticator: removing it turns two-step verification off. Enter a code to go on.'
-      : 'Its codes will no longer work. Enter a code of any of your authenticators to go on.',
+      ? `It is your only authenticator: removing it turns two-step verification off. ${GO_ON}`
+      : `${type === 'passkey' ? 'It will no longer sign you in.' : 'Its codes will no longer work.'} ${GO_ON}`,
     confirm: 'Remove',
     danger: true,
-    submit: (code) => post(`/mfa/authenticators/${id}/remove`, { code }),
+    submit: (proof) => post(`/mfa/authenticators/${id}/remove`, proof),
   });
   if (!removed) return;
   changed(last ? 'Two-step verification is off.' : 'The authenticator was removed.');
+  void signalAccepted();
 }
 
 /** After a reload of the page that showed the codes: they cannot be shown again, but new ones can. */
 export async function offerNewCodes() {
-  if (status.enabled && wereNotKept()) await regenerate(`${byId('backup-unkept').textContent} Enter a code to go on.`);
+  if (status.enabled && wereNotKept()) await regenerate(`${byId('backup-unkept').textContent} ${GO_ON}`);
 }
 
-async function regenerate(text = 'The codes that you have now will stop working. Enter a code to go on.') {
-  const answer = await askForCode({
+async function regenerate(text = `The codes that you have now will stop working. ${GO_ON}`) {
+  const answer = await askForProof({
     title: 'Make new backup codes?',
     text,
     confirm: 'Make new codes',
-    submit: (code) => post('/mfa/backup-codes/regenerate', { code }),
+    submit: (proof) => post('/mfa/backup-codes/regenerate', proof),
   });
   if (answer) showBackupCodes(answer.backupCodes, 'The old backup codes no longer work.');
 }
 
 async function disable() {
-  const answer = await askForCode({
+  const answer = await askForProof({
     title: 'Turn off two-step verification?',
-    text: 'All authenticators and backup codes will be removed. Enter a code to go on.',
+    text: `All authenticators and backup codes will be removed. ${GO_ON}`,
     confirm: 'Turn off',
     danger: true,
-    submit: (code) => post('/mfa/disable', { code }),
+    submit: (proof) => post('/mfa/disable', proof),
   });
   if (!answer) return;
   changed('Two-step verification is off.');
+  void signalAccepted();
 }
 
 onClick(byId('regenerate'), () => regenerate());
 onClick(byId('disable'), disable);
-for (const button of document.querySelectorAll('[data-setup]')) onClick(button, () => startSetup(status));
+for (const button of document.querySelectorAll('[data-setup]')) {
+  onClick(button, () => startSetup(status, button.dataset.setup));
+  if (button.dataset.setup === 'passkey') button.hidden = !hasPasskeys();
+}
+for (const line of document.querySelectorAll('[data-no-passkeys]')) {
+  line.hidden = hasPasskeys();
+  line.textContent = noPasskeysText();
+}

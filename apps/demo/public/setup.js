@@ -1,40 +1,83 @@
-import { post } from './api.js';
+import { get, post } from './api.js';
 import { showBackupCodes } from './backup-codes.js';
-import { CodeField } from './code-field.js';
+import { addPasskey, forgetRegistration } from './passkey-setup.js';
+import { methodsOf, ProofField } from './proof-field.js';
 import { byId, changed, clearProblem, copy, dateText, fieldProblem, notify, onClick, onSubmit, show } from './ui.js';
+
+const WORDS = {
+  totp: { title: 'Set up an authenticator', name: 'Name of the authenticator', example: 'Phone' },
+  passkey: { title: 'Set up a passkey', name: 'Name of the passkey', example: 'Laptop' },
+};
 
 const proofForm = byId('setup-proof-form');
 const confirmForm = byId('confirm-form');
-const proofCode = new CodeField('setup-proof-code');
-const confirmCode = new CodeField('confirm-code', ['totp']);
-let enabled = false;
+const proofField = new ProofField('setup-proof-code');
+const confirmField = new ProofField('confirm-code', { methods: ['totp'] });
+let type;
+let asksPassword;
 
-/** Begins an enrollment: with the password for the first authenticator, with a code for a further one. */
-export function startSetup(status) {
-  enabled = status.enabled;
+/** Begins an enrollment of a `totp` app or a `passkey`, with the proof that the status names. */
+export function startSetup({ proof }, ofType) {
+  type = ofType;
   notify('');
+  forgetRegistration();
   proofForm.reset();
   clearProblem(proofForm);
-  byId('setup-proof-lead').textContent = enabled
-    ? 'First, a code from an authenticator that you have already.'
-    : 'First, your password once more.';
-  byId('setup-password-field').hidden = enabled;
-  proofCode.shown = enabled;
-  proofCode.reset(['totp', 'backup_code']);
+  byId('setup-proof-title').textContent = WORDS[type].title;
+  byId('setup-name-label').textContent = WORDS[type].name;
+  byId('setup-name').placeholder = WORDS[type].example;
+  askForOwner(proof);
   show('setup-proof');
 }
 
+/** Shows what proves that the owner is here: the password before the first factor, a second factor afterwards. */
+function askForOwner(proof) {
+  asksPassword = proof.includes('password');
+  byId('setup-proof-lead').textContent = asksPassword
+    ? 'First, your password once more.'
+    : 'First, a second factor that you have already.';
+  byId('setup-proof-step').textContent = 'Step 1 of 2';
+  byId('setup-proof-continue').textContent = 'Continue';
+  byId('setup-password-field').hidden = !asksPassword;
+  proofField.shown = !asksPassword;
+  proofField.reset(methodsOf(proof), () => post('/mfa/passkeys/options', { purpose: 'change' }));
+}
+
+/** The proof is given. What is left is between the browser and the user, who may repeat it. */
+function askForPasskey() {
+  byId('setup-proof-lead').textContent = 'Now your browser asks where to keep the passkey.';
+  byId('setup-proof-step').textContent = 'Step 2 of 2';
+  byId('setup-proof-continue').textContent = 'Try again';
+  byId('setup-password-field').hidden = true;
+  proofField.shown = false;
+}
+
 onSubmit(proofForm, async ({ name, password }) => {
-  if (!enabled && password === '') throw fieldProblem('password', 'Enter your password.');
-  const start = (proof) => post('/mfa/totp/setup', { ...proof, ...(name.trim() && { name: name.trim() }) });
-  const setup = enabled ? await proofCode.submit((code) => start({ code })) : await start({ password }).catch(notYours);
+  const named = name.trim() && { name: name.trim() };
+  if (type === 'totp') {
+    const setup = await proved((proof) => post('/mfa/totp/setup', { ...proof, ...named }), password);
+    proofForm.reset();
+    return showKey(setup);
+  }
+  const start = () => proved((proof) => post('/mfa/passkeys/setup', proof), password);
+  const expired = async () => askForOwner((await get('/mfa/status')).proof);
+  const { backupCodes } = await addPasskey(named, { start, started: askForPasskey, expired });
   proofForm.reset();
-  showKey(setup);
+  if (backupCodes) return showBackupCodes(backupCodes, 'Two-step verification is on.');
+  changed('The passkey was added.');
 });
 
-function notYours(error) {
-  if (error.code !== 'MFA_PROOF_REQUIRED') throw error;
-  throw fieldProblem('password', 'That is not your password.');
+/** Runs `start` with the proof in the form. */
+async function proved(start, password) {
+  if (asksPassword && password === '') throw fieldProblem('password', 'Enter your password.');
+  try {
+    return await (asksPassword ? start({ password }) : proofField.submit(start));
+  } catch (error) {
+    if (error.code !== 'MFA_PROOF_REQUIRED') throw error;
+    if (asksPassword && error.proof.includes('password')) throw fieldProblem('password', 'That is not your password.');
+    askForOwner(error.proof);
+    throw new Error('Your factors have changed meanwhile. Confirm once more that it is you.');
+  }
 }
 
 function showKey({ qrSvg, manualKey, otpauthUri, expiresAt }) {
@@ -44,7 +87,7 @@ function showKey({ qrSvg, manualKey, otpauthUri, expiresAt }) {
   byId('setup-expiry').textContent = `The key waits for its first code until ${dateText(expiresAt)}.`;
   confirmForm.reset();
   clearProblem(confirmForm);
-  confirmCode.reset(['totp']);
+  confirmField.reset(['totp']);
   show('setup-scan');
 }
 
@@ -60,7 +103,7 @@ function linkTo(uri) {
 }
 
 onSubmit(confirmForm, async () => {
-  const { backupCodes } = await confirmCode.submit((code) => post('/mfa/totp/confirm', { code }));
+  const { backupCodes } = await confirmField.submit((proof) => post('/mfa/totp/confirm', proof));
   forgetKey();
   if (backupCodes) return showBackupCodes(backupCodes, 'Two-step verification is on.');
   changed('The authenticator was added.');

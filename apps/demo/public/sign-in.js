@@ -1,8 +1,11 @@
 import { get, post } from './api.js';
-import { CodeField } from './code-field.js';
-import { byId, changed, clearProblem, fieldProblem, notify, onSubmit, show } from './ui.js';
+import { signalAccepted } from './accepted-passkeys.js';
+import { ProofField } from './proof-field.js';
+import { byId, changed, clearProblem, fieldProblem, isShown, notify, onSubmit, show } from './ui.js';
 
-const codeField = new CodeField('second-step-code');
+const proofField = new ProofField('second-step-code', {
+  onKind: (kind) => setTitle(kind === 'passkey' ? 'Use your passkey' : 'Enter your code'),
+});
 let challenge;
 
 onSubmit(byId('sign-in-form'), async ({ email, password }) => {
@@ -14,7 +17,8 @@ onSubmit(byId('sign-in-form'), async ({ email, password }) => {
   byId('second-step-form').reset();
   clearProblem(byId('second-step-form'));
   byId('second-step-who').textContent = email.trim();
-  codeField.reset(answer.methods);
+  const { mfa_token } = answer;
+  proofField.reset(answer.methods, () => post('/mfa/passkeys/options', { mfa_token }));
   show('second-step');
 });
 
@@ -27,17 +31,25 @@ onSubmit(byId('register-form'), async ({ email, password }) => {
 });
 
 onSubmit(byId('second-step-form'), async () => {
-  const usedBackupCode = codeField.kind === 'backup_code';
+  const { mfa_token } = challenge;
+  const usedBackupCode = proofField.kind === 'backup_code';
   try {
-    await codeField.submit((code) => post('/mfa/verify', { mfa_token: challenge.mfa_token, code }));
+    await proofField.submit((proof) => post('/mfa/verify', { mfa_token, ...proof }));
   } catch (error) {
     if (error.code !== 'MFA_TOKEN_INVALID') throw error;
     return startAgain('That took too long. Please sign in again.');
   }
   challenge = undefined;
-  codeField.reset([]);
+  proofField.reset([]);
   changed(usedBackupCode ? await whatIsLeft() : '');
+  void signalAccepted();
 });
+
+/** The heading, and the title of the window while it shows the second step. */
+function setTitle(title) {
+  byId('second-step-title').textContent = title;
+  if (isShown('second-step')) document.title = `${title} · nestjs-mfa demo`;
+}
 
 /** What a user who spent a backup code should know. */
 async function whatIsLeft() {

@@ -1,20 +1,10 @@
 export const byId = (id) => document.getElementById(id);
 
-const TITLES = {
-  'sign-in': 'Sign in',
-  register: 'Create an account',
-  'second-step': 'Enter your code',
-  home: 'Your account',
-  'setup-proof': 'Set up an authenticator',
-  'setup-scan': 'Scan the QR code',
-  'backup-codes': 'Keep your backup codes',
-};
-
 /** Shows one view and moves the focus into it: to its first empty field, else to its heading. */
 export function show(name) {
   for (const view of document.querySelectorAll('[data-view]')) view.hidden = view.dataset.view !== name;
-  document.title = `${TITLES[name]} · nestjs-mfa demo`;
   const view = document.querySelector(`[data-view="${name}"]`);
+  document.title = `${view.querySelector('h1').textContent} · nestjs-mfa demo`;
   const field = name === 'home' ? null : [...view.querySelectorAll('input')].find(isVisible);
   (field ?? view.querySelector('h1')).focus({ preventScroll: true });
   window.scrollTo(0, 0);
@@ -73,12 +63,14 @@ export function clearProblem(form) {
   const problem = form.querySelector('.problem');
   clearInterval(problem.timer);
   problem.replaceChildren();
+  delete problem.dataset.tone;
   for (const input of form.querySelectorAll('[aria-invalid]')) input.removeAttribute('aria-invalid');
 }
 
 export function showProblem(form, error) {
   const problem = form.querySelector('.problem');
   clearInterval(problem.timer);
+  if (error.calm) problem.dataset.tone = 'calm';
   if (error.retryAfterSeconds) countDown(problem, error);
   else problem.textContent = error.message;
   const field = error.field ? form.elements[error.field] : [...form.querySelectorAll('.code')].find(isVisible);

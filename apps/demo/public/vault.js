@@ -1,11 +1,11 @@
 import { get, post } from './api.js';
-import { askForCode, withStepUp } from './code-dialog.js';
+import { stepUp, withStepUp } from './proof-dialog.js';
 import { byId, dateText, fieldProblem, notify, onClick, onSubmit } from './ui.js';
 
 const MONEY = new Intl.NumberFormat('en-IE', { style: 'currency', currency: 'EUR' });
 
 /** Opens the vault where this session may see it, and says why not where it may not. */
-export async function drawVault({ enabled }) {
+export async function drawVault({ enabled, methods }) {
   if (!enabled)
     return lock('The vault opens for sign-ins with a second step. Set up two-step verification to see what is in it.');
   try {
@@ -13,6 +13,7 @@ export async function drawVault({ enabled }) {
   } catch (error) {
     if (error.code !== 'MFA_STEP_UP_REQUIRED') throw error;
     lock('This session has not passed the second step yet.', { unlockable: true });
+    byId('vault-unlock').textContent = methods.includes('passkey') ? 'Unlock' : 'Unlock with a code';
   }
 }
 
@@ -56,7 +57,7 @@ onSubmit(byId('transfer-form'), async ({ to, amount }) => {
   if (body.to === '') throw fieldProblem('to', 'Say who gets it.');
   if (!(body.amount > 0)) throw fieldProblem('amount', 'Enter an amount, as 25 or 25.50.');
   const send = () => post('/vault/transfer', body);
-  const sent = await withStepUp(send, `Sending ${MONEY.format(body.amount)} to ${body.to} needs a fresh code.`);
+  const sent = await withStepUp(send, `Sending ${MONEY.format(body.amount)} to ${body.to} needs a fresh confirmation.`);
   if (!sent) return;
   byId('transfer-form').reset();
   open(await get('/vault'));
@@ -65,12 +66,8 @@ onSubmit(byId('transfer-form'), async ({ to, amount }) => {
 });
 
 async function unlock() {
-  const passed = await askForCode({
-    title: 'Unlock the vault',
-    text: 'A code shows that it is still you.',
-    confirm: 'Unlock',
-    submit: (code) => post('/mfa/step-up', { code }),
-  });
+  const text = 'Your second step shows that it is still you.';
+  const passed = await stepUp({ title: 'Unlock the vault', text, confirm: 'Unlock' });
   if (!passed) return;
   open(await get('/vault'));
   byId('transfer-to').focus();

@@ -6,6 +6,7 @@ import { UserSession } from './accounts/user-session.entity.js';
 import type { DemoConfig } from './config.js';
 import { databaseOptions } from './database.js';
 import { DemoMfaHost } from './mfa-host.js';
+import { passkeysOf } from './origin.js';
 import { PageModule } from './page/page.module.js';
 import { VaultModule } from './vault/vault.module.js';
 
@@ -21,6 +22,7 @@ export class AppModule {
           useFactory: () => ({
             issuer: config.issuer,
             keys: config.keys,
+            passkeys: passkeysOf(config),
             cleanup: { tables: [{ entity: UserSession, expiresAt: 'expiresAtMs' }] },
           }),
           host: DemoMfaHost,

@@ -15,7 +15,7 @@ const NUL = '\u0000';
 const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
 const nestedObjects = (depth: number) => '{"a":'.repeat(depth) + '1' + '}'.repeat(depth);
 const inEveryField = (value: string) =>
-  `{"email":${value},"password":${value},"to":${value},"amount":${value},"code":${value},"name":${value},"mfa_token":${value}}`;
+  `{"email":${value},"password":${value},"to":${value},"amount":${value},"code":${value},"name":${value},"mfa_token":${value},"passkey":${value},"purpose":${value}}`;
 
 /** Values of every kind that JSON knows, put into every field, plus bodies that are wrong as a whole. */
 const BODIES: Record<string, string> = {
@@ -43,6 +43,20 @@ const BODIES: Record<string, string> = {
   'an open brace': '{"email":',
   'NUL alone': NUL,
   'a byte order mark': '\ufeff{}',
+  'a passkey of empty texts':
+    '{"passkey":{"id":"","rawId":"","type":"","response":{"clientDataJSON":"","signature":""}}}',
+  'a passkey of other bytes': JSON.stringify({
+    passkey: {
+      ...{ id: 'AAAA', rawId: 'AAAA', type: 'public-key', clientExtensionResults: {} },
+      response: {
+        clientDataJSON: 'e30',
+        attestationObject: 'oA',
+        authenticatorData: 'AA',
+        signature: '_w',
+        userHandle: '',
+      },
+    },
+  }),
   nothing: '',
 };
 
@@ -54,6 +68,9 @@ const ROUTES = [
   ['post', '/mfa/verify'],
   ['post', '/mfa/totp/setup'],
   ['post', '/mfa/step-up'],
+  ['post', '/mfa/passkeys/setup'],
+  ['post', '/mfa/passkeys/confirm'],
+  ['post', '/mfa/passkeys/options'],
   ['patch', '/mfa/authenticators/x'],
 ] as const;
 

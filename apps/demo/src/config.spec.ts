@@ -32,7 +32,7 @@ describe('an empty environment', () => {
   });
 
   it('is also what empty variables mean', () => {
-    const config = loadConfig({ PORT: '', DATABASE_URL: ' ', MFA_KEYS: '', HTTP_ADAPTER: '' }, cwd);
+    const config = loadConfig({ PORT: '', DATABASE_URL: ' ', MFA_KEYS: '', HTTP_ADAPTER: '', ORIGIN: '' }, cwd);
     expect(config).toEqual(loadConfig({}, cwd));
   });
 });

@@ -1,6 +1,7 @@
 import { join, resolve } from 'node:path';
 import { keepKeys, parseKeys, type DemoKey } from './keys.js';
 import { ConfigError } from './config-error.js';
+import { parseOrigin } from './origin.js';
 
 export type DemoHttpAdapter = 'express' | 'fastify';
 
@@ -9,6 +10,8 @@ export interface DemoConfig {
   /** TCP port; 0 takes a free one. */
   port: number;
   httpAdapter: DemoHttpAdapter;
+  /** Origin of the page, where it is not `http://localhost` with the port: passkeys work there only. */
+  origin?: string | undefined;
   /** Absolute path of the folder of the SQLite file and of the kept keys. */
   dataDir: string;
   /** `postgres:`, `mysql:` or `mariadb:` URL; without it a SQLite file in `dataDir`. */
@@ -35,6 +38,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env, cwd = process.c
   return {
     port: parsePort(given(env.PORT)),
     httpAdapter: parseAdapter(given(env.HTTP_ADAPTER)),
+    origin: parseOrigin(given(env.ORIGIN)),
     dataDir,
     databaseUrl,
     issuer: 'MFA demo',

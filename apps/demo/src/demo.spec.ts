@@ -278,7 +278,10 @@ describe.each(VARIANTS)('the demo on $httpAdapter and $database', ({ httpAdapter
   it('describes its own routes and the MFA routes in one document', async () => {
     const { body } = await get('/docs-json').expect(200);
     expect(Object.keys(body.paths)).toEqual(
-      expect.arrayContaining(['/auth/login', '/vault/transfer', '/mfa/verify', '/mfa/status']),
+      expect.arrayContaining([
+        ...['/auth/login', '/vault/transfer', '/mfa/verify', '/mfa/status'],
+        ...['/mfa/passkeys/setup', '/mfa/passkeys/confirm', '/mfa/passkeys/options'],
+      ]),
     );
     expect(Object.keys(body.paths).filter((path) => /assets|docs/.test(path))).toEqual([]);
     expect(body.paths['/mfa/status'].get.security).toEqual([{ bearer: [] }, { cookie: [] }]);

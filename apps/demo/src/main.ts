@@ -2,10 +2,11 @@ import 'reflect-metadata';
 import { loadConfig } from './config.js';
 import { createDemoApp } from './create-app.js';
 import { describeDatabase } from './database.js';
+import { choosePort, passkeysOf } from './origin.js';
 import { explainStartProblem } from './start-problem.js';
 
 async function bootstrap(): Promise<void> {
-  const config = loadConfig();
+  const config = await choosePort(loadConfig());
   const app = await createDemoApp(config);
   // With `useProcessExit` a SIGTERM ends in code 0 once everything is closed.
   app.enableShutdownHooks(['SIGTERM', 'SIGINT'], { useProcessExit: true });
@@ -16,6 +17,7 @@ async function bootstrap(): Promise<void> {
   OpenAPI           http://localhost:${port}/docs
   data              ${describeDatabase(config)}
   keys              ${config.keysFrom}
+  passkeys          at ${passkeysOf(config).origins.join()}
 `);
 }
 
