@@ -16,8 +16,9 @@ export class AcmeMfaHost extends MfaHost {
     return this.sessions.principal(context);
   }
 
-  completeLogin(login: MfaLogin) {
-    return this.users.active(login.userId) && { token: this.sessions.open(login) };
+  async completeLogin(login: MfaLogin) {
+    if (!(await this.users.active(login.userId))) return null;
+    return { token: this.sessions.open(login) };
   }
 
   override completeStepUp({ amr, mfaAt }: MfaStepUp, context: ExecutionContext) {

@@ -26,8 +26,9 @@ export class AcmeMfaHost extends MfaHost {
   }
 
   /** The response of `POST /mfa/verify`. The user may be blocked since the password: `null` is 401. */
-  completeLogin(login: MfaLogin) {
-    return this.users.active(login.userId) && this.tokens.open(login);
+  async completeLogin(login: MfaLogin) {
+    if (!(await this.users.active(login.userId))) return null;
+    return this.tokens.open(login);
   }
 
   /** A confirmed enrollment or a step-up. The new tokens are `session` in the response. */
@@ -36,8 +37,8 @@ export class AcmeMfaHost extends MfaHost {
   }
 
   /** The proof for the first enrollment. */
-  override verifyPassword({ userId }: MfaPrincipal, password: string) {
-    return this.users.active(String(userId))?.password === password;
+  override async verifyPassword({ userId }: MfaPrincipal, password: string) {
+    return (await this.users.active(String(userId)))?.password === password;
   }
 
   /** Ends the other sign-ins after a change of factors. Without MFA, the one that stays has no second factor. */

@@ -30,7 +30,7 @@ export class AuthController {
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
   async login(@Body() { email, password }: Credentials) {
-    const user = this.users.signIn(email, password);
+    const user = await this.users.signIn(email, password);
     const result = await this.challenges.issue(user.id, { amr: ['pwd'] });
     return result.mfaRequired ? result : this.tokens.open(result.login);
   }

@@ -23,7 +23,7 @@ export class JwtStrategy extends PassportStrategy(Strategy) {
   /** An access token works only while it agrees with its row: a change of factors or an ended sign-in ends it. */
   async validate({ sub, sid, amr, mfaAt }: AccessClaims): Promise<MfaPrincipal> {
     const row = await this.tokens.find(sid);
-    const user = this.users.active(sub);
+    const user = await this.users.active(sub);
     if (!row || !user || row.mfaAt !== mfaAt) throw new UnauthorizedException();
     return { userId: sub, accountName: user.email, sessionId: sid, amr, mfaAt };
   }

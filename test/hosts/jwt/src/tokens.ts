@@ -34,12 +34,12 @@ export class Tokens {
     const unused = { sid, uses, expiresAt: MoreThan(Date.now()) };
     const { affected } = await this.rows.update(unused, { uses: uses + 1 }); // of two parallel uses, one wins
     const row = affected === 1 ? await this.find(sid) : null;
-    if (row && this.users.active(row.userId)) return this.pair({ ...row, uses: uses + 1 });
+    if (row && (await this.users.active(row.userId))) return this.pair({ ...row, uses: uses + 1 });
     await this.rows.delete({ sid });
     throw new UnauthorizedException();
   }
 
-  /** New factors of a sign-in. Its access and refresh tokens of before stop working. */
+  /** Stores new factors in the row of a sign-in. The old access and refresh tokens of this sign-in stop working. */
   async change(sid: string, { amr, mfaAt }: Pick<MfaLogin, 'amr' | 'mfaAt'>) {
     await this.rows.update({ sid }, { amr, mfaAt: mfaAt?.toISOString() ?? null, uses: () => 'uses + 1' });
     const row = await this.find(sid);

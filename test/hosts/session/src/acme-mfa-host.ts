@@ -23,7 +23,7 @@ export class AcmeMfaHost extends MfaHost {
 
   /** The response of `POST /mfa/verify`. The user may be blocked since the password: `null` is 401. */
   async completeLogin(login: MfaLogin, context: ExecutionContext) {
-    if (!this.users.active(login.userId)) return null;
+    if (!(await this.users.active(login.userId))) return null;
     await this.sessions.open(requestOf(context), login);
     return login.state;
   }
