@@ -24,7 +24,7 @@ function bundled(modules, path, shared) {
       .sort()
       .map(([from, names]) => `import { ${[...names].sort().join(', ')} } from '${from}';`),
     ...sharedImport([...collected.shared], exported),
-    ...collected.declarations.map(({ name, statement }) => textOf(statement, exported.has(name))),
+    ...collected.declarations.map((each) => textOf(each, exported.has(each.name))),
     'export {};',
   ];
   return `${lines.join('\n')}\n`;
@@ -43,14 +43,19 @@ function sharedImport(names, exported) {
 function collect(modules, exported, shared) {
   const found = { external: new Map(), shared: new Set(), declarations: [] };
   const seen = new Map();
+  const isPublicIn = (path) => (name) => {
+    const target = modules.resolve(path, name);
+    return !target || target.external !== undefined || exported.has(name) || shared.has(name);
+  };
   const visit = ({ path, name, external }) => {
     if (external) return addExternal(found.external, external, name);
     if (shared.get(name)?.path === path) return found.shared.add(name);
     if (seen.has(name)) return requireSame(name, seen.get(name), path);
     seen.set(name, path);
     for (const statement of modules.load(path).declarations.get(name)) {
-      found.declarations.push({ name, statement });
-      for (const used of identifiersOf(statement)) {
+      const dropped = exported.has(name) ? internalConstructor(statement, isPublicIn(path)) : undefined;
+      found.declarations.push({ name, statement, dropped });
+      for (const used of identifiersOf(statement, dropped)) {
         const target = modules.resolve(path, used);
         if (target) visit(target);
       }
@@ -69,10 +74,21 @@ function addExternal(external, from, name) {
   external.get(from).add(name);
 }
 
+/**
+ * The constructor of a class whose parameters have types that nobody outside the library can name. Only Nest calls it, and
+ * it would bring half of the library's declarations into the package.
+ */
+function internalConstructor(statement, isPublic) {
+  if (!ts.isClassDeclaration(statement)) return undefined;
+  const constructor = statement.members.find(ts.isConstructorDeclaration);
+  return constructor && [...identifiersOf(constructor)].every(isPublic) ? undefined : constructor;
+}
+
 /** Names that a declaration uses. Names of its members are among them, which at worst finds too much. */
-function identifiersOf(statement) {
+function identifiersOf(statement, dropped) {
   const names = new Set();
   const visit = (node) => {
+    if (node === dropped) return;
     if (ts.isIdentifier(node)) names.add(node.text);
     ts.forEachChild(node, visit);
   };
@@ -80,11 +96,14 @@ function identifiersOf(statement) {
   return names;
 }
 
-/** The declaration with its docstring, exported or not. */
-function textOf(statement, isExported) {
+/** The declaration with its docstring, exported or not, and without the dropped constructor. */
+function textOf({ statement, dropped }, isExported) {
+  const { text } = statement.getSourceFile();
   const start = statement.getStart(); // after the docstring
-  const comments = statement.getSourceFile().text.slice(statement.getFullStart(), start).trimStart();
-  return `${comments}${isExported ? 'export ' : ''}${statement.getText().replace(/^export /, '')}`;
+  const comments = text.slice(statement.getFullStart(), start).trimStart();
+  const [from, to] = dropped ? [dropped.getFullStart(), dropped.getEnd()] : [start, start];
+  const code = text.slice(start, from) + text.slice(to, statement.getEnd());
+  return `${comments}${isExported ? 'export ' : ''}${code.replace(/^export /, '')}`;
 }
 
 /** The declaration files of a build: what each declares, imports and exports again. */

@@ -52,6 +52,7 @@ async function tryCommands(cwd) {
   await must('npm', ['run', 'build'], { cwd });
   await must('node', ['boot.mjs', 'one'], { cwd });
   await must('node', ['boot.mjs', 'two'], { cwd });
+  await must('node', ['passkey-peer.mjs'], { cwd });
   await must('npx', ['typeorm', 'migration:run', '-d', 'data-source.mjs'], { cwd });
   const env = { ...process.env, MFA_KEYS: `k1:${randomBytes(32).toString('base64')}` };
   for (const verb of ['status', 'rotate', 'verify']) {
@@ -103,7 +104,9 @@ rmSync(packed, { recursive: true, force: true });
 
 for (const { name, passed, failed, output } of results) {
   if (output) console.log(output);
-  const more = livesThrough(name.split('@')[0]) ? '' : ', build, boot, refusal of two builds at once, command line';
+  const more = livesThrough(name.split('@')[0])
+    ? ''
+    : ', build, boot, refusal of two builds at once, with and without the peer of passkeys, command line';
   const rest = failed ? '' : `; types${more}`;
   console.log(`host ${name}: ${passed} passed, ${failed} failed${rest}`);
 }

@@ -37,7 +37,7 @@ describe('code in the guides', () => {
 
   it('takes the code of every host', () => {
     const hosts = new Set(blocks.map(({ source }) => source.split('/')[0]));
-    expect([...hosts].toSorted()).toEqual(['graphql', 'jwt', 'session']);
+    expect([...hosts].toSorted()).toEqual(['graphql', 'jwt', 'nest11-cjs', 'session', 'shared']);
   });
 
   it.each(guides)('has in %s no TypeScript that is neither compiled nor taken from a host', (page) => {
