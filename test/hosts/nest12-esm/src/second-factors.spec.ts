@@ -1,0 +1,4 @@
+import { AppModule } from './app.module.js';
+import { describeSecondFactors } from './second-factors.flow.js';
+
+describeSecondFactors(AppModule);
