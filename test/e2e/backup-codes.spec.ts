@@ -2,7 +2,7 @@ import argon2 from 'argon2';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { MfaBackupCodeService, TotpService } from 'nestjs-mfa';
 import { Client } from '../support/client.js';
-import { providerNamed, startHostApp, type HostApp } from '../support/host-app.js';
+import { FEW_CODES, providerNamed, startHostApp, type HostApp } from '../support/host-app.js';
 
 describe('backup codes', () => {
   let host: HostApp;
@@ -199,5 +199,24 @@ describe('backup codes', () => {
     expect(await remaining(user)).toEqual({ remaining: 5, low: true });
     expect(other.app.get(TotpService, { strict: false }).generateBackupCodes()).toHaveLength(5);
     await other.close();
+  });
+
+  it('S35 have 13 symbols by option, next to a set of 8 symbols that stays valid', async () => {
+    const before = await startHostApp({ options: FEW_CODES });
+    const owner = new Client(before, 'long');
+    const { authenticator, backupCodes } = await owner.enroll();
+    const options = { backupCodes: { ...FEW_CODES.backupCodes, length: 13 as const } };
+    const after = await startHostApp({ options, on: before.database });
+    // The clock of the first application is one step ahead after the enrollment.
+    after.clock.advance(30);
+    const user = new Client(after, 'long');
+    await user.verify(await user.login(), backupCodes[0]).expect(200);
+    const code = authenticator.code(0);
+    const { body } = await user.post('/mfa/backup-codes/regenerate', { code }).expect(200);
+    for (const each of body.backupCodes) expect(each).toMatch(/^[A-Z2-9]{4}-[A-Z2-9]{4}-[A-Z2-9]{5}$/);
+    await user.verify(await user.login(), body.backupCodes[0].toLowerCase()).expect(200);
+    await user.verify(await user.login(), backupCodes[1]).expect(401);
+    await after.close();
+    await before.close();
   });
 });

@@ -145,6 +145,7 @@ describe('an invalid option ends the boot with an error that names it', () => {
     [{ challenge: { cookie: { name: '__Host-mfa', path: '/', domain: 'a.example' } } }, /__Host-mfa.*domain/],
     [{ challenge: { extractToken: 'body' } }, /`challenge\.extractToken`.*function/],
     [{ backupCodes: { count: 3 } }, /`backupCodes\.count`.*4 to 20/],
+    [{ backupCodes: { length: 9 as 8 } }, /`backupCodes\.length` must be 8 or 13/],
     [{ backupCodes: { count: 4, lowAt: 5 } }, /`backupCodes\.lowAt`.*0 to 4/],
     [{ attempts: { maxFailures: 0 } }, /`attempts\.maxFailures`/],
     [{ attempts: { lockSeconds: -1 } }, /`attempts\.lockSeconds`/],

@@ -13,7 +13,7 @@ const FOREIGN_DIGIT = /[^\P{Nd}0-9]/gu;
 const DIGITS = /^[0-9]+$/;
 
 /** Wider than the alphabet of generated codes, because imported codes use all of A–Z and 0–9. */
-const BACKUP_CODE = /^(?=.*[A-Z])[A-Z0-9]{8}$/;
+const BACKUP_CODE = /^(?=.*[A-Z])(?:[A-Z0-9]{8}|[A-Z0-9]{13})$/;
 
 /**
  * Normalises a typed code to the one spelling that is compared, counted and spent: NFKC, no white space, no dashes, no
@@ -44,7 +44,7 @@ export function isAnyTotpShape(normalised: string): boolean {
   return normalised.length >= 6 && normalised.length <= 8 && DIGITS.test(normalised);
 }
 
-/** Whether a normalised code has the format of a backup code: 8 of A–Z and 0–9, with at least one letter. So no code has both formats. */
+/** Whether a normalised code has the format of a backup code: 8 or 13 of A–Z and 0–9, with at least one letter. So no code has both formats. */
 // S35
 export function isBackupCodeShape(normalised: string): boolean {
   return BACKUP_CODE.test(normalised);

@@ -74,6 +74,11 @@ export interface MfaTimeoutOptions {
 export interface MfaBackupCodeOptions {
   /** Codes in a set, 4 to 20. @default 10 */
   count?: number | null | undefined;
+  /**
+   * Characters of a new code, 8 (`XXXX-XXXX`, 40 random bits) or 13 (`XXXX-XXXX-XXXXX`, 65 random bits, as NIST SP
+   * 800-63B-4 requires for saved recovery codes). Codes of both lengths are accepted. @default 8
+   */
+  length?: 8 | 13 | null | undefined;
   /** `MfaStatusService` reports `low` when at most this many codes are unused, 0 to `count`. @default 3 */
   lowAt?: number | null | undefined;
 }

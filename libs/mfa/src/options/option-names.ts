@@ -39,7 +39,7 @@ export const OPTION_NAMES = namesOf<MfaOptions>({
     extractToken: null,
     cookie: namesOf<MfaChallengeCookieOptions>({ name: null, path: null, secure: null, sameSite: null, domain: null }),
   }),
-  backupCodes: namesOf<MfaBackupCodeOptions>({ count: null, lowAt: null }),
+  backupCodes: namesOf<MfaBackupCodeOptions>({ count: null, length: null, lowAt: null }),
   passkeys: namesOf<MfaPasskeyOptions>({
     rpId: null,
     origins: null,

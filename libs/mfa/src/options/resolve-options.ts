@@ -1,3 +1,4 @@
+import type { BackupCodeLength } from '../domain/backup-codes/generate.js';
 import type { MfaEnrollmentProof } from '../host/mfa-host.js';
 import type { AttemptPolicy } from '../domain/attempts/attempt-policy.js';
 import { TOTP_ALGORITHMS, type TotpParameters } from '../domain/authenticators/authenticator.js';
@@ -27,7 +28,7 @@ export interface ResolvedMfaOptions {
   statementTimeoutMs: number;
   totp: TotpParameters & { window: number };
   challenge: ResolvedChallengeOptions;
-  backupCodes: { count: number; lowAt: number };
+  backupCodes: { count: number; length: BackupCodeLength; lowAt: number };
   /** `null` = passkeys are off. */
   passkeys: ResolvedPasskeys | null;
   attempts: AttemptPolicy;
@@ -141,10 +142,20 @@ export function resolveOptions(options: MfaOptions): ResolvedMfaOptions {
     ...resolveTimeouts(options.timeouts),
     totp,
     challenge: resolveChallenge(options.challenge),
-    backupCodes: { count, lowAt: whole('backupCodes.lowAt', backupCodes.lowAt, 3, 0, count) },
+    backupCodes: {
+      count,
+      length: codeLength(backupCodes.length),
+      lowAt: whole('backupCodes.lowAt', backupCodes.lowAt, 3, 0, count),
+    },
     passkeys: resolvePasskeys(options.passkeys, issuer),
     attempts: resolveAttempts(options.attempts),
     fernet: resolveFernet(options.fernet),
     cleanup: resolveCleanup(options.cleanup),
   };
+}
+
+function codeLength(length: 8 | 13 | null | undefined): BackupCodeLength {
+  const chosen = length ?? 8;
+  if (chosen === 8 || chosen === 13) return chosen;
+  throw misconfigured('option `backupCodes.length` must be 8 or 13');
 }

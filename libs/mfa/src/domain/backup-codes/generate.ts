@@ -3,26 +3,40 @@ import type { MfaRandom } from '../random.js';
 /** A–Z without I and O, and 2–9: 32 symbols that are easy to distinguish on paper. */
 // S35
 const ALPHABET = 'ABCDEFGHJKLMNPQRSTUVWXYZ23456789';
-const CODE_LENGTH = 8;
+/** Characters of a code, with the groups in which it is shown. */
+const GROUPS = { 8: /^(.{4})(.{4})$/, 13: /^(.{4})(.{4})(.{5})$/ };
 const MAX_DRAWS_PER_CODE = 100;
 
+/** Characters of a backup code: 8 have 40 random bits, 13 have 65. */
+export type BackupCodeLength = keyof typeof GROUPS;
+
+/** What a set of backup codes consists of. */
+export interface BackupCodeFormat {
+  count: number;
+  /** @default 8 */
+  length?: BackupCodeLength;
+}
+
 /**
- * Generates `count` different codes `XXXX-XXXX` of 40 random bits. Each has a letter, so none looks like an 8-digit TOTP
- * code. Throws if the random source keeps returning the same bytes.
+ * Generates different codes `XXXX-XXXX` of 40 random bits, or `XXXX-XXXX-XXXXX` of 65. Each has a letter, so none looks
+ * like an 8-digit TOTP code. Throws if the random source keeps returning the same bytes.
  */
 // S35
-export function generateBackupCodes(random: MfaRandom, count = 10): string[] {
+export function generateBackupCodes(
+  random: MfaRandom,
+  { count, length = 8 }: BackupCodeFormat = { count: 10 },
+): string[] {
   const codes = new Set<string>();
   for (let draws = 0; codes.size < count; draws++) {
     // Only a broken random source reaches this line. Without the check, the loop would never end.
     if (draws >= count * MAX_DRAWS_PER_CODE) throw new Error('MfaRandom keeps returning the same bytes');
-    const code = drawCode(random);
-    if (/[A-Z]/.test(code)) codes.add(`${code.slice(0, 4)}-${code.slice(4)}`);
+    const code = drawCode(random, length);
+    if (/[A-Z]/.test(code)) codes.add(GROUPS[length].exec(code)!.slice(1).join('-'));
   }
   return [...codes];
 }
 
 /** Draws one code. Five bits of a byte select one of 32 symbols, so every symbol is equally likely. */
-function drawCode(random: MfaRandom): string {
-  return Array.from(random.bytes(CODE_LENGTH), (byte) => ALPHABET[byte & 31]).join('');
+function drawCode(random: MfaRandom, length: BackupCodeLength): string {
+  return Array.from(random.bytes(length), (byte) => ALPHABET[byte & 31]).join('');
 }

@@ -51,7 +51,7 @@ export class BackupCodeIssuing {
 
   private async make(userId: string): Promise<IssuedBackupCodes> {
     const setId = this.random.id();
-    const codes = generateBackupCodes(this.random, this.options.backupCodes.count);
+    const codes = generateBackupCodes(this.random, this.options.backupCodes);
     const hashes = await this.hasher.hashSet(codes.map(normaliseCode));
     const heldUntilMs = this.clock.nowMs() + ORPHAN_GRACE_MS;
     await this.codes.add(

@@ -115,10 +115,10 @@ export class TotpService implements OnModuleInit {
     });
   }
 
-  /** Generates backup codes `XXXX-XXXX` of 40 random bits each. They are neither stored nor hashed. */
+  /** Generates backup codes of the length `backupCodes.length`. They are neither stored nor hashed. */
   // S35
   generateBackupCodes(count = this.options.backupCodes.count): string[] {
-    return generateBackupCodes(this.random, count);
+    return generateBackupCodes(this.random, { ...this.options.backupCodes, count });
   }
 
   private parameters(given: Partial<TotpParameters> = {}): TotpParameters {
