@@ -43,8 +43,10 @@ export class InMemoryBackupCodeStore extends MfaBackupCodeStore {
     removeWhere(this.state.usage, (row) => row.userId === userId && row.kind === 'backup_code' && orphaned(row.item));
   }
 
-  override async removeAll(userId: string): Promise<void> {
+  override async removeAll(userId: string): Promise<number> {
+    const before = this.state.backupCodes.size;
     removeWhere(this.state.backupCodes, (row) => row.userId === userId);
+    return before - this.state.backupCodes.size;
   }
 
   override async listExpired(beforeMs: number, limit: number): Promise<ExpiredBackupSet[]> {

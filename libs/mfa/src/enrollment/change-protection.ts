@@ -1,4 +1,4 @@
-import type { AccountSnapshot } from '../domain/accounts/account.js';
+import { type AccountSnapshot, activeIdsOf } from '../domain/accounts/account.js';
 import type { Factor } from '../domain/factors/factor.js';
 import { MfaError } from '../domain/mfa-error.js';
 
@@ -8,7 +8,11 @@ import { MfaError } from '../domain/mfa-error.js';
  */
 // S84
 export function isProtected(snapshot: AccountSnapshot, factors: readonly Factor[]): boolean {
-  return factors.some((factor) => factor.protectsChanges && factor.isAvailable(snapshot));
+  const { activeFactors } = snapshot.account;
+  // The account row decides, also where this instance cannot verify the factor.
+  return factors.some(
+    ({ method, protectsChanges }) => protectsChanges && activeIdsOf(method, activeFactors).length > 0,
+  );
 }
 
 /**

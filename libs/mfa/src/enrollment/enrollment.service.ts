@@ -119,8 +119,8 @@ export class MfaEnrollmentService {
     const snapshot = await loadEnabled(this.accounts, userId);
     const factor = this.factorOf(snapshot.account, id);
     if (!factor) throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
-    await this.proof.bySecondFactor(snapshot, owner, { ...offered, context });
     const row = (await factor.describe(snapshot)).find((each) => each.id === id);
+    await this.proof.bySecondFactor(snapshot, owner, { ...offered, context });
     const removal = await this.removal.one(id, snapshot);
     const { anyLeft } = removal;
     const removed = row && eventAuthenticator(factor.method, row);

@@ -122,7 +122,7 @@ export class ReauthenticationCheck {
   /** The second factors that prove a change of this account. */
   secondFactors(snapshot: AccountSnapshot): MfaRequiredProof[] {
     const hasPasskey = this.factors.some((factor) => factor.method === 'passkey' && factor.isAvailable(snapshot));
-    if (isProtected(snapshot, this.factors)) return ['passkey', 'backup_code'];
+    if (isProtected(snapshot, this.factors)) return hasPasskey ? ['passkey', 'backup_code'] : ['backup_code'];
     return hasPasskey ? ['code', 'passkey'] : ['code'];
   }
 

@@ -62,9 +62,16 @@ export class MfaEvents implements OnApplicationShutdown {
   /**
    * Delivers the event of a refused proof that cost no attempt. Only the first 20 of a user in an hour are events of their
    * own; the rest is one event with a count, at the end of the hour.
+   * @returns whether this refusal was an event of its own
    */
-  refused(refusal: Refusal, context?: ExecutionContext): void {
-    if (this.refusals.admits(refusal.userId, refusal, this.clock.nowMs())) return this.emit(refusal, context);
+  refused(refusal: Refusal, context?: ExecutionContext): boolean {
+    const isSingle = this.refusals.admits(refusal.userId, refusal, this.clock.nowMs());
+    if (isSingle) this.emit(refusal, context);
+    else this.startSweep();
+    return isSingle;
+  }
+
+  private startSweep(): void {
     this.sweep ??= setInterval(() => this.refusals.endOver(this.clock.nowMs()), SWEEP_MS).unref();
   }
 

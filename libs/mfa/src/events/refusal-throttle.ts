@@ -34,7 +34,8 @@ export class RefusalThrottle<Refusal> {
   /** Reports what was held back in hours that are over. The map is in the order in which they began. */
   endOver(nowMs: number): void {
     for (const [userId, { startedAtMs }] of this.windows) {
-      if (nowMs - startedAtMs < HOUR_MS) return;
+      // A clock that was set back ends the hour, too.
+      if (nowMs >= startedAtMs && nowMs - startedAtMs < HOUR_MS) return;
       this.end(userId);
     }
   }

@@ -1,10 +1,11 @@
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
-import { activeFactorOf } from '../domain/accounts/account.js';
+import { activeFactorOf, type AccountSnapshot } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { openAccount } from '../domain/accounts/open-account.js';
 import { MfaClock } from '../domain/clock.js';
 import { MFA_FACTORS, type Factor } from '../domain/factors/factor.js';
 import { MfaError } from '../domain/mfa-error.js';
+import { amrAfterProof } from '../domain/verification/session-amr.js';
 import { readName } from '../enrollment/authenticator-name.js';
 import type { MfaConfirmation } from '../enrollment/enrollment-results.js';
 import { FactorEnrollment, type MfaFactorActivation } from '../enrollment/factor-enrollment.js';
@@ -13,6 +14,8 @@ import { eventAuthenticator, MfaEvents } from '../events/mfa-events.js';
 import { tidyUp } from '../events/tidy-up.js';
 import type { MfaPrincipal } from '../host/mfa-host.js';
 import { requirePrincipal } from '../host/require-principal.js';
+import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+import { AttemptLimiter } from '../verification/attempt-limiter.js';
 import { provedAt } from '../verification/proof-verifier.js';
 import { FactorActivation, hasSameFactors } from './backup-codes/factor-activation.js';
 import { HostFactor } from './host-factor.js';
@@ -28,7 +31,9 @@ export class HostFactorEnrollment extends FactorEnrollment {
     private readonly activation: FactorActivation,
     private readonly events: MfaEvents,
     private readonly clock: MfaClock,
+    private readonly limiter: AttemptLimiter,
     @Inject(MFA_FACTORS) private readonly factors: readonly Factor[],
+    @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {
     super();
   }
@@ -59,14 +64,27 @@ export class HostFactorEnrollment extends FactorEnrollment {
       { type: 'mfa.authenticator.confirmed', userId, authenticator },
       { enabled: true, sessionId, context },
     );
-    await tidyUp(...activated.tidyUp);
+    await tidyUp(...activated.tidyUp, ...this.reopening(activated.after));
     const { codes, remaining, after } = activated;
-    const stepUp = { userId, amr: ['mfa'], mfaAt: new Date(nowMs), factor: type, backupCodesRemaining: remaining };
+    const amr = amrAfterProof(owner.amr, ['mfa']);
+    const stepUp = { userId, amr, mfaAt: new Date(nowMs), factor: type, backupCodesRemaining: remaining };
     return {
       enabled: true,
       ...(codes ? { backupCodes: codes } : {}),
       stepUp: provedAt(after.account.securityStamp, stepUp),
     };
+  }
+
+  /**
+   * Failures of factors that the user no longer has say nothing about the only one that counts now, and enrolling again is
+   * the way out of a factor that too many failures disabled.
+   */
+  // S54
+  private reopening({ account }: AccountSnapshot): (() => Promise<unknown>)[] {
+    const counted = this.factors.filter(({ budget }) => budget === 'other').map(({ method }) => method);
+    const left = account.activeFactors.filter(({ type }) => counted.includes(type)).length;
+    const isReopened = left === 1 || account.budgets.other.failures >= this.options.attempts.disableAfter;
+    return isReopened ? [() => this.limiter.endFailures(account.userId, 'other')] : [];
   }
 
   private requireCredential(type: string, id: string): void {

@@ -31,7 +31,7 @@ export class HostFactor extends Factor {
 
   /** A factor of the host claims no format of code, so a request must name its method. */
   recognises(proof: Proof): ProofShape | null {
-    return proof.kind === 'code' && proof.method === this.method ? {} : null;
+    return proof.kind === 'code' && proof.method === this.method ? { type: this.method } : null;
   }
 
   async evaluate(proof: Proof, { snapshot }: FactorState): Promise<FactorEvaluation> {
@@ -109,6 +109,11 @@ export class HostFactor extends Factor {
   }
 }
 
+/** A typed code can be phished, whatever device shows it, so it never counts as a key that is bound to the site. */
+// S87
+const OF_KEYS = ['hwk', 'swk', 'user'];
+
 function amrOf({ amr }: MfaFactorMatch): string[] {
-  return [...new Set([...amr, 'mfa'])];
+  const own = amr.filter((each) => !OF_KEYS.includes(each));
+  return [...new Set([...own, 'mfa'])];
 }

@@ -21,15 +21,3 @@ export function passedSecondFactor(
 function isPhishingResistant(amr: readonly string[] | undefined): boolean {
   return Array.isArray(amr) && (amr.includes('hwk') || amr.includes('swk'));
 }
-
-/** Values of `amr` that describe the newest proof only (RFC 8176 §2). */
-const OF_THE_PROOF = ['hwk', 'swk', 'user', 'otp', 'mfa'];
-
-/**
- * `amr` of a session after a step-up: the values of its sign-in, without those of an earlier proof, and the values of the
- * new proof. So a session never claims a stronger factor than its newest proof.
- */
-// S49
-export function amrAfterStepUp(session: readonly string[], proof: readonly string[]): string[] {
-  return [...new Set([...session.filter((value) => !OF_THE_PROOF.includes(value)), ...proof])];
-}

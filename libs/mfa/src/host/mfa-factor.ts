@@ -20,7 +20,10 @@ export interface MfaFactorUser {
 export interface MfaFactorMatch {
   /** The credential that matched: one of `ids`. */
   id: string;
-  /** RFC 8176 values of this proof. The module adds `mfa`. */
+  /**
+   * RFC 8176 values of this proof. The module adds `mfa`. It leaves out `hwk`, `swk` and `user`, because a code that a
+   * user types can be phished.
+   */
   amr: readonly string[];
   /** What the proof spends. The module accepts each `item` once per user, so that a proof cannot be used again. */
   spend: {

@@ -1,4 +1,5 @@
 import type { Provider } from '@nestjs/common';
 import { MfaHostAccess } from './host-access.js';
+import { SetupBinding } from './session-binding.js';
 
-export const HOST_PROVIDERS: Provider[] = [MfaHostAccess];
+export const HOST_PROVIDERS: Provider[] = [MfaHostAccess, SetupBinding];

@@ -3,7 +3,7 @@ import { knownPrincipal, type KnownPrincipal } from './known-principal.js';
 import type { MfaPrincipal } from './mfa-host.js';
 
 /** The properties of a principal that identify its session. */
-export type MfaSessionOf = Pick<MfaPrincipal, 'userId' | 'sessionId' | 'authenticatedAt'>;
+export type MfaSessionOf = Pick<MfaPrincipal, 'userId' | 'sessionId' | 'authenticatedAt' | 'amr'>;
 
 /**
  * Converts a principal to its normal form.
@@ -16,6 +16,6 @@ export function requirePrincipal(principal: MfaPrincipal): KnownPrincipal {
 }
 
 /** Like {@link requirePrincipal}, for callers that need no account name. */
-export function requireSession({ userId, sessionId, authenticatedAt }: MfaSessionOf): KnownPrincipal {
-  return requirePrincipal({ userId, sessionId, authenticatedAt, accountName: '' });
+export function requireSession({ userId, sessionId, authenticatedAt, amr }: MfaSessionOf): KnownPrincipal {
+  return requirePrincipal({ userId, sessionId, authenticatedAt, amr, accountName: '' });
 }

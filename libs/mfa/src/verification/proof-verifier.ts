@@ -11,7 +11,7 @@ import {
 } from '../domain/factors/factor.js';
 import { isMfaError, MfaError } from '../domain/mfa-error.js';
 import type { UsageEntry } from '../domain/usage/usage.js';
-import { claimHolds, digitsFit } from '../domain/verification/attempt-rules.js';
+import { claimHolds, shapeFits } from '../domain/verification/attempt-rules.js';
 import type { Proof, ProofBinding } from '../domain/verification/proof.js';
 import { MfaVerificationStore, type VerificationClaim } from '../domain/verification/verification.store.js';
 import { eventAuthenticator, MfaEvents } from '../events/mfa-events.js';
@@ -108,7 +108,7 @@ export class ProofVerifier {
     const reserved = await this.store.reserveAttempt(attempt);
     const snapshot = reserved?.snapshot;
     if (!snapshot || !claimHolds(snapshot, claim)) throw this.refuseClaim(claim, factor);
-    if (!digitsFit(snapshot, shape)) throw this.reject(claim, undefined, 'malformed');
+    if (!shapeFits(snapshot, shape)) throw this.reject(claim, undefined, 'malformed');
     if (reserved.reserved === true) return snapshot;
     if (budget === null) throw this.reject(claim, factor, 'state_changed');
     throw await this.limiter.refusal(userId, budget, { seen: snapshot.account, context });
@@ -193,10 +193,14 @@ export class ProofVerifier {
     const { failure: reason = failure, skewSteps, credential } = evaluation;
     const skew = skewSteps === undefined ? {} : { skewSteps };
     const refusal = { userId, factor: factor?.method, failure: reason, ...skew };
+    const draft = { type: 'mfa.verification.failed', ...refusal } as const;
+    if (factor?.budget !== null) {
+      this.events.emit(draft, context);
+      return new MfaError('MFA_CODE_REJECTED');
+    }
     // A refusal that costs no attempt is not limited by a budget, so its events are limited.
-    if (factor?.budget === null) this.events.refused({ type: 'mfa.verification.failed', ...refusal }, context);
-    else this.events.emit({ type: 'mfa.verification.failed', ...refusal }, context);
-    if (reason === 'clone_suspected' && credential && factor) {
+    const isSingle = this.events.refused(draft, context);
+    if (isSingle && reason === 'clone_suspected' && credential) {
       const authenticator = eventAuthenticator(factor.method, credential);
       this.events.emit({ type: 'mfa.passkey.clone_suspected', userId, authenticator }, context);
     }

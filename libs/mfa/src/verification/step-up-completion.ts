@@ -1,6 +1,6 @@
 import { Injectable, Logger, type ExecutionContext } from '@nestjs/common';
 import { MfaError } from '../domain/mfa-error.js';
-import { amrAfterStepUp } from '../guard/second-factor.js';
+import { amrAfterProof } from '../domain/verification/session-amr.js';
 import { MfaHostAccess } from '../host/host-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
 import type { MfaStepUp } from '../host/mfa-host.js';
@@ -60,7 +60,7 @@ export class StepUpCompletion {
 
   private async raise(principal: KnownPrincipal, proved: MfaStepUp, context: ExecutionContext): Promise<RaisedSession> {
     const { sessionId } = principal;
-    const amr = amrAfterStepUp(principal.amr ?? [], proved.amr);
+    const amr = amrAfterProof(principal.amr, proved.amr);
     const stepUp = { ...proved, amr, ...(sessionId === undefined ? {} : { sessionId }) };
     const session: unknown = await this.host.call((host) => host.completeStepUp?.(stepUp, context));
     return { amr, session: session ?? undefined };

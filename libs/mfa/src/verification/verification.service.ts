@@ -11,9 +11,10 @@ import type { MfaMethod } from '../host/mfa-method.js';
 import { sessionBinding, sessionOf } from '../host/session-binding.js';
 import type { MfaPasskeyAssertion } from '../domain/passkeys/passkey-json.js';
 import { readProof } from '../domain/verification/proof.js';
+import { amrAfterProof } from '../domain/verification/session-amr.js';
 import { LoginCompletion } from './login-completion.js';
 import { ProofPreparation } from './proof-preparation.js';
-import { ProofVerifier } from './proof-verifier.js';
+import { provedAt, provedStamp, ProofVerifier } from './proof-verifier.js';
 
 /** Verifies a code for the second step of a login, or for a step-up. Call it outside your database transactions. */
 @Injectable()
@@ -63,9 +64,9 @@ export class MfaVerificationService {
   }
 
   /**
-   * Verifies the second factor of a signed-in user again. `amr` of the result has only the values of this proof. Store
-   * them with those of the first factor, without those of an earlier second factor.
-   * @param user the principal. With an id alone, a passkey is refused, because its response is bound to a session
+   * Verifies the second factor of a signed-in user again. Replace `amr` and `mfaAt` of the session by those of the result.
+   * @param user the principal, with the `amr` of its session. With an id alone, `amr` of the result has only the values of
+   * this proof, and a passkey is refused, because its response is bound to a session
    * @throws MfaException `MFA_NOT_ENABLED`, and like {@link verify}
    */
   async stepUp(user: MfaPrincipal | string | number, proof: MfaProof, context?: ExecutionContext): Promise<MfaStepUp> {
@@ -74,7 +75,9 @@ export class MfaVerificationService {
     const { userId } = session;
     // For the compiler: no account is stored under a value that is not a user id.
     if (userId === null) throw new MfaError('MFA_NOT_ENABLED');
-    return this.verifier.verify({ userId, purpose: 'step-up', binding: sessionBinding(session), context }, read);
+    const claim = { userId, purpose: 'step-up', binding: sessionBinding(session), context } as const;
+    const proved = await this.verifier.verify(claim, read);
+    return provedAt(provedStamp(proved), { ...proved, amr: amrAfterProof(session.amr, proved.amr) });
   }
 
   /**
@@ -105,8 +108,12 @@ export class MfaVerificationService {
     const token = { kind: 'token', item: tokenId, expiresAtMs: expiresAtMs + CLOCK_SKEW_MS } as const;
     const claim = { userId, securityStamp, token, purpose: 'verify', binding: tokenId, context } as const;
     const proved = await this.verifier.verify(claim, read);
-    const amr = [...new Set([...(claims.amr ?? []), ...proved.amr])];
-    return { ...proved, amr, ...(state === undefined ? {} : { state }), enrollmentDueAt: null };
+    return {
+      ...proved,
+      amr: amrAfterProof(claims.amr, proved.amr),
+      ...(state === undefined ? {} : { state }),
+      enrollmentDueAt: null,
+    };
   }
 
   private claimsOf(challenge: MfaChallenge | string): MfaTokenClaims {

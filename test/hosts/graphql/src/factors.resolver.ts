@@ -43,11 +43,11 @@ export class FactorsResolver {
 
   @Mutation(() => Boolean)
   async stepUp(
-    @CurrentPrincipal() { userId }: MfaPrincipal,
+    @CurrentPrincipal() principal: MfaPrincipal,
     @Args('code') code: string,
     @MfaContext() context: ExecutionContext,
   ) {
-    this.sessions.raise(await this.verification.stepUp(userId, { code }, context), context);
+    this.sessions.raise(await this.verification.stepUp(principal, { code }, context), context);
     return true;
   }
 

@@ -46,14 +46,11 @@ export class Sessions {
     return { userId: user.id, accountName: user.email, sessionId: session.id, amr: session.amr, mfaAt: session.mfaAt };
   }
 
-  /**
-   * After a step-up. `amr` keeps only the first factor of before, so that it describes the newest second factor. Where a
-   * change of factors ended the session meanwhile, there is none.
-   */
+  /** After a step-up. Where a change of factors ended the session meanwhile, there is none. */
   raise({ amr, mfaAt }: MfaStepUp, context: ExecutionContext): void {
     const session = this.of(context);
     if (!session) throw new UnauthorizedException();
-    Object.assign(session, { amr: ['pwd', ...amr], mfaAt });
+    Object.assign(session, { amr, mfaAt });
   }
 
   endAllBut(userId: string, id: string | undefined): Session | undefined {

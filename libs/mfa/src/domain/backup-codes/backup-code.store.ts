@@ -22,8 +22,8 @@ export abstract class MfaBackupCodeStore {
   /** Like {@link remove}, if the set is still expired. Its expiry may have changed since it was listed. */
   abstract removeExpired(userId: string, setId: string, beforeMs: number): Promise<void>;
 
-  /** Removes all codes of the user, in every set. */
-  abstract removeAll(userId: string): Promise<void>;
+  /** Removes all codes of the user, in every set. Returns their number. */
+  abstract removeAll(userId: string): Promise<number>;
 
   /** Up to `limit` sets with `expiresAtMs <= beforeMs`, oldest first. */
   abstract listExpired(beforeMs: number, limit: number): Promise<ExpiredBackupSet[]>;

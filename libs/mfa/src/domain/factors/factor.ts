@@ -11,7 +11,7 @@ import type { Proof, ProofBinding } from '../verification/proof.js';
 import type { CredentialUse, VerificationAttempt } from '../verification/verification.store.js';
 
 /** What a proof requires of the account before it costs an attempt, and the one credential that it names. */
-export type ProofShape = Pick<VerificationAttempt, 'digits' | 'credentialHash'>;
+export type ProofShape = Pick<VerificationAttempt, 'digits' | 'type' | 'credentialHash'>;
 
 /** A right proof that is not yet spent. */
 export interface FactorMatch {
@@ -125,7 +125,7 @@ export abstract class Factor {
    */
   abstract forget(snapshot: AccountSnapshot, ids?: readonly string[]): Promise<void>;
 
-  /** Deletes every row of the user. Returns how many credentials there were. */
+  /** Deletes every row of the user. Returns how many there were, as far as the module stores them. */
   abstract purge(userId: string): Promise<number>;
 }
 

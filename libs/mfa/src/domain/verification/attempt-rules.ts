@@ -1,4 +1,4 @@
-import { type AccountSnapshot, activeAuthenticators, isEnabled } from '../accounts/account.js';
+import { type AccountSnapshot, activeAuthenticators, activeIdsOf, isEnabled } from '../accounts/account.js';
 import { retryAfterSeconds } from '../attempts/attempt-budget.js';
 import type { VerificationAttempt, VerificationClaim } from './verification.store.js';
 
@@ -20,9 +20,19 @@ export function claimHolds(
   );
 }
 
-/** Whether a confirmed authenticator generates codes of this length. `true` if the attempt has no `digits`. */
-export function digitsFit(snapshot: AccountSnapshot, { digits }: Pick<VerificationAttempt, 'digits'>): boolean {
-  return digits === undefined || activeAuthenticators(snapshot).some((each) => each.digits === digits);
+/**
+ * Whether the account has a confirmed factor of this type, and a confirmed authenticator that generates codes of this
+ * length. `true` for what the attempt leaves out.
+ */
+// S55
+export function shapeFits(
+  snapshot: AccountSnapshot,
+  { digits, type }: Pick<VerificationAttempt, 'digits' | 'type'>,
+): boolean {
+  return (
+    (type === undefined || activeIdsOf(type, snapshot.account.activeFactors).length > 0) &&
+    (digits === undefined || activeAuthenticators(snapshot).some((each) => each.digits === digits))
+  );
 }
 
 /** Whether the attempt may be counted and evaluated, according to the snapshot. The reservation makes the final decision. */
@@ -30,7 +40,7 @@ export function mayAttempt(snapshot: AccountSnapshot, attempt: VerificationAttem
   const { budget, policy, nowMs } = attempt;
   return (
     claimHolds(snapshot, attempt) &&
-    digitsFit(snapshot, attempt) &&
+    shapeFits(snapshot, attempt) &&
     (budget === null || retryAfterSeconds(snapshot.account.budgets[budget], policy, nowMs) === null)
   );
 }

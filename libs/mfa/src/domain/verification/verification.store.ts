@@ -31,6 +31,8 @@ export interface VerificationAttempt extends VerificationClaim {
   credentialHash?: string;
   /** A confirmed authenticator must generate codes of this length. Left out = any. */
   digits?: number;
+  /** The account must name a factor of this type. Left out = any. */
+  type?: string;
   policy: AttemptPolicy;
   nowMs: number;
 }

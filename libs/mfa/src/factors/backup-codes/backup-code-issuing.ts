@@ -83,8 +83,9 @@ export class BackupCodeIssuing {
     if (setId !== null) await this.codes.collectAfter(userId, setId, this.clock.nowMs() + ORPHAN_GRACE_MS);
   }
 
-  async discardAll(userId: string): Promise<void> {
-    await this.codes.removeAll(userId);
+  /** Returns how many codes there were. */
+  discardAll(userId: string): Promise<number> {
+    return this.codes.removeAll(userId);
   }
 
   async discard(userId: string, setId: string | null): Promise<void> {

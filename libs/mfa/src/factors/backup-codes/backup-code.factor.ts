@@ -70,9 +70,8 @@ export class BackupCodeFactor extends Factor {
     return false;
   }
 
-  async purge(userId: string): Promise<number> {
-    await this.issuing.discardAll(userId);
-    return 0;
+  purge(userId: string): Promise<number> {
+    return this.issuing.discardAll(userId);
   }
 
   startGrace({ account }: AccountSnapshot): Promise<void> {

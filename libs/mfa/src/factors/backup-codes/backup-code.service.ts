@@ -50,7 +50,7 @@ export class MfaBackupCodeService {
   // S33, S39
   async regenerate(
     user: MfaPrincipal | string | number,
-    offered: MfaReauthenticationProof & { sessionId?: string | undefined },
+    offered: MfaReauthenticationProof & { sessionId?: string | null | undefined },
     context?: ExecutionContext,
   ): Promise<{ backupCodes: string[]; session?: unknown }> {
     const { sessionId: given, ...proof } = offered;

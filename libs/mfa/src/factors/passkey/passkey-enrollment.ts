@@ -8,6 +8,8 @@ import { isMfaError, MfaError } from '../../domain/mfa-error.js';
 import type { Passkey } from '../../domain/passkeys/passkey.js';
 import { MfaPasskeyStore } from '../../domain/passkeys/passkey.store.js';
 import { MfaRandom } from '../../domain/random.js';
+import { amrAfterProof } from '../../domain/verification/session-amr.js';
+import { CLOCK_SKEW_MS } from '../../domain/usage/usage.js';
 import { readName } from '../../enrollment/authenticator-name.js';
 import type { MfaConfirmation } from '../../enrollment/enrollment-results.js';
 import { ReauthenticationCheck, type MfaReauthenticationProof } from '../../enrollment/reauthentication-check.js';
@@ -18,7 +20,7 @@ import { accountNameOf, type KnownPrincipal } from '../../host/known-principal.j
 import type { MfaFailureReason } from '../../host/mfa-event.js';
 import type { MfaPrincipal } from '../../host/mfa-host.js';
 import { type MfaSessionOf, requirePrincipal, requireSession } from '../../host/require-principal.js';
-import { sessionBinding } from '../../host/session-binding.js';
+import { SetupBinding } from '../../host/session-binding.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
 import { requirePasskeys, type ResolvedPasskeys } from '../../options/resolve-passkeys.js';
 import { provedAt } from '../../verification/proof-verifier.js';
@@ -52,6 +54,7 @@ export class PasskeyEnrollment {
     private readonly challenges: WebAuthnChallenges,
     private readonly proof: ReauthenticationCheck,
     private readonly activation: FactorActivation,
+    private readonly bindings: SetupBinding,
     private readonly host: MfaHostAccess,
     private readonly events: MfaEvents,
     private readonly random: MfaRandom,
@@ -118,7 +121,8 @@ export class PasskeyEnrollment {
     await tidyUp(() => this.passkeys.collectAfter(userId, [passkey.id], null), ...steps);
     const mfaAt = new Date(this.clock.nowMs());
     // A registration proves that the key exists, and not by what the user will sign in, so it adds `mfa` alone.
-    const stepUp = { userId, amr: ['mfa'], mfaAt, factor: 'passkey', backupCodesRemaining: remaining };
+    const amr = amrAfterProof(owner.amr, ['mfa']);
+    const stepUp = { userId, amr, mfaAt, factor: 'passkey', backupCodesRemaining: remaining };
     return {
       enabled: true,
       ...(codes ? { backupCodes: codes } : {}),
@@ -141,8 +145,8 @@ export class PasskeyEnrollment {
         reject,
       });
     } catch (error) {
-      // An error of the database leaves open whether it was committed: then the row must stay.
-      if (isMfaError(error)) await tidyUp(() => this.passkeys.remove(userId, [id]));
+      // `MFA_BUSY` and an error of the database leave open whether it was committed: then the row stays until its grace ends.
+      if (isMfaError(error) && error.code !== 'MFA_BUSY') await tidyUp(() => this.passkeys.remove(userId, [id]));
       throw error;
     }
   }
@@ -155,14 +159,22 @@ export class PasskeyEnrollment {
   private async store(passkey: Passkey): Promise<boolean> {
     if ((await this.passkeys.add(passkey)) === true) return true;
     const holder = await this.passkeys.findByHash(passkey.credentialHash);
-    if (holder) {
-      const isOver = holder.expiresAtMs !== null && holder.expiresAtMs <= this.clock.nowMs();
-      const account = await this.accounts.load(holder.userId);
-      const isNamed = account !== null && activeIdsOf('passkey', account.account.activeFactors).includes(holder.id);
-      if (!isOver || isNamed) return false;
-      await this.passkeys.removeExpired(holder.userId, holder.id, this.clock.nowMs());
-    }
+    if (holder && !(await this.discardUnnamed(holder))) return false;
     return (await this.passkeys.add(passkey)) === true;
+  }
+
+  /** Deletes a row that no account names, as the cleanup does. Returns `false` if it must stay. */
+  private async discardUnnamed({ userId, id, expiresAtMs }: Passkey): Promise<boolean> {
+    // The clocks of two instances may differ, and a registration that is not committed yet has a row with an expiry. A row
+    // without one was named before, so its removal was interrupted.
+    const latestMs = this.clock.nowMs() - CLOCK_SKEW_MS;
+    if (expiresAtMs !== null && expiresAtMs > latestMs) return false;
+    const account = (await this.accounts.load(userId))?.account;
+    if (account && activeIdsOf('passkey', account.activeFactors).includes(id)) return false;
+    // A change that read the account earlier and is not committed yet then fails its compare-and-swap.
+    if (account && (await this.accounts.tryCommit(userId, account.rowVersion, {})) !== true) return false;
+    await this.passkeys.remove(userId, [id]);
+    return true;
   }
 
   private rowOf(userId: string, name: string, verified: VerifiedPasskeyRegistration): Passkey {
@@ -184,7 +196,7 @@ export class PasskeyEnrollment {
 
   private claimOf({ account }: AccountSnapshot, owner: KnownPrincipal): WebAuthnClaim {
     const { userId, securityStamp } = account;
-    const binding = sessionBinding(owner);
+    const binding = this.bindings.of(owner);
     const { rpId } = this.party;
     return { purpose: 'register', userId, securityStamp, binding, rpId, state: registerState(account) };
   }

@@ -58,7 +58,8 @@ export class PasskeyFactor extends Factor {
   ) {
     super();
     this.enabled = options.passkeys !== null;
-    this.protectsChanges = options.passkeys?.protectChanges === true;
+    // An instance without the option, during a roll-out, must not accept a weaker proof (S84).
+    this.protectsChanges = options.passkeys?.protectChanges ?? true;
   }
 
   recognises(proof: Proof): ProofShape | null {

@@ -1,15 +1,16 @@
-import { Inject, Injectable, Logger, type ExecutionContext } from '@nestjs/common';
+import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
 import { activeAuthenticators, activeIdsOf } from '../../domain/accounts/account.js';
 import { MfaClock } from '../../domain/clock.js';
 import { MfaError } from '../../domain/mfa-error.js';
 import { accountLabel, type LabelledAuthenticator, manualKey, otpauthUri } from '../../domain/totp/otpauth-uri.js';
 import { SECRET_BYTES, toBase32 } from '../../domain/totp/totp.js';
 import { AppEnrollment } from '../../enrollment/app-enrollment.js';
+import { amrAfterProof } from '../../domain/verification/session-amr.js';
 import { readName } from '../../enrollment/authenticator-name.js';
 import type { MfaConfirmation, MfaSetup } from '../../enrollment/enrollment-results.js';
 import { ReauthenticationCheck, type MfaReauthenticationProof } from '../../enrollment/reauthentication-check.js';
 import { eventAuthenticator, MfaEvents } from '../../events/mfa-events.js';
-import { sessionBinding } from '../../host/session-binding.js';
+import { SetupBinding } from '../../host/session-binding.js';
 import { MfaHostAccess } from '../../host/host-access.js';
 import { accountNameOf, type KnownPrincipal } from '../../host/known-principal.js';
 import type { MfaPrincipal } from '../../host/mfa-host.js';
@@ -26,14 +27,12 @@ const EXAMPLE_ID = '0'.repeat(36);
 /** Setup, confirmation and cancellation of an authenticator app, with their events. */
 @Injectable()
 export class TotpEnrollment extends AppEnrollment {
-  private readonly logger = new Logger('nestjs-mfa');
-  private warned = false;
-
   constructor(
     private readonly proof: ReauthenticationCheck,
     private readonly setups: TotpSetup,
     private readonly confirmation: TotpConfirmation,
     private readonly images: SetupImages,
+    private readonly bindings: SetupBinding,
     private readonly host: MfaHostAccess,
     private readonly clock: MfaClock,
     private readonly events: MfaEvents,
@@ -58,7 +57,7 @@ export class TotpEnrollment extends AppEnrollment {
     const labelOf = (each: LabelledAuthenticator) => accountLabel(accountName, each, activeAuthenticators(proved));
     this.tryLabel(owner, labelOf({ id: EXAMPLE_ID, name }));
     const needed = await this.proof.forSetup(proved, owner, { ...request, context });
-    const setup = await this.setups.pend({ proved, needed, name, binding: this.bindingOf(owner) });
+    const setup = await this.setups.pend({ proved, needed, name, binding: this.bindings.of(owner) });
     const { authenticator, secret, resumed } = setup;
     if (!resumed) {
       const { userId } = owner;
@@ -74,7 +73,7 @@ export class TotpEnrollment extends AppEnrollment {
   async cancelSetup(principal: MfaSessionOf, context?: ExecutionContext): Promise<void> {
     const owner = requireSession(principal);
     const { userId } = owner;
-    const cancelled = await this.setups.cancel(userId, this.bindingOf(owner));
+    const cancelled = await this.setups.cancel(userId, this.bindings.of(owner));
     const authenticator = eventAuthenticator('totp', cancelled);
     this.events.emit({ type: 'mfa.setup.cancelled', userId, authenticator }, context);
     this.images.forget(cancelled.id);
@@ -84,7 +83,7 @@ export class TotpEnrollment extends AppEnrollment {
   async confirm(principal: MfaSessionOf, code: string, context?: ExecutionContext): Promise<MfaConfirmation> {
     const owner = requireSession(principal);
     const { userId, sessionId } = owner;
-    const confirmed = await this.confirmation.confirm({ userId, binding: this.bindingOf(owner), code, context });
+    const confirmed = await this.confirmation.confirm({ userId, binding: this.bindings.of(owner), code, context });
     const { codes, remaining, authenticator, securityStamp } = confirmed;
     await this.events.changed(
       { type: 'mfa.authenticator.confirmed', userId, authenticator: eventAuthenticator('totp', authenticator) },
@@ -98,7 +97,7 @@ export class TotpEnrollment extends AppEnrollment {
       ...(codes ? { backupCodes: codes } : {}),
       stepUp: provedAt(securityStamp, {
         userId,
-        amr: ['otp', 'mfa'],
+        amr: amrAfterProof(owner.amr, ['otp', 'mfa']),
         mfaAt,
         factor: 'totp',
         backupCodesRemaining: remaining,
@@ -123,17 +122,5 @@ export class TotpEnrollment extends AppEnrollment {
       expiresAt: new Date(authenticator.expiresAtMs!),
       resumed,
     };
-  }
-
-  /** Warns once where the host names no session: then every repeated setup shows another secret. */
-  private bindingOf(owner: KnownPrincipal): string | null {
-    const binding = sessionBinding(owner);
-    if (binding === null && !this.warned) {
-      this.warned = true;
-      this.logger.warn(
-        'MfaHost.principal returned neither `sessionId` nor `authenticatedAt`, so a pending setup is bound to no session: any session of the user can confirm it, and a repeated setup replaces it. Return `sessionId`',
-      );
-    }
-    return binding;
   }
 }

@@ -6,7 +6,7 @@ import { openAccount } from '../../domain/accounts/open-account.js';
 import type { Authenticator } from '../../domain/authenticators/authenticator.js';
 import { MfaAuthenticatorStore } from '../../domain/authenticators/authenticator.store.js';
 import { MfaClock } from '../../domain/clock.js';
-import { MfaError, type MfaRequiredProof } from '../../domain/mfa-error.js';
+import { isMfaError, MfaError, type MfaRequiredProof } from '../../domain/mfa-error.js';
 import { MfaRandom } from '../../domain/random.js';
 import { SecretBox, SecretReader } from '../../domain/secrets/secret-box.js';
 import { generateSecret } from '../../domain/totp/totp.js';
@@ -80,8 +80,8 @@ export class TotpSetup {
       (current) => this.decide(current, request, made),
       'MFA_PROOF_REQUIRED',
     ).catch(async (error: unknown) => {
-      // An error of the database leaves open whether it was committed: then the row must stay.
-      if (error instanceof MfaError) await discard();
+      // `MFA_BUSY` and an error of the database leave open whether it was committed: then the row stays until it expires.
+      if (isMfaError(error) && error.code !== 'MFA_BUSY') await discard();
       throw error;
     });
     if (after.account.pendingId === id) return this.opened(made, before.account.pendingId);

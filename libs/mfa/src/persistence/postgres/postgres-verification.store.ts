@@ -52,13 +52,13 @@ export class PostgresVerificationStore extends MfaVerificationStore {
   }
 
   override async reserveAttempt(attempt: VerificationAttempt): Promise<ReservedAttempt> {
-    const { userId, securityStamp, token, credentialHash, digits, nowMs } = attempt;
+    const { userId, securityStamp, token, credentialHash, digits, type, nowMs } = attempt;
     if (attempt.budget === null) return this.admit(attempt);
     const { budget, policy, rows } = attempt;
     const tokenId = token?.item;
     const statement = this.templates.bind(
       { scope: policy, kind: `begin ${budget} ${rows}` },
-      { userId, securityStamp, tokenId, credentialHash, digits, nowMs },
+      { userId, securityStamp, tokenId, credentialHash, digits, nowMs, typeStart: type && `,${type}:` },
       (slots) => reserveStatement(slots, { factor: budget, policy, rows }, this.statements.dialect),
     );
     const { records } = await this.statements.run(statement, {
@@ -115,7 +115,10 @@ function isReserved([first]: readonly Row[]): boolean {
 type StatementParams = Pick<BudgetParams, 'factor' | 'policy'>;
 
 type ReserveSlots = SlotsOf<
-  Pick<VerificationAttempt, 'userId' | 'securityStamp' | 'credentialHash' | 'digits' | 'nowMs'> & { tokenId?: string }
+  Pick<VerificationAttempt, 'userId' | 'securityStamp' | 'credentialHash' | 'digits' | 'nowMs'> & {
+    tokenId?: string;
+    typeStart?: string;
+  }
 >;
 
 /**
@@ -135,7 +138,7 @@ function reserveStatement(
 
 /** Counts the attempt when every condition of `reserveAttempt` holds. */
 function reservation(
-  { userId, securityStamp, tokenId, digits, nowMs }: ReserveSlots,
+  { userId, securityStamp, tokenId, digits, typeStart, nowMs }: ReserveSlots,
   params: StatementParams,
   dialect: SqlDialect,
 ): Sql {
@@ -145,6 +148,7 @@ function reservation(
       ${securityStamp ? sql`AND a.security_stamp = ${securityStamp}` : sql``}
       ${tokenId ? sql`AND NOT ${tokenIsSpent(tokenId)}` : sql``}
       ${digits ? sql`AND ${makesCodesOf(digits)}` : sql``}
+      ${typeStart ? sql`AND strpos(',' || a.active_ids, ${typeStart}) > 0` : sql``}
     RETURNING 1`;
 }
 

@@ -51,8 +51,9 @@ export class TypeOrmBackupCodeStore extends MfaBackupCodeStore {
     await this.removeCodes(userId, sql`user_id = ${userId} AND set_id = ${setId} AND expires_at <= ${beforeMs}`);
   }
 
-  override async removeAll(userId: string): Promise<void> {
-    await this.statements.run(sql`DELETE FROM ${MfaBackupCodeEntity} WHERE user_id = ${userId}`);
+  override async removeAll(userId: string): Promise<number> {
+    const { affected } = await this.statements.run(sql`DELETE FROM ${MfaBackupCodeEntity} WHERE user_id = ${userId}`);
+    return affected;
   }
 
   override async listExpired(beforeMs: number, limit: number): Promise<ExpiredBackupSet[]> {

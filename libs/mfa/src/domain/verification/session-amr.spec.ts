@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { amrAfterStepUp } from './second-factor.js';
+import { amrAfterProof } from './session-amr.js';
 
-describe('amrAfterStepUp', () => {
+describe('amrAfterProof', () => {
   it.each([
     ['adds the proof to the first factor', ['pwd'], ['otp', 'mfa'], ['pwd', 'otp', 'mfa']],
     ['replaces an earlier one-time password by a backup code', ['pwd', 'otp', 'mfa'], ['mfa'], ['pwd', 'mfa']],
@@ -9,6 +9,6 @@ describe('amrAfterStepUp', () => {
     ['keeps what is not about the second factor, once', ['fed', 'geo', 'fed'], ['mfa'], ['fed', 'geo', 'mfa']],
     ['starts from nothing', [], ['otp', 'mfa'], ['otp', 'mfa']],
   ])('S49 %s', (_, session, proof, expected) => {
-    expect(amrAfterStepUp(session, proof)).toEqual(expected);
+    expect(amrAfterProof(session, proof)).toEqual(expected);
   });
 });
