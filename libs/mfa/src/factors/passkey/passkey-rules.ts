@@ -9,7 +9,7 @@ export interface CounterReading {
 }
 
 /**
- * `accept`: the passkey has no counter, and nothing is compared. `advance`: the row must still have the stored counter
+ * `accept`: the key has no counter; its row must still have 0. `advance`: the row must still have the stored counter
  * when the received one is written (compare-and-swap). `record`: the received counter is written and decides nothing.
  * `clone`: the proof is refused, because another device may have the same key.
  */
@@ -18,8 +18,8 @@ export type CounterVerdict = 'accept' | 'advance' | 'record' | 'clone';
 /** Compares the counter of a verified assertion with the stored one (WebAuthn Level 3 §6.1.1). */
 // S83
 export function counterVerdict({ stored, received, backupEligible }: CounterReading): CounterVerdict {
-  if (stored === 0 && received === 0) return 'accept';
   if (backupEligible) return 'record';
+  if (stored === 0 && received === 0) return 'accept';
   return received > stored ? 'advance' : 'clone';
 }
 

@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest';
+import { RefusalThrottle } from './refusal-throttle.js';
+
+const HOUR = 60 * 60 * 1000;
+
+function counting() {
+  const reported: [refusal: string, count: number][] = [];
+  return { reported, throttle: new RefusalThrottle<string>((...report) => reported.push(report)) };
+}
+
+/** So many refusals of the user at that time, named `1`, `2` and so on. Returns how many were admitted. */
+function refuse(throttle: RefusalThrottle<string>, userId: string, count: number, nowMs = 0): number {
+  const each = Array.from({ length: count }, (_, index) => throttle.admits(userId, `${userId} ${index + 1}`, nowMs));
+  return each.filter(Boolean).length;
+}
+
+describe('the events of refused passkey responses', () => {
+  it('S65 are the first 20 of a user in an hour, and each user is counted alone', () => {
+    const { throttle, reported } = counting();
+    expect(refuse(throttle, 'ann', 19)).toBe(19);
+    expect(throttle.admits('ann', 'twentieth', 0)).toBe(true);
+    expect(throttle.admits('ann', 'twenty-first', 0)).toBe(false);
+    expect(refuse(throttle, 'ben', 25)).toBe(20);
+    expect(reported).toEqual([]);
+  });
+
+  it('S65 are one with a count when the hour is over, not earlier, and only once', () => {
+    const { throttle, reported } = counting();
+    refuse(throttle, 'ann', 25, 5);
+    throttle.endOver(5 + HOUR - 1);
+    expect(reported).toEqual([]);
+    throttle.endOver(5 + HOUR);
+    expect(reported).toEqual([['ann 25', 5]]);
+    throttle.endOver(5 + 2 * HOUR);
+    expect(reported).toHaveLength(1);
+  });
+
+  it('S65 end with nothing held back where 20 or fewer were refused', () => {
+    const { throttle, reported } = counting();
+    refuse(throttle, 'ann', 20);
+    throttle.endOver(HOUR);
+    expect(reported).toEqual([]);
+  });
+
+  it('S65 start again in the next hour, of which the next refusal reports the last one', () => {
+    const { throttle, reported } = counting();
+    refuse(throttle, 'ann', 21);
+    expect(refuse(throttle, 'ann', 22, HOUR)).toBe(20);
+    expect(reported).toEqual([['ann 21', 1]]);
+    throttle.endOver(2 * HOUR);
+    expect(reported).toEqual([
+      ['ann 21', 1],
+      ['ann 22', 2],
+    ]);
+  });
+
+  it('S65 of a user whose hour is not over wait, though that of another one is', () => {
+    const { throttle, reported } = counting();
+    refuse(throttle, 'ann', 21);
+    refuse(throttle, 'ben', 22, 1);
+    throttle.endOver(HOUR);
+    expect(reported).toEqual([['ann 21', 1]]);
+    expect(throttle.admits('ben', 'one more', HOUR)).toBe(false);
+    throttle.endOver(HOUR + 1);
+    expect(reported[1]).toEqual(['one more', 3]);
+  });
+
+  it('S65 are all reported when the application ends', () => {
+    const { throttle, reported } = counting();
+    for (const [user, count] of Object.entries({ ann: 21, ben: 3, cy: 30 })) refuse(throttle, user, count);
+    throttle.endAll();
+    expect(reported).toEqual([
+      ['ann 21', 1],
+      ['cy 30', 10],
+    ]);
+    throttle.endAll();
+    expect(reported).toHaveLength(2);
+  });
+
+  it('S65 are counted for 10000 users at once: one more ends the oldest count early', () => {
+    const { throttle, reported } = counting();
+    refuse(throttle, 'oldest', 23);
+    for (let user = 1; user < 10_000; user += 1) throttle.admits(`user ${user}`, '', 0);
+    expect(reported).toEqual([]);
+    throttle.admits('one too many', '', 0);
+    expect(reported).toEqual([['oldest 23', 3]]);
+    expect(throttle.admits('user 1', '', 0)).toBe(true);
+  });
+});
