@@ -9,7 +9,7 @@ describe('a cloned key', () => {
   });
   afterAll(() => host.close());
 
-  it('S83 is limited of events: at most 20 single ones an hour', async () => {
+  it('S83 raises at most 20 single events in an hour', async () => {
     const user = new PasskeyClient(host, 'c1');
     const key = newKey();
     await user.addPasskey(key);

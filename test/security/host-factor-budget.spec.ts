@@ -59,7 +59,7 @@ describe.each(testDatabases)('the budget of factors of the host, on %s', (databa
     expect((await verify(user, await user.login(), 'H1')).status).toBe(200);
   });
 
-  it('S67 a session id that is null or a number, beside a user id, is left out of node:crypto', async () => {
+  it('S67 leaves out a session id that is null or a number', async () => {
     const user = new Client(host, 'b3');
     const { backupCodes } = await user.enroll();
     const codes = host.app.get(MfaBackupCodeService);
