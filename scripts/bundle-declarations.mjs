@@ -12,9 +12,13 @@ export function bundleDeclarations({ from, to, entries }) {
   const modules = new ModuleCache();
   const [index, ...others] = entries.map((entry) => ({ entry, path: join(from, `${entry}.d.ts`) }));
   const shared = modules.exportsOf(index.path);
-  writeFileSync(join(to, 'index.d.ts'), bundled(modules, index.path, new Map()));
-  for (const { entry, path } of others) writeFileSync(join(to, `${entry}.d.ts`), bundled(modules, path, shared));
+  const write = (entry, text) => writeFileSync(join(to, `${entry}.d.ts`), withoutIndentation(text));
+  write('index', bundled(modules, index.path, new Map()));
+  for (const { entry, path } of others) write(entry, bundled(modules, path, shared));
 }
+
+/** Editors lay out what they show. Examples keep their indentation, because it comes after the `*`. */
+const withoutIndentation = (text) => text.replaceAll(/^ +/gm, '');
 
 function bundled(modules, path, shared) {
   const exported = modules.exportsOf(path);

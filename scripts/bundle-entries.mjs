@@ -5,6 +5,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { rolldown } from 'rolldown';
+import { parseAst } from 'rolldown/parseAst';
 
 /** tsc writes its helpers into every file. The build turns that off, and this module holds them once. */
 const HELPERS = `
@@ -71,8 +72,21 @@ export async function bundleEntries({ from, to, entries, format, sourcemap = fal
   for (const { fileName, code, source } of output) {
     const file = join(to, fileName);
     mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, code ?? source);
+    writeFileSync(file, code === undefined ? source : sourcemap ? code : withoutIndentation(code));
   }
+}
+
+/** Indentation is a twentieth of the package. Line breaks stay, so that a stack trace leads to one statement. */
+function withoutIndentation(code) {
+  const templates = [];
+  const visit = (node) => {
+    if (typeof node !== 'object' || node === null) return;
+    if (node.type === 'TemplateElement') templates.push([node.start, node.end]);
+    for (const child of Array.isArray(node) ? node : Object.values(node)) visit(child);
+  };
+  visit(parseAst(code).body);
+  const isText = (offset) => templates.some(([start, end]) => start <= offset && offset < end);
+  return code.replaceAll(/^\t+/gm, (tabs, offset) => (isText(offset) ? tabs : ''));
 }
 
 /** Nest and TypeORM read the names of classes. Two classes of one name would be told apart by a suffix. */
