@@ -25,6 +25,15 @@ export interface ActivationRequest {
   isCurrent: (current: AccountSnapshot) => boolean;
   /** Reports a proof that is refused. */
   reject: (failure: MfaFailureReason) => MfaError;
+  /** Removes the row of the factor. Runs if the activation certainly was not committed. */
+  discard?: () => Promise<unknown>;
+}
+
+/** How far an activation came. */
+interface ActivationProgress {
+  issued: IssuedBackupCodes | null;
+  /** Whether the commit was sent and its result is not known. */
+  isOpen: boolean;
 }
 
 /** An activation that was committed. */
@@ -54,20 +63,29 @@ export class FactorActivation {
    */
   async activate(request: ActivationRequest): Promise<ActivatedFactor> {
     const { account } = request.proved;
-    let issued: IssuedBackupCodes | null = null;
+    const progress: ActivationProgress = { issued: null, isOpen: false };
     try {
       // Made before the proof is spent: a full hashing queue does not cost the proof (S58).
-      if (account.backupSetId === null) issued = await this.issuing.makeFor(account.userId, request.entry);
+      if (account.backupSetId === null) progress.issued = await this.issuing.makeFor(account.userId, request.entry);
       await this.spend(request);
-      const after = await this.switchOver(request, issued);
+      const after = await this.switchOver(request, progress);
+      const { issued } = progress;
       const codes = after.account.backupSetId === issued?.setId ? issued.codes : null;
       const remaining = codes?.length ?? after.backupCodesRemaining;
       return { after, codes, remaining, tidyUp: this.tidying(after, issued) };
     } catch (error) {
-      const lost = isLostRace(error) && issued ? issued.setId : null;
-      await tidyUp(() => this.issuing.discard(account.userId, lost));
+      await this.undo(request, progress, error);
       throw error;
     }
+  }
+
+  /** An error of the commit itself leaves open whether it was committed: then the rows stay until their grace ends. */
+  private async undo({ proved, discard }: ActivationRequest, progress: ActivationProgress, error: unknown) {
+    const { userId } = proved.account;
+    const { issued, isOpen } = progress;
+    const isLost = isLostRace(error);
+    if (isLost && issued) await tidyUp(() => this.issuing.discard(userId, issued.setId));
+    if (discard && (isLost || !isOpen)) await tidyUp(discard);
   }
 
   private async spend({ proved, entry, reject }: ActivationRequest): Promise<void> {
@@ -81,16 +99,20 @@ export class FactorActivation {
   /** The commit point: from here on the factor counts, and so do its backup codes. */
   private async switchOver(
     { proved, factor, isCurrent, reject }: ActivationRequest,
-    issued: IssuedBackupCodes | null,
+    progress: ActivationProgress,
   ): Promise<AccountSnapshot> {
     const { userId, securityStamp } = proved.account;
+    const { issued } = progress;
     const decide = (current: AccountSnapshot): AccountChange => {
       const { account } = current;
+      // The commit before this one, if any, was lost.
+      progress.isOpen = false;
       // Confirmed by a parallel request, cancelled, expired, or disabled meanwhile: a lost race (S17).
       if (account.securityStamp !== securityStamp || !isCurrent(current)) throw reject('state_changed');
       if (issued) this.issuing.requireHeld(issued);
       const activeFactors = [...account.activeFactors, factor];
       if (activeFactors.length > MOST_FACTORS) throw new MfaError('MFA_TOO_MANY_AUTHENTICATORS');
+      progress.isOpen = true;
       return { pendingId: null, activeFactors, backupSetId: account.backupSetId ?? issued?.setId ?? null };
     };
     return (await changeAccount(this.accounts, userId, decide, 'MFA_CODE_REJECTED')).after;

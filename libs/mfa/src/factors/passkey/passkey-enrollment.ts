@@ -4,7 +4,7 @@ import { MfaAccountStore } from '../../domain/accounts/account.store.js';
 import { openAccount } from '../../domain/accounts/open-account.js';
 import { ORPHAN_GRACE_MS } from '../../domain/accounts/orphan-grace.js';
 import { MfaClock } from '../../domain/clock.js';
-import { isMfaError, MfaError } from '../../domain/mfa-error.js';
+import { MfaError } from '../../domain/mfa-error.js';
 import type { Passkey } from '../../domain/passkeys/passkey.js';
 import { MfaPasskeyStore } from '../../domain/passkeys/passkey.store.js';
 import { MfaRandom } from '../../domain/random.js';
@@ -24,7 +24,7 @@ import { SetupBinding } from '../../host/session-binding.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
 import { requirePasskeys, type ResolvedPasskeys } from '../../options/resolve-passkeys.js';
 import { provedAt } from '../../verification/proof-verifier.js';
-import { FactorActivation, hasSameFactors } from '../backup-codes/factor-activation.js';
+import { FactorActivation, hasSameFactors, type ActivatedFactor } from '../backup-codes/factor-activation.js';
 import {
   passkeyRegistrationOptions,
   verifyPasskeyRegistration,
@@ -130,25 +130,20 @@ export class PasskeyEnrollment {
     };
   }
 
-  private async activate(
+  private activate(
     proved: AccountSnapshot,
     { userId, id, expiresAtMs }: Passkey,
     { verified, reject }: { verified: VerifiedPasskeyRegistration; reject: (failure: MfaFailureReason) => MfaError },
-  ) {
-    try {
-      return await this.activation.activate({
-        proved,
-        factor: { type: 'passkey', id },
-        entry: webAuthnEntry(verified.challenge),
-        // The cleanup may have collected a row whose grace is over.
-        isCurrent: (current) => hasSameFactors(current, proved) && this.clock.nowMs() < expiresAtMs!,
-        reject,
-      });
-    } catch (error) {
-      // `MFA_BUSY` and an error of the database leave open whether it was committed: then the row stays until its grace ends.
-      if (isMfaError(error) && error.code !== 'MFA_BUSY') await tidyUp(() => this.passkeys.remove(userId, [id]));
-      throw error;
-    }
+  ): Promise<ActivatedFactor> {
+    return this.activation.activate({
+      proved,
+      factor: { type: 'passkey', id },
+      entry: webAuthnEntry(verified.challenge),
+      // The cleanup may have collected a row whose grace is over.
+      isCurrent: (current) => hasSameFactors(current, proved) && this.clock.nowMs() < expiresAtMs!,
+      reject,
+      discard: () => this.passkeys.remove(userId, [id]),
+    });
   }
 
   /**
