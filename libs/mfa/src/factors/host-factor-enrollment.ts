@@ -5,7 +5,7 @@ import { openAccount } from '../domain/accounts/open-account.js';
 import { MfaClock } from '../domain/clock.js';
 import { MFA_FACTORS, type Factor } from '../domain/factors/factor.js';
 import { MfaError } from '../domain/mfa-error.js';
-import { amrAfterProof } from '../domain/verification/session-amr.js';
+import { amrAfterProof } from '../domain/verification/proof.js';
 import { readName } from '../enrollment/authenticator-name.js';
 import type { MfaConfirmation } from '../enrollment/enrollment-results.js';
 import { FactorEnrollment, type MfaFactorActivation } from '../enrollment/factor-enrollment.js';

@@ -1,6 +1,6 @@
 import { Injectable, Logger, type ExecutionContext } from '@nestjs/common';
 import { MfaError } from '../domain/mfa-error.js';
-import { amrAfterProof } from '../domain/verification/session-amr.js';
+import { amrAfterProof } from '../domain/verification/proof.js';
 import { MfaHostAccess } from '../host/host-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
 import type { MfaStepUp } from '../host/mfa-host.js';

@@ -10,8 +10,7 @@ import type { MfaLogin, MfaPrincipal, MfaStepUp } from '../host/mfa-host.js';
 import type { MfaMethod } from '../host/mfa-method.js';
 import { sessionBinding, sessionOf } from '../host/session-binding.js';
 import type { MfaPasskeyAssertion } from '../domain/passkeys/passkey-json.js';
-import { readProof } from '../domain/verification/proof.js';
-import { amrAfterProof } from '../domain/verification/session-amr.js';
+import { amrAfterProof, readProof } from '../domain/verification/proof.js';
 import { LoginCompletion } from './login-completion.js';
 import { ProofPreparation } from './proof-preparation.js';
 import { provedAt, provedStamp, ProofVerifier } from './proof-verifier.js';
@@ -125,7 +124,8 @@ export class MfaVerificationService {
     if (context?.getType() !== 'http') return;
     const http = context.switchToHttp();
     const request = http.getRequest<{ headers?: Record<string, unknown> } | null | undefined>();
-    if (this.cookie.readAll(request?.headers?.cookie).length === 0) return;
+    const header = request?.headers?.cookie;
+    if (header === undefined || this.cookie.readAll(header).length === 0) return;
     try {
       this.cookie.clear(http.getResponse<MfaCookieResponse>());
     } catch {

@@ -8,7 +8,7 @@ import { MfaError } from '../../domain/mfa-error.js';
 import type { Passkey } from '../../domain/passkeys/passkey.js';
 import { MfaPasskeyStore } from '../../domain/passkeys/passkey.store.js';
 import { MfaRandom } from '../../domain/random.js';
-import { amrAfterProof } from '../../domain/verification/session-amr.js';
+import { amrAfterProof } from '../../domain/verification/proof.js';
 import { CLOCK_SKEW_MS } from '../../domain/usage/usage.js';
 import { readName } from '../../enrollment/authenticator-name.js';
 import type { MfaConfirmation } from '../../enrollment/enrollment-results.js';

@@ -5,7 +5,7 @@ import { MfaError } from '../../domain/mfa-error.js';
 import { accountLabel, type LabelledAuthenticator, manualKey, otpauthUri } from '../../domain/totp/otpauth-uri.js';
 import { SECRET_BYTES, toBase32 } from '../../domain/totp/totp.js';
 import { AppEnrollment } from '../../enrollment/app-enrollment.js';
-import { amrAfterProof } from '../../domain/verification/session-amr.js';
+import { amrAfterProof } from '../../domain/verification/proof.js';
 import { readName } from '../../enrollment/authenticator-name.js';
 import type { MfaConfirmation, MfaSetup } from '../../enrollment/enrollment-results.js';
 import { ReauthenticationCheck, type MfaReauthenticationProof } from '../../enrollment/reauthentication-check.js';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { amrAfterProof } from './session-amr.js';
+import { amrAfterProof } from './proof.js';
 
 describe('amrAfterProof', () => {
   it.each([
