@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, sign } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type CborMap, encodeCbor } from '../../testing/cbor.js';
@@ -10,6 +10,7 @@ import {
   isCredentialId,
   isOwnClientData,
   isPlainAttestation,
+  isSignatureBy,
 } from './passkey-bytes.js';
 import { readCbor, readWholeCbor } from './strict-cbor.js';
 
@@ -241,5 +242,53 @@ describe('authenticator data', () => {
     for (const wrong of [attestation('text'), attestation(registered, 'none', []), base64url(hex('80')), 'AA', '%']) {
       expect(isPlainAttestation(wrong)).toBe(false);
     }
+  });
+});
+
+describe('a signature', () => {
+  const es256 = generateVirtualKey('ES256');
+  const isBy256 = (bytes: Uint8Array) => isSignatureBy(encodeCbor(es256.cose), base64url(bytes));
+
+  it('of ES256 is accepted as OpenSSL makes it, of every length', () => {
+    const lengths = new Set<number>();
+    for (let index = 0; index < 600; index++) {
+      const bytes = sign('sha256', randomBytes(8), es256.privateKey);
+      lengths.add(bytes.length);
+      expect(isBy256(bytes)).toBe(true);
+    }
+    expect(lengths.size).toBeGreaterThan(2);
+  });
+
+  it.each(['3006 020101 020101', '3008 02020080 02020081', `3044 ${`0220 7f${'00'.repeat(31)}`.repeat(2)}`])(
+    'S82 of ES256 is accepted as %s',
+    (text) => expect(isBy256(hex(text))).toBe(true),
+  );
+
+  it.each([
+    ['no byte', ''],
+    ['a longer sequence', '3007 020101 020101'],
+    ['a shorter sequence', '3003 020101 020101'],
+    ['a byte behind it', '3006 020101 020101 00'],
+    ['a third integer', '3009 020101 020101 020101'],
+    ['one integer', '3003 020101'],
+    ['an integer that is cut off', '3006 020101 020201'],
+    ['an integer without a byte', '3005 0200 020101'],
+    ['zero', '3006 020100 020101'],
+    ['a negative integer', '3006 020180 020101'],
+    ['a zero more than needed', '3007 02020001 020101'],
+    ['a length in two bytes', '308106 020101 020101'],
+    ['a set', '3106 020101 020101'],
+    ['a string', '3006 040101 020101'],
+    ['an integer of 34 bytes', `3027 0222 01${'00'.repeat(33)} 020101`],
+  ])('S82 of ES256 with %s is refused', (_, text) => expect(isBy256(hex(text))).toBe(false));
+
+  it('S82 is refused in another spelling of base64url, and by a key that is none', () => {
+    const cose = encodeCbor(generateVirtualKey('EdDSA').cose);
+    const right = base64url(randomBytes(64));
+    expect(isSignatureBy(cose, right)).toBe(true);
+    for (const wrong of ['', '%', `${right}=`, `${right}==`, `${right} `])
+      expect(isSignatureBy(cose, wrong)).toBe(false);
+    expect(isSignatureBy(hex('01'), right)).toBe(false);
+    expect(isSignatureBy(hex(''), right)).toBe(false);
   });
 });

@@ -87,6 +87,31 @@ function endsWithExtensions(data: Uint8Array, start: number): boolean {
   return extensions !== null && isDecodedMap(extensions.value) && extensions.end === data.length;
 }
 
+/**
+ * Whether a signature is base64url and has the one encoding of its algorithm (WebAuthn Level 3 §6.5.5). The library also
+ * accepts an ES256 signature whose DER has a wrong length.
+ */
+// S82
+export function isSignatureBy(publicKey: Uint8Array, signature: string): boolean {
+  const bytes = decodeBase64url(signature);
+  const key = readWholeCbor(publicKey);
+  if (!bytes || !key || !isDecodedMap(key)) return false;
+  return key.get(3) !== -7 || isEcdsaSignature(bytes);
+}
+
+/** Whether the bytes are the DER of two positive integers of at most 256 bits and nothing else (RFC 3279 §2.2.3). */
+function isEcdsaSignature(bytes: Uint8Array): boolean {
+  if (bytes[0] !== 0x30 || bytes[1] !== bytes.length - 2) return false;
+  return endOfInteger(bytes, endOfInteger(bytes, 2)) === bytes.length;
+}
+
+/** The position after a positive DER integer in its fewest bytes. NaN = there is none. */
+function endOfInteger(bytes: Uint8Array, start: number): number {
+  const [tag, length = 0, first = 0, second = 0] = bytes.subarray(start, start + 4);
+  const isShortest = first === 0 ? second >= 0x80 && length > 1 : first < 0x80;
+  return tag === 2 && isShortest && length >= 1 && length <= 33 ? start + 2 + length : NaN;
+}
+
 /** Whether the bytes are a COSE public key of an accepted kind and size. */
 export function isAcceptedPublicKey(publicKey: Uint8Array): boolean {
   return isAcceptedKey(readWholeCbor(publicKey));

@@ -7,6 +7,7 @@ import {
   isCredentialId,
   isOwnClientData,
   isPlainAttestation,
+  isSignatureBy,
   PASSKEY_ALGORITHMS,
 } from './passkey-bytes.js';
 import type { MfaPasskeyCreationOptions, MfaPasskeyRequestOptions } from './passkey-ceremony-options.js';
@@ -206,6 +207,7 @@ export async function verifyPasskeyAssertion(
   const { verifyAuthenticationResponse } = await webAuthn();
   if (!isForPasskey(response, passkey) || !isOwnClientData(response.response.clientDataJSON)) return null;
   if (!isAssertedData(response.response.authenticatorData) || !isAcceptedPublicKey(passkey.publicKey)) return null;
+  if (!isSignatureBy(passkey.publicKey, response.response.signature)) return null;
   return deniedIfThrown(async () => {
     const expected = new ExpectedChallenge(checkChallenge);
     const { verified, authenticationInfo } = await verifyAuthenticationResponse({
