@@ -60,7 +60,7 @@ type Fault = readonly [part: keyof typeof PARTS, method: string, flow: Flow, mod
 const FAULTS: Fault[] = [
   ['verification', 'reserveAttempt', 'verify', 'or undefined'],
   ['verification', 'spendAndSettle', 'verify', 'or undefined'],
-  ['accounts', 'load', 'verify', 'or undefined'],
+  ['accounts', 'loadWith', 'verify', 'or undefined'],
   ['accounts', 'reserve', 'verify', 'or undefined'],
   ['accounts', 'settle', 'verify'],
   ['usage', 'spend', 'verify', 'or undefined'],
