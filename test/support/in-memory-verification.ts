@@ -81,7 +81,7 @@ export function inMemoryVerification(given: Partial<MfaOptions> = {}) {
         : [],
     );
 
-  const built = { store, limiter, verifier, verification };
+  const built = { store, limiter, verifier, preparation, verification };
   return { ...mfa, ...built, firstFactor, login, giveBackupCodes, budgetOf, failures };
 }
 

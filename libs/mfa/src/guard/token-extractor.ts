@@ -29,7 +29,9 @@ export class TokenExtractor {
    */
   // S46
   extract(context: ExecutionContext): string | null {
-    return this.extractSent(context) ?? this.extractCookie(context);
+    const sent = this.sentBy(context);
+    // A token that is present and empty is none, and the cookie does not replace it.
+    return (sent ?? null) === null ? this.extractCookie(context) : this.checked(sent);
   }
 
   /**
@@ -37,18 +39,19 @@ export class TokenExtractor {
    * both, so its token counts as sent.
    */
   extractSent(context: ExecutionContext): string | null {
-    if (context.getType() !== 'http') return null;
-    const { extractToken } = this.options.challenge;
-    const found: unknown = extractToken
-      ? extractToken(context)
-      : this.search(context.switchToHttp().getRequest<TokenRequest>());
-    return this.checked(found);
+    return this.checked(this.sentBy(context));
   }
 
   /** The token of the cookie. The browser sends it with every request, so it names no intention of the client. */
   extractCookie(context: ExecutionContext): string | null {
     if (context.getType() !== 'http' || this.options.challenge.extractToken) return null;
     return this.checked(this.ofCookies(context.switchToHttp().getRequest<TokenRequest>().headers?.cookie));
+  }
+
+  private sentBy(context: ExecutionContext): unknown {
+    if (context.getType() !== 'http') return null;
+    const { extractToken } = this.options.challenge;
+    return extractToken ? extractToken(context) : this.search(context.switchToHttp().getRequest<TokenRequest>());
   }
 
   private checked(found: unknown): string | null {

@@ -212,7 +212,7 @@ describe('what the login path said about its first factor', () => {
     const token = await issue({ amr: ['pwd', 'mfa'], state });
     await expect(mfa.verification.verify(token, { code: phone.code() })).resolves.toEqual({
       mfaRequired: false,
-      login: expect.objectContaining({ amr: ['pwd', 'mfa', 'otp'], state }),
+      login: expect.objectContaining({ amr: ['pwd', 'otp', 'mfa'], state }),
     });
     const { login } = (await mfa.verification.verify(await issue({}), { code: phone.code(1) })) as { login: object };
     expect(login).not.toHaveProperty('state');
