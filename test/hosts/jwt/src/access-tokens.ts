@@ -27,7 +27,7 @@ export class AccessTokens {
 
   private async read(accessToken: string): Promise<AccessClaims | null> {
     try {
-      return await this.jwt.verifyAsync(accessToken, { audience: 'access', algorithms: ['HS256'] });
+      return await this.jwt.verifyAsync<AccessClaims>(accessToken, { audience: 'access', algorithms: ['HS256'] });
     } catch {
       return null;
     }
