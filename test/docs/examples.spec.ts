@@ -8,7 +8,7 @@ const SOURCES = 'libs/mfa/src';
 
 /** What the examples use without declaring it. `any` is the code of an application, never that of the package. */
 const SURROUNDINGS = `
-import { Body, Controller, Get, Inject, Post, UseFilters, type ExecutionContext } from '@nestjs/common';
+import { Body, Controller, Get, Inject, Injectable, Post, UseFilters, type ExecutionContext } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { Args, Mutation } from '@nestjs/graphql';
 import { Test } from '@nestjs/testing';
@@ -16,6 +16,7 @@ import type { DataSource } from 'typeorm';
 import * as mfa from 'nestjs-mfa';
 import { ChallengeRoute, CurrentChallenge, CurrentPrincipal, MfaClock, MfaContext, MfaException } from 'nestjs-mfa';
 import { MfaExceptionFilter, MfaGuard, MfaHost, RequireMfa, SkipMfa } from 'nestjs-mfa';
+import { MfaFactor, type MfaFactorMatch, type MfaFactorProof, type MfaFactorUser } from 'nestjs-mfa';
 import type { MfaChallenge, MfaLogin, MfaPrincipal } from 'nestjs-mfa';
 import { importMfaUsers, listMfaChangesSinceImport, type MfaImportPlan } from 'nestjs-mfa/import';
 import { FixedClock, VirtualPasskey } from 'nestjs-mfa/testing';
@@ -24,8 +25,9 @@ declare const [code, password]: [string, string];
 declare const user: { id: number };
 declare const [principal, challenge, challenges]: [MfaPrincipal, MfaChallenge, mfa.MfaChallengeService];
 declare const [plan, keys, dataSource]: [MfaImportPlan, mfa.MfaOptions['keys'], DataSource];
-declare const [sessions, oldSystem, setup, login]: any[];
+declare const [sessions, oldSystem, setup, login, passkey]: any[];
 declare class AppModule {}
+declare class HotpTokens { find(...given: unknown[]): Promise<any>; list(...given: unknown[]): any; delete(...given: unknown[]): any; advance(...given: unknown[]): any }
 declare class SessionService { of(request: unknown): any; create(...given: unknown[]): object }
 class CodeBody { code!: string }
 class VerifyArgs extends CodeBody { mfaToken!: string }
@@ -39,6 +41,7 @@ class Surroundings {
   declare totp: mfa.TotpService;
   declare verification: mfa.MfaVerificationService;
   declare metrics: any;
+  declare passkeys: mfa.MfaPasskeyService;
   declare payouts: any;
 }
 `;
@@ -53,7 +56,7 @@ function examplesIn(path: string): string[] {
 /** A class stays as it is. A member gets a class around it, and statements get a method too. */
 function completed(example: string): string {
   const [first = ''] = example.match(/^ *(?!\/\/)\S.*$/m) ?? [];
-  if (/^ (?:export )?class |^ @(?:Controller|UseFilters)/.test(first)) return example;
+  if (/^ (?:export )?class |^ @(?:Controller|Injectable|UseFilters)/.test(first)) return example;
   const isMember = /^ (?:@|(?!try|for)\w+\(.*\) \{)/.test(first);
   return `class Application extends Surroundings {\n${isMember ? example : `async run() {\n${example}\n}`}\n}`;
 }

@@ -170,7 +170,7 @@ describe.each(testDatabases)('a factor of the host on %s', (database) => {
     expect((await user.signInBy(code)).status).toBe(200);
     expect(host.state.completedLogins.at(-1)).toMatchObject({
       factor: 'hotp',
-      amr: ['otp', 'hwk', 'mfa'],
+      amr: ['otp', 'mfa'],
       backupCodesRemaining: 4,
     });
     expect((await user.signInBy(code)).body).toMatchObject(rejected);
@@ -255,7 +255,7 @@ describe.each(testDatabases)('a factor of the host on %s', (database) => {
     const user = newUser();
     const { id } = await user.enrollToken();
     const stepUp = await user.post('/mfa/step-up', { code: user.press(), method: 'hotp' }).expect(200);
-    expect(stepUp.body.amr).toEqual(['otp', 'hwk', 'mfa']);
+    expect(stepUp.body.amr).toEqual(['otp', 'mfa']);
     const proof = () => ({ code: user.press(), method: 'hotp' });
     expect((await user.post('/mfa/backup-codes/regenerate', proof()).expect(200)).body.backupCodes).toHaveLength(4);
     expect((await user.post('/mfa/totp/setup', proof()).expect(200)).body.secret).toEqual(expect.any(String));

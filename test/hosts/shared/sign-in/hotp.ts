@@ -131,7 +131,7 @@ export class HotpFactor extends MfaFactor {
     for (const token of await this.tokens.find(userId, ids)) {
       const counter = this.tokens.counterOf(token, code);
       if (counter === null) continue;
-      return { id: token.id, amr: ['otp', 'hwk'], spend: { item: String(counter), expiresAt: null } };
+      return { id: token.id, amr: ['otp'], spend: { item: String(counter), expiresAt: null } };
     }
     return null;
   }
