@@ -110,7 +110,7 @@ describe.each(ADAPTERS)('guard and edge over %s', (adapter) => {
     const routed = await request(server).post('/mfa/verify').send({ code: '123456' });
     expect(routed.body.code).toBe('MFA_TOKEN_INVALID');
     await host.dataSource.query(
-      `INSERT INTO mfa_account SELECT 'versioned', 1, 1, 'totp:a', NULL, NULL, 0,0,0, 0,0,0, 0,0,0, 0,0,0`,
+      `INSERT INTO mfa_account SELECT 'versioned', 1, 1, 'totp:a', NULL, NULL, 0,0,0, 0,0,0, 0,0,0, 0,0,0, NULL, 0,0,0`,
     );
     await host.app.get(MfaChallengeService, { strict: false }).issue('versioned', { cookie: response });
     expect(String(headers.get('set-cookie'))).toContain('Path=/mfa;');
