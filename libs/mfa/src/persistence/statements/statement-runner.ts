@@ -29,7 +29,7 @@ export type SendStatement = (runner: QueryRunner, statement: RenderedSql) => Pro
 /** The structured result is the only one that counts rows alike on every driver. */
 export const sendPlain: SendStatement = (runner, { text, parameters }) => runner.query(text, parameters, true);
 
-const ATTEMPTS = 6;
+const ATTEMPTS = 8;
 const FIRST_PAUSE_MS = 10;
 
 /**
