@@ -6,13 +6,10 @@ import { MfaClock } from '../domain/clock.js';
 import { MFA_FACTORS, type Factor, type PreparationRequest } from '../domain/factors/factor.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { claimHolds } from '../domain/verification/attempt-rules.js';
-import type { ProofPurpose } from '../domain/verification/proof.js';
+import { PREPARATION_LIFETIME_MS, type ProofPurpose } from '../domain/verification/proof.js';
 import type { MfaPrincipal } from '../host/mfa-host.js';
 import { requireSession } from '../host/require-principal.js';
 import { sessionBinding } from '../host/session-binding.js';
-
-/** How long a preparation is valid, in milliseconds. */
-const LIFETIME_MS = 5 * 60 * 1000;
 
 /** What a factor may be asked to prepare. */
 export interface PreparationParams {
@@ -68,7 +65,7 @@ export class ProofPreparation {
   }
 
   private requestOf(binding: PreparationRequest['binding'], latestMs = Infinity): Omit<PreparationRequest, 'context'> {
-    return { binding, expiresAtMs: Math.min(this.clock.nowMs() + LIFETIME_MS, latestMs) };
+    return { binding, expiresAtMs: Math.min(this.clock.nowMs() + PREPARATION_LIFETIME_MS, latestMs) };
   }
 }
 

@@ -1,4 +1,4 @@
-import type { SpentEntry, Spending } from './usage.js';
+import type { SpentEntry, Spending, UsageEntry } from './usage.js';
 
 /** Storage port of spent codes and tokens. It prevents replay (RFC 6238 §5.2). */
 export abstract class MfaUsageStore {
@@ -14,6 +14,11 @@ export abstract class MfaUsageStore {
 
   /** The spent entries of the user that are still stored, oldest first. One statement. */
   abstract list(userId: string): Promise<SpentEntry[]>;
+
+  /** Whether the user has spent this entry, as far as it is still stored. One statement. It decides nothing: spending does. */
+  async has(userId: string, { kind, item }: UsageEntry): Promise<boolean> {
+    return (await this.list(userId)).some((each) => each.kind === kind && each.item === item);
+  }
 
   /** Removes all rows of the user. One statement. */
   abstract removeAll(userId: string): Promise<void>;

@@ -1,6 +1,9 @@
 import { readCode } from '../code.js';
 import { MfaError } from '../mfa-error.js';
 
+/** How long a client may take to use what was prepared for it, in milliseconds. */
+export const PREPARATION_LIFETIME_MS = 5 * 60_000;
+
 /** What a proof was asked for. A passkey's response is valid for one purpose only. */
 export type ProofPurpose = 'verify' | 'step-up' | 'change';
 

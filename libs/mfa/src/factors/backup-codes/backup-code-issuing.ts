@@ -43,10 +43,7 @@ export class BackupCodeIssuing {
    */
   // S58
   async makeFor(userId: string, entry: UsageEntry | undefined): Promise<IssuedBackupCodes | null> {
-    if (!entry) return this.make(userId);
-    const { kind, item } = entry;
-    const spent = await this.usage.list(userId);
-    return spent.some((each) => each.kind === kind && each.item === item) ? null : this.make(userId);
+    return entry && (await this.usage.has(userId, entry)) ? null : this.make(userId);
   }
 
   private async make(userId: string): Promise<IssuedBackupCodes> {

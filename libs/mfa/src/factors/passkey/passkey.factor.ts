@@ -139,9 +139,7 @@ export class PasskeyFactor extends Factor {
     const entry = webAuthnEntry(challenge);
     if (verdict === 'clone') {
       // The same response, sent again, has an old counter, too.
-      const isRepeated = (await this.usage.list(userId)).some(
-        ({ kind, item }) => kind === entry.kind && item === entry.item,
-      );
+      const isRepeated = await this.usage.has(userId, entry);
       return {
         match: null,
         ...(isRepeated ? { failure: 'already_spent' } : { failure: 'clone_suspected', credential: passkey }),

@@ -2,6 +2,7 @@ import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { formatActiveFactors, type MfaAccount } from '../../domain/accounts/account.js';
 import { INSTANCE_SKEW_MS } from '../../domain/clock.js';
 import type { MfaRandom } from '../../domain/random.js';
+import { PREPARATION_LIFETIME_MS } from '../../domain/verification/proof.js';
 import type { KeyRing, RingKey } from '../../domain/secrets/key-ring.js';
 
 /** What a passkey response is used for. A response is accepted only for the purpose of its WebAuthn challenge. */
@@ -36,7 +37,7 @@ export interface CheckedWebAuthnChallenge {
 }
 
 /** Longest life of a WebAuthn challenge, in milliseconds. */
-export const WEBAUTHN_LIFETIME_MS = 5 * 60_000;
+export const WEBAUTHN_LIFETIME_MS = PREPARATION_LIFETIME_MS;
 
 // The bytes are expiry ‖ random ‖ mac. Their number is a multiple of 3, so base64url has one spelling without spare bits.
 const EXPIRY_BYTES = 6;
