@@ -59,6 +59,7 @@ describe('exportUser', () => {
       userHandle: null,
       backupCodes: { remaining: 3, usedAt: [at] },
       attempts: [{ factor: 'totp', failures: 1, lockedUntil: null }],
+      ...{ policies: [], mustEnrollSince: null, recoveryCode: null },
       uses: expect.arrayContaining([
         { kind: 'totp', at: startedAt, rememberedUntil: expect.any(Date) },
         { kind: 'backup_code', at, rememberedUntil: null },
@@ -122,6 +123,7 @@ describe('exportUser', () => {
       userHandle: null,
       backupCodes: { remaining: 0, usedAt: [] },
       attempts: [],
+      ...{ policies: [], mustEnrollSince: null, recoveryCode: null },
       uses: [],
     });
   });

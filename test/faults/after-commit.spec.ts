@@ -6,12 +6,20 @@ import { MfaAuthenticatorStore } from '../../libs/mfa/src/domain/authenticators/
 import { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
 import { MfaError } from '../../libs/mfa/src/domain/mfa-error.js';
 import { MfaPasskeyStore } from '../../libs/mfa/src/domain/passkeys/passkey.store.js';
+import { MfaPolicySeenStore } from '../../libs/mfa/src/domain/policy/policy-seen.store.js';
 import { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
 import { Client } from '../support/client.js';
 import { testDatabases } from '../support/databases.js';
 import { FEW_CODES, PASSWORD, startHostApp, type HostApp } from '../support/host-app.js';
 
-const STORES = [MfaAccountStore, MfaAuthenticatorStore, MfaBackupCodeStore, MfaPasskeyStore, MfaUsageStore];
+const STORES = [
+  MfaAccountStore,
+  MfaAuthenticatorStore,
+  MfaBackupCodeStore,
+  MfaPasskeyStore,
+  MfaPolicySeenStore,
+  MfaUsageStore,
+];
 
 /** How everything behind the commit fails. */
 const FAULTS = {

@@ -1,12 +1,35 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DataSource, type DataSourceOptions, DefaultNamingStrategy, type EntityMetadata } from 'typeorm';
+import { EMPTY_BUDGET } from '../../libs/mfa/src/domain/attempts/attempt-budget.js';
 import { MFA_ENTITIES } from '../../libs/mfa/src/persistence/entities/index.js';
 import { MFA_MIGRATIONS } from '../../libs/mfa/src/persistence/migrations/index.js';
 import { TypeOrmAccountStore, TypeOrmUsageStore } from '../../libs/mfa/src/persistence/stores/index.js';
 import { createDatabase, openMfaDataSource, type TestDatabase, testDatabases } from '../support/databases.js';
 
-const TABLES = ['mfa_account', 'mfa_authenticator', 'mfa_backup_code', 'mfa_passkey', 'mfa_usage'];
-const FIRST = MFA_MIGRATIONS.slice(0, 1);
+const FIRST_TABLES = ['mfa_account', 'mfa_authenticator', 'mfa_backup_code', 'mfa_usage'];
+
+/** What each later migration adds: a table, and columns of mfa_account. */
+const ADDITIONS = [
+  {
+    name: 'passkeys',
+    before: MFA_MIGRATIONS.slice(0, 1),
+    table: 'mfa_passkey',
+    columns: ['user_handle', 'other_failures', 'other_locked_until', 'other_daily_tat'],
+    content: 'registered passkeys',
+  },
+  {
+    name: 'policies',
+    before: MFA_MIGRATIONS.slice(0, 2),
+    table: 'mfa_policy_seen',
+    columns: [
+      ...['must_enroll_since', 'recovery_hash', 'recovery_expires_at'],
+      ...['recovery_code_failures', 'recovery_code_locked_until', 'recovery_code_daily_tat'],
+    ],
+    content: 'the times at which users were first seen under a policy',
+  },
+] as const;
+
+const TABLES = [...FIRST_TABLES, ...ADDITIONS.map(({ table }) => table)].sort();
 const NOW = 1_800_000_000_000;
 
 /** Names everything in snake case, and prefixes the columns of embedded objects, as popular packages do. */
@@ -51,8 +74,8 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
   const drift = async (source: DataSource) =>
     (await source.driver.createSchemaBuilder().log()).upQueries.map(({ query }) => query);
 
-  const undoAll = async (source: DataSource) => {
-    for (let left = MFA_MIGRATIONS.length; left > 0; left--) await source.undoLastMigration();
+  const undoTo = async (source: DataSource, left: number) => {
+    for (let ran = MFA_MIGRATIONS.length; ran > left; ran--) await source.undoLastMigration();
   };
 
   const existing = async (source: DataSource, names: string[]) => {
@@ -72,7 +95,7 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
     expect(await drift(source)).toEqual([]);
     expect(await existing(source, names)).toEqual(names);
 
-    await undoAll(source);
+    await undoTo(source, 0);
     expect(await existing(source, names)).toEqual([]);
 
     await source.runMigrations();
@@ -92,7 +115,7 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
       expect(await drift(source)).toEqual([]);
       await storesWork(source);
     }
-    await undoAll(one);
+    await undoTo(one, 0);
     for (const source of [plain, two]) {
       expect(await drift(source)).toEqual([]);
       await storesWork(source, 'ben');
@@ -117,12 +140,12 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
     const tables = await runner.getTables(TABLES);
     await runner.release();
     const names = tables.flatMap(({ indices }) => indices.map(({ name }) => name));
-    expect(names).toHaveLength(8);
+    expect(names).toHaveLength(9);
     expect(names.filter((name) => !name?.startsWith('marked_IDX_'))).toEqual([]);
   });
 
   it('refuse the tables of a pre-release, name the remedy, and change nothing', async () => {
-    const source = await open({ migrations: FIRST });
+    const source = await open({ migrations: ADDITIONS[0].before });
     await source.runMigrations();
     await source.query('ALTER TABLE mfa_authenticator DROP COLUMN setup_binding');
     await source.query('DELETE FROM migrations');
@@ -130,7 +153,7 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
       code: 'MFA_MISCONFIGURED',
       message: expect.stringMatching(/"mfa_authenticator" exists with other columns.*pre-release.*dropped.*imported/s),
     });
-    expect(await existing(source, TABLES)).toEqual(TABLES.filter((name) => name !== 'mfa_passkey'));
+    expect(await existing(source, TABLES)).toEqual(FIRST_TABLES);
   });
 
   it.each(['all', 'each', 'none'] as const)('run with the transaction mode "%s"', async (migrationsTransactionMode) => {
@@ -161,8 +184,12 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
   });
 
   /** A database of an older version: its tables, and one account. */
-  const openOlder = async (settings: Partial<DataSourceOptions>, prefix: string) => {
-    const older = await open({ ...settings, migrations: FIRST });
+  const openOlder = async (
+    { before }: (typeof ADDITIONS)[number],
+    settings: Partial<DataSourceOptions> = {},
+    prefix = '',
+  ) => {
+    const older = await open({ ...settings, migrations: before });
     await older.runMigrations();
     const budgets = ['totp', 'backup_code', 'password', 'confirmation'].flatMap((factor) =>
       ['failures', 'locked_until', 'daily_tat'].map((column) => `${factor}_${column}`),
@@ -175,43 +202,76 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
     return open(settings);
   };
 
-  it.each(SETTINGS)('keep the accounts of an older version, up and down, with %s', async (_, settings, prefix) => {
-    const source = await openOlder(settings, prefix);
-    await source.runMigrations();
-    expect(await drift(source)).toEqual([]);
-    const accounts = new TypeOrmAccountStore(source);
-    const { account } = (await accounts.load('old'))!;
-    expect(account).toMatchObject({ securityStamp: 7, activeFactors: [{ type: 'totp', id: 'a' }] });
-    expect(account.budgets).toMatchObject({
-      confirmation: { failures: 10, lockedUntilMs: 11, dailyTatMs: 12 },
-      other: { failures: 0, lockedUntilMs: 0, dailyTatMs: 0 },
+  describe.each(ADDITIONS)('that add $name', (addition) => {
+    const { before, table, columns, content } = addition;
+
+    it.each(SETTINGS)('keep the accounts of an older version, up and down, with %s', async (_, settings, prefix) => {
+      const source = await openOlder(addition, settings, prefix);
+      await source.runMigrations();
+      expect(await drift(source)).toEqual([]);
+      const accounts = new TypeOrmAccountStore(source);
+      const { account } = (await accounts.load('old'))!;
+      expect(account).toMatchObject({ securityStamp: 7, activeFactors: [{ type: 'totp', id: 'a' }] });
+      expect(account).toMatchObject({ userHandle: null, mustEnrollSinceMs: null, recovery: null });
+      expect(account.budgets).toMatchObject({
+        confirmation: { failures: 10, lockedUntilMs: 11, dailyTatMs: 12 },
+        other: EMPTY_BUDGET,
+        recovery_code: EMPTY_BUDGET,
+      });
+
+      await undoTo(source, before.length);
+      expect(await existing(source, [prefix + table])).toEqual([]);
+      const [row] = await source.query(`SELECT * FROM ${prefix}mfa_account`);
+      expect(row).toMatchObject({ user_id: 'old', active_ids: 'totp:a', confirmation_failures: 10 });
+      expect(Object.keys(row).filter((name) => columns.some((added) => added === name))).toEqual([]);
+      await source.runMigrations();
+      expect((await accounts.load('old'))!.account).toEqual(account);
     });
 
-    await source.undoLastMigration();
-    expect(await existing(source, [`${prefix}mfa_passkey`])).toEqual([]);
-    const [row] = await source.query(`SELECT * FROM ${prefix}mfa_account`);
-    expect(row).toMatchObject({ user_id: 'old', active_ids: 'totp:a', confirmation_failures: 10 });
-    expect(Object.keys(row).filter((name) => /other|handle/.test(name))).toEqual([]);
-    await source.runMigrations();
-    expect((await accounts.load('old'))!.account).toEqual(account);
-  });
-
-  it('add what a run that stopped half-way did not add', async () => {
-    const source = await openOlder({}, '');
-    await source.query('ALTER TABLE mfa_account ADD COLUMN other_failures integer NOT NULL DEFAULT 0');
-    await source.runMigrations();
-    expect(await drift(source)).toEqual([]);
-  });
-
-  it('refuse a table of passkeys that synchronize created, and change nothing', async () => {
-    const source = await openOlder({}, '');
-    await source.query('CREATE TABLE mfa_passkey (id int)');
-    await expect(source.runMigrations()).rejects.toMatchObject({
-      code: 'MFA_MISCONFIGURED',
-      message: expect.stringMatching(/mfa_passkey" already exists.*synchronize.*migration:generate.*drop this table/s),
+    it('add what a run that stopped half-way did not add', async () => {
+      const source = await openOlder(addition);
+      const failures = columns.find((name) => name.endsWith('_failures'));
+      await source.query(`ALTER TABLE mfa_account ADD COLUMN ${failures} integer NOT NULL DEFAULT 0`);
+      await source.runMigrations();
+      expect(await drift(source)).toEqual([]);
     });
-    const [row] = await source.query('SELECT * FROM mfa_account');
-    expect(row).not.toHaveProperty('other_failures');
+
+    it.runIf(kind === 'mariadb')(
+      'are repeated after any statement of a run on a database without transactions',
+      async () => {
+        const source = await openOlder(addition, { migrations: MFA_MIGRATIONS.slice(0, before.length + 1) });
+        await source.runMigrations();
+        // After each statement of the run: the first columns are there, the others and the table are not.
+        for (let added = 0; added <= columns.length; added += 1) {
+          await source.query(`DROP TABLE ${table}`);
+          for (const column of columns.slice(added))
+            await source.query(`ALTER TABLE mfa_account DROP COLUMN ${column}`);
+          await source.query('DELETE FROM migrations ORDER BY id DESC LIMIT 1');
+          await source.runMigrations();
+        }
+        await source.destroy();
+        const all = await open({});
+        await all.runMigrations();
+        expect(await drift(all)).toEqual([]);
+        await storesWork(all);
+      },
+    );
+
+    it('refuse a table that synchronize created, and change nothing', async () => {
+      const source = await openOlder(addition);
+      await source.query(`CREATE TABLE ${table} (id int)`);
+      await expect(source.runMigrations()).rejects.toMatchObject({
+        code: 'MFA_MISCONFIGURED',
+        message: expect.stringMatching(
+          new RegExp(
+            `${table}" already exists.*synchronize.*migration:generate.*drop this table.*${content} are lost`,
+            's',
+          ),
+        ),
+      });
+      const [row] = await source.query('SELECT * FROM mfa_account');
+      for (const column of columns) expect(row).not.toHaveProperty(column);
+    });
   });
 
   it.runIf(kind === 'postgres')('create the tables in the schema of the DataSource', async () => {
@@ -225,7 +285,7 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
         source,
         TABLES.map((name) => `auth.${name}`),
       ),
-    ).toHaveLength(5);
+    ).toHaveLength(6);
     expect(
       await existing(
         source,
@@ -242,7 +302,7 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
       `SELECT COLLATION_NAME AS collation FROM information_schema.columns
        WHERE TABLE_SCHEMA = DATABASE() AND COLUMN_NAME = 'user_id' AND TABLE_NAME LIKE 'mfa%'`,
     );
-    expect(columns).toHaveLength(5);
+    expect(columns).toHaveLength(6);
     expect(new Set(columns.map(({ collation }) => collation))).toEqual(new Set(['utf8mb4_bin']));
     await source.destroy();
   });

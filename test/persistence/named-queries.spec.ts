@@ -89,6 +89,7 @@ describe.skipIf(!testDatabases.includes('postgres'))('statements by name on post
         securityStamp: NOW,
         budget: 'totp',
         use: { rows: 'authenticators', id: user.totp },
+        endsRecovery: false,
         policy,
         nowMs: NOW,
       },

@@ -3,6 +3,7 @@ import type { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account
 import type { MfaAuthenticatorStore } from '../../libs/mfa/src/domain/authenticators/authenticator.store.js';
 import type { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
 import type { MfaPasskeyStore } from '../../libs/mfa/src/domain/passkeys/passkey.store.js';
+import type { MfaPolicySeenStore } from '../../libs/mfa/src/domain/policy/policy-seen.store.js';
 import type { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
 import type { Authenticator } from '../../libs/mfa/src/domain/authenticators/authenticator.js';
 import type { BackupCode } from '../../libs/mfa/src/domain/backup-codes/backup-code.js';
@@ -16,6 +17,7 @@ export interface Stores {
   backupCodes: MfaBackupCodeStore;
   passkeys: MfaPasskeyStore;
   usage: MfaUsageStore;
+  policiesSeen: MfaPolicySeenStore;
 }
 
 const NOW = 1_800_000_000_000;

@@ -89,12 +89,15 @@ describe.each(testDatabases)('schema check on %s', (kind) => {
     });
   });
 
-  it('refuses the tables of the version without passkeys, and names the migration that has not run', async () => {
-    dataSource = await openMfaDataSource(database, { migrations: MFA_MIGRATIONS.slice(0, 1) });
+  it.each([
+    ['passkeys', 1, 'AddMfaPasskeys\\d{13}, AddMfaPolicies\\d{13}'],
+    ['policies', 2, 'AddMfaPolicies\\d{13}'],
+  ])('refuses the tables of the version without %s, and names what has not run', async (_, ran, missing) => {
+    dataSource = await openMfaDataSource(database, { migrations: MFA_MIGRATIONS.slice(0, ran) });
     await expect(checkSchema(dataSource, logger)).rejects.toMatchObject({
       code: 'MFA_MISCONFIGURED',
       message: expect.stringMatching(
-        /mfa_account" lacks a column.*Not run yet: AddMfaPasskeys\d{13}\. .*migration:run/s,
+        new RegExp(`mfa_account" lacks a column.*Not run yet: ${missing}\\. .*migration:run`, 's'),
       ),
     });
   });

@@ -48,6 +48,8 @@ function accountContract(stores: () => Stores, userId: () => string): void {
         pendingId: null,
         backupSetId: null,
         userHandle: null,
+        mustEnrollSinceMs: null,
+        recovery: null,
         budgets: Object.fromEntries(ATTEMPT_FACTORS.map((factor) => [factor, EMPTY_BUDGET])),
       },
       authenticators: [],
@@ -110,17 +112,18 @@ function accountContract(stores: () => Stores, userId: () => string): void {
   it('S78 reports at a login the account of the same id in lower case, and never as the account of the user', async () => {
     const typed = userId().toUpperCase();
     const before = await stores().accounts.loadForLogin(typed);
-    expect(before).toEqual({ snapshot: null, otherCase: true });
+    expect(before).toEqual({ snapshot: null, otherCase: true, policySeenAtMs: null });
     await stores().authenticators.add(authenticator(userId()));
     await stores().accounts.open(typed, NOW + 1);
     const both = await stores().accounts.loadForLogin(typed);
-    expect(both).toEqual({ snapshot: await stores().accounts.load(typed), otherCase: true });
+    expect(both).toEqual({ snapshot: await stores().accounts.load(typed), otherCase: true, policySeenAtMs: null });
     expect(both.snapshot?.authenticators).toEqual([]);
   });
 
   it('S78 reports no other case at a login where there is none', async () => {
-    expect(await stores().accounts.loadForLogin(userId())).toEqual({ snapshot: await load(), otherCase: false });
-    expect(await stores().accounts.loadForLogin(`X${userId()}`)).toEqual({ snapshot: null, otherCase: false });
+    const none = { otherCase: false, policySeenAtMs: null };
+    expect(await stores().accounts.loadForLogin(userId())).toEqual({ snapshot: await load(), ...none });
+    expect(await stores().accounts.loadForLogin(`X${userId()}`)).toEqual({ snapshot: null, ...none });
     const other = `Of${userId()}`;
     await stores().accounts.open(other, NOW + 1);
     const { snapshot, otherCase } = await stores().accounts.loadForLogin(other);

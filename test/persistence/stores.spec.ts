@@ -8,7 +8,7 @@ import { toSnapshot } from '../../libs/mfa/src/persistence/stores/row-mappers.js
 import { InMemoryMfaState } from '../support/in-memory-state.js';
 import { InMemoryAccountStore } from '../support/in-memory-account-store.js';
 import { InMemoryAuthenticatorStore, InMemoryPasskeyStore } from '../support/in-memory-credential-stores.js';
-import { InMemoryBackupCodeStore, InMemoryUsageStore } from '../support/in-memory-stores.js';
+import { InMemoryBackupCodeStore, InMemoryPolicySeenStore, InMemoryUsageStore } from '../support/in-memory-stores.js';
 import { createDatabase, openMfaDataSource, type TestDatabase, testDatabases } from '../support/databases.js';
 import { typeOrmStores } from '../support/typeorm-stores.js';
 import { StepwiseVerificationStore } from '../../libs/mfa/src/persistence/stores/stepwise-verification.store.js';
@@ -27,6 +27,7 @@ describe('stores in memory', () => {
     backupCodes: new InMemoryBackupCodeStore(state),
     passkeys: new InMemoryPasskeyStore(state),
     usage: new InMemoryUsageStore(state),
+    policiesSeen: new InMemoryPolicySeenStore(state),
   };
   describeStores(() => stores);
   describe('verification', () => stepwise(() => stores));

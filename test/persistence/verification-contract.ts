@@ -61,6 +61,7 @@ export function describeVerification(stores: () => VerificationFixture): void {
         entries,
         budget: 'totp',
         use: { rows: 'authenticators', id: user.totp },
+        endsRecovery: false,
         policy,
         nowMs: NOW,
       },

@@ -15,11 +15,12 @@ import { MfaAuthenticatorStore } from '../../libs/mfa/src/domain/authenticators/
 import { BackupCodeHasher, type HashedCode } from '../../libs/mfa/src/domain/backup-codes/backup-code-hash.js';
 import { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
 import { MfaPasskeyStore } from '../../libs/mfa/src/domain/passkeys/passkey.store.js';
+import { MfaPolicySeenStore } from '../../libs/mfa/src/domain/policy/policy-seen.store.js';
 import { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
 import { InMemoryMfaState } from '../support/in-memory-state.js';
 import { InMemoryAccountStore } from '../support/in-memory-account-store.js';
 import { InMemoryAuthenticatorStore, InMemoryPasskeyStore } from '../support/in-memory-credential-stores.js';
-import { InMemoryBackupCodeStore, InMemoryUsageStore } from '../support/in-memory-stores.js';
+import { InMemoryBackupCodeStore, InMemoryPolicySeenStore, InMemoryUsageStore } from '../support/in-memory-stores.js';
 import { PASSWORD, startHostApp, type HostApp } from '../support/host-app.js';
 import { AttemptModel } from './attempt-model.js';
 
@@ -367,7 +368,9 @@ describe.each([
           .overrideProvider(MfaPasskeyStore)
           .useValue(new InMemoryPasskeyStore(inMemory))
           .overrideProvider(MfaUsageStore)
-          .useValue(new InMemoryUsageStore(inMemory));
+          .useValue(new InMemoryUsageStore(inMemory))
+          .overrideProvider(MfaPolicySeenStore)
+          .useValue(new InMemoryPolicySeenStore(inMemory));
       },
     });
   });

@@ -21,7 +21,7 @@ import {
 } from '../../libs/mfa/src/domain/attempts/attempt-budget.js';
 import type { AttemptBudget, AttemptFactor, AttemptPolicy } from '../../libs/mfa/src/domain/attempts/attempt-policy.js';
 import { MfaError } from '../../libs/mfa/src/domain/mfa-error.js';
-import { inSet, InMemoryMfaState, updateWhere, usageKey } from './in-memory-state.js';
+import { inSet, InMemoryMfaState, sightingKey, updateWhere, usageKey } from './in-memory-state.js';
 
 const NO_BUDGETS: MfaAccount['budgets'] = {
   totp: EMPTY_BUDGET,
@@ -29,6 +29,7 @@ const NO_BUDGETS: MfaAccount['budgets'] = {
   password: EMPTY_BUDGET,
   confirmation: EMPTY_BUDGET,
   other: EMPTY_BUDGET,
+  recovery_code: EMPTY_BUDGET,
 };
 
 /** {@link MfaAccountStore} in memory. Every method acts in one turn of the event loop, so it is atomic. */
@@ -56,10 +57,12 @@ export class InMemoryAccountStore extends MfaAccountStore {
     };
   }
 
-  override async loadForLogin(userId: string): Promise<LoginSnapshot> {
+  override async loadForLogin(userId: string, policyId?: string): Promise<LoginSnapshot> {
     const lowerCaseId = userId.toLowerCase();
     const otherCase = lowerCaseId !== userId && this.state.accounts.has(lowerCaseId);
-    return { snapshot: await this.load(userId), otherCase };
+    const snapshot = await this.load(userId);
+    const seen = snapshot && policyId !== undefined && this.state.policySeen.get(sightingKey(userId, policyId));
+    return { snapshot, otherCase, policySeenAtMs: seen ? seen.firstSeenAtMs : null };
   }
 
   override async loadMany(userIds: readonly string[]): Promise<AccountSnapshot[]> {
@@ -91,7 +94,8 @@ export class InMemoryAccountStore extends MfaAccountStore {
 
   override async open(userId: string, nowMs: number): Promise<void> {
     if (this.state.accounts.has(userId)) return;
-    const nothing = { activeFactors: [], pendingId: null, backupSetId: null, userHandle: null, budgets: NO_BUDGETS };
+    const factors = { activeFactors: [], pendingId: null, backupSetId: null, userHandle: null };
+    const nothing = { ...factors, mustEnrollSinceMs: null, recovery: null, budgets: NO_BUDGETS };
     this.state.accounts.set(userId, { userId, securityStamp: nowMs, rowVersion: nowMs, ...nothing });
   }
 
@@ -117,6 +121,7 @@ export class InMemoryAccountStore extends MfaAccountStore {
   override async settle(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void> {
     const account = this.state.accounts.get(userId);
     if (account) this.setBudget(account, factor, settleBudget(account.budgets[factor], policy));
+    await this.endRecovery(userId);
   }
 
   override async release(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void> {
@@ -127,6 +132,10 @@ export class InMemoryAccountStore extends MfaAccountStore {
   override async endFailures(userId: string, factor: AttemptFactor): Promise<void> {
     const account = this.state.accounts.get(userId);
     if (account) this.setBudget(account, factor, endFailures(account.budgets[factor]));
+  }
+
+  override async endRecovery(userId: string): Promise<void> {
+    this.update(userId, () => ({ recovery: null }));
   }
 
   override async endLocks(userId: string): Promise<void> {

@@ -23,7 +23,7 @@ import { FixedClock } from '../../libs/mfa/src/testing/fixed-clock.js';
 import { InMemoryAccountStore } from './in-memory-account-store.js';
 import { InMemoryMfaState } from './in-memory-state.js';
 import { InMemoryAuthenticatorStore, InMemoryPasskeyStore } from './in-memory-credential-stores.js';
-import { InMemoryBackupCodeStore, InMemoryUsageStore } from './in-memory-stores.js';
+import { InMemoryBackupCodeStore, InMemoryPolicySeenStore, InMemoryUsageStore } from './in-memory-stores.js';
 import { VirtualAuthenticator } from '../../libs/mfa/src/testing/virtual-authenticator.js';
 
 /** A test key: 32 bytes that stand nowhere else. */
@@ -46,6 +46,7 @@ export function inMemoryMfa(given: Partial<MfaOptions> = {}) {
   const backupCodes = new InMemoryBackupCodeStore(state);
   const passkeys = new InMemoryPasskeyStore(state);
   const usage = new InMemoryUsageStore(state);
+  const policiesSeen = new InMemoryPolicySeenStore(state);
   const told: MfaEvent[] = [];
   const host: FakeHost = { principal: () => null, notify: (event) => void told.push(event) };
   const hostAccess = new MfaHostAccess({ get: () => host } as unknown as ModuleRef);
@@ -86,7 +87,7 @@ export function inMemoryMfa(given: Partial<MfaOptions> = {}) {
     return { id, authenticator: new VirtualAuthenticator(uri, clock) };
   }
 
-  const stores = { accounts, authenticators, backupCodes, passkeys, usage };
+  const stores = { accounts, authenticators, backupCodes, passkeys, usage, policiesSeen };
   return {
     options,
     clock,

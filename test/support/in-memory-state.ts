@@ -2,6 +2,7 @@ import type { MfaAccount } from '../../libs/mfa/src/domain/accounts/account.js';
 import type { Authenticator } from '../../libs/mfa/src/domain/authenticators/authenticator.js';
 import type { BackupCode } from '../../libs/mfa/src/domain/backup-codes/backup-code.js';
 import type { Passkey } from '../../libs/mfa/src/domain/passkeys/passkey.js';
+import type { DueUser, PolicySighting } from '../../libs/mfa/src/domain/policy/policy-seen.store.js';
 import type { UsageEntry } from '../../libs/mfa/src/domain/usage/usage.js';
 
 /** A spent thing. */
@@ -9,6 +10,9 @@ export interface UsageRow extends UsageEntry {
   userId: string;
   spentAtMs: number;
 }
+
+/** When a user was first seen under a policy. */
+export type PolicySeenRow = DueUser & PolicySighting;
 
 /** What the in-memory stores share, in place of a database. */
 export class InMemoryMfaState {
@@ -22,6 +26,13 @@ export class InMemoryMfaState {
   readonly passkeys = new Map<string, Passkey>();
   /** By {@link usageKey}. */
   readonly usage = new Map<string, UsageRow>();
+  /** By {@link sightingKey}. */
+  readonly policySeen = new Map<string, PolicySeenRow>();
+}
+
+/** The key under which a sighting is unique. */
+export function sightingKey(userId: string, policyId: string): string {
+  return JSON.stringify([userId, policyId]);
 }
 
 /** The key under which a spent thing is unique. */

@@ -2,7 +2,21 @@ import type { BackupCode } from '../../libs/mfa/src/domain/backup-codes/backup-c
 import { type ExpiredBackupSet, MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
 import type { SpentEntry, Spending } from '../../libs/mfa/src/domain/usage/usage.js';
 import { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
-import { inSet, InMemoryMfaState, isExpired, removeWhere, updateWhere, usageKey } from './in-memory-state.js';
+import {
+  type DueQuery,
+  type DueUser,
+  MfaPolicySeenStore,
+  type PolicySighting,
+} from '../../libs/mfa/src/domain/policy/policy-seen.store.js';
+import {
+  inSet,
+  InMemoryMfaState,
+  isExpired,
+  removeWhere,
+  sightingKey,
+  updateWhere,
+  usageKey,
+} from './in-memory-state.js';
 
 /** {@link MfaBackupCodeStore} in memory. */
 export class InMemoryBackupCodeStore extends MfaBackupCodeStore {
@@ -65,9 +79,11 @@ export class InMemoryUsageStore extends MfaUsageStore {
     super();
   }
 
-  override async spend({ userId, securityStamp, backupSetId, entries, nowMs }: Spending): Promise<boolean> {
+  override async spend({ userId, entries, nowMs, ...expected }: Spending): Promise<boolean> {
+    const { securityStamp, backupSetId, recoveryHash } = expected;
     const account = this.state.accounts.get(userId);
-    const live = backupSetId === undefined || account?.backupSetId === backupSetId;
+    const liveSet = backupSetId === undefined || account?.backupSetId === backupSetId;
+    const live = liveSet && (recoveryHash === undefined || account?.recovery?.hash === recoveryHash);
     const keys = new Set(entries.map((entry) => usageKey(userId, entry)));
     const unspent = keys.size === entries.length && [...keys].every((key) => !this.state.usage.has(key));
     if (account?.securityStamp !== securityStamp || !live || !unspent || entries.length === 0) return false;
@@ -91,4 +107,48 @@ export class InMemoryUsageStore extends MfaUsageStore {
   override async removeAll(userId: string): Promise<void> {
     removeWhere(this.state.usage, (row) => row.userId === userId);
   }
+}
+
+/** {@link MfaPolicySeenStore} in memory. */
+export class InMemoryPolicySeenStore extends MfaPolicySeenStore {
+  constructor(private readonly state = new InMemoryMfaState()) {
+    super();
+  }
+
+  override async firstSeen(userId: string, policyId: string): Promise<number | null> {
+    return this.state.policySeen.get(sightingKey(userId, policyId))?.firstSeenAtMs ?? null;
+  }
+
+  override async record(userId: string, policyId: string, nowMs: number): Promise<number> {
+    const key = sightingKey(userId, policyId);
+    const row = this.state.policySeen.get(key) ?? { userId, policyId, firstSeenAtMs: nowMs };
+    this.state.policySeen.set(key, row);
+    return row.firstSeenAtMs;
+  }
+
+  override async list(userId: string): Promise<PolicySighting[]> {
+    return [...this.state.policySeen.values()]
+      .filter((row) => row.userId === userId)
+      .map(({ policyId, firstSeenAtMs }) => ({ policyId, firstSeenAtMs }))
+      .sort((a, b) => a.firstSeenAtMs - b.firstSeenAtMs || (a.policyId < b.policyId ? -1 : 1));
+  }
+
+  override async removeAll(userId: string): Promise<void> {
+    removeWhere(this.state.policySeen, (row) => row.userId === userId);
+  }
+
+  override async listDue({ policyId, seenBeforeMs, after, limit, methods }: DueQuery): Promise<DueUser[]> {
+    const hasFactor = (userId: string) =>
+      this.state.accounts.get(userId)?.activeFactors.some(({ type }) => methods === null || methods.includes(type));
+    return [...this.state.policySeen.values()]
+      .filter((row) => row.policyId === policyId && row.firstSeenAtMs <= seenBeforeMs && !hasFactor(row.userId))
+      .map(({ userId, firstSeenAtMs }) => ({ userId, firstSeenAtMs }))
+      .filter((row) => after === null || byFirstSeen(row, after) > 0)
+      .sort(byFirstSeen)
+      .slice(0, limit);
+  }
+}
+
+function byFirstSeen(a: DueUser, b: DueUser): number {
+  return a.firstSeenAtMs - b.firstSeenAtMs || (a.userId < b.userId ? -1 : Number(a.userId > b.userId));
 }

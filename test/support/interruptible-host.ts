@@ -4,11 +4,12 @@ import { MfaAuthenticatorStore } from '../../libs/mfa/src/domain/authenticators/
 import { BackupCodeHasher, type HashedCode } from '../../libs/mfa/src/domain/backup-codes/backup-code-hash.js';
 import { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
 import { MfaPasskeyStore } from '../../libs/mfa/src/domain/passkeys/passkey.store.js';
+import { MfaPolicySeenStore } from '../../libs/mfa/src/domain/policy/policy-seen.store.js';
 import { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
 import { InMemoryAccountStore } from './in-memory-account-store.js';
 import { InMemoryMfaState } from './in-memory-state.js';
 import { InMemoryAuthenticatorStore, InMemoryPasskeyStore } from './in-memory-credential-stores.js';
-import { InMemoryBackupCodeStore, InMemoryUsageStore } from './in-memory-stores.js';
+import { InMemoryBackupCodeStore, InMemoryPolicySeenStore, InMemoryUsageStore } from './in-memory-stores.js';
 import { startHostApp, type HostApp } from './host-app.js';
 
 export const sha256 = (code: string) => createHash('sha256').update(code).digest('hex');
@@ -29,6 +30,7 @@ export function startInterruptibleHost(pause: () => Promise<void>): Promise<Host
     [MfaBackupCodeStore, new InMemoryBackupCodeStore(state)],
     [MfaPasskeyStore, new InMemoryPasskeyStore(state)],
     [MfaUsageStore, new InMemoryUsageStore(state)],
+    [MfaPolicySeenStore, new InMemoryPolicySeenStore(state)],
   ] as const;
   return startHostApp({
     override: (builder) => {

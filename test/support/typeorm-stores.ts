@@ -1,19 +1,21 @@
 import type { DataSource } from 'typeorm';
-import type { MfaPasskeyStore } from '../../libs/mfa/src/domain/passkeys/passkey.store.js';
+import type { MfaPolicySeenStore } from '../../libs/mfa/src/domain/policy/policy-seen.store.js';
 import type { VerificationStores } from '../../libs/mfa/src/persistence/stores/stepwise-verification.store.js';
 import {
   TypeOrmAccountStore,
   TypeOrmAuthenticatorStore,
   TypeOrmBackupCodeStore,
   TypeOrmPasskeyStore,
+  TypeOrmPolicySeenStore,
   TypeOrmUsageStore,
 } from '../../libs/mfa/src/persistence/stores/index.js';
 
 /** The stores of one DataSource. */
-export const typeOrmStores = (source: DataSource): VerificationStores & { passkeys: MfaPasskeyStore } => ({
+export const typeOrmStores = (source: DataSource): VerificationStores & { policiesSeen: MfaPolicySeenStore } => ({
   accounts: new TypeOrmAccountStore(source),
   authenticators: new TypeOrmAuthenticatorStore(source),
   backupCodes: new TypeOrmBackupCodeStore(source),
   passkeys: new TypeOrmPasskeyStore(source),
+  policiesSeen: new TypeOrmPolicySeenStore(source),
   usage: new TypeOrmUsageStore(source),
 });

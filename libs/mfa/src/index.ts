@@ -80,6 +80,7 @@ export {
   MfaAuthenticatorEntity,
   MfaBackupCodeEntity,
   MfaPasskeyEntity,
+  MfaPolicySeenEntity,
   MfaUsageEntity,
 } from './persistence/entities/index.js';
 export { MFA_MIGRATIONS } from './persistence/migrations/index.js';

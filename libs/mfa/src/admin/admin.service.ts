@@ -4,6 +4,7 @@ import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
 import { MFA_FACTORS, type Factor } from '../domain/factors/factor.js';
 import { MfaPasskeyStore } from '../domain/passkeys/passkey.store.js';
+import { MfaPolicySeenStore } from '../domain/policy/policy-seen.store.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import { AuthenticatorRemoval } from '../enrollment/authenticator-removal.js';
 import { tidyUp } from '../events/tidy-up.js';
@@ -26,6 +27,7 @@ export class MfaAdminService {
     private readonly codes: MfaBackupCodeStore,
     private readonly passkeys: MfaPasskeyStore,
     private readonly usage: MfaUsageStore,
+    private readonly policiesSeen: MfaPolicySeenStore,
     private readonly removal: AuthenticatorRemoval,
     private readonly events: MfaEvents,
     @Inject(MFA_FACTORS) private readonly factors: readonly Factor[],
@@ -87,7 +89,7 @@ export class MfaAdminService {
 
   /**
    * Returns what is stored about the user, for a data-protection request. It contains no secrets, hashes and tokens.
-   * Four statements.
+   * Five statements.
    * @throws MfaException `MFA_BUSY`; TypeError for an unusable user id
    */
   async exportUser(userId: string | number): Promise<MfaUserExport> {
@@ -96,7 +98,8 @@ export class MfaAdminService {
     const setId = snapshot?.account.backupSetId;
     const codes = setId ? await this.codes.list(id, setId) : [];
     const passkeys = await this.passkeys.list(id);
-    return userExport({ userId: id, snapshot, codes, passkeys, spent: await this.usage.list(id) });
+    const spent = await this.usage.list(id);
+    return userExport({ userId: id, snapshot, codes, passkeys, spent, sightings: await this.policiesSeen.list(id) });
   }
 
   /**
@@ -121,7 +124,8 @@ export class MfaAdminService {
   /** Removes the rows of every table, also after an error in one. Returns the number of authenticators and passkeys. */
   private async removeRows(id: string): Promise<number> {
     const removals = this.factors.map((factor) => factor.purge(id));
-    const results = await Promise.allSettled([...removals, this.usage.removeAll(id).then(() => 0)]);
+    const others = [this.usage.removeAll(id), this.policiesSeen.removeAll(id)];
+    const results = await Promise.allSettled([...removals, ...others.map((removal) => removal.then(() => 0))]);
     const failed = results.find((each) => each.status === 'rejected');
     if (failed) throw failed.reason;
     return results.reduce((sum, each) => sum + (each.status === 'fulfilled' ? each.value : 0), 0);

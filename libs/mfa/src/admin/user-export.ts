@@ -3,6 +3,7 @@ import { ATTEMPT_FACTORS, type AttemptFactor } from '../domain/attempts/attempt-
 import type { Authenticator, TotpParameters } from '../domain/authenticators/authenticator.js';
 import type { BackupCode } from '../domain/backup-codes/backup-code.js';
 import type { Passkey } from '../domain/passkeys/passkey.js';
+import type { PolicySighting } from '../domain/policy/policy-seen.store.js';
 import type { SpentEntry, UsageKind } from '../domain/usage/usage.js';
 
 /** What the module stores about one user, without secrets, hashes and tokens (GDPR Art. 15). */
@@ -33,6 +34,12 @@ export interface MfaUserExport {
   };
   /** Failures in a row and locks. A factor without failures and lock is left out. */
   attempts: { factor: AttemptFactor; failures: number; lockedUntil: Date | null }[];
+  /** The policies that required MFA of the user, and when the user first logged in under each. */
+  policies: { policyId: string; firstSeenAt: Date }[];
+  /** When an administrator's reset required a new enrollment. `null` = none is required. */
+  mustEnrollSince: Date | null;
+  /** The recovery code that an administrator issued. `null` = none. */
+  recoveryCode: { expiresAt: Date } | null;
   /** Accepted codes and tokens that are still stored, so that none is accepted twice. */
   uses: {
     kind: UsageKind;
@@ -53,10 +60,12 @@ export interface UserRows {
   codes: readonly BackupCode[];
   passkeys: readonly Passkey[];
   spent: readonly SpentEntry[];
+  sightings: readonly PolicySighting[];
 }
 
 /** Builds the export. */
-export function userExport({ userId, snapshot, codes, passkeys, spent }: UserRows): MfaUserExport {
+export function userExport({ userId, snapshot, codes, passkeys, spent, sightings }: UserRows): MfaUserExport {
+  const recovery = snapshot?.account.recovery;
   const activePasskeys = activeIdsOf('passkey', snapshot?.account.activeFactors ?? []);
   return {
     userId,
@@ -69,6 +78,9 @@ export function userExport({ userId, snapshot, codes, passkeys, spent }: UserRow
       usedAt: codes.flatMap(({ usedAtMs }) => (usedAtMs === null ? [] : [new Date(usedAtMs)])),
     },
     attempts: snapshot ? attempts(snapshot.account) : [],
+    policies: sightings.map(({ policyId, firstSeenAtMs }) => ({ policyId, firstSeenAt: new Date(firstSeenAtMs) })),
+    mustEnrollSince: dateOf(snapshot?.account.mustEnrollSinceMs ?? null),
+    recoveryCode: recovery ? { expiresAt: new Date(recovery.expiresAtMs) } : null,
     uses: spent.map(({ kind, spentAtMs, expiresAtMs }) => ({
       kind,
       at: new Date(spentAtMs),

@@ -13,6 +13,7 @@ import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.st
 import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
 import { HOST_TABLES, type HostTables } from '../domain/host-tables.js';
 import { MfaPasskeyStore } from '../domain/passkeys/passkey.store.js';
+import { MfaPolicySeenStore } from '../domain/policy/policy-seen.store.js';
 import { MfaSealedValueStore } from '../domain/secrets/sealed-value.store.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import { MfaVerificationStore } from '../domain/verification/verification.store.js';
@@ -31,6 +32,7 @@ import {
   TypeOrmAuthenticatorStore,
   TypeOrmBackupCodeStore,
   TypeOrmPasskeyStore,
+  TypeOrmPolicySeenStore,
   TypeOrmSealedValueStore,
   TypeOrmUsageStore,
 } from './stores/index.js';
@@ -46,6 +48,7 @@ const STORES = [
   [MfaUsageStore, TypeOrmUsageStore],
   [MfaSealedValueStore, TypeOrmSealedValueStore],
   [MfaPasskeyStore, TypeOrmPasskeyStore],
+  [MfaPolicySeenStore, TypeOrmPolicySeenStore],
 ] as const;
 
 /**

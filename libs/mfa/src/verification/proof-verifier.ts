@@ -143,7 +143,7 @@ export class ProofVerifier {
   // S34a, S70
   private async spendAndSettle(
     claim: ProofRequest,
-    { account: { securityStamp } }: VerificationSnapshot,
+    { account: { securityStamp, recovery } }: VerificationSnapshot,
     factor: Factor,
     { entry, backupSetId, use }: FactorMatch,
   ): Promise<void> {
@@ -155,6 +155,7 @@ export class ProofVerifier {
       entries: token ? [entry, token] : [entry],
       budget: factor.budget,
       use,
+      endsRecovery: recovery !== null,
       policy: this.options.attempts,
       nowMs: this.clock.nowMs(),
     });

@@ -2,7 +2,9 @@ import type { AttemptFactor, AttemptPolicy } from '../attempts/attempt-policy.js
 import type { AccountSnapshot, CredentialRows, MfaAccount, VerificationSnapshot } from './account.js';
 
 /** The fields of the account row that `commit` may change. Fields that are left out stay unchanged. */
-export type AccountChange = Partial<Pick<MfaAccount, 'securityStamp' | 'activeFactors' | 'pendingId' | 'backupSetId'>>;
+export type AccountChange = Partial<
+  Pick<MfaAccount, 'securityStamp' | 'activeFactors' | 'pendingId' | 'backupSetId' | 'mustEnrollSinceMs' | 'recovery'>
+>;
 
 /** The account that a login reads. */
 export interface LoginSnapshot {
@@ -10,6 +12,8 @@ export interface LoginSnapshot {
   snapshot: AccountSnapshot | null;
   /** Whether an account with the same id in lower case exists. To this module it is another user. */
   otherCase: boolean;
+  /** When the user was first seen under the given policy. `null` = never, no policy given, or no MFA account. */
+  policySeenAtMs: number | null;
 }
 
 /** What else a read with credential rows asks for. */
@@ -44,10 +48,10 @@ export abstract class MfaAccountStore {
 
   /**
    * Like {@link load}, for a user whose first factor was right. The same statement also looks for an account with the id
-   * in lower case.
+   * in lower case. With `policyId`, it also reads when the user was first seen under that policy.
    */
-  // S78
-  abstract loadForLogin(userId: string): Promise<LoginSnapshot>;
+  // S78, S101
+  abstract loadForLogin(userId: string, policyId?: string): Promise<LoginSnapshot>;
 
   /** Reads the accounts of up to 500 users, with their authenticators, in any order. Users without an account are left out. */
   abstract loadMany(userIds: readonly string[]): Promise<AccountSnapshot[]>;
@@ -76,10 +80,10 @@ export abstract class MfaAccountStore {
   abstract reserve(reservation: AttemptReservation): Promise<boolean>;
 
   /**
-   * Records a success: sets the failures to 0, ends the lock, and gives this one attempt back to the daily cap. Call it
-   * once for an attempt that `reserve` counted; another call would refill the daily cap.
+   * Records a success: sets the failures to 0, ends the lock, gives this one attempt back to the daily cap, and ends a
+   * live recovery code. Call it once for an attempt that `reserve` counted; another call would refill the daily cap.
    */
-  // S54
+  // S54, S104
   abstract settle(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void>;
 
   /**
@@ -92,6 +96,10 @@ export abstract class MfaAccountStore {
   /** Sets the failures of a factor to 0 and ends its lock, because its secret or codes were replaced. The daily cap stays. */
   // S51
   abstract endFailures(userId: string, factor: AttemptFactor): Promise<void>;
+
+  /** Ends a live recovery code, because a proof that costs no attempt was accepted. */
+  // S104
+  abstract endRecovery(userId: string): Promise<void>;
 
   /** Ends the locks of every factor. Failures and daily caps stay, so the user gets no more attempts. */
   // S51

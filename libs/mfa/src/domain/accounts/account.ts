@@ -26,7 +26,20 @@ export interface MfaAccount {
    * `null` until the first passkey setup.
    */
   userHandle: string | null;
+  /** Since when the next login must be an enrollment: an administrator has reset the factors. A confirmation sets it to `null`. */
+  // S102
+  mustEnrollSinceMs: number | null;
+  /** The recovery code that an administrator issued. Any accepted proof ends it. `null` = none. */
+  // S104
+  recovery: RecoveryCode | null;
   budgets: Readonly<Record<AttemptFactor, AttemptBudget>>;
+}
+
+/** A live recovery code. It may be expired. */
+export interface RecoveryCode {
+  /** At most 128 characters. */
+  hash: string;
+  expiresAtMs: number;
 }
 
 /** An account with its authenticators, read by one statement. */

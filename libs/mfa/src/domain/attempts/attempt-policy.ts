@@ -1,9 +1,9 @@
 /**
  * The counters of failed attempts. `password` counts passwords before the first enrollment, and `confirmation` counts
  * first codes of a pending setup. They are separate, so that they cannot lock a sign-in factor. `other` is the budget that
- * all factors of the host share.
+ * all factors of the host share. `recovery_code` counts recovery codes, which an administrator issues.
  */
-export const ATTEMPT_FACTORS = ['totp', 'backup_code', 'password', 'confirmation', 'other'] as const;
+export const ATTEMPT_FACTORS = ['totp', 'backup_code', 'password', 'confirmation', 'other', 'recovery_code'] as const;
 export type AttemptFactor = (typeof ATTEMPT_FACTORS)[number];
 
 /** One factor's attempt counters, as columns of the account row. */

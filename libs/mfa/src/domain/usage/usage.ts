@@ -4,8 +4,12 @@
  */
 export const CLOCK_SKEW_MS = 10 * 60 * 1000;
 
-/** What can be spent, once per user and item. For a factor of the host, its method. */
-export type UsageKind = 'totp' | 'backup_code' | 'webauthn' | 'token' | 'import' | (string & {});
+/**
+ * What can be spent, once per user and item. `recovery_code` is a recovery code, and `authorized` an enrollment token
+ * under which the host authorised the enrollment. For a factor of the host, its method. At most 16 characters.
+ */
+export type UsageKind =
+  'totp' | 'backup_code' | 'webauthn' | 'recovery_code' | 'token' | 'authorized' | 'import' | (string & {});
 
 /** One item to spend. */
 export interface UsageEntry {
@@ -23,6 +27,9 @@ export interface Spending {
   securityStamp: number;
   /** The set of backup codes that the account must have. Left out = any. */
   backupSetId?: string;
+  /** The hash of the recovery code that the account must have. Left out = any. */
+  // S104
+  recoveryHash?: string;
   entries: readonly UsageEntry[];
   nowMs: number;
 }

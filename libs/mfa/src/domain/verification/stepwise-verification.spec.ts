@@ -15,7 +15,13 @@ beforeEach(async () => {
   const { securityStamp } = mfa.state.accounts.get('ann')!;
   attempt = { userId: 'ann', budget: 'totp', rows: 'authenticators', policy: DEFAULT_ATTEMPT_POLICY, nowMs };
   const entries = [{ kind: 'totp', item: `${phoneId}:1`, expiresAtMs: null }] as const;
-  completion = { ...attempt, securityStamp, entries, use: { rows: 'authenticators', id: phoneId } };
+  completion = {
+    ...attempt,
+    securityStamp,
+    entries,
+    use: { rows: 'authenticators', id: phoneId },
+    endsRecovery: false,
+  };
 });
 
 const TOKEN = { kind: 'token', item: 'token', expiresAtMs: null } as const;

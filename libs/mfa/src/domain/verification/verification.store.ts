@@ -52,6 +52,9 @@ export interface VerificationCompletion extends Spending {
   budget: AttemptFactor | null;
   /** The credential that was used. `null` = its row is the host's. */
   use: CredentialUse | null;
+  /** Whether the account had a recovery code when it was read. Only needed where `budget` is `null`: settling ends it. */
+  // S104
+  endsRecovery: boolean;
   policy: AttemptPolicy;
 }
 
@@ -65,10 +68,10 @@ export abstract class MfaVerificationStore {
   abstract reserveAttempt(attempt: VerificationAttempt): Promise<ReservedAttempt>;
 
   /**
-   * Spends all entries or none. With them, it sets the failures to 0, gives the reservation back, and stores the time of
-   * the use. Returns `true` only if every entry was written and the account was as required. `false` = a lost race.
+   * Spends all entries or none. With them, it sets the failures to 0, gives the reservation back, ends a live recovery
+   * code, and stores the time of the use. Returns `true` only if every entry was written and the account was as required. `false` = a lost race.
    * Where the use of a passkey lost the race for its counter, the entries may be spent.
    */
-  // S27–S29
+  // S27–S29, S104
   abstract spendAndSettle(completion: VerificationCompletion): Promise<boolean>;
 }

@@ -80,4 +80,24 @@ export class MfaAccountEntity {
   /** The WebAuthn user handle: 64 random bytes in base64url. `null` until the first passkey setup. */
   @Column({ name: 'user_handle', type: 'varchar', length: 86, nullable: true })
   userHandle!: string | null;
+
+  /** Since when the next login must be an enrollment. `null` = it need not be. */
+  @Column({ name: 'must_enroll_since', type: 'bigint', nullable: true, transformer })
+  mustEnrollSince!: number | null;
+
+  /** Hash of the live recovery code; never the code itself. `null` = none. */
+  @Column({ name: 'recovery_hash', type: 'varchar', length: 128, nullable: true })
+  recoveryHash!: string | null;
+
+  @Column({ name: 'recovery_expires_at', type: 'bigint', nullable: true, transformer })
+  recoveryExpiresAt!: number | null;
+
+  @Column({ name: 'recovery_code_failures', type: 'int', default: 0 })
+  recoveryCodeFailures!: number;
+
+  @Column({ name: 'recovery_code_locked_until', type: 'bigint', default: 0, transformer })
+  recoveryCodeLockedUntil!: number;
+
+  @Column({ name: 'recovery_code_daily_tat', type: 'bigint', default: 0, transformer })
+  recoveryCodeDailyTat!: number;
 }

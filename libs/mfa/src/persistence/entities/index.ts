@@ -2,9 +2,17 @@ import { MfaAccountEntity } from './account.entity.js';
 import { MfaAuthenticatorEntity } from './authenticator.entity.js';
 import { MfaBackupCodeEntity } from './backup-code.entity.js';
 import { MfaPasskeyEntity } from './passkey.entity.js';
+import { MfaPolicySeenEntity } from './policy-seen.entity.js';
 import { MfaUsageEntity } from './usage.entity.js';
 
-export { MfaAccountEntity, MfaAuthenticatorEntity, MfaBackupCodeEntity, MfaPasskeyEntity, MfaUsageEntity };
+export {
+  MfaAccountEntity,
+  MfaAuthenticatorEntity,
+  MfaBackupCodeEntity,
+  MfaPasskeyEntity,
+  MfaPolicySeenEntity,
+  MfaUsageEntity,
+};
 
 /** Every entity of the library, for a DataSource with an explicit `entities` list. */
 export const MFA_ENTITIES = [
@@ -12,5 +20,6 @@ export const MFA_ENTITIES = [
   MfaAuthenticatorEntity,
   MfaBackupCodeEntity,
   MfaPasskeyEntity,
+  MfaPolicySeenEntity,
   MfaUsageEntity,
 ];

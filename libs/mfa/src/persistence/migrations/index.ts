@@ -1,5 +1,6 @@
 import { CreateMfaTables1795536000000 } from './1795536000000-create-mfa-tables.js';
 import { AddMfaPasskeys1795622400000 } from './1795622400000-add-mfa-passkeys.js';
+import { AddMfaPolicies1795708800000 } from './1795708800000-add-mfa-policies.js';
 
 /** Every migration of the library, oldest first: `migrations: [...MFA_MIGRATIONS, ...mine]`. Only ever appended to. */
-export const MFA_MIGRATIONS = [CreateMfaTables1795536000000, AddMfaPasskeys1795622400000];
+export const MFA_MIGRATIONS = [CreateMfaTables1795536000000, AddMfaPasskeys1795622400000, AddMfaPolicies1795708800000];

@@ -22,6 +22,7 @@ import { StatementRunner, type TypeOrmStoreOptions } from '../statements/stateme
 import {
   type BudgetParams,
   budgetOpen,
+  ENDING_RECOVERY,
   releasing,
   reserving,
   settling,
@@ -89,12 +90,16 @@ export class PostgresVerificationStore extends MfaVerificationStore {
   }
 
   override async spendAndSettle(completion: VerificationCompletion): Promise<boolean> {
-    const { userId, securityStamp, backupSetId, entries, budget, use, policy, nowMs } = completion;
+    const { userId, securityStamp, backupSetId, recoveryHash, entries, budget, use, policy, nowMs } = completion;
+    const endsRecovery = budget === null && completion.endsRecovery;
     if (entries.length === 0) return false;
     const statement = this.templates.bind(
-      { scope: policy, kind: `complete ${budget} ${use?.rows}` },
-      { userId, securityStamp, backupSetId, nowMs, ...useValues(use), ...usageValues(inOrder(entries)) },
-      (slots) => settleStatement(slots, { budget, policy, rows: use?.rows ?? 'none' }, this.statements.dialect),
+      { scope: policy, kind: `complete ${budget} ${use?.rows}${endsRecovery ? ' recovery' : ''}` },
+      { userId, securityStamp, backupSetId, recoveryHash, nowMs, ...useValues(use), ...usageValues(inOrder(entries)) },
+      (slots) => {
+        const params = { budget, policy, endsRecovery, rows: use?.rows ?? ('none' as const) };
+        return settleStatement(slots, params, this.statements.dialect);
+      },
     );
     try {
       const { records } = await this.statements.run(statement);
@@ -158,7 +163,7 @@ function makesCodesOf(digits: Slot): Sql {
 }
 
 type SettleSlots = SlotsOf<
-  Pick<VerificationCompletion, 'userId' | 'securityStamp' | 'backupSetId' | 'nowMs'> & UseValues
+  Pick<VerificationCompletion, 'userId' | 'securityStamp' | 'backupSetId' | 'recoveryHash' | 'nowMs'> & UseValues
 >;
 
 /** The use of a credential as values of a prepared statement. Flags are 0 or 1. */
@@ -173,19 +178,22 @@ type UseValues = { usedId: string | undefined } & {
   [Name in 'counter' | 'counterFrom' | 'backedUp' | 'userVerified']?: number | undefined;
 };
 
-type SettleParams = Pick<VerificationCompletion, 'budget' | 'policy'> & { rows: CredentialRows };
+type SettleParams = Pick<VerificationCompletion, 'budget' | 'policy' | 'endsRecovery'> & { rows: CredentialRows };
 
 /**
  * `settled` locks the account row and checks it. `used` records the use of the credential, and `spent` needs a row of
  * both. So parallel requests of a user take turns, and of two uses of one counter the second spends nothing. If an item
  * is already spent, a unique violation undoes the whole statement.
  */
-function settleStatement(slots: SettleSlots, { budget, policy, rows }: SettleParams, dialect: SqlDialect): Sql {
-  const { userId, securityStamp, backupSetId, nowMs } = slots;
+function settleStatement(slots: SettleSlots, params: SettleParams, dialect: SqlDialect): Sql {
+  const { userId, securityStamp, backupSetId, recoveryHash, nowMs } = slots;
+  const { rows } = params;
   const isAsRead = sql`user_id = ${userId} AND security_stamp = ${securityStamp}
-    ${backupSetId ? sql`AND backup_set_id = ${backupSetId}` : sql``}`;
-  const settled = budget
-    ? sql`UPDATE ${MfaAccountEntity} SET ${settling(budget, policy)} WHERE ${isAsRead} RETURNING user_id`
+    ${backupSetId ? sql`AND backup_set_id = ${backupSetId}` : sql``}
+    ${recoveryHash ? sql`AND recovery_hash = ${recoveryHash}` : sql``}`;
+  const changes = settlingChanges(params);
+  const settled = changes
+    ? sql`UPDATE ${MfaAccountEntity} SET ${changes} WHERE ${isAsRead} RETURNING user_id`
     : sql`SELECT user_id FROM ${MfaAccountEntity} WHERE ${isAsRead} FOR NO KEY UPDATE`;
   const used = recording(slots, rows, dialect);
   return sql`
@@ -196,6 +204,12 @@ function settleStatement(slots: SettleSlots, { budget, policy, rows }: SettlePar
       ${rows === 'passkeys' ? sql`WHERE EXISTS (SELECT 1 FROM used)` : sql``} RETURNING 1
     )
     SELECT COUNT(*) AS spent FROM spent`;
+}
+
+/** What an accepted proof changes in the account row. `null` = nothing, so the row is only locked. */
+function settlingChanges({ budget, policy, endsRecovery }: SettleParams): Sql | null {
+  if (budget) return settling(budget, policy);
+  return endsRecovery ? ENDING_RECOVERY : null;
 }
 
 /** Records the use, of the account that `settled` let through. `null` = the module stores no such credential. */

@@ -12,6 +12,7 @@ import {
   MfaAuthenticatorEntity,
   MfaBackupCodeEntity,
   MfaPasskeyEntity,
+  MfaPolicySeenEntity,
   MfaUsageEntity,
 } from '../entities/index.js';
 import { join, literal, raw, Slot, type Sql, sql, type SqlDialect } from '../statements/sql.js';
@@ -59,10 +60,16 @@ function after(nowMs: BudgetParams['nowMs'], ms: number, { integer }: SqlDialect
   return sql`CAST(${nowMs} AS ${integer}) + ${literal(ms)}`;
 }
 
-/** Assignments after a success: failures and lock end, and the daily cap gets this one attempt back. */
+/**
+ * Assignments after a success: failures and lock end, the daily cap gets this one attempt back, and a recovery code ends.
+ */
 export function settling(factor: AttemptFactor, policy: AttemptPolicy): Sql {
-  return sql`${endingFailures(factor)}, ${refunding(factor, policy)}`;
+  return sql`${endingFailures(factor)}, ${refunding(factor, policy)}, ${ENDING_RECOVERY}`;
 }
+
+/** Assignments that end a live recovery code. */
+// S104
+export const ENDING_RECOVERY = raw('recovery_hash = NULL, recovery_expires_at = NULL');
 
 /** Assignments that end failures and lock, and leave the daily cap. */
 export function endingFailures(factor: AttemptFactor): Sql {
@@ -104,23 +111,35 @@ export interface SnapshotParams {
   rows: CredentialRows;
   /** For `passkeys`: only the one of this user with this hash. */
   credentialHash?: string | Slot;
+  /** Where given, the time at which the user was first seen under this policy is read too. */
+  // S101
+  policyId?: string | Slot;
   /** A further column of every row. */
   further?: Sql;
 }
 
 /** The account `a` with the rows of one kind, each as `t`. */
-export function snapshotQuery({ userId, lowerCaseId, tokenId, rows, credentialHash, further }: SnapshotParams): Sql {
+export function snapshotQuery({ userId, lowerCaseId, tokenId, rows, ...params }: SnapshotParams): Sql {
+  const { credentialHash, policyId, further } = params;
+  const policySeen = policyId === undefined ? sql`` : sql`${policySeenAt(policyId)} AS policy_seen_at,`;
   const tokenSpent = tokenId === undefined ? raw('0') : sql`CASE WHEN ${tokenIsSpent(tokenId)} THEN 1 ELSE 0 END`;
   const ids = typeof userId === 'string' || userId instanceof Slot ? [userId] : userId;
   const all = lowerCaseId === undefined ? ids : [...ids, lowerCaseId];
   const theUser = all.length === 1 ? sql`a.user_id = ${join(all)}` : sql`a.user_id IN (${join(all)})`;
   return sql`
     SELECT a.user_id, a.security_stamp, a.row_version, a.active_ids, a.pending_id, a.backup_set_id, a.user_handle,
-      ${join(BUDGET_COLUMNS)}, ${tokenSpent} AS token_spent, ${further ? sql`${further},` : sql``}
+      a.must_enroll_since, a.recovery_hash, a.recovery_expires_at,
+      ${join(BUDGET_COLUMNS)}, ${tokenSpent} AS token_spent, ${further ? sql`${further},` : sql``}${policySeen}
       (SELECT COUNT(*) FROM ${MfaBackupCodeEntity} b WHERE b.user_id = a.user_id
         AND b.set_id = a.backup_set_id AND NOT EXISTS (SELECT 1 FROM ${MfaUsageEntity} s
           WHERE s.user_id = b.user_id AND s.kind = 'backup_code' AND s.item = b.id)) AS backup_codes_remaining,
       ${credentialRows(rows, credentialHash)} WHERE ${theUser} ORDER BY id`;
+}
+
+/** When the user of the account `a` was first seen under the policy. */
+function policySeenAt(policyId: string | Slot): Sql {
+  return sql`(SELECT p.first_seen_at FROM ${MfaPolicySeenEntity} p
+    WHERE p.user_id = a.user_id AND p.policy_id = ${policyId})`;
 }
 
 /** The columns of the rows `t`, and where they come from. A row without a credential has the id NULL. */

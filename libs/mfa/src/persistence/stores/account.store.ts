@@ -1,6 +1,7 @@
 import {
   type AccountSnapshot,
   type CredentialRows,
+  type RecoveryCode,
   type VerificationSnapshot,
   formatActiveFactors,
 } from '../../domain/accounts/account.js';
@@ -22,6 +23,7 @@ import {
   BUDGET_COLUMNS,
   budgetColumns,
   budgetOpen,
+  ENDING_RECOVERY,
   endingFailures,
   securityStampQuery,
   releasing,
@@ -29,10 +31,10 @@ import {
   settling,
   snapshotQuery,
 } from './account-sql.js';
-import { type Row, rowsOf, type SnapshotClaim, toSnapshot } from './row-mappers.js';
+import { optionalNumber, type Row, rowsOf, type SnapshotClaim, toSnapshot } from './row-mappers.js';
 
-/** A snapshot to read, of one user or also of the account whose id is in lower case. */
-export type SnapshotQuery = SnapshotClaim & { lowerCaseId?: string };
+/** A snapshot to read, of one user or also of the account whose id is in lower case, and a sighting of the user. */
+export type SnapshotQuery = SnapshotClaim & { lowerCaseId?: string; policyId?: string };
 
 /** {@link MfaAccountStore} on TypeORM. */
 export class TypeOrmAccountStore extends MfaAccountStore {
@@ -48,12 +50,16 @@ export class TypeOrmAccountStore extends MfaAccountStore {
     return snapshot && accountOf(snapshot);
   }
 
-  override async loadForLogin(userId: string): Promise<LoginSnapshot> {
-    const lowerCaseId = userId.toLowerCase();
-    if (lowerCaseId === userId) return { snapshot: await this.load(userId), otherCase: false };
-    const records = await this.query({ userId, lowerCaseId, rows: 'authenticators' });
+  override async loadForLogin(userId: string, policyId?: string): Promise<LoginSnapshot> {
+    const lowerCased = userId.toLowerCase();
+    const lowerCaseId = lowerCased === userId ? undefined : lowerCased;
+    const records = await this.query({ userId, lowerCaseId, policyId, rows: 'authenticators' });
     const snapshot = toSnapshot(records, { userId, rows: 'authenticators' });
-    return { snapshot: snapshot && accountOf(snapshot), otherCase: records.some((row) => row.user_id === lowerCaseId) };
+    return {
+      snapshot: snapshot && accountOf(snapshot),
+      otherCase: records.some((row) => row.user_id === lowerCaseId),
+      policySeenAtMs: optionalNumber(rowsOf(userId, records)[0]?.policy_seen_at ?? null),
+    };
   }
 
   override async securityStampOf(userId: string): Promise<number | null> {
@@ -129,6 +135,10 @@ export class TypeOrmAccountStore extends MfaAccountStore {
       UPDATE ${MfaAccountEntity} SET ${endingFailures(factor)} WHERE user_id = ${userId}`);
   }
 
+  override async endRecovery(userId: string): Promise<void> {
+    await this.statements.run(sql`UPDATE ${MfaAccountEntity} SET ${ENDING_RECOVERY} WHERE user_id = ${userId}`);
+  }
+
   override async endLocks(userId: string): Promise<void> {
     const open = ATTEMPT_FACTORS.map((factor) => sql`${budgetColumns(factor).lockedUntil} = 0`);
     await this.statements.run(sql`UPDATE ${MfaAccountEntity} SET ${join(open)} WHERE user_id = ${userId}`);
@@ -190,11 +200,18 @@ function switchingOver(userId: string, rowVersion: number, change: AccountChange
     WHERE user_id = ${userId} AND row_version = ${rowVersion}`;
 }
 
-function assignments({ securityStamp, activeFactors, pendingId, backupSetId }: AccountChange): Sql[] {
+function assignments({ securityStamp, activeFactors, pendingId, backupSetId, ...change }: AccountChange): Sql[] {
+  const { mustEnrollSinceMs, recovery } = change;
   return [
     ...(securityStamp === undefined ? [] : [sql`security_stamp = ${securityStamp}`]),
     ...(activeFactors === undefined ? [] : [sql`active_ids = ${formatActiveFactors(activeFactors)}`]),
     ...(pendingId === undefined ? [] : [sql`pending_id = ${pendingId}`]),
     ...(backupSetId === undefined ? [] : [sql`backup_set_id = ${backupSetId}`]),
+    ...(mustEnrollSinceMs === undefined ? [] : [sql`must_enroll_since = ${mustEnrollSinceMs}`]),
+    ...(recovery === undefined ? [] : [recovery === null ? ENDING_RECOVERY : startingRecovery(recovery)]),
   ];
+}
+
+function startingRecovery({ hash, expiresAtMs }: RecoveryCode): Sql {
+  return sql`recovery_hash = ${hash}, recovery_expires_at = ${expiresAtMs}`;
 }

@@ -1,5 +1,10 @@
 import { ATTEMPT_FACTORS, type AttemptBudget, type AttemptFactor } from '../../domain/attempts/attempt-policy.js';
-import { type MfaAccount, type VerificationSnapshot, parseActiveFactors } from '../../domain/accounts/account.js';
+import {
+  type MfaAccount,
+  type RecoveryCode,
+  type VerificationSnapshot,
+  parseActiveFactors,
+} from '../../domain/accounts/account.js';
 import type { Authenticator, TotpAlgorithm } from '../../domain/authenticators/authenticator.js';
 import type { BackupCode } from '../../domain/backup-codes/backup-code.js';
 import type { Passkey } from '../../domain/passkeys/passkey.js';
@@ -16,7 +21,7 @@ export interface SnapshotClaim extends Pick<SnapshotParams, 'rows'> {
 /** A row as the driver returns it. `bigint` is a string on PostgreSQL and MySQL. */
 export type Row = Record<string, unknown>;
 
-const optionalNumber = (value: unknown): number | null => (value === null ? null : Number(value));
+export const optionalNumber = (value: unknown): number | null => (value === null ? null : Number(value));
 
 /** The snapshot that `snapshotQuery` read, or `null` when the account does not exist. */
 export function toSnapshot(
@@ -64,8 +69,14 @@ export function toAccount(row: Row): MfaAccount {
     pendingId: row.pending_id as string | null,
     backupSetId: row.backup_set_id as string | null,
     userHandle: row.user_handle as string | null,
+    mustEnrollSinceMs: optionalNumber(row.must_enroll_since),
+    recovery: toRecovery(row),
     budgets: Object.fromEntries(budgets) as Record<AttemptFactor, AttemptBudget>,
   };
+}
+
+function toRecovery({ recovery_hash: hash, recovery_expires_at: expiresAt }: Row): RecoveryCode | null {
+  return typeof hash === 'string' && expiresAt !== null ? { hash, expiresAtMs: Number(expiresAt) } : null;
 }
 
 function toBudget(row: Row, factor: AttemptFactor): AttemptBudget {

@@ -41,9 +41,10 @@ export class StepwiseVerificationStore extends MfaVerificationStore {
   }
 
   override async spendAndSettle(completion: VerificationCompletion): Promise<boolean> {
-    const { userId, budget, policy } = completion;
+    const { userId, budget, policy, endsRecovery } = completion;
     if ((await this.stores.usage.spend(completion)) !== true) return false;
     if (budget !== null) await this.stores.accounts.settle(userId, budget, policy);
+    else if (endsRecovery) await this.stores.accounts.endRecovery(userId);
     return this.recordUse(completion);
   }
 

@@ -110,13 +110,14 @@ export class TypeOrmUsageStore extends MfaUsageStore {
   }
 }
 
-/** Whether the account is as the spending found it: at its security stamp, with its backup set. */
+/** Whether the account is as the spending found it: at its security stamp, with its backup set and recovery code. */
 function stillAs(
-  { securityStamp, backupSetId }: Pick<Spending, 'securityStamp' | 'backupSetId'>,
+  { securityStamp, backupSetId, recoveryHash }: Pick<Spending, 'securityStamp' | 'backupSetId' | 'recoveryHash'>,
   alias = raw(''),
 ): Sql {
   const liveSet = backupSetId === undefined ? sql`` : sql`AND ${alias}backup_set_id = ${backupSetId}`;
-  return sql`${alias}security_stamp = ${securityStamp} ${liveSet}`;
+  const liveRecovery = recoveryHash === undefined ? sql`` : sql`AND ${alias}recovery_hash = ${recoveryHash}`;
+  return sql`${alias}security_stamp = ${securityStamp} ${liveSet} ${liveRecovery}`;
 }
 
 /** One row to be spent: the values of an entry, or their slots. */
