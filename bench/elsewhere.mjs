@@ -8,6 +8,7 @@ import { libraryElsewhere } from './variants/library.mjs';
 
 const IN_FLIGHT = 8;
 const USERS = 8_000;
+const MEASURED = ['totpRight', 'totpWrong', 'passkeyRight'];
 
 /** One entry a database: `{ label, statements, rows }`, or `{ label, skipped, rows: [] }`. */
 export async function measureElsewhere(context) {
@@ -20,12 +21,12 @@ export async function measureElsewhere(context) {
   return measured;
 }
 
-async function measureOn({ label, url, drop }, { meter, rounds, seconds, ...context }) {
+async function measureOn({ label, url, drop }, { meter, rounds, seconds, scenarios, ...context }) {
   try {
     const variant = { name: 'fastify', ...(await libraryElsewhere({ ...context, users: USERS, databaseUrl: url })) };
     const statements = {};
     const rows = [];
-    for (const scenario of ['totpRight', 'totpWrong']) {
+    for (const scenario of MEASURED.filter((each) => scenarios.includes(each))) {
       statements[scenario] = await meter.countStatements(variant, scenario);
       for (let round = -1; round < rounds; round++) {
         const measured = await meter.measure(variant, { scenario, inFlight: IN_FLIGHT, seconds });

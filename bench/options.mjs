@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { LABELS } from './variants/names.mjs';
+import { LABELS, SCENARIOS } from './variants/names.mjs';
 
 const HELP = `npm start -- [options]
   --rounds N          interleaved rounds                        (5)
@@ -10,11 +10,15 @@ const HELP = `npm start -- [options]
   --in-flight LIST    requests in flight for right TOTP codes   (1,8,32)
   --users N           enrolled users of each variant            (20000)
   --only LIST         of ${Object.keys(LABELS).join(', ')}
+  --scenarios LIST    of ${Object.keys(SCENARIOS).join(', ')}; without it all but passkeyRight, and the chart is written
   --quick             2 rounds of 0.5 s, 4000 users, at 8 and 32; writes results/quick.*
   --database-url URL  a running PostgreSQL (superuser) instead of a private one
   --mariadb-url URL   (mysql://root@127.0.0.1:3306)
   --json FILE         (results/latest.json)
   --svg FILE          (../docs/images/benchmark.svg)`;
+
+/** What every contestant of the comparison can do. */
+const COMPARED = ['totpRight', 'totpWrong', 'backupRight', 'backupWrong'];
 
 const QUICK = { rounds: '2', seconds: '0.5', 'in-flight': '8,32', users: '4000' };
 
@@ -27,7 +31,16 @@ export function readOptions(args = process.argv.slice(2)) {
   const given = parseArgs({
     args,
     options: {
-      ...{ rounds: text, seconds: text, 'in-flight': text, users: text, only: text, json: text, svg: text },
+      ...{
+        rounds: text,
+        seconds: text,
+        'in-flight': text,
+        users: text,
+        only: text,
+        scenarios: text,
+        json: text,
+        svg: text,
+      },
       ...{ 'database-url': text, 'mariadb-url': text, quick: flag, help: flag },
     },
   }).values;
@@ -42,11 +55,13 @@ export function readOptions(args = process.argv.slice(2)) {
     seconds: numberOf(value('seconds', '1.5')),
     inFlight: value('in-flight', '1,8,32').split(',').map(numberOf),
     users: numberOf(value('users', '20000')),
-    only: namesOf(given.only),
+    only: namesOf('only', LABELS, given.only ?? Object.keys(LABELS).join()),
+    scenarios: namesOf('scenarios', SCENARIOS, given.scenarios ?? COMPARED.join()),
     databaseUrl: given['database-url'],
     mariadbUrl: given['mariadb-url'] ?? 'mysql://root@127.0.0.1:3306',
     json: given.json ?? here(given.quick ? 'results/quick.json' : 'results/latest.json'),
-    svg: given.svg ?? here(given.quick ? 'results/quick.svg' : '../docs/images/benchmark.svg'),
+    svg:
+      given.svg ?? (given.scenarios ? null : here(given.quick ? 'results/quick.svg' : '../docs/images/benchmark.svg')),
     poolSize: 10,
     key: randomBytes(32).toString('base64'),
   };
@@ -58,9 +73,9 @@ function numberOf(text) {
   return number;
 }
 
-function namesOf(list) {
-  const names = list?.split(',') ?? Object.keys(LABELS);
-  const unknown = names.filter((name) => !(name in LABELS));
-  if (unknown.length > 0) throw new Error(`--only: there is no ${unknown.join(', ')}\n${HELP}`);
+function namesOf(flag, known, list) {
+  const names = list.split(',');
+  const unknown = names.filter((name) => !(name in known));
+  if (unknown.length > 0) throw new Error(`--${flag}: there is no ${unknown.join(', ')}\n${HELP}`);
   return names;
 }

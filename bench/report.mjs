@@ -14,13 +14,15 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
 export const PAGES = ['../docs/performance.md', '../README.md'].map(here);
 
+const FILES = ['latest', 'passkeys', 'passkey-checks', 'scale', 'micro', 'against'];
+
 /** What was measured last, as far as it was. */
 export function readResults() {
-  const [comparison, scale, micro] = ['latest', 'scale', 'micro'].map((name) => {
+  const [comparison, passkeys, passkeyChecks, scale, micro, against] = FILES.map((name) => {
     const path = here(`results/${name}.json`);
     return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined;
   });
-  return { comparison, scale, micro };
+  return { comparison, passkeys, passkeyChecks, scale, micro, against };
 }
 
 /** The page with the numbers of `results`. A place inside a line stays inside of it. */

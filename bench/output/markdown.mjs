@@ -4,18 +4,21 @@ import { targets } from './targets.mjs';
 
 export const NOT_YET = '_Not measured yet._';
 
-/** `{ name: content }`; `comparison`, `scale` and `micro` may be missing. */
-export function sections({ comparison, scale, micro }) {
+/** `{ name: content }`; each of the results may be missing. */
+export function sections({ comparison, passkeys, passkeyChecks, scale, micro, against }) {
   return {
     benchmark: comparison ? caption(comparison) : NOT_YET,
     comparison: comparison ? comparisonTables(comparison) : NOT_YET,
+    'passkey-checks': passkeyChecks ? passkeyChecksTable(passkeyChecks) : NOT_YET,
+    passkeys: passkeys ? passkeysTable(passkeys) : NOT_YET,
     'other-databases': comparison ? otherDatabases(comparison) : NOT_YET,
     capacity: comparison ? capacity(comparison) : NOT_YET,
     users: scale ? usersTable(scale) : NOT_YET,
     sizes: scale ? sizesTable(scale) : NOT_YET,
     cleanup: scale ? cleanupTable(scale) : NOT_YET,
     parts: micro ? partsTable(micro) : NOT_YET,
-    targets: targetsTable({ comparison, scale, micro }),
+    against: against ? againstTable(against) : NOT_YET,
+    targets: targetsTable({ comparison, passkeys, passkeyChecks, scale, micro }),
   };
 }
 
@@ -74,6 +77,37 @@ const ratio = (value) => (value === null ? '–' : value.toFixed(2));
 const ms = ({ median }) => (median < 10 ? median.toFixed(2) : median.toFixed(1));
 const statementsOf = (counted) => (counted ? `${counted.statements}, ${counted.writes} of them write` : '–');
 const whole = (value) => Math.round(value).toLocaleString('en');
+
+/** Passkeys in relation to TOTP codes of the same variant and round. */
+function passkeysTable({ results, statements, ...rest }) {
+  const rows = results
+    .filter(({ scenario }) => scenario === 'passkeyRight')
+    .map(({ variant, scenario, ofTotp, p50OfTotp, cpuOfTotp, databaseCpuOfTotp }) => [
+      LABELS[variant],
+      ...[ofTotp, p50OfTotp, cpuOfTotp, databaseCpuOfTotp].map(ratio),
+      statementsOf(statements[variant]?.[scenario]),
+    ]);
+  const head = ['passkey × TOTP, 8 in flight', 'requests/s', 'p50', 'server CPU', 'database CPU', 'statements'];
+  const { rounds, seconds } = rest.run;
+  const how = `${measuredOn(rest)} Medians of ${rounds} interleaved rounds of ${seconds} s.`;
+  return `${how}\n\n${table(head, rows)}`;
+}
+
+function passkeyChecksTable({ checks, ...rest }) {
+  const rows = Object.entries(checks).map(([algorithm, { bareUs, peerUs, libraryUs, addedMs }]) => [
+    algorithm,
+    ...[bareUs, peerUs, libraryUs].map(whole),
+    addedMs.toFixed(2),
+  ]);
+  const head = [
+    'µs of CPU',
+    '`crypto.verify`',
+    '`@simplewebauthn/server`',
+    'nestjs-mfa',
+    'ms more than `crypto.verify`',
+  ];
+  return `${measuredOn(rest)}\n\n${table(head, rows)}`;
+}
 
 function otherDatabases({ elsewhere }) {
   const rows = elsewhere.flatMap(({ label, skipped, results, statements }) =>
@@ -178,6 +212,24 @@ function partsTable({ checks, setup, module, backupGuesses, ...rest }) {
     ],
   ];
   return `${measuredOn(rest)}\n\n${table(['part', 'cost'], rows)}`;
+}
+
+/** An application without passkeys, now and with an older build. */
+function againstTable({ startMs, rssMiB, verification, commit, ...rest }) {
+  const { throughput, p50, serverCpuMs, databaseCpuMs, statements } = verification;
+  const signed = (value) => (value < 0 ? `−${-value}` : `+${value}`);
+  const added = (what, { before, now, added }) => [what, before.median, now.median, signed(added)];
+  const compared = (what, { before, now, ratio: of }) => [what, before.median, now.median, `× ${ratio(of)}`];
+  const rows = [
+    ['statements of a right TOTP code', ...['before', 'now'].map((build) => statementsOf(statements[build])), ''],
+    added('start, ms', startMs),
+    added('memory after the start, MiB', rssMiB),
+    compared('TOTP verifications a second', throughput),
+    compared('p50 ms', p50),
+    compared('server CPU ms', serverCpuMs),
+    compared('database CPU ms', databaseCpuMs),
+  ];
+  return `${measuredOn(rest)} Before: commit ${commit}.\n\n${table(['', 'before', 'now', 'now against before'], rows)}`;
 }
 
 function targetsTable(results) {

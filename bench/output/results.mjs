@@ -35,20 +35,27 @@ function measuresOf(group) {
   return Object.fromEntries(MEASURES.map((measure) => [measure, summary(group.map((row) => row[measure]))]));
 }
 
-/** Each burst in relation to the one of the floor (and of the same statements) in the same round. */
+/** Each burst in relation to another one of the same round: of the floor, of the same statements, or of TOTP codes. */
 function ratiosOf(group, rows) {
-  const to = (name, measure) => {
+  const toKind = (kind, measure) => {
     const ratios = group.flatMap((row) => {
-      const base = rows.find((other) => sameKind(other, { ...row, variant: name }) && other.round === row.round);
+      const base = rows.find((other) => sameKind(other, { ...row, ...kind }) && other.round === row.round);
       return base && row[measure] !== null ? [row[measure] / base[measure]] : [];
     });
     return ratios.length > 0 ? rounded(median(ratios)) : null;
   };
+  const to = (variant, measure) => toKind({ variant }, measure);
   return {
     ofFloor: to('floor', 'throughput'),
     ofSame: to('same', 'throughput'),
     cpuOfFloor: to('floor', 'serverCpuMs'),
     ofPeer: to('better-auth', 'throughput'),
     databaseCpuOfPeer: to('better-auth', 'databaseCpuMs'),
+    ...(group[0].scenario === 'passkeyRight' && {
+      ofTotp: toKind({ scenario: 'totpRight' }, 'throughput'),
+      p50OfTotp: toKind({ scenario: 'totpRight' }, 'p50'),
+      cpuOfTotp: toKind({ scenario: 'totpRight' }, 'serverCpuMs'),
+      databaseCpuOfTotp: toKind({ scenario: 'totpRight' }, 'databaseCpuMs'),
+    }),
   };
 }

@@ -1,6 +1,13 @@
 /** Users of the library, made by its own services, and many more cloned from such a one. */
+import { createHash, randomUUID } from 'node:crypto';
 import { DataSource } from 'typeorm';
-import { MfaAccountEntity, MfaAuthenticatorEntity, MfaEnrollmentService, TotpService } from 'nestjs-mfa';
+import {
+  MfaAccountEntity,
+  MfaAuthenticatorEntity,
+  MfaEnrollmentService,
+  MfaPasskeyEntity,
+  TotpService,
+} from 'nestjs-mfa';
 import { codeOf, currentStep } from './totp.mjs';
 import { authenticatorIdOf, userIdOf } from './user-ids.mjs';
 
@@ -71,6 +78,28 @@ export async function addBackupUsers(app, { count }) {
   }
   return users;
 }
+
+/** Users with a passkey alone: `[{ userId, userHandle, credentialId, publicKey }]`, in base64url. Their rows need no Argon2. */
+export async function addPasskeyUsers(app, { users }) {
+  const { account } = await sampleRows(app);
+  const dataSource = app.get(DataSource);
+  const ids = users.map(() => randomUUID());
+  const accountRow = ({ userId, userHandle }, index) => {
+    return { ...account, userId, userHandle, activeIds: `passkey:${ids[index]}` };
+  };
+  const passkeyRow = ({ userId, credentialId, publicKey }, index) => {
+    const credentialHash = createHash('sha256').update(Buffer.from(credentialId, 'base64url')).digest('hex');
+    return { ...SYNCED, id: ids[index], userId, credentialId, credentialHash, publicKey, createdAt: Date.now() };
+  };
+  await insert(dataSource, MfaAccountEntity, users.map(accountRow));
+  await insert(dataSource, MfaPasskeyEntity, users.map(passkeyRow));
+}
+
+/** What is stored of a synced passkey that a phone made. */
+const SYNCED = {
+  ...{ counter: 0, transports: 'internal,hybrid', backupEligible: true, backedUp: true, userVerified: true },
+  ...{ aaguid: '00000000-0000-0000-0000-000000000000', name: 'Phone', lastUsedAt: null, expiresAt: null },
+};
 
 export function toBase32(bytes) {
   const bits = Array.from(bytes, (byte) => byte.toString(2).padStart(8, '0')).join('');

@@ -1,9 +1,9 @@
 /** The library in an application, with the commands that prepare and watch it. */
 import { setImmediate } from 'node:timers/promises';
 import { DataSource } from 'typeorm';
-import { MfaChallengeService, MfaCleanupService, MfaEnrollmentService } from 'nestjs-mfa';
+import { MfaChallengeService, MfaCleanupService, MfaEnrollmentService, MfaPasskeyService } from 'nestjs-mfa';
 import { addCrowd, countUsage, fillUsage, tableSizes } from './library-crowd.mjs';
-import { addBackupUsers, addUsers } from './library-users.mjs';
+import { addBackupUsers, addPasskeyUsers, addUsers } from './library-users.mjs';
 import { createLibraryApp } from './library-app.mjs';
 import { recordPlans } from './library-recording.mjs';
 import { count, countStatements, listenToStatements } from './query-log.mjs';
@@ -21,21 +21,20 @@ function commandsOf(app, port) {
   return {
     addUsers: (input) => addUsers(app, input),
     addBackupUsers: (input) => addBackupUsers(app, input),
+    addPasskeyUsers: (input) => addPasskeyUsers(app, input),
     addCrowd: (input) => addCrowd(app, input),
     tableSizes: () => tableSizes(app),
     fillUsage: (input) => fillUsage(app, input),
     countUsage: () => countUsage(app),
     recordPlans: (input) => recordPlans(port, challenges, input),
     /** mfa_tokens of these users, in their order. */
-    async issue(userIds) {
-      const tokens = [];
-      for (let start = 0; start < userIds.length; start += 20) {
-        const some = await Promise.all(userIds.slice(start, start + 20).map((id) => challenges.issue(id)));
-        if (some.some(({ mfaRequired }) => !mfaRequired)) throw new Error('a user of the benchmark is not enrolled');
-        tokens.push(...some.map(({ mfa_token }) => mfa_token));
-      }
-      return tokens;
-    },
+    issue: (userIds) => inTwenties(userIds, (userId) => issueOne(challenges, userId)),
+    /** `{ mfa_token, options }` of these users: also what the browser needs for a response. */
+    issueForPasskeys: (userIds) =>
+      inTwenties(userIds, async (userId) => {
+        const mfa_token = await issueOne(challenges, userId);
+        return { mfa_token, options: (await app.get(MfaPasskeyService).options(mfa_token)).options };
+      }),
     countStatements() {
       countStatements();
       // Other drivers do not go through `pg`; TypeORM tells of theirs.
@@ -45,6 +44,21 @@ function commandsOf(app, port) {
     timeSetups: (input) => timeSetups(app, input),
     close: () => app.close(),
   };
+}
+
+async function issueOne(challenges, userId) {
+  const { mfaRequired, mfa_token } = await challenges.issue(userId);
+  if (!mfaRequired) throw new Error('a user of the benchmark is not enrolled');
+  return mfa_token;
+}
+
+/** What `work` returns for each item, in their order. Twenty at a time. */
+async function inTwenties(items, work) {
+  const results = [];
+  for (let start = 0; start < items.length; start += 20) {
+    results.push(...(await Promise.all(items.slice(start, start + 20).map(work))));
+  }
+  return results;
 }
 
 const silent = () => {};

@@ -1,13 +1,14 @@
 /** The parent's side of `child.mjs`. */
 import { fork } from 'node:child_process';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const CHILD = fileURLToPath(new URL('./child.mjs', import.meta.url));
+const OWN_SERVERS = fileURLToPath(new URL('.', import.meta.url));
 const running = new Set();
 
-/** Starts `servers/<module>.mjs` in a process of its own. */
-export async function startServer(module, config, { execArgv = [], env = {} } = {}) {
-  const child = fork(CHILD, {
+/** Starts `servers/<module>.mjs` in a process of its own; with `servers`, from that folder of another checkout. */
+export async function startServer(module, config, { execArgv = [], env = {}, servers = OWN_SERVERS } = {}) {
+  const child = fork(join(servers, 'child.mjs'), {
     execArgv,
     env: { ...process.env, NODE_ENV: 'production', ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],

@@ -12,6 +12,7 @@ export const LABELS = {
 export const SCENARIOS = {
   totpRight: { label: 'TOTP, right code', expected: 200 },
   totpWrong: { label: 'TOTP, wrong code', expected: 401 },
+  passkeyRight: { label: 'passkey, right response', expected: 200 },
   backupRight: { label: 'backup code, right', expected: 200 },
   backupWrong: { label: 'backup code, wrong', expected: 401 },
 };
