@@ -36,7 +36,7 @@ import {
 } from 'nestjs-mfa';
 import { MFA_MIGRATIONS } from 'nestjs-mfa/migrations';
 import { FixedClock } from 'nestjs-mfa/testing';
-import { capturingLogger, capturingTypeOrmLogger, SensitiveValues, takeLeaks } from './log-capture.js';
+import { captureEvent, capturingLogger, capturingTypeOrmLogger, SensitiveValues, takeLeaks } from './log-capture.js';
 import { createDatabase, type DatabaseKind, type TestDatabase } from './databases.js';
 
 export const ADAPTERS = ['express', 'fastify'] as const;
@@ -149,6 +149,7 @@ export class TestHost extends BareHost {
   }
 
   override notify(event: MfaEvent): void {
+    captureEvent(event);
     this.auth.state.events.push(event);
   }
 }

@@ -7,10 +7,12 @@ import {
 } from '@nestjs/common';
 import { tap, type Observable } from 'rxjs';
 import type { Logger as TypeOrmLogger } from 'typeorm';
+import type { MfaEvent } from 'nestjs-mfa';
 
 /**
- * Every test application logs at debug level, statements with their parameters included, into this one place; and
- * every code, token and secret that passes through it is noted. None of them may ever meet (S64).
+ * Every test application logs at debug level, statements with their parameters included, into this one place, and so it
+ * does with its events. Every code, token, secret, WebAuthn challenge and response of a passkey that passes through it
+ * is noted. None of them may ever meet (S64).
  */
 const lines: string[] = [];
 const sensitive = new Set<string>();
@@ -40,6 +42,9 @@ export const capturingTypeOrmLogger: TypeOrmLogger = {
   log: (_, message) => write(message),
 };
 
+/** Keeps an event with the log. */
+export const captureEvent = (event: MfaEvent) => write(event);
+
 /** Notes what must not be logged, as it comes in and goes out. */
 @Injectable()
 export class SensitiveValues implements NestInterceptor {
@@ -50,6 +55,7 @@ export class SensitiveValues implements NestInterceptor {
   }
 }
 
+/** What is noted by its form, under any name. */
 const SHAPES = [
   /^[0-9]{6,8}$/, // TOTP
   /^[A-Z0-9]{4}-[A-Z0-9]{4}$/, // backup code
@@ -58,15 +64,20 @@ const SHAPES = [
   /^eyJ[\w.-]{40,}$/, // mfa_token
 ];
 
-function note(value: unknown, depth = 0): void {
+/** The parts of a WebAuthn ceremony that are stored nowhere. They have the shape of ids and keys, so the name decides. */
+const CEREMONY = /^(challenge|clientDataJSON|attestationObject|authenticatorData|signature)$/;
+const BYTES = /^[\w-]{40,}$/;
+
+function note(value: unknown, name = '', depth = 0): void {
   // Hostile bodies are nested deeper than any secret of ours.
   if (depth > 5) return;
   if (typeof value === 'string') {
     // Codes that tests make up are among the numbers of any log.
     const madeUp = /^(\d)\1+$|^123456/.test(value);
-    if (!madeUp && SHAPES.some((shape) => shape.test(value))) sensitive.add(value);
+    const isCeremony = CEREMONY.test(name) && BYTES.test(value);
+    if (!madeUp && (isCeremony || SHAPES.some((shape) => shape.test(value)))) sensitive.add(value);
   } else if (typeof value === 'object' && value !== null) {
-    Object.values(value).forEach((each) => note(each, depth + 1));
+    Object.entries(value).forEach(([key, each]) => note(each, key, depth + 1));
   }
 }
 
