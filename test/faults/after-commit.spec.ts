@@ -1,101 +1,34 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { MfaAdminService, MfaCleanupService, MfaHost } from 'nestjs-mfa';
+import { MfaAdminService, MfaHost } from 'nestjs-mfa';
 import { VirtualAuthenticator } from 'nestjs-mfa/testing';
 import { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account.store.js';
 import { MfaAuthenticatorStore } from '../../libs/mfa/src/domain/authenticators/authenticator.store.js';
-import { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
 import { MfaError } from '../../libs/mfa/src/domain/mfa-error.js';
-import { MfaPasskeyStore } from '../../libs/mfa/src/domain/passkeys/passkey.store.js';
-import { MfaPolicySeenStore } from '../../libs/mfa/src/domain/policy/policy-seen.store.js';
-import { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
+import { AFTER_COMMIT_FAULTS, AfterCommit } from '../support/after-commit.js';
 import { Client } from '../support/client.js';
 import { testDatabases } from '../support/databases.js';
 import { FEW_CODES, PASSWORD, startHostApp, type HostApp } from '../support/host-app.js';
-
-const STORES = [
-  MfaAccountStore,
-  MfaAuthenticatorStore,
-  MfaBackupCodeStore,
-  MfaPasskeyStore,
-  MfaPolicySeenStore,
-  MfaUsageStore,
-];
-
-/** How everything behind the commit fails. */
-const FAULTS = {
-  throws: () => Promise.reject(new Error('injected fault')),
-  'is busy': () => Promise.reject(new MfaError('MFA_BUSY', { retryAfterSeconds: 1 })),
-  'returns undefined': () => Promise.resolve(undefined),
-};
-type Fault = keyof typeof FAULTS;
-
-/** The names of all methods of a store, those of its base classes too: PostgreSQL has a subclass. */
-function methodsOf(store: object): string[] {
-  const prototype = Object.getPrototypeOf(store) as object;
-  if (prototype === Object.prototype) return [];
-  return [...new Set([...Object.getOwnPropertyNames(prototype), ...methodsOf(prototype)])];
-}
-
-/** The commit of a change, as the method of a store. */
-const COMMIT = [MfaAccountStore, 'commit'] as const;
+import { withQuickHasher } from '../support/quick-hasher.js';
 
 describe.each(testDatabases)('a database that fails right after the commit point, on %s', (kind) => {
   let host: HostApp;
   let users = 0;
   const user = () => new Client(host, `dying-${(users += 1)}`);
-  const port = <T>(token: abstract new (...args: never[]) => T): T => host.app.get(token as never, { strict: false });
+  let afterCommit: AfterCommit;
+  const port = <T>(token: abstract new (...args: never[]) => T): T => afterCommit.port(token);
   const admin = () => port(MfaAdminService);
 
   beforeAll(async () => {
-    host = await startHostApp({ database: kind, options: FEW_CODES });
+    host = await startHostApp({ database: kind, options: FEW_CODES, override: withQuickHasher });
+    afterCommit = new AfterCommit(host);
   });
   afterEach(() => vi.restoreAllMocks());
   afterAll(() => host.close());
 
-  /** After the first commit every method of every store fails, until the database is `healed`. */
-  function failAfterCommit(fault: Fault, [committing, method]: readonly [unknown, string] = COMMIT) {
-    let dead = false;
-    const failed: string[] = [];
-    for (const token of STORES) {
-      const store = port(token as never) as unknown as Record<string, (...args: unknown[]) => unknown>;
-      for (const name of methodsOf(store)) {
-        if (name === 'constructor' || typeof store[name] !== 'function') continue;
-        const real = store[name].bind(store);
-        // A store also has private methods that return no promise: they stay as they are.
-        vi.spyOn(store, name).mockImplementation((...args: unknown[]) => {
-          if (dead) {
-            failed.push(name);
-            return FAULTS[fault]();
-          }
-          const result = real(...args);
-          if (token !== committing || name !== method) return result;
-          return Promise.resolve(result).finally(() => (dead = true));
-        });
-      }
-    }
-    return {
-      failed,
-      healed: () => {
-        dead = false;
-        vi.restoreAllMocks();
-      },
-    };
-  }
-
-  async function expectDelivered(type: string, { userId }: Client): Promise<void> {
-    await vi.waitFor(() =>
-      expect(host.state.events.filter((event) => event.userId === userId).map((event) => event.type)).toContain(type),
-    );
-    expect(host.state.revocations).toContain(`${type} ${userId}`);
-  }
-
-  /** Long after every grace: the cleanup has put the rows right, and nothing that counts is gone. */
-  async function cleanUp(): Promise<void> {
-    host.clock.advance(3_600);
-    await port(MfaCleanupService).purge();
-  }
-
-  const faults = Object.keys(FAULTS) as Fault[];
+  const failAfterCommit = (...fault: Parameters<AfterCommit['fail']>) => afterCommit.fail(...fault);
+  const expectDelivered = (type: string, client: Client) => afterCommit.expectDelivered(type, client);
+  const cleanUp = () => afterCommit.cleanUp();
+  const faults = AFTER_COMMIT_FAULTS;
 
   it.each(faults)(
     'S39 S60 S79 the first confirmation shows its codes and reaches the host when everything %s',

@@ -4,9 +4,11 @@ import { VirtualAuthenticator } from 'nestjs-mfa/testing';
 import { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account.store.js';
 import { MfaAuthenticatorStore } from '../../libs/mfa/src/domain/authenticators/authenticator.store.js';
 import { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
+import { MfaPasskeyStore } from '../../libs/mfa/src/domain/passkeys/passkey.store.js';
 import { MfaError } from '../../libs/mfa/src/domain/mfa-error.js';
 import { Client } from '../support/client.js';
 import { FEW_CODES, PASSWORD, startHostApp, type HostApp } from '../support/host-app.js';
+import { newKey, PasskeyClient, PASSKEYS } from '../support/passkey-client.js';
 
 /** A pool without a free connection, or a statement over its deadline, behind the commit point. */
 const busy = () => Promise.reject(new MfaError('MFA_BUSY', { retryAfterSeconds: 1 }));
@@ -15,7 +17,7 @@ describe('a database that is busy once, right after the commit point of a change
   let host: HostApp;
   let users = 0;
   beforeEach(async () => {
-    host = await startHostApp({ options: FEW_CODES });
+    host = await startHostApp({ options: { ...PASSKEYS, ...FEW_CODES } });
   });
   afterEach(async () => {
     vi.restoreAllMocks();
@@ -99,6 +101,42 @@ describe('a database that is busy once, right after the commit point of a change
       expect(answer.body.backupCodes ?? again.body.backupCodes, 'backup codes').toBeDefined();
     },
   );
+
+  it.each([
+    ['passkeys.collectAfter', MfaPasskeyStore, 'collectAfter'],
+    ['codes.collectAfter', MfaBackupCodeStore, 'collectAfter'],
+    ['accounts.endFailures', MfaAccountStore, 'endFailures'],
+  ] as const)(
+    'S39 S60 a confirmation of a passkey shows the backup codes and emits the event when %s is busy',
+    async (_, store, method) => {
+      const owner = new PasskeyClient(host, 'keyed');
+      const key = newKey();
+      const passkey = key.create((await owner.setupPasskey().expect(200)).body.options);
+      const spy = vi.spyOn(port(store as never) as Record<string, () => Promise<unknown>>, method);
+      spy.mockImplementationOnce(busy);
+      const { body } = await owner.confirmPasskey(passkey).expect(200);
+      expect(spy).toHaveBeenCalled();
+      expect(body.backupCodes).toHaveLength(4);
+      expect(told('mfa.authenticator.confirmed', owner.userId)).toBe(true);
+      expect((await owner.signInByPasskey(key)).status).toBe(200);
+    },
+  );
+
+  it('S60 a committed removal of a passkey ends the sessions and is an event', async () => {
+    const owner = new PasskeyClient(host, 'keyed');
+    const [kept, lost] = [newKey(), newKey()];
+    await owner.addPasskey(kept);
+    await owner.addPasskey(lost, { passkey: await owner.prove(kept) });
+    const [, { id }] = (await owner.get('/mfa/status')).body.authenticators;
+    const passkey = await owner.prove(kept);
+    vi.spyOn(port(MfaPasskeyStore), 'remove').mockImplementationOnce(busy);
+    await owner.post(`/mfa/authenticators/${id}/remove`, { passkey }).expect(200);
+    expect((await owner.get('/mfa/status')).body.authenticators).toHaveLength(1);
+    expect({
+      told: told('mfa.authenticator.removed', owner.userId),
+      revoked: revoked('mfa.authenticator.removed', owner.userId),
+    }).toEqual({ told: true, revoked: true });
+  });
 
   it('S60 a repeated purgeUser calls revokeSessions and emits the event', async () => {
     const owner = user();

@@ -1,18 +1,18 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Response } from 'supertest';
 import { MfaClock, MfaHost } from 'nestjs-mfa';
 import { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account.store.js';
 import { MfaAuthenticatorStore } from '../../libs/mfa/src/domain/authenticators/authenticator.store.js';
 import { BackupCodeHasher } from '../../libs/mfa/src/domain/backup-codes/backup-code-hash.js';
 import { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
-import { MfaError } from '../../libs/mfa/src/domain/mfa-error.js';
 import { MfaRandom } from '../../libs/mfa/src/domain/random.js';
 import { SecretBox } from '../../libs/mfa/src/domain/secrets/secret-box.js';
 import { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
 import { MfaVerificationStore } from '../../libs/mfa/src/domain/verification/verification.store.js';
 import { Client } from '../support/client.js';
+import { FaultInjection, faultCases, type FaultLine } from '../support/fault-injection.js';
 import { PASSWORD, startHostApp, type HostApp } from '../support/host-app.js';
+import { withQuickHasher } from '../support/quick-hasher.js';
 import { VirtualAuthenticator } from 'nestjs-mfa/testing';
 
 const PARTS = {
@@ -28,36 +28,14 @@ const PARTS = {
   host: MfaHost,
 };
 
-type Mode = 'throws' | 'answers undefined' | 'hangs until a deadline';
-
-/** What fails, and how. */
-let fault: { part: string; method: string; mode: Mode } | null = null;
-let struck = 0;
-
-function fail(mode: Mode): unknown {
-  struck += 1;
-  if (mode === 'throws') throw new Error('injected fault');
-  if (mode === 'answers undefined') return undefined;
-  return sleep(100).then(() => Promise.reject(new MfaError('MFA_BUSY', { retryAfterSeconds: 1 })));
-}
-
-/** Lets one method fail while `fault` names it. */
-function makeBreakable(instance: object, part: string, method: string): void {
-  const real = (Reflect.get(instance, method) as (...args: unknown[]) => unknown).bind(instance);
-  const breakable = (...args: unknown[]) =>
-    fault?.part === part && fault.method === method ? fail(fault.mode) : real(...args);
-  Object.defineProperty(instance, method, { value: breakable, configurable: true });
-}
-
 type Flow =
   'verify' | 'verify by backup code' | 'step up' | 'guarded route' | 'setup' | 'confirm' | 'regenerate' | 'disable';
-type Fault = readonly [part: keyof typeof PARTS, method: string, flow: Flow, modes?: 'or undefined' | 'is synchronous'];
 
 /**
  * Each method that the flow calls up to its commit; `undefined` is a fault only where something is answered. What comes
  * after the commit is in after-commit.spec.ts.
  */
-const FAULTS: Fault[] = [
+const FAULTS: FaultLine<keyof typeof PARTS, Flow>[] = [
   ['verification', 'reserveAttempt', 'verify', 'or undefined'],
   ['verification', 'spendAndSettle', 'verify', 'or undefined'],
   ['accounts', 'loadWith', 'verify', 'or undefined'],
@@ -98,39 +76,20 @@ const FAULTS: Fault[] = [
   ['accounts', 'commit', 'disable', 'or undefined'],
 ];
 
-const CASES = FAULTS.flatMap(([part, method, flow, modes]) =>
-  (['throws', 'hangs until a deadline', 'answers undefined'] as const)
-    .filter(
-      (mode) => mode === 'throws' || (mode === 'answers undefined' ? modes !== undefined : modes !== 'is synchronous'),
-    )
-    .map((mode) => ({ part, method, flow, mode })),
-);
-
 describe('one fault at a time', () => {
   let host: HostApp;
   let users = 0;
-  const unhandled: unknown[] = [];
-  const note = (reason: unknown) => void unhandled.push(reason);
+  const injection = new FaultInjection();
 
   beforeAll(async () => {
-    process.on('unhandledRejection', note);
-    host = await startHostApp();
-    for (const [part, method] of FAULTS) {
-      const instance = host.app.get<object>(PARTS[part] as never, { strict: false });
-      if (!Object.hasOwn(instance, method)) makeBreakable(instance, part, method);
-    }
+    host = await startHostApp({ override: withQuickHasher });
+    injection.install(host, PARTS, FAULTS);
   });
   afterAll(async () => {
-    process.off('unhandledRejection', note);
+    injection.close();
     await host.close();
   });
-  beforeEach(() => {
-    struck = 0;
-    unhandled.length = 0;
-  });
-  afterEach(() => {
-    fault = null;
-  });
+  beforeEach(() => injection.reset());
 
   /** What the flow does while the fault is on, on a user that is ready for it. */
   async function prepare(
@@ -167,20 +126,12 @@ describe('one fault at a time', () => {
     }
   }
 
-  it.each(CASES)(
+  it.each(faultCases(FAULTS))(
     'S45 $flow: when $method of $part $mode, nothing is accepted or spent twice, and nobody is locked out',
-    async ({ part, method, flow, mode }) => {
+    async ({ flow, ...fault }) => {
       const user = new Client(host, `faulty-${(users += 1)}`);
       const { act, device } = await prepare(flow, user);
-
-      fault = { part, method, mode };
-      const answer = await act();
-      fault = null;
-      expect(struck, 'the fault was met').toBeGreaterThan(0);
-      expect(answer.status).toBeGreaterThanOrEqual(400);
-      expect(answer.body).not.toHaveProperty('accessToken');
-      expect(answer.body).not.toHaveProperty('backupCodes');
-      if (mode === 'hangs until a deadline') expect(answer.status).toBe(503);
+      await injection.expectRefusal(fault, act);
 
       // The same once more: a code that was spent stays so, and succeeds once at the most.
       const again = await act();
@@ -194,7 +145,7 @@ describe('one fault at a time', () => {
       if (device && (await user.get('/mfa/status')).body.enabled) {
         await user.verify(await user.login(), device.code()).expect(200);
       }
-      expect(unhandled).toEqual([]);
+      expect(injection.unhandled).toEqual([]);
     },
   );
 });
