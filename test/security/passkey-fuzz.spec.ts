@@ -96,6 +96,16 @@ describe.each(ADAPTERS)('fuzzed passkey responses over %s', (adapter) => {
     async (passkey) =>
       post(path, `{"passkey":${passkey}}`);
 
+  /** A change after which its user has no passkey. */
+  const leaving = (pathOf: (id: string) => string) => async () => {
+    const leaver = new PasskeyClient(host, 'leaver');
+    const own = newKey({ algorithm: 'EdDSA' });
+    await leaver.addPasskey(own);
+    const [{ id }] = (await leaver.get('/mfa/status')).body.authenticators;
+    const send: Send = async (passkey) => post(pathOf(id), `{"passkey":${passkey}}`, leaver.session);
+    return { passkey: (await leaver.prove(own)) as never, send };
+  };
+
   const targets: Record<string, () => Promise<Target>> = {
     '/mfa/verify': async () => {
       const { mfa_token, options } = await owner.startPasskeyLogin();
@@ -112,13 +122,8 @@ describe.each(ADAPTERS)('fuzzed passkey responses over %s', (adapter) => {
         async () => ({ passkey: (await owner.prove(key)) as never, send: at(path) }),
       ]),
     ),
-    '/mfa/disable': async () => {
-      const leaver = new PasskeyClient(host, 'leaver');
-      const own = newKey({ algorithm: 'EdDSA' });
-      await leaver.addPasskey(own);
-      const send: Send = async (passkey) => post('/mfa/disable', `{"passkey":${passkey}}`, leaver.session);
-      return { passkey: (await leaver.prove(own)) as never, send };
-    },
+    '/mfa/disable': leaving(() => '/mfa/disable'),
+    '/mfa/authenticators/:id/remove': leaving((id) => `/mfa/authenticators/${id}/remove`),
     // Self attestation signs the whole registration. Without it, a client may register other bytes.
     '/mfa/passkeys/confirm': async () => {
       const { body } = await owner.setupPasskey({ passkey: await owner.prove(key) }).expect(200);
