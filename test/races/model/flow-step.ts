@@ -1,0 +1,90 @@
+import type fc from 'fast-check';
+import { MfaPasskeyService } from 'nestjs-mfa';
+import { expect } from 'vitest';
+import type { HostApp } from '../../support/host-app.js';
+import type { Assertion, Model, Purpose, Token } from './flow-model.js';
+
+/** One user of the library. */
+export class Real {
+  readonly userId: string;
+  constructor(
+    readonly host: HostApp,
+    name: number,
+  ) {
+    this.userId = `model-${name}`;
+  }
+  get = <T>(type: abstract new (...args: never[]) => T): T => this.host.app.get<T>(type as never, { strict: false });
+  get principal() {
+    return { userId: this.userId, accountName: 'model@example.test', sessionId: 'model' };
+  }
+  /** Another session of the same user. */
+  get elsewhere() {
+    return { ...this.principal, sessionId: 'elsewhere' };
+  }
+  get now() {
+    return this.host.clock.nowMs() / 1000;
+  }
+  get step() {
+    return Math.floor(this.now / 30);
+  }
+}
+
+export type Command = fc.AsyncCommand<Model, Real>;
+
+export abstract class Step implements Command {
+  check(_model: Readonly<Model>): boolean {
+    return true;
+  }
+  abstract run(model: Model, real: Real): Promise<void>;
+  toString(): string {
+    return `${this.constructor.name}(${JSON.stringify(this)})`;
+  }
+}
+
+/** Steps that make sense one after another, as far as each of them is possible. */
+export class Flow extends Step {
+  constructor(readonly steps: readonly Step[]) {
+    super();
+  }
+  async run(model: Model, real: Real): Promise<void> {
+    for (const step of this.steps) if (step.check(model)) await step.run(model, real);
+  }
+}
+
+/** The code of what was thrown, or `OK`. */
+export async function outcome(work: () => Promise<unknown>): Promise<string> {
+  try {
+    await work();
+    return 'OK';
+  } catch (error) {
+    return (error as { code?: string }).code ?? `unexpected: ${String(error)}`;
+  }
+}
+
+/** One of a list, whatever its length. */
+export const pick = <T>(list: readonly T[], index: number): T | undefined => list[index % Math.max(1, list.length)];
+
+/** A response of one of the keys to options for this purpose. `null` = there are rightly no options. */
+export async function sign(
+  model: Model,
+  real: Real,
+  { purpose, key: index, token }: { purpose: Purpose; key: number; token?: Token | undefined },
+): Promise<Assertion | null> {
+  const caller = purpose === 'verify' ? token!.text : real.principal;
+  let options: Parameters<Assertion['key']['authenticator']['get']>[0] | undefined;
+  const result = await outcome(async () => {
+    ({ options } = await real.get(MfaPasskeyService).options(caller, { purpose }));
+  });
+  const usable = !token || model.isUsable(token, real.now);
+  const expected = model.keys.length > 0 ? 'OK' : 'MFA_AUTHENTICATOR_NOT_FOUND';
+  expect(result).toBe(usable ? expected : 'MFA_TOKEN_INVALID');
+  if (!options) return null;
+  const key = pick(model.keys, index)!;
+  expect(options.allowCredentials!.map(({ id }) => id)).toEqual(model.keys.map(({ credentialId }) => credentialId));
+  const passkey = key.authenticator.get(options);
+  const counter = Buffer.from(passkey.response.authenticatorData, 'base64url').readUInt32BE(33);
+  const expiresAt = Math.min(real.now + 300, token ? Math.floor(token.expiresAt) : Infinity);
+  const assertion = { passkey, key, purpose, token: token ?? null, counter, expiresAt, dead: false };
+  model.assertions.push(assertion);
+  return assertion;
+}
