@@ -92,11 +92,14 @@ describe.each(testDatabases)('S61 purging on %s', (database) => {
     await user.enroll();
   });
 
-  it('leaves live rows unchanged, however old they are', async () => {
+  it('S101 leaves live rows and the sightings of policies unchanged, however old they are', async () => {
     const user = new Client(host, 'veteran');
     const { authenticator, backupCodes } = await user.enroll();
     await user.signIn(backupCodes[0]!);
+    const sightings = providerNamed<{ record(...sighting: unknown[]): Promise<number> }>(host, 'MfaPolicySeenStore');
+    for (const userId of ['veteran', 'no-account']) await sightings.record(userId, 'staff', 5);
     await purgeAt(host.clock.nowMs() + SKEW_MS * 2);
+    expect(await rows('mfa_policy_seen')).toHaveLength(2);
     const before = await dumpTables(host);
     expect(await purgeAt(host.clock.nowMs() + 10 * 366 * 86_400_000)).toEqual(NOTHING);
     expect(await dumpTables(host)).toEqual(before);

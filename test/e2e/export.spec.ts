@@ -1,8 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { MfaAdminService, TotpService } from 'nestjs-mfa';
 import { passkey } from '../persistence/rows.js';
 import { Client } from '../support/client.js';
 import { dumpTables, FEW_CODES, providerNamed, startHostApp, type HostApp } from '../support/host-app.js';
+
+/** The store of policy sightings, as far as a test needs it. */
+interface PolicySightings {
+  record(userId: string, policyId: string, nowMs: number): Promise<number>;
+}
 
 /** The store of passkeys, as far as a test needs it. */
 interface PasskeyRows {
@@ -91,6 +96,33 @@ describe('exportUser', () => {
     ]);
   });
 
+  it('returns policies, a required enrollment and the expiry of a recovery code, without its hash', async () => {
+    await new Client(host, 'radia').enroll();
+    const sightings = providerNamed<PolicySightings>(host, 'MfaPolicySeenStore');
+    await sightings.record('radia', 'staff', 7);
+    await sightings.record('radia', 'admins', 5);
+    await sightings.record('somebody else', 'admins', 1);
+    await host.dataSource.query(
+      `UPDATE mfa_account SET must_enroll_since = 8, recovery_hash = 'secret-hash', recovery_expires_at = 9
+       WHERE user_id = 'radia'`,
+    );
+    const exported = await exportUser('radia');
+    expect(exported).toMatchObject({ mustEnrollSince: new Date(8), recoveryCode: { expiresAt: new Date(9) } });
+    expect(exported.policies).toEqual([
+      { policyId: 'admins', firstSeenAt: new Date(5) },
+      { policyId: 'staff', firstSeenAt: new Date(7) },
+    ]);
+    expect(JSON.stringify(exported)).not.toContain('secret-hash');
+  });
+
+  it('runs five statements', async () => {
+    await new Client(host, 'barbara2').enroll();
+    const sent = vi.spyOn(host.dataSource.logger, 'logQuery');
+    await exportUser('barbara2');
+    expect(sent).toHaveBeenCalledTimes(5);
+    sent.mockRestore();
+  });
+
   it('S64 contains no secret, hash, code or token', async () => {
     const user = new Client(host, 'grace');
     const { authenticator, backupCodes, id } = await user.enroll();
@@ -131,6 +163,7 @@ describe('exportUser', () => {
   it('is empty after purgeUser, which removes every row', async () => {
     await new Client(host, 'edsger').enroll();
     await providerNamed<PasskeyRows>(host, 'MfaPasskeyStore').add(passkey('edsger'));
+    await providerNamed<PolicySightings>(host, 'MfaPolicySeenStore').record('edsger', 'staff', 5);
     await host.app.get(MfaAdminService, { strict: false }).purgeUser('edsger');
     expect(await exportUser('edsger')).toEqual({ ...(await exportUser('nobody')), userId: 'edsger' });
     expect(JSON.stringify(await dumpTables(host))).not.toContain('edsger');

@@ -68,6 +68,16 @@ describe.runIf(testDatabases.includes('mariadb'))('a Galera cluster', () => {
     expect(await usage.list('anna')).toHaveLength(1);
   });
 
+  it('S104 spends a recovery code only while the account has it', async () => {
+    rememberGalera(source, [ON]);
+    const usage = new TypeOrmUsageStore(source);
+    await new TypeOrmAccountStore(source).commit('anna', NOW, { recovery: { hash: 'live', expiresAtMs: NOW } });
+    const before = await accountRow();
+    expect(await usage.spend({ ...spending('x'), recoveryHash: 'other' })).toBe(false);
+    expect(await accountRow()).toEqual(before);
+    expect(await usage.spend({ ...spending('x'), recoveryHash: 'live' })).toBe(true);
+  });
+
   it('S43 asks the server once, at the first spending, whether it is in a cluster', async () => {
     const asked = answer('SHOW VARIABLES', [ON]);
     const usage = new TypeOrmUsageStore(source);

@@ -5,6 +5,8 @@ import type { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/
 import type { MfaPasskeyStore } from '../../libs/mfa/src/domain/passkeys/passkey.store.js';
 import type { MfaPolicySeenStore } from '../../libs/mfa/src/domain/policy/policy-seen.store.js';
 import type { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
+import type { MfaVerificationStore } from '../../libs/mfa/src/domain/verification/verification.store.js';
+import type { VerificationStores } from '../../libs/mfa/src/persistence/stores/stepwise-verification.store.js';
 import type { Authenticator } from '../../libs/mfa/src/domain/authenticators/authenticator.js';
 import type { BackupCode } from '../../libs/mfa/src/domain/backup-codes/backup-code.js';
 import type { Passkey } from '../../libs/mfa/src/domain/passkeys/passkey.js';
@@ -18,6 +20,11 @@ export interface Stores {
   passkeys: MfaPasskeyStore;
   usage: MfaUsageStore;
   policiesSeen: MfaPolicySeenStore;
+}
+
+/** The stores of one database, and the store of the two steps around a code. */
+export interface VerificationFixture extends VerificationStores {
+  verification: MfaVerificationStore;
 }
 
 const NOW = 1_800_000_000_000;

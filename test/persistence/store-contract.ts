@@ -14,6 +14,8 @@ import type { BackupCode } from '../../libs/mfa/src/domain/backup-codes/backup-c
 import type { UsageEntry } from '../../libs/mfa/src/domain/usage/usage.js';
 import { credentialRowsContract } from './credential-rows-contract.js';
 import { passkeyContract } from './passkey-contract.js';
+import { policySeenContract } from './policy-seen-contract.js';
+import { recoveryContract } from './recovery-contract.js';
 import { authenticator, backupCode, entry, type Stores } from './rows.js';
 
 const NOW = 1_800_000_000_000;
@@ -33,6 +35,8 @@ export function describeStores(stores: () => Stores): void {
   describe('passkeys', () => passkeyContract(stores, () => userId));
   describe('backup codes', () => backupCodeContract(stores, () => userId));
   describe('usage', () => usageContract(stores, () => userId));
+  describe('recovery codes', () => recoveryContract(stores, () => userId));
+  describe('policy sightings', () => policySeenContract(stores, () => userId));
 }
 
 function accountContract(stores: () => Stores, userId: () => string): void {

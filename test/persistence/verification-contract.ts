@@ -7,17 +7,12 @@ import {
   settleBudget,
 } from '../../libs/mfa/src/domain/attempts/attempt-budget.js';
 import type { UsageEntry } from '../../libs/mfa/src/domain/usage/usage.js';
-import type { VerificationStores } from '../../libs/mfa/src/persistence/stores/stepwise-verification.store.js';
 import type {
-  MfaVerificationStore,
   VerificationAttempt,
   VerificationCompletion,
 } from '../../libs/mfa/src/domain/verification/verification.store.js';
-import { authenticator, backupCode, entry } from './rows.js';
-
-export interface VerificationFixture extends VerificationStores {
-  verification: MfaVerificationStore;
-}
+import { recoverySettling } from './recovery-contract.js';
+import { authenticator, backupCode, entry, type VerificationFixture } from './rows.js';
 
 const NOW = 1_800_000_000_000;
 const policy = DEFAULT_ATTEMPT_POLICY;
@@ -73,6 +68,8 @@ export function describeVerification(stores: () => VerificationFixture): void {
     const listed = await stores().backupCodes.list(user.id, user.setId);
     return listed.filter(({ usedAtMs }) => usedAtMs !== null).map(({ id, usedAtMs }) => [id, usedAtMs]);
   };
+
+  describe('recovery codes', () => recoverySettling(stores));
 
   describe('reserveAttempt', () => {
     it('S50 counts an attempt of this factor, and returns the account as it was before', async () => {

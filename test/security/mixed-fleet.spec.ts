@@ -39,6 +39,27 @@ describe.each(testDatabases)(
       expect(answer.status).toBe(401);
     });
 
+    it('S27 S104 an account that the version before recovery codes opened works in every step', async () => {
+      const budgets = ['totp', 'backup_code', 'password', 'confirmation', 'other'].flatMap((factor) =>
+        ['failures', 'locked_until', 'daily_tat'].map((column) => `${factor}_${column}`),
+      );
+      const now = host.clock.nowMs();
+      await host.dataSource.query(
+        `INSERT INTO mfa_account (user_id, security_stamp, row_version, active_ids, ${budgets.join(', ')})
+         VALUES ('m4', ${now}, ${now}, '', ${budgets.map(() => '0').join(', ')})`,
+      );
+      const user = new PasskeyClient(host, 'm4');
+      const { authenticator } = await user.enroll();
+      host.clock.advance(30);
+      await user.verify(await user.login(), '000000').expect(401);
+      const login = await user.login();
+      await user.verify(login, authenticator.code()).expect(200);
+      await user.verify(login, authenticator.code()).expect(401);
+      const [row] = await host.dataSource.query("SELECT * FROM mfa_account WHERE user_id = 'm4'");
+      expect(row).toMatchObject({ must_enroll_since: null, recovery_hash: null, recovery_expires_at: null });
+      expect([row.totp_failures, row.recovery_code_failures].map(Number)).toEqual([0, 0]);
+    });
+
     it('S81 a key whose account an old version switched off can be registered again', async () => {
       const owner = new PasskeyClient(host, 'm3');
       const key = newKey();

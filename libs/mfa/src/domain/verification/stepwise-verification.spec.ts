@@ -127,6 +127,18 @@ describe('spendAndSettle', () => {
     expect(mfa.state.authenticators.get(phoneId)!.lastUsedAtMs).toBeNull();
   });
 
+  it('S104 ends a recovery code after a proof without a budget, in a statement that is sent only for a live one', async () => {
+    const endRecovery = vi.spyOn(mfa.accounts, 'endRecovery');
+    changeAccount({ recovery: { hash: 'hash', expiresAtMs: attempt.nowMs } });
+    expect(await complete({ budget: null })).toBe(true);
+    expect(await complete({ budget: null, endsRecovery: true })).toBe(false);
+    expect(endRecovery).not.toHaveBeenCalled();
+    const entries = [{ kind: 'webauthn', item: 'another', expiresAtMs: null }];
+    expect(await complete({ budget: null, endsRecovery: true, entries })).toBe(true);
+    expect(endRecovery).toHaveBeenCalledExactlyOnceWith('ann');
+    expect(mfa.state.accounts.get('ann')!.recovery).toBeNull();
+  });
+
   it('notes the use of a backup code with the code', async () => {
     await mfa.giveBackupCodes('ann', ['ABCD-EFGH', 'JKLM-NPQR']);
     const [credentialId] = mfa.state.backupCodes.keys();

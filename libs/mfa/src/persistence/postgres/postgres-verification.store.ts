@@ -189,8 +189,9 @@ function settleStatement(slots: SettleSlots, params: SettleParams, dialect: SqlD
   const { userId, securityStamp, backupSetId, recoveryHash, nowMs } = slots;
   const { rows } = params;
   const isAsRead = sql`user_id = ${userId} AND security_stamp = ${securityStamp}
-    ${backupSetId ? sql`AND backup_set_id = ${backupSetId}` : sql``}
-    ${recoveryHash ? sql`AND recovery_hash = ${recoveryHash}` : sql``}`;
+    ${backupSetId ? sql`AND backup_set_id = ${backupSetId}` : sql``}${
+      recoveryHash ? sql` AND recovery_hash = ${recoveryHash}` : sql``
+    }`;
   const changes = settlingChanges(params);
   const settled = changes
     ? sql`UPDATE ${MfaAccountEntity} SET ${changes} WHERE ${isAsRead} RETURNING user_id`

@@ -53,7 +53,7 @@ export class TypeOrmPolicySeenStore extends MfaPolicySeenStore {
     const { records } = await this.statements.run(sql`
       SELECT p.user_id, p.first_seen_at FROM ${MfaPolicySeenEntity} p
       WHERE p.policy_id = ${policyId} AND p.first_seen_at <= ${seenBeforeMs} ${after ? follows(after) : sql``}
-        AND NOT EXISTS (SELECT 1 FROM ${MfaAccountEntity} a WHERE a.user_id = p.user_id AND ${hasFactor(methods)})
+        AND ${lacksFactor(methods)}
       ORDER BY p.first_seen_at, p.user_id LIMIT ${limit}`);
     return records.map((row) => ({ userId: row.user_id as string, firstSeenAtMs: Number(row.first_seen_at) }));
   }
@@ -73,6 +73,15 @@ export class TypeOrmPolicySeenStore extends MfaPolicySeenStore {
 function follows({ userId, firstSeenAtMs }: DueUser): Sql {
   return sql`AND p.first_seen_at >= ${firstSeenAtMs}
     AND (p.first_seen_at > ${firstSeenAtMs} OR p.user_id > ${userId})`;
+}
+
+/**
+ * Whether the user `p` has no factor, or none of these methods. A value for each row and not NOT EXISTS: PostgreSQL would
+ * join that with the whole table of accounts, and then sort.
+ */
+function lacksFactor(methods: DueQuery['methods']): Sql {
+  return sql`COALESCE((SELECT CASE WHEN ${hasFactor(methods)} THEN 1 ELSE 0 END
+    FROM ${MfaAccountEntity} a WHERE a.user_id = p.user_id), 0) = 0`;
 }
 
 /** Whether the account `a` has a factor, or one of these methods. */

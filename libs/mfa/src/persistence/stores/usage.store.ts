@@ -116,8 +116,8 @@ function stillAs(
   alias = raw(''),
 ): Sql {
   const liveSet = backupSetId === undefined ? sql`` : sql`AND ${alias}backup_set_id = ${backupSetId}`;
-  const liveRecovery = recoveryHash === undefined ? sql`` : sql`AND ${alias}recovery_hash = ${recoveryHash}`;
-  return sql`${alias}security_stamp = ${securityStamp} ${liveSet} ${liveRecovery}`;
+  const liveRecovery = recoveryHash === undefined ? sql`` : sql` AND ${alias}recovery_hash = ${recoveryHash}`;
+  return sql`${alias}security_stamp = ${securityStamp} ${liveSet}${liveRecovery}`;
 }
 
 /** One row to be spent: the values of an entry, or their slots. */
