@@ -22,7 +22,7 @@ import { importMfaUsers, listMfaChangesSinceImport, type MfaImportPlan } from 'n
 import { FixedClock, VirtualPasskey } from 'nestjs-mfa/testing';
 
 declare const [code, password]: [string, string];
-declare const user: { id: number };
+declare const [user, agent]: [{ id: number }, { id: number }];
 declare const [principal, challenge, challenges]: [MfaPrincipal, MfaChallenge, mfa.MfaChallengeService];
 declare const [plan, keys, dataSource]: [MfaImportPlan, mfa.MfaOptions['keys'], DataSource];
 declare const [sessions, oldSystem, setup, login, passkey]: any[];

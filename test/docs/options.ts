@@ -1,7 +1,11 @@
 import ts from 'typescript';
 import { read } from './markdown.js';
 
-const SOURCES = ['libs/mfa/src/options/mfa-options.ts', 'libs/mfa/src/domain/secrets/key-ring.ts'];
+const SOURCES = [
+  'libs/mfa/src/options/mfa-options.ts',
+  'libs/mfa/src/host/mfa-policy.ts',
+  'libs/mfa/src/domain/secrets/key-ring.ts',
+];
 
 export interface DocumentedOption {
   /** As `cleanup.tables[].entity`. */

@@ -179,6 +179,8 @@ describe('docs/reference/options.md', () => {
       'enrollment.setupLifetimeSeconds': seconds(rest.setupLifetimeMs),
       'enrollment.maxAuthenticators': rest.maxAuthenticators,
       'enrollment.disableWithPassword': rest.disableWithPassword,
+      'enrollment.allowPasswordOnly': rest.allowPasswordOnly,
+      'enrollment.tokenLifetimeSeconds': rest.enrollmentTokenSeconds,
       'timeouts.connectionSeconds': seconds(rest.acquireTimeoutMs),
       'timeouts.statementSeconds': seconds(rest.statementTimeoutMs),
       'totp.algorithm': `'${totp.algorithm}'`,

@@ -33,6 +33,9 @@ const typeOf = (name: string) => checker.getDeclaredTypeOfSymbol((exported.get(n
 /** Methods that Nest calls, not the application. */
 const HOOKS = ['onModuleInit', 'onModuleDestroy', 'onApplicationBootstrap'];
 
+/** The name of a parameter, or its properties. One whose properties are not all listed is `options`. */
+const nameOf = ({ name }: ts.ParameterDeclaration) => (/\.\.\./.test(name.getText()) ? 'options' : name.getText());
+
 /** Public methods of a class as `name(a, b)`, with the codes that its docstring says it throws. */
 function methodsOf(name: string) {
   const members = typeOf(name)
@@ -41,7 +44,7 @@ function methodsOf(name: string) {
   return members.flatMap((member) => {
     const declaration = member.valueDeclaration as ts.MethodDeclaration;
     if (ts.getCombinedModifierFlags(declaration) & ts.ModifierFlags.Private || HOOKS.includes(member.name)) return [];
-    const parameters = declaration.parameters.map((each) => each.name.getText()).join(', ');
+    const parameters = declaration.parameters.map(nameOf).join(', ');
     const thrown = ts.getJSDocTags(declaration).filter(({ tagName }) => tagName.text === 'throws');
     const text = thrown.map(({ comment }) => ts.getTextOfJSDocComment(comment)).join(' ');
     return [{ signature: `${member.name}(${parameters})`, codes: text.match(/MFA_[A-Z_]+/g) ?? [] }];
@@ -101,7 +104,7 @@ describe('docs/reference/mfa-host.md', () => {
     expect(yes).toEqual(required.map(({ name }) => name));
   });
 
-  it.each(['MfaPrincipal', 'MfaLogin', 'MfaStepUp', 'MfaChange'])('lists every property of %s', (name) => {
+  it.each(['MfaPrincipal', 'MfaLogin', 'MfaStepUp', 'MfaPolicy', 'MfaChange'])('lists every property of %s', (name) => {
     const rows = tableRows(section(page('mfa-host'), name)).slice(1);
     expect(rows.map(([first]) => code(first)).toSorted()).toEqual(propertiesOf(name));
   });
@@ -109,7 +112,7 @@ describe('docs/reference/mfa-host.md', () => {
 
 describe('docs/reference/events.md', () => {
   const types = (typeOf('MfaEvent') as ts.UnionType).types;
-  const base = ['type', 'userId', 'at', 'actor', 'requestId', 'ip', 'userAgent'];
+  const base = ['type', 'userId', 'at', 'actor', 'reason', 'requestId', 'ip', 'userAgent'];
   const literals = (type: ts.Type) =>
     (type.isUnion() ? type.types : [type]).map((each) => (each as ts.StringLiteralType).value);
   const rows = tableRows(page('events')).filter(([first]) => code(first).startsWith('mfa.'));

@@ -1,3 +1,4 @@
+import { RESET } from '../support/reset.js';
 import { Controller, Get, Injectable, Param, Post, Res, UseGuards, type CanActivate } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import request from 'supertest';
@@ -284,7 +285,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
     });
 
     it.each([
-      ['the user is reset', (id: string) => admin().reset(id)],
+      ['the user is reset', (id: string) => admin().reset(id, RESET)],
       ['the password was changed', (id: string) => admin().passwordChanged(id)],
       ['an administrator revokes them', (id: string) => admin().invalidate(id)],
       ['the user is purged', (id: string) => admin().purgeUser(id)],
@@ -431,8 +432,8 @@ describe('S43a a confirmed authenticator always requires MFA', () => {
   it('when the store fails: the login fails', async () => {
     const user = newUser();
     await user.enroll();
-    const accounts = providerNamed<{ load(): Promise<unknown> }>(host, 'MfaAccountStore');
-    vi.spyOn(accounts, 'load').mockRejectedValue(new Error('no database'));
+    const accounts = providerNamed<{ loadForLogin(): Promise<unknown> }>(host, 'MfaAccountStore');
+    vi.spyOn(accounts, 'loadForLogin').mockRejectedValue(new Error('no database'));
     await user.loginAnswer().expect(500);
   });
 });

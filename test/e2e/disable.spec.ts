@@ -1,3 +1,4 @@
+import { RESET } from '../support/reset.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MfaAdminService } from 'nestjs-mfa';
 import { Client } from '../support/client.js';
@@ -114,7 +115,7 @@ describe('disabling', () => {
   it('S60 has the same effect when an administrator resets a user', async () => {
     const user = newUser();
     await user.enroll();
-    await host.app.get(MfaAdminService, { strict: false }).reset(user.userId);
+    await host.app.get(MfaAdminService, { strict: false }).reset(user.userId, RESET);
     expect(await rowsOf(user)).toMatchObject({ mfa_authenticator: 0, mfa_backup_code: 0 });
     expect(host.state.revocations).toContain(`mfa.reset ${user.userId}`);
     await user.enroll();
@@ -128,16 +129,18 @@ describe('disabling', () => {
     await other.enroll();
     const before = await rowsOf(other);
     await host.app.get(MfaAdminService, { strict: false }).purgeUser(user.userId);
-    expect(Object.values(await rowsOf(user))).toEqual([0, 0, 0, 0, 0]);
+    expect(Object.values(await rowsOf(user)).every((rows) => rows === 0)).toBe(true);
     expect(await rowsOf(other)).toEqual(before);
   });
 
   it('an administrator may name a user without MFA, but not a value that is not a user id', async () => {
     const admin = host.app.get(MfaAdminService, { strict: false });
     for (const method of ['unlock', 'invalidate', 'passwordChanged', 'reset', 'purgeUser'] as const) {
-      await expect(admin[method]('nobody')).resolves.toBeUndefined();
+      const act = (id: unknown) =>
+        (admin[method] as (id: unknown, action: object) => Promise<void>).call(admin, id, RESET);
+      await expect(act('nobody')).resolves.toBeUndefined();
       for (const id of ['', ' padded ', 'x'.repeat(256), Number.NaN, 'nul\0']) {
-        await expect(admin[method](id)).rejects.toThrow(TypeError);
+        await expect(act(id)).rejects.toThrow(TypeError);
       }
     }
   });

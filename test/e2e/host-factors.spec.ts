@@ -1,3 +1,4 @@
+import { RESET } from '../support/reset.js';
 import { createHash, randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import request from 'supertest';
@@ -276,7 +277,7 @@ describe.each(testDatabases)('a factor of the host on %s', (database) => {
     await user.enrollToken();
     await enrollPrompt(user, { code: user.press(), method: 'hotp' });
     await user.post('/hotp-tokens', { name: 'never activated' }).expect(201);
-    await host.app.get(MfaAdminService).reset(user.userId);
+    await host.app.get(MfaAdminService).reset(user.userId, RESET);
     expect(await tokensOf(user)).toBe(1);
     await host.app.get(MfaAdminService).purgeUser(user.userId);
     expect(await tokensOf(user)).toBe(0);

@@ -90,7 +90,7 @@ describe('the OpenAPI document', () => {
     expect(new Set(operations.map(([, { operationId }]) => operationId)).size).toBe(operations.length);
     for (const [place, { operationId, security, responses, requestBody }] of operations) {
       expect(operationId).toMatch(/^mfa[A-Z]/);
-      const isTokenRoute = /verify|challenge|options/.test(place);
+      const isTokenRoute = /verify|challenge|options|setup|confirm/.test(place);
       const isUserRoute = !/verify|challenge/.test(place);
       expect(security).toEqual([
         ...(isTokenRoute ? [{ MfaToken: [] }, {}] : []),

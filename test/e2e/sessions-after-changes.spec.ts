@@ -1,3 +1,4 @@
+import { RESET } from '../support/reset.js';
 import { Injectable, type ExecutionContext } from '@nestjs/common';
 import { afterEach, describe, expect, it } from 'vitest';
 import { MfaAdminService, type MfaChange, type MfaStepUp } from 'nestjs-mfa';
@@ -62,7 +63,7 @@ describe.each(ADAPTERS)('S72 the session after a change of factors, over %s', (a
     const ways: [string, (user: Client, id: string, code: string) => PromiseLike<unknown>][] = [
       ['disable', (user, _, code) => user.post('/mfa/disable', { code }).expect(200)],
       ['remove', (user, id, code) => user.post(`/mfa/authenticators/${id}/remove`, { code }).expect(200)],
-      ['reset', (user) => admin.reset(user.userId)],
+      ['reset', (user) => admin.reset(user.userId, RESET)],
       ['purge', (user) => admin.purgeUser(user.userId)],
     ];
     for (const [userId, switchOff] of ways) {
@@ -81,7 +82,7 @@ describe.each(ADAPTERS)('S72 the session after a change of factors, over %s', (a
     const user = new Client(host, 'administered');
     await user.enroll();
     calls.length = 0;
-    await expect(host.app.get(MfaAdminService, { strict: false }).reset(user.userId)).resolves.toBeUndefined();
+    await expect(host.app.get(MfaAdminService, { strict: false }).reset(user.userId, RESET)).resolves.toBeUndefined();
     expect(calls).toEqual(['revokeSessions mfa.reset false without context']);
   });
 });

@@ -1,3 +1,4 @@
+import { RESET } from '../support/reset.js';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { MfaAdminService, TotpService } from 'nestjs-mfa';
 import { VirtualAuthenticator } from 'nestjs-mfa/testing';
@@ -230,7 +231,8 @@ describe('verification', () => {
     const reserve = accounts.reserve.bind(accounts);
     for (const change of ['reset', 'purgeUser'] as const) {
       vi.spyOn(accounts, 'reserve').mockImplementationOnce(async (...args) => {
-        await host.app.get(MfaAdminService, { strict: false })[change](user.userId);
+        const admin = host.app.get(MfaAdminService, { strict: false });
+        await (change === 'reset' ? admin.reset(user.userId, RESET) : admin.purgeUser(user.userId));
         return reserve(...args);
       });
       answers.push(await user.verify(await user.login(), authenticator.code()).expect(401));
@@ -253,7 +255,7 @@ describe('verification', () => {
     const usage = providerNamed<{ spend(...args: unknown[]): Promise<boolean> }>(host, 'MfaUsageStore');
     const spend = usage.spend.bind(usage);
     vi.spyOn(usage, 'spend').mockImplementationOnce(async (...args) => {
-      await host.app.get(MfaAdminService, { strict: false }).reset(user.userId);
+      await host.app.get(MfaAdminService, { strict: false }).reset(user.userId, RESET);
       return spend(...args);
     });
     await user.verify(await user.login(), authenticator.code()).expect(401, /MFA_CODE_REJECTED/);

@@ -1,3 +1,4 @@
+import { RESET } from '../support/reset.js';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { MfaAdminService, MfaHost } from 'nestjs-mfa';
 import { VirtualAuthenticator } from 'nestjs-mfa/testing';
@@ -108,7 +109,7 @@ describe.each(testDatabases)('a database that fails right after the commit point
     const owner = user();
     await owner.enroll();
     const { failed, healed } = failAfterCommit(fault);
-    await admin().reset(owner.userId);
+    await admin().reset(owner.userId, RESET);
     healed();
     expect(failed).toEqual(expect.arrayContaining(['remove', 'clearBudgets']));
     await expectDelivered('mfa.reset', owner);
@@ -196,7 +197,7 @@ describe.each(testDatabases)('a database that fails right after the commit point
     await changing(() => owner.post(`/mfa/authenticators/${id}/remove`, { code: phone.code() }).expect(200));
     await changing(() => owner.post('/mfa/disable', { code: phone.code() }).expect(200));
     await owner.enroll();
-    await changing(() => admin().reset(owner.userId));
+    await changing(() => admin().reset(owner.userId, RESET));
     expect(told).toEqual([
       'mfa.authenticator.confirmed',
       'mfa.backup_codes.regenerated',

@@ -1,3 +1,4 @@
+import { RESET } from '../support/reset.js';
 import argon2 from 'argon2';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MfaAdminService } from 'nestjs-mfa';
@@ -71,7 +72,7 @@ describe.each(testDatabases)('an import that meets the unexpected on %s', (kind)
     await importInto(host, PLAN, { tools: dying });
     expect(await requiresMfa(user)).toBe(true);
     // The phone is lost: the desk takes the factor away. Then the operator "runs it again", as the report says.
-    await host.app.get(MfaAdminService).reset(user.userId);
+    await host.app.get(MfaAdminService).reset(user.userId, RESET);
     expect(await requiresMfa(user)).toBe(false);
     const again = await importInto(host, PLAN);
     expect(again.users.skipped).toEqual({ 'removed-since': 1 });

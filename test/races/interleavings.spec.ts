@@ -1,3 +1,4 @@
+import { RESET } from '../support/reset.js';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Injectable } from '@nestjs/common';
 import { MfaAdminService, MfaCleanupService, MfaHost, type MfaPrincipal } from 'nestjs-mfa';
@@ -101,7 +102,7 @@ describe('interleavings', () => {
       await admin.invalidate(user.userId); // as a parallel password change does
       return commit(...args);
     });
-    await expect(admin.reset(user.userId)).resolves.toBeUndefined();
+    await expect(admin.reset(user.userId, RESET)).resolves.toBeUndefined();
     expect((await user.get('/mfa/status')).body.enabled).toBe(false);
   });
 

@@ -1,3 +1,4 @@
+import { RESET } from '../support/reset.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MfaAdminService } from 'nestjs-mfa';
 import { VirtualAuthenticator } from 'nestjs-mfa/testing';
@@ -30,7 +31,7 @@ describe.each(testDatabases)('S71 S72 a step-up that is not finished, on %s', (d
     const user = new Client(host, `stepping-${(users += 1)}`);
     const setup = await user.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
     const phone = new VirtualAuthenticator(setup.body.otpauthUri, host.clock);
-    SlowHost.meanwhile = () => admin().reset(user.userId);
+    SlowHost.meanwhile = () => admin().reset(user.userId, RESET);
     const { body } = await user.post('/mfa/totp/confirm', { code: phone.code() }).expect(200);
     expect(body.session).toBeUndefined();
     expectSuperseded(user, host);

@@ -1,3 +1,4 @@
+import { RESET } from '../support/reset.js';
 import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { MfaAdminService } from 'nestjs-mfa';
@@ -164,7 +165,7 @@ describe.each(testDatabases)('an application on %s that switched passkeys off', 
     const disabled = await registered('disabled');
     await disabled.here.post('/mfa/disable', { code: disabled.backupCodes[0] }).expect(200);
     await registered('reset');
-    await admin.reset('reset');
+    await admin.reset('reset', RESET);
     await registered('purged');
     await admin.purgeUser('purged');
     for (const userId of ['removed', 'disabled', 'reset', 'purged']) {

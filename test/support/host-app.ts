@@ -62,6 +62,8 @@ export class HostState {
   readonly completedLogins: MfaLogin[] = [];
   /** Users who may not sign in any more. */
   readonly blocked = new Set<string>();
+  /** Whether logins name the account, as they must where there is a policy. */
+  namesAccounts = false;
   private next = 1;
 
   constructor(readonly clock: MfaClock) {}
@@ -97,8 +99,14 @@ export class AuthService {
   ) {}
 
   async login(userId: string) {
-    const challenge = await this.challenges.issue(userId);
-    return challenge.mfaRequired ? challenge : { accessToken: this.state.signIn(userId) };
+    const { namesAccounts } = this.state;
+    const challenge = await this.challenges.issue(
+      userId,
+      namesAccounts ? { accountName: `${userId}@example.test` } : {},
+    );
+    if (challenge.mfaRequired) return challenge;
+    const { enrollmentDueAt } = challenge.login;
+    return { accessToken: this.state.signIn(userId), ...(enrollmentDueAt && { enrollmentDueAt }) };
   }
 }
 
@@ -192,6 +200,8 @@ export interface HostAppSetup {
   /** In place of `MfaModule.forRoot` with `options`. */
   mfa?: DynamicModule;
   host?: Type<MfaHost>;
+  /** See {@link HostState.namesAccounts}. @default false */
+  namesAccounts?: boolean;
   controllers?: Type[];
   imports?: (Type | DynamicModule)[];
   providers?: Provider[];
@@ -234,10 +244,12 @@ export async function startHostApp(setup: HostAppSetup = {}): Promise<HostApp> {
     throw error;
   }
   const running = app;
+  const state = app.get(HostState, { strict: false });
+  state.namesAccounts = setup.namesAccounts ?? false;
   return {
     app,
     clock,
-    state: app.get(HostState, { strict: false }),
+    state,
     database,
     dataSource: app.get<DataSource>(getDataSourceToken(setup.options?.dataSource ?? undefined), { strict: false }),
     close: async () => {

@@ -1,5 +1,9 @@
 import type { Factor } from '../../libs/mfa/src/domain/factors/factor.js';
+import { Enrollers } from '../../libs/mfa/src/enrollment/enrollers.js';
+import { EnrollmentAuthorization } from '../../libs/mfa/src/enrollment/enrollment-authorization.js';
+import { EnrollmentCompletion } from '../../libs/mfa/src/enrollment/enrollment-completion.js';
 import { EnrollmentProof } from '../../libs/mfa/src/enrollment/enrollment-proof.js';
+import type { MfaConfirmation } from '../../libs/mfa/src/enrollment/enrollment-results.js';
 import { ReauthenticationCheck } from '../../libs/mfa/src/enrollment/reauthentication-check.js';
 import { BackupCodeIssuing } from '../../libs/mfa/src/factors/backup-codes/backup-code-issuing.js';
 import { FactorActivation } from '../../libs/mfa/src/factors/backup-codes/factor-activation.js';
@@ -32,7 +36,7 @@ export function inMemoryEnrollment(given: Partial<MfaOptions> = {}, own: readonl
   const factors: Factor[] = mfa.factors;
   factors.push(passkeyFactor, ...own.map((each) => new HostFactor(each)));
   const issuing = new BackupCodeIssuing(backupCodes, usage, mfa.hasher, mfa.box, random, clock, options);
-  const activation = new FactorActivation(accounts, usage, issuing, limiter, clock);
+  const activation = new FactorActivation(accounts, usage, issuing, limiter, clock, factors);
   const firstProof = new EnrollmentProof(hostAccess, options);
   const { verifier } = mfa;
   const proof = new ReauthenticationCheck(
@@ -40,18 +44,22 @@ export function inMemoryEnrollment(given: Partial<MfaOptions> = {}, own: readonl
     limiter,
     hostAccess,
     firstProof,
+    new EnrollmentAuthorization(hostAccess, usage, limiter, events, clock, options),
     clock,
     events,
     mfa.factors,
     options,
   );
+  const enrollers = new Enrollers(mfa.enrollments, mfa.tokens, new SetupBinding());
+  const completion = new EnrollmentCompletion(events, mfa.completion, clock);
   const enrollment = new PasskeyEnrollment(
     accounts,
     passkeys,
     webAuthn,
     proof,
     activation,
-    new SetupBinding(),
+    enrollers,
+    completion,
     hostAccess,
     events,
     random,
@@ -62,7 +70,8 @@ export function inMemoryEnrollment(given: Partial<MfaOptions> = {}, own: readonl
     accounts,
     proof,
     activation,
-    events,
+    enrollers,
+    completion,
     clock,
     limiter,
     mfa.factors,
@@ -76,7 +85,7 @@ export function inMemoryEnrollment(given: Partial<MfaOptions> = {}, own: readonl
   /** Registers a passkey, as the owner does in one session. */
   async function register(userId: string, key = newPasskey(), offered: object = {}) {
     const { options: creation } = await enrollment.setup(of(userId), offered);
-    const confirmed = await enrollment.confirm(of(userId), { passkey: key.create(creation) });
+    const confirmed = (await enrollment.confirm(of(userId), { passkey: key.create(creation) })) as MfaConfirmation;
     const { activeFactors } = (await accounts.load(userId))!.account;
     return { key, confirmed, id: activeFactors.at(-1)!.id };
   }
@@ -94,6 +103,6 @@ export function inMemoryEnrollment(given: Partial<MfaOptions> = {}, own: readonl
     return mfa.told.map(({ type }) => type);
   }
 
-  const built = { webAuthn, passkeyFactor, issuing, activation, proof, enrollment, ownEnrollment };
+  const built = { webAuthn, enrollers, passkeyFactor, issuing, activation, proof, enrollment, ownEnrollment };
   return { ...mfa, ...built, changes, of, register, change, toldTypes };
 }

@@ -2,12 +2,15 @@ import { Logger } from '@nestjs/common';
 import type { ModuleRef } from '@nestjs/core';
 import { ChallengeCookie } from '../../libs/mfa/src/challenge/challenge-cookie.js';
 import { ChallengeTokens } from '../../libs/mfa/src/challenge/mfa-challenge.js';
+import { EnrollmentChallenges } from '../../libs/mfa/src/challenge/enrollment-challenges.js';
 import { MfaChallengeService } from '../../libs/mfa/src/challenge/challenge.service.js';
 import { BackupCodeHasher } from '../../libs/mfa/src/domain/backup-codes/backup-code-hash.js';
 import { HashQueue } from '../../libs/mfa/src/domain/backup-codes/hash-queue.js';
 import { BackupCodeIssuing } from '../../libs/mfa/src/factors/backup-codes/backup-code-issuing.js';
 import { BackupCodeFactor } from '../../libs/mfa/src/factors/backup-codes/backup-code.factor.js';
+import { RecoveryCodeFactor } from '../../libs/mfa/src/factors/recovery-code/recovery-code.factor.js';
 import { TotpFactor } from '../../libs/mfa/src/factors/totp/totp.factor.js';
+import type { Factor } from '../../libs/mfa/src/domain/factors/factor.js';
 import type { Authenticator } from '../../libs/mfa/src/domain/authenticators/authenticator.js';
 import { SystemRandom } from '../../libs/mfa/src/domain/random.js';
 import { SecretBox, SecretReader } from '../../libs/mfa/src/domain/secrets/secret-box.js';
@@ -18,6 +21,7 @@ import { MfaEvents } from '../../libs/mfa/src/events/mfa-events.js';
 import { MfaHostAccess } from '../../libs/mfa/src/host/host-access.js';
 import type { MfaHost, MfaPrincipal } from '../../libs/mfa/src/host/mfa-host.js';
 import type { MfaOptions } from '../../libs/mfa/src/options/mfa-options.js';
+import { LoginPolicies } from '../../libs/mfa/src/policy/login-policies.js';
 import { resolveOptions } from '../../libs/mfa/src/options/resolve-options.js';
 import { FixedClock } from '../../libs/mfa/src/testing/fixed-clock.js';
 import { InMemoryAccountStore } from './in-memory-account-store.js';
@@ -49,7 +53,7 @@ export function inMemoryMfa(given: Partial<MfaOptions> = {}) {
   const policiesSeen = new InMemoryPolicySeenStore(state);
   const told: MfaEvent[] = [];
   const host: FakeHost = { principal: () => null, notify: (event) => void told.push(event) };
-  const hostAccess = new MfaHostAccess({ get: () => host } as unknown as ModuleRef);
+  const hostAccess = new MfaHostAccess({ get: () => host } as unknown as ModuleRef, options.policy);
   const events = new MfaEvents(hostAccess, clock);
   const cookie = new ChallengeCookie(() => '/mfa', options);
   const tokens = new ChallengeTokens(clock, random, box, options);
@@ -57,11 +61,25 @@ export function inMemoryMfa(given: Partial<MfaOptions> = {}) {
   const hasher = new BackupCodeHasher(queue, random);
   const reader = new SecretReader(box, (message) => new Logger('nestjs-mfa').error(message));
   const issuing = new BackupCodeIssuing(backupCodes, usage, hasher, box, random, clock, options);
-  const factors = [
+  const factors: Factor[] = [
     new TotpFactor(authenticators, reader, clock, options),
     new BackupCodeFactor(hasher, reader, issuing),
+    new RecoveryCodeFactor(events, options),
   ];
-  const challenges = new MfaChallengeService(accounts, tokens, events, cookie, clock, factors, options);
+  const policies = new LoginPolicies(hostAccess, policiesSeen, clock, factors, options);
+  const enrollments = new EnrollmentChallenges(accounts, tokens, policies, events, clock, factors, options);
+  const challenges = new MfaChallengeService(
+    accounts,
+    tokens,
+    events,
+    cookie,
+    hostAccess,
+    policies,
+    enrollments,
+    clock,
+    factors,
+    options,
+  );
 
   /** A user whose only confirmed authenticators are those enrolled here. */
   async function enroll(userId: string, changes: Partial<Authenticator> = {}) {
@@ -102,6 +120,7 @@ export function inMemoryMfa(given: Partial<MfaOptions> = {}) {
     cookie,
     tokens,
     challenges,
+    ...{ policies, enrollments },
     ...{ queue, hasher, factors },
     enroll,
   };

@@ -39,9 +39,19 @@ export function inMemoryVerification(given: Partial<MfaOptions> = {}) {
   const limiter = new AttemptLimiter(accounts, clock, events, options);
   const reencryption = new ReencryptOnUse(new InMemorySealedValueStore(state), box);
   const verifier = new ProofVerifier(store, accounts, limiter, reencryption, clock, events, factors, options);
-  const preparation = new ProofPreparation(accounts, tokens, clock, factors);
+  const preparation = new ProofPreparation(accounts, tokens, mfa.policies, clock, factors);
   const completion = new LoginCompletion(hostAccess, new SupersededSessions(accounts, events));
-  const verification = new MfaVerificationService(verifier, preparation, tokens, completion, cookie, clock);
+  const verification = new MfaVerificationService(
+    verifier,
+    preparation,
+    tokens,
+    completion,
+    cookie,
+    hostAccess,
+    mfa.policies,
+    mfa.enrollments,
+    clock,
+  );
 
   /** The first factor of a login: its checked challenge. */
   async function firstFactor(userId: string) {
@@ -81,7 +91,7 @@ export function inMemoryVerification(given: Partial<MfaOptions> = {}) {
         : [],
     );
 
-  const built = { store, limiter, verifier, preparation, verification };
+  const built = { store, limiter, verifier, preparation, completion, verification };
   return { ...mfa, ...built, firstFactor, login, giveBackupCodes, budgetOf, failures };
 }
 

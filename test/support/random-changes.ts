@@ -1,3 +1,4 @@
+import { RESET } from './reset.js';
 import {
   MfaAdminService,
   MfaBackupCodeService,
@@ -124,7 +125,9 @@ export class RandomChanges {
         const issued = await challenges.issue(userId);
         if (issued.mfaRequired) await verification.verify(issued.mfa_token, { code: proof() });
       },
-      ...(this.random() < 0.1 ? { reset: () => this.port(MfaAdminService).reset(userId).then(switchedOff) } : {}),
+      ...(this.random() < 0.1
+        ? { reset: () => this.port(MfaAdminService).reset(userId, RESET).then(switchedOff) }
+        : {}),
     };
   }
 

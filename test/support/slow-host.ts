@@ -1,3 +1,4 @@
+import { RESET } from './reset.js';
 import { Injectable, type ExecutionContext } from '@nestjs/common';
 import { expect } from 'vitest';
 import { MfaAdminService, type MfaLogin, type MfaStepUp } from 'nestjs-mfa';
@@ -38,7 +39,7 @@ export const CHANGES: Readonly<Record<string, Change>> = {
     user.post(`/mfa/authenticators/${id}/remove`, { code: backupCodes[0] }).expect(200),
   regenerate: ({ user, backupCodes }) =>
     user.post('/mfa/backup-codes/regenerate', { code: backupCodes[0] }).expect(200),
-  reset: ({ user }, host) => admin(host).reset(user.userId),
+  reset: ({ user }, host) => admin(host).reset(user.userId, RESET),
   invalidate: ({ user }, host) => admin(host).invalidate(user.userId),
   passwordChanged: ({ user }, host) => admin(host).passwordChanged(user.userId),
   purgeUser: ({ user }, host) => admin(host).purgeUser(user.userId),

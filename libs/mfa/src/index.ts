@@ -23,6 +23,7 @@ export { MfaFactor } from './host/mfa-factor.js';
 export type { MfaFactorCredential, MfaFactorMatch, MfaFactorProof, MfaFactorUser } from './host/mfa-factor.js';
 export { MfaHost } from './host/mfa-host.js';
 export type { MfaMethod } from './host/mfa-method.js';
+export type { MfaEnrollmentReason, MfaPolicy } from './host/mfa-policy.js';
 export type { MfaEnrollmentProof, MfaLogin, MfaPrincipal, MfaRequestInfo, MfaStepUp } from './host/mfa-host.js';
 export type {
   MfaActor,
@@ -37,7 +38,7 @@ export type {
 
 export { TotpService, type MfaSecretOwner } from './factors/totp/totp.service.js';
 export { MfaEnrollmentService } from './enrollment/enrollment.service.js';
-export type { MfaConfirmation, MfaRemoval, MfaSetup } from './enrollment/enrollment-results.js';
+export type { MfaConfirmation, MfaEnrolledLogin, MfaRemoval, MfaSetup } from './enrollment/enrollment-results.js';
 export type { MfaFactorActivation } from './enrollment/factor-enrollment.js';
 export type { MfaAuthenticatorView } from './enrollment/authenticator-view.js';
 export type { MfaReauthenticationProof } from './enrollment/reauthentication-check.js';
@@ -57,7 +58,9 @@ export type { MfaCookieResponse } from './challenge/challenge-cookie.js';
 export { MfaVerificationService } from './verification/verification.service.js';
 export type { MfaProof } from './verification/verification.service.js';
 export { MfaStatusService, type MfaStatus, type MfaUserStatus } from './status/status.service.js';
-export { MfaAdminService } from './admin/admin.service.js';
+export type { MfaDueQuery, MfaDueUsers } from './status/due-users.js';
+export { MfaAdminService, type MfaRecoveryCode, type MfaResetOptions } from './admin/admin.service.js';
+export type { MfaAdminAction, MfaAdminActor } from './admin/admin-action.js';
 export type { MfaUserExport } from './admin/user-export.js';
 export { MfaCleanupService } from './cleanup/cleanup.service.js';
 export type { MfaPurgeReport } from './cleanup/purge-report.js';

@@ -31,6 +31,7 @@ import { MFA_RESOLVED_OPTIONS, resolveOptions } from './options/resolve-options.
 import { plainOptions, requireKnownAsyncOptions, requireKnownOptions } from './options/unknown-options.js';
 import { MFA_ENTITIES } from './persistence/entities/index.js';
 import { persistenceProviders } from './persistence/providers.js';
+import { POLICY_PROVIDERS } from './policy/providers.js';
 import { BARE_IMPORT, ONE_IMPORT } from './registration.js';
 import { RequestScopeCheck } from './request-scope-check.js';
 import { MfaStatusService } from './status/status.service.js';
@@ -40,6 +41,7 @@ import { VERIFICATION_PROVIDERS } from './verification/providers.js';
 const PROVIDERS: Provider[] = [
   { provide: MFA_RESOLVED_OPTIONS, useFactory: resolveOptions, inject: [MFA_OPTIONS] },
   ...[...KEY_PROVIDERS, ...HOST_PROVIDERS, ...EVENT_PROVIDERS],
+  ...POLICY_PROVIDERS,
   ...[...CHALLENGE_PROVIDERS, ...VERIFICATION_PROVIDERS, ...ENROLLMENT_PROVIDERS],
   ...[...GUARD_PROVIDERS, ...HTTP_PROVIDERS],
   ...[MfaStatusService, MfaAdminService, MfaCleanupService],

@@ -1,4 +1,5 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { type ExecutionContext, Inject, Injectable } from '@nestjs/common';
+import { cookiesOf } from '../host/host-access.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 
 /** The methods of an Express response or a Fastify reply that are needed to set a cookie. */
@@ -26,8 +27,22 @@ export class ChallengeCookie {
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
-  set(response: MfaCookieResponse, token: string): void {
-    this.append(response, token, this.options.challenge.lifetimeSeconds);
+  /** @param maxAgeSeconds the lifetime of the token */
+  set(response: MfaCookieResponse, token: string, maxAgeSeconds = this.options.challenge.lifetimeSeconds): void {
+    this.append(response, token, maxAgeSeconds);
+  }
+
+  /**
+   * Clears the cookie of a request that sent one, or replaces its token by `next`. Throws nothing, because the token that
+   * it held is spent by now.
+   */
+  endSent(context: ExecutionContext, next?: { mfa_token: string; expiresIn: number }): void {
+    if (this.readAll(cookiesOf(context)).length === 0) return;
+    try {
+      this.append(context.switchToHttp().getResponse<MfaCookieResponse>(), next?.mfa_token ?? '', next?.expiresIn ?? 0);
+    } catch {
+      // Headers were sent already, or a context of ExternalContextCreator has no response. The token is spent anyway.
+    }
   }
 
   clear(response: MfaCookieResponse): void {

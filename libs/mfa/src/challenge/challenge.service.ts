@@ -1,15 +1,20 @@
 import { Inject, Injectable, Logger, type ExecutionContext } from '@nestjs/common';
 import { type AccountSnapshot, isEnabled, requireUserId } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
+import { openAccount } from '../domain/accounts/open-account.js';
 import { MfaClock } from '../domain/clock.js';
 import { type Factor, methodsOf, MFA_FACTORS } from '../domain/factors/factor.js';
 import { MfaError } from '../domain/mfa-error.js';
+import type { LoginRules } from '../domain/policy/policy.js';
 import { claimHolds } from '../domain/verification/attempt-rules.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MfaEvents } from '../events/mfa-events.js';
+import { MfaHostAccess } from '../host/host-access.js';
 import type { MfaLogin } from '../host/mfa-host.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+import { LoginPolicies } from '../policy/login-policies.js';
 import { ChallengeCookie } from './challenge-cookie.js';
+import { EnrollmentChallenges } from './enrollment-challenges.js';
 import { type FirstFactor, type MfaIssueOptions, readFirstFactor } from './first-factor.js';
 import { ChallengeTokens, MfaChallenge, type MfaChallengeResult, type MfaOpenChallenge } from './mfa-challenge.js';
 
@@ -18,6 +23,13 @@ const OTHER_CASE =
   'pass the id from the row of your user, never what was typed at the login';
 
 export type { MfaIssueOptions } from './first-factor.js';
+
+/** A login whose first factor was right. */
+interface IssueRequest {
+  first: FirstFactor;
+  rules: LoginRules;
+  context: ExecutionContext | undefined;
+}
 
 /** Starts the second step of a login, and checks its mfa_token. */
 @Injectable()
@@ -30,6 +42,9 @@ export class MfaChallengeService {
     private readonly tokens: ChallengeTokens,
     private readonly events: MfaEvents,
     private readonly cookie: ChallengeCookie,
+    private readonly host: MfaHostAccess,
+    private readonly policies: LoginPolicies,
+    private readonly enrollments: EnrollmentChallenges,
     private readonly clock: MfaClock,
     @Inject(MFA_FACTORS) private readonly factors: readonly Factor[],
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
@@ -38,8 +53,12 @@ export class MfaChallengeService {
   /**
    * Call it on every login path after the first factor was right. A second factor is required if the user has a confirmed
    * authenticator, also if it is locked, disabled or unreadable. Pass the id from the row of the user, not the typed text:
-   * ids are compared by `===`. One statement, no write.
-   * @throws MfaException `MFA_BUSY`; TypeError for an unusable user id or option
+   * ids are compared by `===`. One statement, no write; with a policy, the first login of a user stores its time.
+   *
+   * A user without a factor must enroll one first where a policy requires it, or after a reset. The result then has
+   * `enrollmentRequired: true`, and its token opens only the routes of the enrollment.
+   * @throws MfaException `MFA_BUSY`, also where `MfaHost.policy` fails; TypeError for an unusable user id or option, and for
+   * a missing `accountName` where the application has a policy
    * @example
    * const result = await challenges.issue(user.id, { amr: ['pwd'] });
    * return result.mfaRequired ? result : sessions.open(result.login);
@@ -51,21 +70,54 @@ export class MfaChallengeService {
     context?: ExecutionContext,
   ): Promise<MfaChallengeResult<S>> {
     const id = requireUserId(userId, 'MfaChallengeService.issue');
-    const first = readFirstFactor(options);
-    const { snapshot, otherCase } = await this.accounts.loadForLogin(id);
+    const first = readFirstFactor(options, { needsAccountName: this.host.hasPolicy });
+    const policy = await this.policies.of(id, context);
+    const { snapshot, otherCase, policySeenAtMs } = await this.accounts.loadForLogin(
+      id,
+      policy?.required ? policy.id : undefined,
+    );
     if (otherCase) this.logger.warn(OTHER_CASE);
-    if (!isEnabled(snapshot)) {
-      return { mfaRequired: false, login: withoutSecondFactor(id, first) };
-    }
-    const token = this.tokens.sign(id, snapshot.account.securityStamp, first);
-    if (options.cookie) this.cookie.set(options.cookie, token);
-    this.events.emit({ type: 'mfa.challenge.issued', userId: id }, context);
+    const enforcedFromMs = await this.policies.enforcedFrom(id, policy, policySeenAtMs);
+    const request = { first, rules: { policy, firstFactor: first.firstFactor }, context };
+    const result = isEnabled(snapshot)
+      ? this.requireFactor(snapshot, request)
+      : await this.withoutFactor(id, snapshot, { ...request, enforcedFromMs });
+    if (result.mfaRequired && options.cookie) this.cookie.set(options.cookie, result.mfa_token, result.expiresIn);
+    return result as MfaChallengeResult<S>;
+  }
+
+  private requireFactor(snapshot: AccountSnapshot, { first, rules, context }: IssueRequest): MfaChallengeResult {
+    const { userId, securityStamp } = snapshot.account;
+    this.events.emit({ type: 'mfa.challenge.issued', userId }, context);
     return {
       mfaRequired: true,
-      mfa_token: token,
-      methods: methodsOf(snapshot, this.factors),
+      mfa_token: this.tokens.sign(userId, securityStamp, first),
+      methods: methodsOf(snapshot, this.factors, rules),
       expiresIn: this.options.challenge.lifetimeSeconds,
     };
+  }
+
+  /** The user has no factor. After a reset, and where the policy is enforced by now, the user must enroll one first. */
+  // S100, S102
+  private async withoutFactor(
+    userId: string,
+    snapshot: AccountSnapshot | null,
+    request: IssueRequest & { enforcedFromMs: number | null },
+  ): Promise<MfaChallengeResult> {
+    const { first, rules, context, enforcedFromMs } = request;
+    const nowMs = this.clock.nowMs();
+    const isReset = snapshot !== null && snapshot.account.mustEnrollSinceMs !== null;
+    if (!isReset && (enforcedFromMs === null || nowMs < enforcedFromMs)) {
+      return { mfaRequired: false, login: withoutSecondFactor(userId, first, enforcedFromMs) };
+    }
+    const opened = snapshot ?? (await openAccount(this.accounts, userId, nowMs));
+    // Confirmed since the first read.
+    if (isEnabled(opened)) return this.requireFactor(opened, request);
+    const login = { userId, securityStamp: opened.account.securityStamp, first };
+    const enrollment = isReset
+      ? ({ reason: 'reset', policyId: null } as const)
+      : ({ reason: 'policy', policyId: rules.policy!.id } as const);
+    return this.enrollments.issue(login, enrollment, { rules, context });
   }
 
   /**
@@ -82,14 +134,21 @@ export class MfaChallengeService {
   /**
    * Returns the result of `issue()` for this challenge again, without the token. Use it after a page reload. One statement,
    * no write.
+   * @param challenge the challenge, its token, or the token of an enrollment
    * @throws MfaException `MFA_TOKEN_INVALID` if it is malformed, expired, spent or revoked; `MFA_BUSY`
    */
-  async describe(challenge: MfaChallenge | string): Promise<MfaOpenChallenge> {
+  async describe(challenge: MfaChallenge | string, context?: ExecutionContext): Promise<MfaOpenChallenge> {
+    if (typeof challenge === 'string' && this.tokens.isEnrollment(challenge)) {
+      return this.enrollments.describe(challenge, context);
+    }
     const open = typeof challenge === 'string' ? this.tokens.read(challenge) : challenge;
+    const { userId, firstFactor, expiresAtMs } = MfaChallenge.claimsOf(open);
+    const rules = { policy: await this.policies.of(userId, context), firstFactor };
     const snapshot = await this.load(open);
-    const remainingMs = MfaChallenge.claimsOf(open).expiresAtMs - this.clock.nowMs();
+    const remainingMs = expiresAtMs - this.clock.nowMs();
     if (remainingMs <= 0) throw new MfaError('MFA_TOKEN_INVALID');
-    return { mfaRequired: true, methods: methodsOf(snapshot, this.factors), expiresIn: Math.ceil(remainingMs / 1000) };
+    const methods = methodsOf(snapshot, this.factors, rules);
+    return { mfaRequired: true, methods, expiresIn: Math.ceil(remainingMs / 1000) };
   }
 
   private async load(challenge: MfaChallenge): Promise<AccountSnapshot> {
@@ -101,14 +160,14 @@ export class MfaChallengeService {
 }
 
 /** A login without a second factor. The state is parsed from JSON, so the host gets the same value as with a second step. */
-function withoutSecondFactor<S>(userId: string, { amr, state }: FirstFactor): MfaLogin<S> {
+function withoutSecondFactor(userId: string, { amr, state }: FirstFactor, enforcedFromMs: number | null): MfaLogin {
   return {
     userId,
     amr,
     mfaAt: null,
     factor: null,
     backupCodesRemaining: null,
-    ...(state === undefined ? {} : { state: JSON.parse(state) as S }),
-    enrollmentDueAt: null,
+    ...(state === undefined ? {} : { state: JSON.parse(state) as unknown }),
+    enrollmentDueAt: enforcedFromMs === null ? null : new Date(enforcedFromMs),
   };
 }

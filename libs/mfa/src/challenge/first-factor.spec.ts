@@ -17,7 +17,7 @@ async function issue(options: MfaIssueOptions, userId = 'ann'): Promise<string> 
 }
 
 const claimsOf = (token: string) => MfaChallenge.claimsOf(mfa.tokens.read(token));
-const stateIn = (token: string) => mfa.tokens.stateOf(claimsOf(token));
+const stateIn = (token: string) => mfa.tokens.loginOf(claimsOf(token)).state;
 const payloadOf = (token: string) => Buffer.from(token.split('.')[1]!, 'base64url').toString();
 
 describe('the state of a login', () => {
@@ -52,7 +52,7 @@ describe('the state of a login', () => {
       { ...ann, userId: 'bob' },
       { ...other, state: ann.state },
     ]) {
-      expect(() => mfa.tokens.stateOf(claims)).toThrow(expect.objectContaining({ code: 'MFA_TOKEN_INVALID' }));
+      expect(() => mfa.tokens.loginOf(claims)).toThrow(expect.objectContaining({ code: 'MFA_TOKEN_INVALID' }));
     }
   });
 

@@ -1,8 +1,12 @@
+import type { MfaMethod } from '../host/mfa-method.js';
 import type { MfaCookieResponse } from './challenge-cookie.js';
 
 /** Longest `state`, in bytes of JSON in UTF-8. */
 export const LONGEST_STATE = 1024;
+const LONGEST_ACCOUNT_NAME = 255;
+const LONGEST_ISSUER = 64;
 const MOST_AMR = 16;
+const METHOD = /^[a-z_]{1,16}$/;
 /** Allowed values of `amr`, such as those of RFC 8176: printable ASCII without quotes and backslashes. */
 const AMR_VALUE = /^[\x21\x23-\x5B\x5D-\x7E]{1,64}$/;
 
@@ -15,10 +19,18 @@ export interface MfaIssueOptions<S = unknown> {
    * The mfa_token contains it encrypted, and `completeLogin` receives it as `state` of the login.
    */
   state?: S | null | undefined;
-  /** The account name in authenticator apps, for logins that lead to an enrollment. */
+  /**
+   * The account name in authenticator apps, for logins that lead to an enrollment; at most 255 characters. Required where
+   * the application has a policy. @default the user id
+   */
   accountName?: string | null | undefined;
-  /** The issuer in authenticator apps, for logins that lead to an enrollment. */
+  /** The issuer in authenticator apps, for logins that lead to an enrollment; at most 64 characters. @default the option `issuer` */
   issuer?: string | null | undefined;
+  /**
+   * The method that was the first factor, if it is also a method of second factors, such as `email` for a login by a link.
+   * In this login it can be neither used nor enrolled.
+   */
+  firstFactor?: MfaMethod | null | undefined;
   /** For logins that redirect: the response on which the token is set as an httpOnly cookie. */
   cookie?: MfaCookieResponse | null | undefined;
 }
@@ -28,6 +40,9 @@ export interface FirstFactor {
   amr: string[];
   /** As JSON text. */
   state?: string;
+  accountName?: string;
+  issuer?: string;
+  firstFactor?: string;
 }
 
 const wrong = (option: string, text: string, cause?: unknown) =>
@@ -37,14 +52,39 @@ const wrong = (option: string, text: string, cause?: unknown) =>
  * Checks the options of `issue()`.
  * @throws TypeError with the name of the option that has a wrong type, is too long, or is unknown
  */
-export function readFirstFactor(options: MfaIssueOptions): FirstFactor {
-  for (const option of ['accountName', 'issuer'] as const) {
-    const value: unknown = options[option];
-    if (value !== undefined && value !== null && typeof value !== 'string') throw wrong(option, 'must be a string');
-  }
+export function readFirstFactor(
+  options: MfaIssueOptions,
+  { needsAccountName }: { needsAccountName: boolean } = { needsAccountName: false },
+): FirstFactor {
   if ('response' in options) throw wrong('response', 'is now called `cookie`');
-  const state = stateText(options.state);
-  return { amr: readAmr(options.amr), ...(state === undefined ? {} : { state }) };
+  const details = {
+    state: stateText(options.state),
+    accountName: readText('accountName', options.accountName, LONGEST_ACCOUNT_NAME),
+    issuer: readText('issuer', options.issuer, LONGEST_ISSUER),
+    firstFactor: readMethod(options.firstFactor),
+  };
+  if (needsAccountName && details.accountName === undefined) {
+    throw wrong('accountName', 'is required, because a policy may lead to an enrollment');
+  }
+  const given = Object.entries(details).filter(([, value]) => value !== undefined);
+  return { amr: readAmr(options.amr), ...Object.fromEntries(given) };
+}
+
+function readText(option: 'accountName' | 'issuer', value: unknown, longest: number): string | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === 'string' && value !== '' && value.length <= longest) return value;
+  throw wrong(option, `must be a string of 1 to ${longest} characters`);
+}
+
+function readMethod(method: unknown): string | undefined {
+  if (method === undefined || method === null) return undefined;
+  if (isMethod(method)) return method;
+  throw wrong('firstFactor', 'must be the name of a method, such as email');
+}
+
+/** Whether `value` can be the name of a method. */
+export function isMethod(value: unknown): value is string {
+  return typeof value === 'string' && METHOD.test(value);
 }
 
 function readAmr(amr: unknown): string[] {
@@ -54,8 +94,8 @@ function readAmr(amr: unknown): string[] {
 }
 
 /** Whether `value` is a list of authentication methods that fits in a token. */
-export function isAmr(value: unknown): value is readonly string[] {
-  if (!Array.isArray(value) || value.length > MOST_AMR) return false;
+export function isAmr(value: unknown, most = MOST_AMR): value is readonly string[] {
+  if (!Array.isArray(value) || value.length > most) return false;
   return value.every((each) => typeof each === 'string' && AMR_VALUE.test(each));
 }
 

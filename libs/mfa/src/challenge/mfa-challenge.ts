@@ -7,7 +7,15 @@ import type { MfaLogin } from '../host/mfa-host.js';
 import type { MfaMethod } from '../host/mfa-method.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import type { FirstFactor } from './first-factor.js';
-import { type MfaTokenClaims, readMfaToken, signMfaToken, type TokenParams } from './mfa-token.js';
+import {
+  type EnrollmentClaims,
+  type EnrollmentTokenClaims,
+  type MfaTokenClaims,
+  type MfaTokenKind,
+  readMfaToken,
+  signMfaToken,
+  type TokenParams,
+} from './mfa-token.js';
 
 /** The result of `issue()`: a login that may have a session, or the second step that it requires. */
 export type MfaChallengeResult<S = unknown> =
@@ -39,11 +47,38 @@ export type MfaChallengeResult<S = unknown> =
     };
 
 /** An open challenge: the result of `issue()` without the token. */
-export interface MfaOpenChallenge {
-  mfaRequired: true;
-  methods: MfaMethod[];
-  /** Seconds until the token expires. */
-  expiresIn: number;
+export type MfaOpenChallenge =
+  | {
+      mfaRequired: true;
+      enrollmentRequired?: undefined;
+      methods: MfaMethod[];
+      /** Seconds until the token expires. */
+      expiresIn: number;
+    }
+  | {
+      mfaRequired: true;
+      /** The user must enroll before a session is opened. */
+      enrollmentRequired: true;
+      methods: [];
+      /** The methods that the user can enroll. */
+      enrollmentMethods: MfaMethod[];
+      expiresIn: number;
+    };
+
+/** The details of a login that a token contains encrypted. */
+export interface SealedLogin {
+  /** The `state` that was given to `issue()`. */
+  state?: unknown;
+  accountName?: string;
+  issuer?: string;
+}
+
+/** What a token is signed for. */
+export interface SignedLogin {
+  userId: string;
+  /** Of the account. If it changes, the token is revoked. */
+  securityStamp: number;
+  first: FirstFactor;
 }
 
 /** A user between the first and the second factor: an mfa_token with a right signature and lifetime. */
@@ -89,11 +124,25 @@ export class ChallengeTokens {
   ) {}
 
   /** Signs a new mfa_token. It becomes invalid when the security stamp changes. It contains the state of the login, encrypted. */
-  sign(userId: string, securityStamp: number, { amr, state }: FirstFactor = { amr: [] }): string {
+  sign(userId: string, securityStamp: number, first: FirstFactor = { amr: [] }): string {
+    return this.signed('verify', { userId, securityStamp, first });
+  }
+
+  /** Signs the token of an enrollment within a login. */
+  signEnrollment(login: SignedLogin, enrollment: EnrollmentClaims): string {
+    return this.signed('enroll', login, enrollment);
+  }
+
+  private signed(
+    kind: MfaTokenKind,
+    { userId, securityStamp, first }: SignedLogin,
+    enrollment?: EnrollmentClaims,
+  ): string {
     const tokenId = this.random.id();
-    const sealed =
-      state === undefined ? undefined : this.box.seal(Buffer.from(state), stateContext({ userId, tokenId }));
-    return signMfaToken({ userId, tokenId, securityStamp, amr, state: sealed }, this.params());
+    const text = loginText(first);
+    const state = text === null ? undefined : this.box.seal(Buffer.from(text), stateContext({ userId, tokenId }));
+    const { amr, firstFactor } = first;
+    return signMfaToken({ userId, tokenId, securityStamp, amr, state, firstFactor, enrollment }, this.params(kind));
   }
 
   /**
@@ -106,30 +155,61 @@ export class ChallengeTokens {
     return new MfaChallenge(claims);
   }
 
-  /** Whether this application signed the token and it has not expired. It may be spent or revoked. */
+  /**
+   * Reads the token of an enrollment within a login, like {@link read}.
+   * @throws MfaError `MFA_TOKEN_INVALID` if it is malformed, foreign, expired, or an mfa_token
+   */
+  readEnrollment(token: unknown): EnrollmentTokenClaims {
+    const claims = this.claimsOf(token, 'enroll');
+    if (!claims) throw new MfaError('MFA_TOKEN_INVALID');
+    return claims as EnrollmentTokenClaims;
+  }
+
+  /** Whether this application signed the token, of either kind, and it has not expired. It may be spent or revoked. */
   isReadable(token: string): boolean {
-    return this.claimsOf(token) !== null;
+    return this.claimsOf(token) !== null || this.isEnrollment(token);
+  }
+
+  /** The same for a token of an enrollment. */
+  isEnrollment(token: string): boolean {
+    return this.claimsOf(token, 'enroll') !== null;
   }
 
   /**
-   * Decrypts the state of the login that was given to `issue()`.
-   * @throws MfaError `MFA_TOKEN_INVALID` if it cannot be decrypted
+   * Decrypts the details of the login that were given to `issue()`.
+   * @throws MfaError `MFA_TOKEN_INVALID` if they cannot be decrypted
    */
-  stateOf(claims: MfaTokenClaims): unknown {
-    if (claims.state === undefined) return undefined;
+  loginOf(claims: MfaTokenClaims): SealedLogin {
+    if (claims.state === undefined) return {};
     try {
-      return JSON.parse(this.box.open(claims.state, stateContext(claims)).toString());
+      return readLoginText(this.box.open(claims.state, stateContext(claims)).toString());
     } catch (cause) {
       throw new MfaError('MFA_TOKEN_INVALID', { cause });
     }
   }
 
-  private claimsOf(token: unknown): MfaTokenClaims | null {
-    return typeof token === 'string' ? readMfaToken(token, this.params()) : null;
+  private claimsOf(token: unknown, kind: MfaTokenKind = 'verify'): MfaTokenClaims | null {
+    return typeof token === 'string' ? readMfaToken(token, this.params(kind)) : null;
   }
 
-  private params(): TokenParams {
-    const { keyRing, issuer, challenge } = this.options;
-    return { keyRing, issuer, lifetimeSeconds: challenge.lifetimeSeconds, nowMs: this.clock.nowMs() };
+  private params(kind: MfaTokenKind): TokenParams {
+    const { keyRing, issuer, challenge, enrollmentTokenSeconds } = this.options;
+    const lifetimeSeconds = kind === 'verify' ? challenge.lifetimeSeconds : enrollmentTokenSeconds;
+    return { kind, keyRing, issuer, lifetimeSeconds, nowMs: this.clock.nowMs() };
   }
+}
+
+/** The text to seal: account name and issuer as JSON on one line, then the JSON of the state. `null` = nothing to seal. */
+function loginText({ accountName, issuer, state }: FirstFactor): string | null {
+  const names = accountName === undefined && issuer === undefined ? '' : JSON.stringify({ accountName, issuer });
+  return names === '' && state === undefined ? null : `${names}\n${state ?? ''}`;
+}
+
+function readLoginText(text: string): SealedLogin {
+  const end = text.indexOf('\n');
+  const [names, state] = [text.slice(0, end), text.slice(end + 1)];
+  return {
+    ...(names === '' ? {} : (JSON.parse(names) as Pick<SealedLogin, 'accountName' | 'issuer'>)),
+    ...(state === '' ? {} : { state: JSON.parse(state) as unknown }),
+  };
 }

@@ -13,7 +13,7 @@ const ANN = { userId: 'ann', tokenId: '8a2f', securityStamp: 7 };
 
 let params: TokenParams;
 beforeEach(() => {
-  params = { keyRing: new KeyRing([KEY]), issuer: 'Acme', lifetimeSeconds: 300, nowMs: NOW * 1000 };
+  params = { kind: 'verify', keyRing: new KeyRing([KEY]), issuer: 'Acme', lifetimeSeconds: 300, nowMs: NOW * 1000 };
 });
 
 const signed = () => signMfaToken(ANN, params);

@@ -6,6 +6,7 @@ export type MfaErrorCode =
   | 'MFA_PROOF_REQUIRED'
   | 'MFA_NOT_AUTHENTICATED'
   | 'MFA_ENROLLMENT_REQUIRED'
+  | 'MFA_REQUIRED_BY_POLICY'
   | 'MFA_TOO_MANY_AUTHENTICATORS'
   | 'MFA_NOT_ENABLED'
   | 'MFA_SETUP_NOT_FOUND'
@@ -20,7 +21,7 @@ export type MfaErrorCode =
   | 'MFA_MISCONFIGURED';
 
 /** A proof that a change of factors requires. */
-export type MfaRequiredProof = 'code' | 'passkey' | 'backup_code' | 'password' | 'recent-sign-in';
+export type MfaRequiredProof = 'code' | 'passkey' | 'backup_code' | 'recovery_code' | 'password' | 'recent-sign-in';
 
 /** The details of an error besides its code. */
 export interface MfaErrorDetails {
@@ -64,4 +65,11 @@ export class MfaError extends Error {
 /** Whether `error` is an {@link MfaError}, also when another copy of the library created it. */
 export function isMfaError(error: unknown): error is MfaError {
   return typeof error === 'object' && error !== null && ERROR_BRAND in error;
+}
+
+/** The code or the name of an error, for a log. Its message is left out, because it could quote a secret. */
+// S64
+export function errorName(error: unknown): string {
+  if (isMfaError(error)) return error.code;
+  return error instanceof Error ? error.name : typeof error;
 }

@@ -46,13 +46,17 @@ export class AuthenticatorRemoval {
   /**
    * Removes every factor of the user.
    * @param proved the account for which the user gave a proof; left out by an administrator
+   * @param change a further change of the account, in the same commit
    * @throws MfaError `MFA_CODE_REJECTED` when the account changed since the proof: a lost race
    */
-  async all(userId: string, proved?: AccountSnapshot): Promise<Removal> {
+  async all(
+    userId: string,
+    { proved, change = {} }: { proved?: AccountSnapshot; change?: AccountChange } = {},
+  ): Promise<Removal> {
     const decide = async (now: AccountSnapshot) => {
       if (proved) requireAsProved(now, proved, this.factors);
       await this.startGrace(now);
-      return switchedOff(now.account);
+      return { ...switchedOff(now.account), ...change };
     };
     const { before } = await changeAccount(this.accounts, userId, decide, 'MFA_CODE_REJECTED');
     return { anyLeft: false, before, tidyUp: () => this.forgetAll(before) };

@@ -35,3 +35,12 @@ export interface MfaConfirmation {
   backupCodes?: string[];
   stepUp: MfaStepUp;
 }
+
+/** A confirmed enrollment within a login: the login is complete. */
+export interface MfaEnrolledLogin {
+  enabled: true;
+  /** The new backup codes, to show once. Left out if the user already had a set. */
+  backupCodes?: string[];
+  /** The result of `MfaHost.completeLogin`. Left out if no session was opened; the user then signs in again. */
+  login?: unknown;
+}

@@ -8,12 +8,13 @@ import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { eventAuthenticator, MfaEvents } from '../events/mfa-events.js';
 import type { MfaPrincipal } from '../host/mfa-host.js';
 import { type MfaSessionOf, requirePrincipal, requireSession } from '../host/require-principal.js';
+import { LoginPolicies } from '../policy/login-policies.js';
 import { AppEnrollment } from './app-enrollment.js';
 import { FactorEnrollment, type MfaFactorActivation } from './factor-enrollment.js';
 import { readName } from './authenticator-name.js';
 import { AuthenticatorRemoval } from './authenticator-removal.js';
 import { authenticatorView, type MfaAuthenticatorView } from './authenticator-view.js';
-import type { MfaConfirmation, MfaRemoval, MfaSetup } from './enrollment-results.js';
+import type { MfaConfirmation, MfaEnrolledLogin, MfaRemoval, MfaSetup } from './enrollment-results.js';
 import { ReauthenticationCheck, type MfaReauthenticationProof } from './reauthentication-check.js';
 
 /**
@@ -32,44 +33,55 @@ export class MfaEnrollmentService {
     private readonly own: FactorEnrollment,
     private readonly proof: ReauthenticationCheck,
     private readonly removal: AuthenticatorRemoval,
+    private readonly policies: LoginPolicies,
     private readonly events: MfaEvents,
     @Inject(MFA_FACTORS) private readonly factors: readonly Factor[],
   ) {}
 
   /**
    * Starts a setup. If this session has already started one, returns it again: same secret, expiry and name.
-   * @throws MfaException `MFA_PROOF_REQUIRED`, `MFA_TOO_MANY_AUTHENTICATORS` if the user has `enrollment.maxAuthenticators`,
+   * @param caller the principal, or the token of a login that must enroll
+   * @throws MfaException `MFA_TOKEN_INVALID`, `MFA_ENROLLMENT_REQUIRED` for such a token; `MFA_PROOF_REQUIRED`, `MFA_TOO_MANY_AUTHENTICATORS` if the user has `enrollment.maxAuthenticators`,
    * `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BAD_REQUEST`, `MFA_BUSY` (also if another session was first)
    */
   setup(
-    principal: MfaPrincipal,
+    caller: MfaPrincipal | string,
     request: MfaReauthenticationProof & { name?: string } = {},
     context?: ExecutionContext,
   ): Promise<MfaSetup> {
-    return this.app.setup(principal, request, context);
+    return this.app.setup(caller, request, context);
   }
 
   /**
    * Cancels the setup that this session has started.
    * @throws MfaException `MFA_SETUP_NOT_FOUND` if there is none, or another session started it; `MFA_BUSY`
    */
-  cancelSetup(principal: MfaSessionOf, context?: ExecutionContext): Promise<void> {
-    return this.app.cancelSetup(principal, context);
+  cancelSetup(caller: MfaSessionOf | string, context?: ExecutionContext): Promise<void> {
+    return this.app.cancelSetup(caller, context);
   }
 
   /**
-   * Confirms the setup of this session by its first code. The code is spent, so it cannot be used again.
-   * @throws MfaException `MFA_SETUP_NOT_FOUND` if there is none, or another session started it;
+   * Confirms the setup of this session by its first code. The code is spent, so it cannot be used again. With the token of
+   * a login that must enroll, it also spends the token, calls `MfaHost.completeLogin`, and returns its result as `login`.
+   * @throws MfaException `MFA_TOKEN_INVALID`, `MFA_ENROLLMENT_REQUIRED` for such a token; `MFA_SETUP_NOT_FOUND` if there is none, or another session started it;
    * `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BAD_REQUEST`, `MFA_BUSY`
    */
-  confirm(principal: MfaSessionOf, code: string, context?: ExecutionContext): Promise<MfaConfirmation> {
-    return this.app.confirm(principal, code, context);
+  confirm(principal: MfaSessionOf, code: string, context?: ExecutionContext): Promise<MfaConfirmation>;
+  confirm(token: string, code: string, context: ExecutionContext): Promise<MfaEnrolledLogin>;
+  confirm(
+    caller: MfaSessionOf | string,
+    code: string,
+    context?: ExecutionContext,
+  ): Promise<MfaConfirmation | MfaEnrolledLogin> {
+    return this.app.confirm(caller, code, context);
   }
 
   /**
    * Makes a credential of a factor of the host count: names it in the account row, and creates backup codes if the user
    * has none. Store the credential first, with a proof that it works; the module deletes nothing if this throws.
-   * @returns `backupCodes`: the new codes, to show once; `stepUp`: for the session that enrolled
+   * @param caller the principal, or the token of a login that must enroll
+   * @returns `backupCodes`: the new codes, to show once; `stepUp`: for the session that enrolled; `login`: with a token, the
+   * result of `MfaHost.completeLogin`
    * @throws MfaException `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_TOO_MANY_AUTHENTICATORS` above 40
    * authenticators, `MFA_BAD_REQUEST` for a name that cannot be used or a credential that is active already, `MFA_BUSY`;
    * TypeError for an unknown `type` or an unusable `id`
@@ -77,16 +89,28 @@ export class MfaEnrollmentService {
   activate(
     principal: MfaPrincipal,
     credential: MfaFactorActivation,
+    proof?: MfaReauthenticationProof,
+    context?: ExecutionContext,
+  ): Promise<MfaConfirmation>;
+  activate(
+    token: string,
+    credential: MfaFactorActivation,
+    proof: MfaReauthenticationProof,
+    context: ExecutionContext,
+  ): Promise<MfaEnrolledLogin>;
+  activate(
+    caller: MfaPrincipal | string,
+    credential: MfaFactorActivation,
     proof: MfaReauthenticationProof = {},
     context?: ExecutionContext,
-  ): Promise<MfaConfirmation> {
-    return this.own.activate(principal, credential, proof, context);
+  ): Promise<MfaConfirmation | MfaEnrolledLogin> {
+    return this.own.activate(caller, credential, proof, context);
   }
 
   /**
    * Disables MFA: removes every authenticator and backup code of the user, and makes all mfa_tokens invalid.
    * @returns `session`: the result of `MfaHost.revokeSessions`
-   * @throws MfaException `MFA_NOT_ENABLED`, `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`
+   * @throws MfaException `MFA_REQUIRED_BY_POLICY`, `MFA_NOT_ENABLED`, `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`
    */
   // S59
   async disable(
@@ -96,8 +120,9 @@ export class MfaEnrollmentService {
   ): Promise<{ enabled: false; session?: unknown }> {
     const { userId, sessionId, ...owner } = requirePrincipal(principal);
     const snapshot = await loadEnabled(this.accounts, userId);
+    await this.policies.requireRemovable(snapshot.account, [], context);
     await this.proof.forDisabling(snapshot, { ...owner, userId, sessionId }, { ...offered, context });
-    const removal = await this.removal.all(userId, snapshot);
+    const removal = await this.removal.all(userId, { proved: snapshot });
     const session = await this.events.changed({ type: 'mfa.disabled', userId }, { enabled: false, sessionId, context });
     await removal.tidyUp();
     return { enabled: false, ...(session === undefined ? {} : { session }) };
@@ -119,6 +144,8 @@ export class MfaEnrollmentService {
     const snapshot = await loadEnabled(this.accounts, userId);
     const factor = this.factorOf(snapshot.account, id);
     if (!factor) throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
+    const left = snapshot.account.activeFactors.filter((each) => each.id !== id);
+    await this.policies.requireRemovable(snapshot.account, left, context);
     const row = (await factor.describe(snapshot)).find((each) => each.id === id);
     await this.proof.bySecondFactor(snapshot, owner, { ...offered, context });
     const removal = await this.removal.one(id, snapshot);

@@ -1,6 +1,6 @@
 import type { ExecutionContext } from '@nestjs/common';
 import type { MfaPrincipal } from '../host/mfa-host.js';
-import type { MfaConfirmation } from './enrollment-results.js';
+import type { MfaConfirmation, MfaEnrolledLogin } from './enrollment-results.js';
 import type { MfaReauthenticationProof } from './reauthentication-check.js';
 
 /** A credential of a factor of the host, to be named in the account row. */
@@ -22,9 +22,9 @@ export interface MfaFactorActivation {
  */
 export abstract class FactorEnrollment {
   abstract activate(
-    principal: MfaPrincipal,
+    caller: MfaPrincipal | string,
     credential: MfaFactorActivation,
     offered: MfaReauthenticationProof,
     context?: ExecutionContext,
-  ): Promise<MfaConfirmation>;
+  ): Promise<MfaConfirmation | MfaEnrolledLogin>;
 }

@@ -15,6 +15,8 @@ import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolv
 import { AttemptLimiter } from '../verification/attempt-limiter.js';
 import { ProofVerifier, type Preparation } from '../verification/proof-verifier.js';
 import { isProtected } from './change-protection.js';
+import type { Enroller } from './enrollers.js';
+import { EnrollmentAuthorization } from './enrollment-authorization.js';
 import { EnrollmentProof } from './enrollment-proof.js';
 
 /** How old a sign-in may be to count as fresh, in milliseconds. */
@@ -52,6 +54,7 @@ export class ReauthenticationCheck {
     private readonly limiter: AttemptLimiter,
     private readonly host: MfaHostAccess,
     private readonly enrollmentProof: EnrollmentProof,
+    private readonly authorization: EnrollmentAuthorization,
     private readonly clock: MfaClock,
     private readonly events: MfaEvents,
     @Inject(MFA_FACTORS) private readonly factors: readonly Factor[],
@@ -66,14 +69,18 @@ export class ReauthenticationCheck {
   }
 
   /**
-   * Before setup.
+   * Before setup. The token of an enrollment needs no further reauthentication, but an authorization.
    * @returns the proofs of which one was needed
    */
   async forSetup(
     snapshot: AccountSnapshot,
-    principal: KnownPrincipal,
+    { principal, login }: Enroller,
     offered: ReauthenticationRequest,
   ): Promise<MfaRequiredProof[]> {
+    if (login) {
+      await this.authorization.require(snapshot, login, offered);
+      return [];
+    }
     const required = await this.required(snapshot, principal);
     const [proof] = required;
     if (isEnabled(snapshot)) await this.bySecondFactor(snapshot, principal, offered);
@@ -110,7 +117,7 @@ export class ReauthenticationCheck {
     if (!hasProof(offered)) throw missing(this.secondFactors(snapshot));
     const proof = readProof(offered);
     if (isProtected(snapshot, this.factors)) {
-      const factor = this.verifier.factorOf(proof);
+      const factor = this.verifier.factorOf(proof, 'change');
       if (factor && !factor.protectsChanges && factor.method !== 'backup_code')
         throw missing(this.secondFactors(snapshot));
     }

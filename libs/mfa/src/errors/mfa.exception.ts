@@ -9,6 +9,7 @@ const RESPONSES: Record<MfaErrorCode, readonly [status: number, message: string]
   MFA_STEP_UP_REQUIRED: [401, 'A more recent second factor is required.'],
   MFA_PROOF_REQUIRED: [401, 'This change needs a current code, or a new sign-in.'],
   MFA_NOT_AUTHENTICATED: [401, 'Sign in first.'],
+  MFA_REQUIRED_BY_POLICY: [403, 'A second factor is required. Add another one before you remove this one.'],
   MFA_ENROLLMENT_REQUIRED: [403, 'A second factor must be set up first.'],
   MFA_TOO_MANY_AUTHENTICATORS: [409, 'No further authenticator can be added. Remove one first.'],
   MFA_NOT_ENABLED: [409, 'Multi-factor authentication is not enabled.'],
@@ -28,6 +29,7 @@ const PROOFS: Record<MfaRequiredProof, string> = {
   code: 'a current code',
   passkey: 'a passkey',
   backup_code: 'a backup code',
+  recovery_code: 'a recovery code from your administrator',
   password: 'the password',
   'recent-sign-in': 'a sign-in within the last minutes',
 };

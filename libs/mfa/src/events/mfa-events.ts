@@ -1,6 +1,7 @@
 import { Injectable, Logger, type ExecutionContext, type OnApplicationShutdown } from '@nestjs/common';
 import type { Credential } from '../domain/factors/factor.js';
 import { MfaClock } from '../domain/clock.js';
+import { errorName } from '../domain/mfa-error.js';
 import { MfaHostAccess } from '../host/host-access.js';
 import { RefusalThrottle } from './refusal-throttle.js';
 import type { MfaChange, MfaChangeDraft, MfaEvent, MfaEventAuthenticator, MfaEventDraft } from '../host/mfa-event.js';
@@ -42,7 +43,9 @@ export class MfaEvents implements OnApplicationShutdown {
       const session: unknown = await this.host.call((host) => host.revokeSessions?.(change, context));
       return session ?? undefined;
     } catch (error) {
-      this.logger.error(`MfaHost.revokeSessions failed after ${type}; sessions may have outlived it: ${nameOf(error)}`);
+      this.logger.error(
+        `MfaHost.revokeSessions failed after ${type}; sessions may have outlived it: ${errorName(error)}`,
+      );
       return undefined;
     }
   }
@@ -55,7 +58,7 @@ export class MfaEvents implements OnApplicationShutdown {
       void this.deliver({ ...draft, actor, at: new Date(this.clock.nowMs()), ...this.requestInfo(context) });
     } catch (error) {
       // A change is committed by now, so nothing may throw before the host ends its sessions (S60, S79).
-      this.logger.error(`MfaHost.notify failed for ${draft.type}: ${nameOf(error)}`);
+      this.logger.error(`MfaHost.notify failed for ${draft.type}: ${errorName(error)}`);
     }
   }
 
@@ -85,7 +88,7 @@ export class MfaEvents implements OnApplicationShutdown {
       await Promise.resolve(); // the flow goes on first
       await this.host.call((host) => host.notify?.(event));
     } catch (error) {
-      this.logger.error(`MfaHost.notify failed for ${event.type}: ${nameOf(error)}`);
+      this.logger.error(`MfaHost.notify failed for ${event.type}: ${errorName(error)}`);
     }
   }
 
@@ -102,7 +105,7 @@ export class MfaEvents implements OnApplicationShutdown {
         INFO.filter((name) => typeof info[name] === 'string').map((name) => [name, info[name]]),
       );
     } catch (error) {
-      this.logger.error(`MfaHost.requestInfo threw, or returned a promise: ${nameOf(error)}`);
+      this.logger.error(`MfaHost.requestInfo threw, or returned a promise: ${errorName(error)}`);
       return {};
     }
   }
@@ -115,7 +118,3 @@ export function eventAuthenticator(
 ): MfaEventAuthenticator {
   return { id, type, name, createdAt: new Date(createdAtMs) };
 }
-
-/** The name of an error. Its message is left out, because it could quote a secret. */
-// S64
-const nameOf = (error: unknown) => (error instanceof Error ? error.name : typeof error);

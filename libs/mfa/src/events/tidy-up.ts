@@ -1,5 +1,5 @@
 import { Logger } from '@nestjs/common';
-import { isMfaError } from '../domain/mfa-error.js';
+import { errorName, isMfaError } from '../domain/mfa-error.js';
 
 const logger = new Logger('nestjs-mfa');
 
@@ -13,7 +13,7 @@ export async function tidyUp(...steps: (() => Promise<unknown>)[]): Promise<void
       await step();
     } catch (error) {
       logger.error(
-        `A step after a committed change failed (${nameOf(error)}). The change stands, and the cleanup removes the rows that it left`,
+        `A step after a committed change failed (${errorName(error)}). The change stands, and the cleanup removes the rows that it left`,
       );
     }
   }
@@ -22,11 +22,4 @@ export async function tidyUp(...steps: (() => Promise<unknown>)[]): Promise<void
 /** Whether a change certainly was not committed, so that the rows that it wrote can go. Other errors leave that open. */
 export function isLostRace(error: unknown): boolean {
   return isMfaError(error) && error.code === 'MFA_CODE_REJECTED';
-}
-
-/** The message of an error could quote a secret. */
-// S64
-function nameOf(error: unknown): string {
-  if (isMfaError(error)) return error.code;
-  return error instanceof Error ? error.name : typeof error;
 }

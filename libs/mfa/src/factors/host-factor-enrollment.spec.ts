@@ -1,3 +1,4 @@
+import type { MfaConfirmation } from '../enrollment/enrollment-results.js';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { inMemoryEnrollment } from '../../../../test/support/in-memory-enrollment.js';
 import { MfaFactor, type MfaFactorUser } from '../host/mfa-factor.js';
@@ -48,7 +49,7 @@ describe('the activation of a credential of the application', () => {
       backupCodes: expect.objectContaining({ length: 4 }) as string[],
       stepUp: { userId: 'ann', amr: ['pwd', 'mfa'], mfaAt, factor: 'card', backupCodesRemaining: 4 },
     });
-    expect(provedStamp(confirmed.stepUp)).toBe(securityStamp);
+    expect(provedStamp((confirmed as MfaConfirmation).stepUp)).toBe(securityStamp);
     await mfa.toldTypes();
     const authenticator = { id: 'c-1', type: 'card', name: 'Card', createdAt: mfaAt };
     const type = 'mfa.authenticator.confirmed';
@@ -62,7 +63,7 @@ describe('the activation of a credential of the application', () => {
     await expect(activate({ id: 'c-2' })).rejects.toMatchObject({ code: 'MFA_PROOF_REQUIRED' });
     const second = await activate({ id: 'c-2' }, proof);
     expect(second).not.toHaveProperty('backupCodes');
-    expect(second.stepUp.backupCodesRemaining).toBe(4);
+    expect((second as MfaConfirmation).stepUp.backupCodesRemaining).toBe(4);
   });
 
   it('is refused where the account names its id already', async () => {

@@ -5,18 +5,16 @@ import { openAccount } from '../domain/accounts/open-account.js';
 import { MfaClock } from '../domain/clock.js';
 import { MFA_FACTORS, type Factor } from '../domain/factors/factor.js';
 import { MfaError } from '../domain/mfa-error.js';
-import { amrAfterProof } from '../domain/verification/proof.js';
 import { readName } from '../enrollment/authenticator-name.js';
-import type { MfaConfirmation } from '../enrollment/enrollment-results.js';
+import { EnrollmentCompletion } from '../enrollment/enrollment-completion.js';
+import { Enrollers, requireHolding } from '../enrollment/enrollers.js';
+import type { MfaConfirmation, MfaEnrolledLogin } from '../enrollment/enrollment-results.js';
 import { FactorEnrollment, type MfaFactorActivation } from '../enrollment/factor-enrollment.js';
 import { ReauthenticationCheck, type MfaReauthenticationProof } from '../enrollment/reauthentication-check.js';
-import { eventAuthenticator, MfaEvents } from '../events/mfa-events.js';
-import { tidyUp } from '../events/tidy-up.js';
+import { eventAuthenticator } from '../events/mfa-events.js';
 import type { MfaPrincipal } from '../host/mfa-host.js';
-import { requirePrincipal } from '../host/require-principal.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { AttemptLimiter } from '../verification/attempt-limiter.js';
-import { provedAt } from '../verification/proof-verifier.js';
 import { FactorActivation, hasSameFactors } from './backup-codes/factor-activation.js';
 import { HostFactor } from './host-factor.js';
 
@@ -29,7 +27,8 @@ export class HostFactorEnrollment extends FactorEnrollment {
     private readonly accounts: MfaAccountStore,
     private readonly proof: ReauthenticationCheck,
     private readonly activation: FactorActivation,
-    private readonly events: MfaEvents,
+    private readonly enrollers: Enrollers,
+    private readonly completion: EnrollmentCompletion,
     private readonly clock: MfaClock,
     private readonly limiter: AttemptLimiter,
     @Inject(MFA_FACTORS) private readonly factors: readonly Factor[],
@@ -39,40 +38,36 @@ export class HostFactorEnrollment extends FactorEnrollment {
   }
 
   async activate(
-    principal: MfaPrincipal,
+    caller: MfaPrincipal | string,
     { type, id, name: given }: MfaFactorActivation,
     offered: MfaReauthenticationProof,
     context?: ExecutionContext,
-  ): Promise<MfaConfirmation> {
-    const owner = requirePrincipal(principal);
-    const { userId, sessionId } = owner;
+  ): Promise<MfaConfirmation | MfaEnrolledLogin> {
     this.requireCredential(type, id);
+    const enroller = await this.enrollers.of(caller, type, context);
+    const { principal, login } = enroller;
     const name = readName(given);
-    const proved = await openAccount(this.accounts, userId, this.clock.nowMs());
+    const proved = await openAccount(this.accounts, principal.userId, this.clock.nowMs(), login?.spend.item);
+    requireHolding(enroller, proved);
     if (activeFactorOf(proved.account, id))
       throw new MfaError('MFA_BAD_REQUEST', { message: ['this authenticator is active already'] });
-    await this.proof.forSetup(proved, owner, { ...offered, context });
+    await this.proof.forSetup(proved, enroller, { ...offered, context });
     const activated = await this.activation.activate({
+      enroller,
       proved,
       factor: { type, id },
       isCurrent: (current) => hasSameFactors(current, proved),
       reject: () => new MfaError('MFA_CODE_REJECTED'),
     });
-    const nowMs = this.clock.nowMs();
-    const authenticator = eventAuthenticator(type, { id, name, createdAtMs: nowMs });
-    await this.events.changed(
-      { type: 'mfa.authenticator.confirmed', userId, authenticator },
-      { enabled: true, sessionId, context },
-    );
-    await tidyUp(...activated.tidyUp, ...this.reopening(activated.after));
-    const { codes, remaining, after } = activated;
-    const amr = amrAfterProof(owner.amr, ['mfa']);
-    const stepUp = { userId, amr, mfaAt: new Date(nowMs), factor: type, backupCodesRemaining: remaining };
-    return {
-      enabled: true,
-      ...(codes ? { backupCodes: codes } : {}),
-      stepUp: provedAt(after.account.securityStamp, stepUp),
+    const { after } = activated;
+    const enrolled = {
+      ...activated,
+      securityStamp: after.account.securityStamp,
+      authenticator: eventAuthenticator(type, { id, name, createdAtMs: this.clock.nowMs() }),
+      amr: ['mfa'],
+      tidyUp: [...activated.tidyUp, ...this.reopening(after)],
     };
+    return this.completion.complete(enroller, enrolled, context);
   }
 
   /**

@@ -9,6 +9,8 @@ import { requireDistinctMethods } from './host-factor-checks.js';
 import { HostFactor } from './host-factor.js';
 import { PasskeyFactor } from './passkey/passkey.factor.js';
 import { PASSKEY_PROVIDERS } from './passkey/providers.js';
+import { RECOVERY_CODE_PROVIDERS } from './recovery-code/providers.js';
+import { RecoveryCodeFactor } from './recovery-code/recovery-code.factor.js';
 import { TOTP_PROVIDERS } from './totp/providers.js';
 import { TotpFactor } from './totp/totp.factor.js';
 
@@ -18,6 +20,7 @@ export function factorProviders(own: readonly Type<MfaFactor>[]): Provider[] {
     ...TOTP_PROVIDERS,
     ...BACKUP_CODE_PROVIDERS,
     ...PASSKEY_PROVIDERS,
+    ...RECOVERY_CODE_PROVIDERS,
     ...own,
     { provide: FactorEnrollment, useClass: HostFactorEnrollment },
     {
@@ -26,13 +29,14 @@ export function factorProviders(own: readonly Type<MfaFactor>[]): Provider[] {
         totp: TotpFactor,
         backupCode: BackupCodeFactor,
         passkey: PasskeyFactor,
+        recoveryCode: RecoveryCodeFactor,
         ...others: MfaFactor[]
       ): Factor[] => {
         const adapted = others.map((each) => new HostFactor(each));
         requireDistinctMethods(others);
-        return [totp, passkey, ...adapted, backupCode];
+        return [totp, passkey, ...adapted, backupCode, recoveryCode];
       },
-      inject: [TotpFactor, BackupCodeFactor, PasskeyFactor, ...own],
+      inject: [TotpFactor, BackupCodeFactor, PasskeyFactor, RecoveryCodeFactor, ...own],
     },
   ];
 }

@@ -30,7 +30,10 @@ export const VerificationRoute = (): MethodDecorator =>
 export interface RequireMfaOptions {
   /** Maximum age of the second factor in seconds, a whole number from 1. @default any age */
   maxAgeSeconds?: number | undefined;
-  /** Also admits users who have no authenticator. The guard reads the database once for each request of such a user. @default false */
+  /**
+   * Also admits users who have no authenticator, unless a policy requires one by now or an administrator reset the factors.
+   * The guard reads the database for each request of such a user. @default false
+   */
   ifEnabled?: boolean | undefined;
   /**
    * Requires that the newest second factor of the session was a passkey or security key: `hwk` or `swk` is in its `amr`.
@@ -82,6 +85,12 @@ export const SkipMfa = (): ClassDecorator & MethodDecorator => requires({ kind: 
 /** Route decorator of the built-in routes for both callers. An mfa_token that the client sent decides. */
 export const EitherCallerRoute = (): MethodDecorator =>
   applyDecorators(requires({ kind: 'either' }), UseGuards(MfaGuard));
+
+/** Route decorator of the built-in route that describes a login. Admits a readable token of either kind. */
+export const LoginRoute = (): MethodDecorator => applyDecorators(requires({ kind: 'login' }), UseGuards(MfaGuard));
+
+/** Route decorator of the built-in enrollment routes. Admits a signed-in user, or a readable enrollment token. */
+export const EnrollmentRoute = (): ClassDecorator & MethodDecorator => requires({ kind: 'enrollment' });
 
 /** Route decorator of the built-in routes that require a signed-in user and no second factor. */
 export const PrincipalRoute = (): ClassDecorator & MethodDecorator => requires({ kind: 'principal' });

@@ -8,6 +8,10 @@ export type MfaRoute =
   | { kind: 'principal' }
   /** A signed-in user, or an mfa_token with a right signature and lifetime; for the module's own routes. */
   | { kind: 'either' }
+  /** An mfa_token or an enrollment token with a right signature and lifetime; for the module's own routes. */
+  | { kind: 'login' }
+  /** A signed-in user, or an enrollment token with a right signature and lifetime; for the module's own routes. */
+  | { kind: 'enrollment' }
   /** Nothing. */
   | { kind: 'open' }
   /**

@@ -31,6 +31,7 @@ function accessOf(adapterHost: object): RouteAccess {
     tokens,
     new TokenExtractor(cookie, tokens, options),
     accounts,
+    mfa.policies,
     clock,
     adapterHost as never,
   );

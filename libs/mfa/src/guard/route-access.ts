@@ -10,6 +10,7 @@ import { transportErrorOf } from '../errors/transport-error.js';
 import { MfaHostAccess } from '../host/host-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
 import { PerRequest } from '../host/per-request.js';
+import { LoginPolicies } from '../policy/login-policies.js';
 import type { MfaRoute } from './mfa-route.js';
 import { passedSecondFactor } from './second-factor.js';
 import { TokenExtractor } from './token-extractor.js';
@@ -49,6 +50,21 @@ export function knownChallengeOf(context: ExecutionContext): MfaChallenge | null
   return challenges.get(context.switchToHttp().getRequest<object>())?.challenge ?? null;
 }
 
+/** The token of each request to the module's own routes that take one as text. */
+const tokens = new WeakMap<object, string>();
+
+/** The token that a guard has read; `null` if the caller is a signed-in user. */
+export function loginTokenOf(context: ExecutionContext): string | null {
+  return tokens.get(context.switchToHttp().getRequest<object>()) ?? null;
+}
+
+/** The token that a guard has read. @throws MfaException `MFA_TOKEN_INVALID` if no guard has read one */
+export function requireLoginToken(context: ExecutionContext): string {
+  const token = loginTokenOf(context);
+  if (token === null) throw new MfaException('MFA_TOKEN_INVALID');
+  return token;
+}
+
 /** Decides whether a request is admitted. It returns `true` or throws; any error denies. */
 // S45
 @Injectable()
@@ -61,6 +77,7 @@ export class RouteAccess {
     private readonly tokens: ChallengeTokens,
     private readonly extractor: TokenExtractor,
     private readonly accounts: MfaAccountStore,
+    private readonly policies: LoginPolicies,
     private readonly clock: MfaClock,
     private readonly adapterHost: HttpAdapterHost,
   ) {}
@@ -97,6 +114,8 @@ export class RouteAccess {
     if (route.kind === 'challenge') return this.admitChallenge(context);
     if (route.kind === 'verification') return this.admitVerification(context);
     if (route.kind === 'either') return this.admitEither(context);
+    if (route.kind === 'login') return this.admitLogin(context);
+    if (route.kind === 'enrollment') return this.admitEnrollment(context);
     const principal = await this.requirePrincipal(context);
     return route.kind === 'principal' || this.admitSecondFactor(context, principal, route);
   }
@@ -135,6 +154,29 @@ export class RouteAccess {
     return true;
   }
 
+  /** Without SQL, like {@link admitVerification}. */
+  private admitLogin(context: ExecutionContext): true {
+    const token = this.tokenOf(context);
+    if (!this.tokens.isReadable(token)) throw new MfaException('MFA_TOKEN_INVALID');
+    tokens.set(context.switchToHttp().getRequest<object>(), token);
+    return true;
+  }
+
+  /**
+   * A token that the client sent decides, valid or not. Then the signed-in user, then an enrollment token in the cookie.
+   * Without SQL, like {@link admitVerification}.
+   */
+  // S100
+  private async admitEnrollment(context: ExecutionContext): Promise<true> {
+    const sent = this.extractor.extractSent(context);
+    if (sent === null && (await this.host.principal(context)) !== null) return true;
+    const token = sent ?? this.extractor.extractCookie(context);
+    const isEnrollment = token !== null && this.tokens.isEnrollment(token);
+    if (!isEnrollment) throw new MfaException(sent === null ? 'MFA_NOT_AUTHENTICATED' : 'MFA_TOKEN_INVALID');
+    tokens.set(context.switchToHttp().getRequest<object>(), token);
+    return true;
+  }
+
   private tokenOf(context: ExecutionContext): string {
     const token = this.extractor.extract(context);
     // Without this line the token check would throw the same error.
@@ -151,12 +193,24 @@ export class RouteAccess {
     const required = { maxAgeSeconds, phishingResistant, nowMs: this.clock.nowMs() };
     if (passedSecondFactor(principal, required)) return true;
     const snapshot = await this.accountsOf.of(context, () => this.accounts.load(principal.userId));
-    if (!isEnabled(snapshot) && ifEnabled) return true;
+    if (!isEnabled(snapshot) && ifEnabled && !(await this.mustEnroll(principal, snapshot, context))) return true;
     if (phishingResistant && !isEnrolledIn('passkey', snapshot)) {
       throw new MfaException('MFA_ENROLLMENT_REQUIRED', { methods: ['passkey'] });
     }
     if (!isEnabled(snapshot)) throw new MfaException('MFA_ENROLLMENT_REQUIRED');
     throw new MfaException('MFA_STEP_UP_REQUIRED', { maxAgeSeconds, ...(phishingResistant && { phishingResistant }) });
+  }
+
+  /** Whether a user without a factor must enroll one now: after a reset, or where the policy is enforced. */
+  // S100
+  private async mustEnroll(
+    { userId }: KnownPrincipal,
+    snapshot: AccountSnapshot | null,
+    context: ExecutionContext,
+  ): Promise<boolean> {
+    if (snapshot !== null && snapshot.account.mustEnrollSinceMs !== null) return true;
+    const enforcedFromMs = await this.policies.enforcedFrom(userId, await this.policies.of(userId, context));
+    return enforcedFromMs !== null && this.clock.nowMs() >= enforcedFromMs;
   }
 
   /** Writes the headers here, because the filter of the library does not run on the host's own routes. */

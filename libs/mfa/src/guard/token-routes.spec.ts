@@ -20,7 +20,7 @@ beforeEach(() => {
   const { hostAccess, challenges, tokens, cookie, options, clock, accounts } = mfa;
   const extractor = new TokenExtractor(cookie, tokens, options);
   const adapterHost = { httpAdapter: { setHeader } } as never;
-  access = new RouteAccess(hostAccess, challenges, tokens, extractor, accounts, clock, adapterHost);
+  access = new RouteAccess(hostAccess, challenges, tokens, extractor, accounts, mfa.policies, clock, adapterHost);
 });
 afterEach(() => {
   vi.restoreAllMocks();

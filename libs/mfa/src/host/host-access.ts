@@ -1,11 +1,24 @@
-import { Injectable, Logger, Scope, type ExecutionContext, type OnModuleInit, type Type } from '@nestjs/common';
+import {
+  Inject,
+  Injectable,
+  Logger,
+  Optional,
+  Scope,
+  type ExecutionContext,
+  type OnModuleInit,
+  type Type,
+} from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { isObservable, lastValueFrom } from 'rxjs';
 import { MfaError } from '../domain/mfa-error.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { knownPrincipal, type KnownPrincipal } from './known-principal.js';
 import { MfaHost, type MfaLogin } from './mfa-host.js';
+import type { MfaPolicy } from './mfa-policy.js';
 import { PerRequest } from './per-request.js';
+
+/** Injection token of the option `policy`; `null` without it. */
+export const MFA_POLICY_OPTION = Symbol.for('nestjs-mfa:policy-option');
 
 const misconfigured = (message: string) => new MfaError('MFA_MISCONFIGURED', { message: `MfaModule: ${message}` });
 
@@ -29,7 +42,15 @@ export class MfaHostAccess implements OnModuleInit {
   /** Set when the module is initialized. Before that, Nest may still replace the instance. */
   private host: MfaHost | null = null;
 
-  constructor(private readonly moduleRef: ModuleRef) {}
+  constructor(
+    private readonly moduleRef: ModuleRef,
+    @Optional() @Inject(MFA_POLICY_OPTION) private readonly policyOption: MfaPolicy | null = null,
+  ) {}
+
+  /** Whether the application has a policy, by option or by hook. */
+  get hasPolicy(): boolean {
+    return this.policyOption !== null || typeof this.instance.policy === 'function';
+  }
 
   get instance(): MfaHost {
     return this.host ?? this.moduleRef.get(MfaHost);
@@ -104,4 +125,10 @@ export class MfaHostAccess implements OnModuleInit {
     this.warned.add(property);
     this.logger.warn(`MfaHost.principal returned an unusable \`${property}\`. ${UNUSABLE[property]}`);
   }
+}
+
+/** The `Cookie` header of an HTTP request; `undefined` without one, and for every other transport. */
+export function cookiesOf(context: ExecutionContext | undefined): unknown {
+  if (context?.getType() !== 'http') return undefined;
+  return context.switchToHttp().getRequest<{ headers?: Record<string, unknown> } | null | undefined>()?.headers?.cookie;
 }

@@ -1,4 +1,5 @@
 import type { MfaMethod } from './mfa-method.js';
+import type { MfaEnrollmentReason } from './mfa-policy.js';
 
 /** Who caused an event: the owner, an administrator, or the software itself (cleanup, command line). */
 export interface MfaActor {
@@ -22,7 +23,15 @@ export type MfaEventFactor = MfaMethod | 'password' | 'confirmation';
 /** Why a verification failed. For the operator only; no response contains it. */
 // S66
 export type MfaFailureReason =
-  'malformed' | 'wrong_code' | 'clock_skew' | 'already_spent' | 'clone_suspected' | 'locked' | 'busy' | 'state_changed';
+  | 'malformed'
+  | 'method_not_allowed'
+  | 'wrong_code'
+  | 'clock_skew'
+  | 'already_spent'
+  | 'clone_suspected'
+  | 'locked'
+  | 'busy'
+  | 'state_changed';
 
 /** A change of a user's factors or sessions; each one calls `MfaHost.revokeSessions`. */
 type ChangeDetails =
@@ -32,13 +41,16 @@ type ChangeDetails =
   | { type: 'mfa.backup_codes.regenerated' }
   /** The user has no factor any more. `authenticator` is set when the last authenticator was removed by itself. */
   | { type: 'mfa.disabled'; authenticator?: MfaEventAuthenticator }
+  /** A new factor replaced every other one, after a recovery code. */
+  | { type: 'mfa.recovered'; authenticator: MfaEventAuthenticator }
   /** An administrator removed every factor. */
   | { type: 'mfa.reset' }
   /** The factors changed while `completeLogin` ran, so the new session must end. */
   | { type: 'mfa.login.superseded' };
 
 type OtherDetails =
-  | { type: 'mfa.challenge.issued' }
+  /** `enrollmentRequired` is present if the user must enroll a factor before a session is opened. */
+  | { type: 'mfa.challenge.issued'; enrollmentRequired?: true }
   | { type: 'mfa.verification.succeeded'; factor: MfaEventFactor; authenticator?: MfaEventAuthenticator }
   | {
       type: 'mfa.verification.failed';
@@ -59,6 +71,12 @@ type OtherDetails =
   | { type: 'mfa.setup.started'; method: MfaMethod; authenticator?: MfaEventAuthenticator }
   | { type: 'mfa.setup.cancelled'; authenticator: MfaEventAuthenticator }
   | { type: 'mfa.authenticator.renamed'; authenticator: MfaEventAuthenticator; previousName: string }
+  /** An administrator issued a recovery code. Send the owner a message. */
+  | { type: 'mfa.recovery_code.issued' }
+  /** A recovery code was used. Send the owner a message. */
+  | { type: 'mfa.recovery_code.used' }
+  /** A user enrolled a factor within a login. Send the owner a message: an attacker with the password may have done it. */
+  | { type: 'mfa.enrollment.completed'; authenticator: MfaEventAuthenticator; reason: MfaEnrollmentReason | 'recovery' }
   | { type: 'mfa.unlocked' }
   /** All mfa_tokens and pending setups of the user became invalid. */
   | { type: 'mfa.invalidated' }
@@ -69,6 +87,8 @@ interface EventBase {
   userId: string;
   at: Date;
   actor: MfaActor;
+  /** Why an administrator made the change. */
+  reason?: string;
   /** From `MfaHost.requestInfo`, if a request caused the event. The same holds for `ip` and `userAgent`. */
   requestId?: string;
   ip?: string;
@@ -95,6 +115,6 @@ export interface MfaChange {
 }
 
 /** An event before it is delivered. Without an `actor`, the user caused it. */
-type Draft<Details> = Details & { userId: string; actor?: MfaActor };
+type Draft<Details> = Details & { userId: string; actor?: MfaActor; reason?: string };
 export type MfaEventDraft = Draft<ChangeDetails | OtherDetails>;
 export type MfaChangeDraft = Draft<ChangeDetails>;

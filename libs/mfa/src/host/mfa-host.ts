@@ -1,6 +1,7 @@
 import type { ExecutionContext } from '@nestjs/common';
 import type { MfaChange, MfaEvent } from './mfa-event.js';
 import type { MfaMethod } from './mfa-method.js';
+import type { MfaEnrollmentReason, MfaPolicy } from './mfa-policy.js';
 
 /** What the first enrollment of a user needs besides a session. */
 export type MfaEnrollmentProof = 'password' | 'recent-sign-in' | 'session-only';
@@ -112,6 +113,25 @@ export abstract class MfaHost {
    * password. `null` = the option `enrollment.proof` decides. Any other value, also `undefined`, denies the setup.
    */
   enrollmentProof?(principal: MfaPrincipal): MfaEnrollmentProof | null | Promise<MfaEnrollmentProof | null>;
+
+  /**
+   * Returns whether this user must have a second factor, from when, and which; `null` = no. Asked at each login, at each
+   * verification, and before a factor is removed. If it throws or returns `undefined`, the module refuses the request with
+   * `MFA_BUSY`. Give either this method or the option `policy`.
+   */
+  policy?(userId: string, context?: ExecutionContext): MfaPolicy | null | Promise<MfaPolicy | null>;
+
+  /**
+   * Decides whether a user who gave only the first factor may enroll a second one within the login. Called before the first
+   * setup of such a login. Any value but `true` is 401 `MFA_PROOF_REQUIRED`. Check here what an attacker with the password
+   * does not have, such as a code that you sent by e-mail. Without this method, set the option
+   * `enrollment.allowPasswordOnly`.
+   */
+  authorizeEnrollment?(
+    userId: string,
+    request: { reason: MfaEnrollmentReason },
+    context?: ExecutionContext,
+  ): boolean | Promise<boolean>;
 
   /**
    * Called after every change of the user's factors. End the sessions that must not survive the change (ASVS 7.4.3).

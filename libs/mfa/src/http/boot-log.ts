@@ -5,6 +5,9 @@ import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolv
 import { MFA_FACTORS, type Factor } from '../domain/factors/factor.js';
 import { mountedPaths } from './mounted-routes.js';
 
+/** Every application has it, and no user can choose it. */
+const UNLISTED = 'recovery_code';
+
 /** Logs one line with the configuration when the application has started. */
 @Injectable()
 export class BootLog implements OnApplicationBootstrap {
@@ -21,7 +24,7 @@ export class BootLog implements OnApplicationBootstrap {
 
   onApplicationBootstrap(): void {
     const factors = this.factors
-      .filter(({ enabled }) => enabled)
+      .filter(({ enabled, method }) => enabled && method !== UNLISTED)
       .map(({ method }) => method)
       .join(', ');
     const key = this.options.keyRing.newest.id;

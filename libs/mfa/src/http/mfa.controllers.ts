@@ -2,7 +2,6 @@ import {
   Controller,
   Get,
   HttpCode,
-  Logger,
   Patch,
   Post,
   Req,
@@ -18,16 +17,22 @@ import { MfaPasskeyService } from '../factors/passkey/passkey.service.js';
 import type { MfaPasskeyOptionsResult } from '../factors/passkey/passkey.factor.js';
 import { MfaEnrollmentService } from '../enrollment/enrollment.service.js';
 import { MfaException } from '../errors/mfa.exception.js';
-import { EitherCallerRoute, PrincipalRoute, VerificationRoute } from '../guard/decorators.js';
+import {
+  EitherCallerRoute,
+  EnrollmentRoute,
+  LoginRoute,
+  PrincipalRoute,
+  VerificationRoute,
+} from '../guard/decorators.js';
 import { MfaGuard } from '../guard/mfa.guard.js';
-import { challengeOf, knownChallengeOf } from '../guard/route-access.js';
-import type { KnownPrincipal } from '../host/known-principal.js';
+import { challengeOf, knownChallengeOf, requireLoginToken } from '../guard/route-access.js';
 import type { ResolvedHttpOptions } from '../options/resolve-http.js';
-import { MfaStatusService, type MfaStatus } from '../status/status.service.js';
+import { MfaStatusService } from '../status/status.service.js';
 import { StepUpCompletion } from '../verification/step-up-completion.js';
 import { MfaVerificationService, type MfaProof } from '../verification/verification.service.js';
 import { BuiltInRoutes } from './built-in-routes.js';
 import { decorateRoutes } from './decorate-routes.js';
+import { EnrollmentResponses } from './enrollment-responses.js';
 import { JsonBodyGuard, PasskeysEnabledGuard, StepUpEnabledGuard } from './route.guards.js';
 import { MfaExceptionFilter } from './mfa-exception.filter.js';
 import { idOf, RequestReader, type RouteRequest } from './request-reader.js';
@@ -66,9 +71,10 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     }
 
     @Get('challenge')
-    @VerificationRoute()
+    @LoginRoute()
     async challenge(@Req() request: RouteRequest): Promise<MfaOpenChallenge> {
-      return this.challenges.describe(challengeOf(this.requests.context(request)));
+      const context = this.requests.context(request);
+      return this.challenges.describe(requireLoginToken(context), context);
     }
   }
 
@@ -78,53 +84,17 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
   @UseFilters(MfaExceptionFilter)
   @PrincipalRoute()
   class MfaController {
-    private readonly logger = new Logger('nestjs-mfa');
-
     constructor(
       private readonly enrollment: MfaEnrollmentService,
       private readonly backupCodes: MfaBackupCodeService,
       private readonly statuses: MfaStatusService,
-      private readonly stepUps: StepUpCompletion,
+      private readonly responses: EnrollmentResponses,
       private readonly requests: RequestReader,
     ) {}
 
     @Get('status')
     async status(@Req() request: RouteRequest) {
-      return this.statuses.status(await this.requests.principal(request));
-    }
-
-    @Post('totp/setup')
-    @HttpCode(200)
-    async setup(@Req() request: RouteRequest) {
-      const { principal, context, body } = await this.requests.readAsPrincipal(request, 'SetupBody');
-      return this.enrollment.setup(principal, body, context);
-    }
-
-    @Post('totp/confirm')
-    @HttpCode(200)
-    async confirm(@Req() request: RouteRequest) {
-      const { principal, context, body } = await this.requests.readAsPrincipal(request, 'CodeBody');
-      const { stepUp: completed, ...answer } = await this.enrollment.confirm(principal, body.code, context);
-      const session = await this.stepUps.confirmed(principal, completed, context);
-      return { ...answer, ...(session === undefined ? {} : { session }) };
-    }
-
-    @Post('setup/cancel')
-    @HttpCode(200)
-    async cancelSetup(@Req() request: RouteRequest) {
-      const principal = await this.requests.principal(request);
-      await this.enrollment.cancelSetup(principal, this.requests.context(request));
-      return this.statusAfter(principal, { pendingSetup: false });
-    }
-
-    /** The status after a change. A change that is made stays made: where the status cannot be read, `known` is it. */
-    private async statusAfter(principal: KnownPrincipal, known: Partial<MfaStatus>): Promise<Partial<MfaStatus>> {
-      try {
-        return await this.statuses.status(principal);
-      } catch {
-        this.logger.error('The status could not be read after a change. The response holds what the change returned');
-        return known;
-      }
+      return this.statuses.status(await this.requests.principal(request), this.requests.context(request));
     }
 
     @Post('backup-codes/regenerate')
@@ -139,7 +109,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
       const { principal, context, body } = await this.requests.readAsPrincipal(request, 'RenameBody');
       const id = idOf(request);
       const renamed = await this.enrollment.rename(principal, id, body.name, context);
-      const { authenticators } = await this.statusAfter(principal, { authenticators: [renamed] });
+      const { authenticators } = await this.responses.status(principal, { authenticators: [renamed] });
       const view = authenticators?.find((each) => each.id === id);
       if (!view) throw new MfaException('MFA_AUTHENTICATOR_NOT_FOUND');
       return view;
@@ -150,7 +120,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     async remove(@Req() request: RouteRequest) {
       const { principal, context, body } = await this.requests.readAsPrincipal(request, 'ProofBody');
       const { enabled, ...removal } = await this.enrollment.remove(principal, idOf(request), body, context);
-      return { ...(await this.statusAfter(principal, { enabled })), ...removal };
+      return { ...(await this.responses.status(principal, { enabled })), ...removal };
     }
 
     @Post('disable')
@@ -163,30 +133,71 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
 
   @BuiltInRoutes()
   @Controller({ path: prefix, version: VERSION_NEUTRAL })
+  @UseGuards(JsonBodyGuard, MfaGuard)
+  @UseFilters(MfaExceptionFilter)
+  @EnrollmentRoute()
+  class MfaEnrollmentController {
+    constructor(
+      private readonly enrollment: MfaEnrollmentService,
+      private readonly responses: EnrollmentResponses,
+      private readonly requests: RequestReader,
+    ) {}
+
+    @Post('totp/setup')
+    @HttpCode(200)
+    async setup(@Req() request: RouteRequest) {
+      const { caller, context, body } = await this.requests.readAsEnroller(request, 'SetupBody');
+      return this.enrollment.setup(caller, body, context);
+    }
+
+    @Post('totp/confirm')
+    @HttpCode(200)
+    async confirm(@Req() request: RouteRequest) {
+      const { caller, context, body } = await this.requests.readAsEnroller(request, 'CodeBody');
+      if (typeof caller !== 'string') {
+        return this.responses.raised(caller, await this.enrollment.confirm(caller, body.code, context), context);
+      }
+      return this.responses.signedIn(await this.enrollment.confirm(caller, body.code, context), context);
+    }
+
+    @Post('setup/cancel')
+    @HttpCode(200)
+    async cancelSetup(@Req() request: RouteRequest) {
+      const { caller, context } = await this.requests.enroller(request);
+      await this.enrollment.cancelSetup(caller, context);
+      return typeof caller === 'string'
+        ? { pendingSetup: false }
+        : this.responses.status(caller, { pendingSetup: false });
+    }
+  }
+
+  @BuiltInRoutes()
+  @Controller({ path: prefix, version: VERSION_NEUTRAL })
   @UseGuards(PasskeysEnabledGuard, JsonBodyGuard, MfaGuard)
   @UseFilters(MfaExceptionFilter)
-  @PrincipalRoute()
+  @EnrollmentRoute()
   class MfaPasskeyController {
     constructor(
       private readonly passkeys: MfaPasskeyService,
-      private readonly stepUps: StepUpCompletion,
+      private readonly responses: EnrollmentResponses,
       private readonly requests: RequestReader,
     ) {}
 
     @Post('passkeys/setup')
     @HttpCode(200)
     async setup(@Req() request: RouteRequest) {
-      const { principal, context, body } = await this.requests.readAsPrincipal(request, 'ProofBody');
-      return this.passkeys.setup(principal, body, context);
+      const { caller, context, body } = await this.requests.readAsEnroller(request, 'ProofBody');
+      return this.passkeys.setup(caller, body, context);
     }
 
     @Post('passkeys/confirm')
     @HttpCode(200)
     async confirm(@Req() request: RouteRequest) {
-      const { principal, context, body } = await this.requests.readAsPrincipal(request, 'PasskeyBody');
-      const { stepUp: completed, ...answer } = await this.passkeys.confirm(principal, body, context);
-      const session = await this.stepUps.confirmed(principal, completed, context);
-      return { ...answer, ...(session === undefined ? {} : { session }) };
+      const { caller, context, body } = await this.requests.readAsEnroller(request, 'PasskeyBody');
+      if (typeof caller !== 'string') {
+        return this.responses.raised(caller, await this.passkeys.confirm(caller, body, context), context);
+      }
+      return this.responses.signedIn(await this.passkeys.confirm(caller, body, context), context);
     }
   }
 
@@ -212,9 +223,10 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     }
   }
 
-  // The routes of this controller also work without a session.
-  decorateRoutes(MfaVerificationController, publicDecorators);
-  const controllers = [MfaVerificationController, MfaController, MfaPasskeyController, MfaStepUpController];
+  // The routes of these controllers also work without a session.
+  const sessionless = [MfaVerificationController, MfaEnrollmentController, MfaPasskeyController];
+  for (const controller of sessionless) decorateRoutes(controller, publicDecorators);
+  const controllers = [...sessionless, MfaController, MfaStepUpController];
   for (const controller of controllers) decorateRoutes(controller, decorators);
   return controllers;
 }

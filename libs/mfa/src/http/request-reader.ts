@@ -2,6 +2,7 @@ import { Injectable, type ExecutionContext } from '@nestjs/common';
 // One small file of it: where class-validator is missing, the application does not start, rather than fail a first login.
 import 'class-validator/cjs/container.js';
 import { MfaException } from '../errors/mfa.exception.js';
+import { loginTokenOf } from '../guard/route-access.js';
 import { MfaHostAccess } from '../host/host-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
 import type { BodyName, MfaBodies, readBody } from './dto/bodies.js';
@@ -82,6 +83,18 @@ export class RequestReader {
     const principal = await this.host.principal(this.context(request));
     if (!principal) throw new MfaException('MFA_NOT_AUTHENTICATED');
     return principal;
+  }
+
+  /** Who enrolls: the token of a login, or the signed-in user. @throws MfaException `MFA_NOT_AUTHENTICATED` */
+  async enroller(request: RouteRequest): Promise<{ caller: KnownPrincipal | string; context: ExecutionContext }> {
+    const context = this.context(request);
+    return { caller: loginTokenOf(context) ?? (await this.principal(request)), context };
+  }
+
+  /** The same, with the checked body of that name. */
+  async readAsEnroller<N extends BodyName>(request: RouteRequest, name: N) {
+    const { caller } = await this.enroller(request);
+    return { caller, ...(await this.read(request, name)) };
   }
 
   /** The signed-in user, the context and the checked body of that name. */

@@ -4,6 +4,7 @@ import type { MfaFernetKey } from '../domain/secrets/fernet.js';
 import type { MfaKey } from '../domain/secrets/key-ring.js';
 import type { MfaFactor } from '../host/mfa-factor.js';
 import type { MfaEnrollmentProof, MfaHost } from '../host/mfa-host.js';
+import type { MfaPolicy } from '../host/mfa-policy.js';
 
 /**
  * How TOTP codes are generated and accepted. Each authenticator stores its own `algorithm`, `digits` and `periodSeconds`,
@@ -34,6 +35,14 @@ export interface MfaEnrollmentOptions {
   maxAuthenticators?: number | null | undefined;
   /** Whether `POST /mfa/disable` accepts a password instead of a code. `true` requires `verifyPassword`. @default false */
   disableWithPassword?: boolean | null | undefined;
+  /**
+   * Whether a user who gave only the first factor may enroll a second one within a login that requires one. With `true`,
+   * everybody who has the password of a user without a factor can enroll a factor of their own. It is not used where
+   * the host has `authorizeEnrollment`. @default false
+   */
+  allowPasswordOnly?: boolean | null | undefined;
+  /** Seconds that the token of an enrollment within a login is valid, 60 to 3600. @default 900 */
+  tokenLifetimeSeconds?: number | null | undefined;
 }
 
 /** The cookie that `issue()` sets for logins that redirect. */
@@ -155,6 +164,8 @@ export interface MfaOptions {
   backupCodes?: MfaBackupCodeOptions | null | undefined;
   /** Passkeys and security keys. Needs the package `@simplewebauthn/server`. @default passkeys are off */
   passkeys?: MfaPasskeyOptions | null | undefined;
+  /** One policy for all users. For a policy that differs between users implement `MfaHost.policy`. @default no policy */
+  policy?: MfaPolicy | null | undefined;
   timeouts?: MfaTimeoutOptions | null | undefined;
   attempts?: MfaAttemptOptions | null | undefined;
   /** Accepts Fernet tokens as TOTP secrets until a date. @default Fernet tokens are refused */

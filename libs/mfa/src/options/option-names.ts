@@ -1,3 +1,4 @@
+import type { MfaPolicy } from '../host/mfa-policy.js';
 import type {
   MfaAttemptOptions,
   MfaBackupCodeOptions,
@@ -32,6 +33,8 @@ export const OPTION_NAMES = namesOf<MfaOptions>({
     setupLifetimeSeconds: null,
     maxAuthenticators: null,
     disableWithPassword: null,
+    allowPasswordOnly: null,
+    tokenLifetimeSeconds: null,
   }),
   totp: namesOf<MfaTotpOptions>({ algorithm: null, digits: null, periodSeconds: null, window: null }),
   challenge: namesOf<MfaChallengeOptions>({
@@ -47,6 +50,14 @@ export const OPTION_NAMES = namesOf<MfaOptions>({
     userVerification: null,
     max: null,
     protectChanges: null,
+  }),
+  policy: namesOf<MfaPolicy>({
+    id: null,
+    required: null,
+    graceSeconds: null,
+    deadline: null,
+    methods: null,
+    backupCodes: null,
   }),
   timeouts: namesOf<MfaTimeoutOptions>({ connectionSeconds: null, statementSeconds: null }),
   attempts: namesOf<MfaAttemptOptions>({

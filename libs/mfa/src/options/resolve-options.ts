@@ -1,5 +1,6 @@
 import type { BackupCodeLength } from '../domain/backup-codes/generate.js';
 import type { MfaEnrollmentProof } from '../host/mfa-host.js';
+import type { MfaPolicy } from '../host/mfa-policy.js';
 import type { AttemptPolicy } from '../domain/attempts/attempt-policy.js';
 import { TOTP_ALGORITHMS, type TotpParameters } from '../domain/authenticators/authenticator.js';
 import { fernetKeyPair } from '../domain/secrets/fernet.js';
@@ -24,6 +25,8 @@ export interface ResolvedMfaOptions {
   setupLifetimeMs: number;
   maxAuthenticators: number;
   disableWithPassword: boolean;
+  allowPasswordOnly: boolean;
+  enrollmentTokenSeconds: number;
   acquireTimeoutMs: number;
   statementTimeoutMs: number;
   totp: TotpParameters & { window: number };
@@ -31,6 +34,8 @@ export interface ResolvedMfaOptions {
   backupCodes: { count: number; length: BackupCodeLength; lowAt: number };
   /** `null` = passkeys are off. */
   passkeys: ResolvedPasskeys | null;
+  /** Unchecked: its methods are those of the factors. `null` = there is no such option. */
+  policy: MfaPolicy | null;
   attempts: AttemptPolicy;
   fernet: FernetReading | undefined;
   cleanup: { enabled: boolean; intervalMs: number; batchSize: number; tables: readonly ResolvedExpiringTable[] };
@@ -93,6 +98,8 @@ function resolveEnrollment(enrollment: MfaOptions['enrollment']) {
     setupLifetimeMs: whole('enrollment.setupLifetimeSeconds', options.setupLifetimeSeconds, 600, 60, 3600) * 1000,
     maxAuthenticators: whole('enrollment.maxAuthenticators', options.maxAuthenticators, 5, 1, 10),
     disableWithPassword: flag('enrollment.disableWithPassword', options.disableWithPassword, false),
+    allowPasswordOnly: flag('enrollment.allowPasswordOnly', options.allowPasswordOnly, false),
+    enrollmentTokenSeconds: whole('enrollment.tokenLifetimeSeconds', options.tokenLifetimeSeconds, 900, 60, 3600),
   };
 }
 
@@ -148,6 +155,7 @@ export function resolveOptions(options: MfaOptions): ResolvedMfaOptions {
       lowAt: whole('backupCodes.lowAt', backupCodes.lowAt, 3, 0, count),
     },
     passkeys: resolvePasskeys(options.passkeys, issuer),
+    policy: options.policy ?? null,
     attempts: resolveAttempts(options.attempts),
     fernet: resolveFernet(options.fernet),
     cleanup: resolveCleanup(options.cleanup),

@@ -1,7 +1,7 @@
-import { type ExecutionContext, Injectable } from '@nestjs/common';
+import { type ExecutionContext, Injectable, Logger } from '@nestjs/common';
 import { isEnabled } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
-import { MfaError } from '../domain/mfa-error.js';
+import { errorName, MfaError } from '../domain/mfa-error.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import { MfaHostAccess } from '../host/host-access.js';
 import type { MfaLogin } from '../host/mfa-host.js';
@@ -54,6 +54,8 @@ export class SupersededSessions {
 /** Lets the host open the session of a login, and ends the session where the factors changed meanwhile. */
 @Injectable()
 export class LoginCompletion {
+  private readonly logger = new Logger('nestjs-mfa');
+
   constructor(
     private readonly host: MfaHostAccess,
     private readonly sessions: SupersededSessions,
@@ -77,5 +79,20 @@ export class LoginCompletion {
     const superseded = await this.sessions.endIfSuperseded(userId, securityStamp);
     if (superseded || response === null || response === undefined) throw new MfaError('MFA_TOKEN_INVALID');
     return response;
+  }
+
+  /**
+   * Like {@link complete}, after an enrollment within the login. Never throws, so that the backup codes are shown. If the
+   * session is not opened, the user signs in again.
+   * @returns what `MfaHost.completeLogin` returned; `undefined` = no session
+   */
+  // S39, S100
+  async completeEnrolled(login: MfaLogin, securityStamp: number, context: ExecutionContext): Promise<unknown> {
+    try {
+      return await this.complete(login, securityStamp, context);
+    } catch (error) {
+      this.logger.error(`No session was opened after an enrollment (${errorName(error)}). The user signs in again`);
+      return undefined;
+    }
   }
 }

@@ -21,7 +21,7 @@ beforeEach(async () => {
   isAvailable.mockReset().mockReturnValue(true);
   const card = { method: 'card', rows: 'passkeys', prepare, isAvailable } as unknown as Factor;
   const factors = [...mfa.factors, card];
-  preparation = new ProofPreparation(mfa.accounts, mfa.tokens, mfa.clock, factors);
+  preparation = new ProofPreparation(mfa.accounts, mfa.tokens, mfa.policies, mfa.clock, factors);
 });
 
 const tokenOf = async (userId: string) => {

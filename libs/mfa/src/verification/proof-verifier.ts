@@ -1,5 +1,5 @@
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
-import type { VerificationSnapshot } from '../domain/accounts/account.js';
+import type { MfaAccount, VerificationSnapshot } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { MfaClock } from '../domain/clock.js';
 import {
@@ -12,7 +12,7 @@ import {
 import { isMfaError, MfaError } from '../domain/mfa-error.js';
 import type { UsageEntry } from '../domain/usage/usage.js';
 import { claimHolds, shapeFits } from '../domain/verification/attempt-rules.js';
-import type { Proof, ProofBinding } from '../domain/verification/proof.js';
+import type { Proof, ProofBinding, ProofPurpose } from '../domain/verification/proof.js';
 import { MfaVerificationStore, type VerificationClaim } from '../domain/verification/verification.store.js';
 import { eventAuthenticator, MfaEvents } from '../events/mfa-events.js';
 import type { MfaFailureReason } from '../host/mfa-event.js';
@@ -26,8 +26,17 @@ export type Preparation = (entry: UsageEntry) => Promise<void>;
 
 /** A claim with the request that it came with. */
 export interface ProofRequest extends VerificationClaim, ProofBinding {
+  /** Whether a proof of this method may pass for this account. Left out = every method. */
+  accepts?: ((method: string, account: MfaAccount) => boolean) | undefined;
   /** The request, for events. */
   context?: ExecutionContext;
+}
+
+/** A proof that was right and is spent. */
+export interface VerifiedProof {
+  proved: MfaStepUp;
+  /** The account as it was before. */
+  account: MfaAccount;
 }
 
 /**
@@ -54,8 +63,8 @@ export class ProofVerifier {
    * or revoked; `MFA_NOT_ENABLED`; `MFA_CODE_REJECTED` for a wrong, used or replayed proof and for a lost race;
    * `MFA_LOCKED`; `MFA_BUSY`
    */
-  async verify(claim: ProofRequest, proof: Proof, prepare?: Preparation): Promise<MfaStepUp> {
-    const recognised = this.recognise(proof);
+  async verify(claim: ProofRequest, proof: Proof, prepare?: Preparation): Promise<VerifiedProof> {
+    const recognised = this.recognise(proof, claim.purpose);
     if (!recognised) throw await this.refuseShape(claim);
 
     const { factor, shape } = recognised;
@@ -66,31 +75,34 @@ export class ProofVerifier {
     const { match } = evaluation;
     await this.spendAndSettle(claim, snapshot, factor, match);
 
-    await match.noteUse?.(nowMs);
+    await match.noteUse?.(nowMs, claim.context);
     await this.reencryption.reencryptOnUse(match.sealed);
     const { userId, context } = claim;
     this.events.emit({ type: 'mfa.verification.succeeded', userId, factor: factor.method }, context);
     const spentBackupCode = match.use?.rows === 'backup codes' ? 1 : 0;
-    return provedAt(snapshot.account.securityStamp, {
+    const { account } = snapshot;
+    const proved = provedAt(account.securityStamp, {
       userId,
       amr: [...match.amr],
       mfaAt: new Date(nowMs),
       factor: factor.method,
       backupCodesRemaining: Math.max(0, snapshot.backupCodesRemaining - spentBackupCode),
     });
+    return { proved, account };
   }
 
   /**
    * The factor that evaluates a proof; `null` = none.
    * @throws MfaError `MFA_BAD_REQUEST` for a passkey response that is none
    */
-  factorOf(proof: Proof): Factor | null {
-    return this.recognise(proof)?.factor ?? null;
+  factorOf(proof: Proof, purpose: ProofPurpose): Factor | null {
+    return this.recognise(proof, purpose)?.factor ?? null;
   }
 
-  private recognise(proof: Proof): { factor: Factor; shape: ProofShape } | null {
+  private recognise(proof: Proof, purpose: ProofPurpose): { factor: Factor; shape: ProofShape } | null {
     for (const factor of this.factors) {
       if (proof.method !== undefined && factor.method !== proof.method) continue;
+      if (!factor.purposes.includes(purpose)) continue;
       const shape = factor.recognises(proof);
       if (shape) return { factor, shape };
     }
@@ -109,6 +121,10 @@ export class ProofVerifier {
     const snapshot = reserved?.snapshot;
     if (!snapshot || !claimHolds(snapshot, claim)) throw this.refuseClaim(claim, factor);
     if (!shapeFits(snapshot, shape)) throw this.reject(claim, undefined, 'malformed');
+    if (claim.accepts?.(factor.method, snapshot.account) === false) {
+      if (reserved.reserved === true) await this.release(userId, factor);
+      throw this.reject(claim, factor, 'method_not_allowed');
+    }
     if (reserved.reserved === true) return snapshot;
     if (budget === null) throw this.reject(claim, factor, 'state_changed');
     throw await this.limiter.refusal(userId, budget, { seen: snapshot.account, context });
@@ -145,13 +161,14 @@ export class ProofVerifier {
     claim: ProofRequest,
     { account: { securityStamp, recovery } }: VerificationSnapshot,
     factor: Factor,
-    { entry, backupSetId, use }: FactorMatch,
+    { entry, backupSetId, recoveryHash, use }: FactorMatch,
   ): Promise<void> {
     const { userId, token } = claim;
     const spent = await this.store.spendAndSettle({
       userId,
       securityStamp,
       backupSetId,
+      recoveryHash,
       entries: token ? [entry, token] : [entry],
       budget: factor.budget,
       use,

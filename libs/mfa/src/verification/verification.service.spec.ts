@@ -229,7 +229,7 @@ describe('what the login path said about its first factor', () => {
   it('a state that cannot be opened costs no code', async () => {
     const { securityStamp } = mfa.state.accounts.get('ann')!;
     const { keyRing, issuer } = mfa.options;
-    const params = { keyRing, issuer, lifetimeSeconds: 300, nowMs: mfa.clock.nowMs() };
+    const params = { kind: 'verify', keyRing, issuer, lifetimeSeconds: 300, nowMs: mfa.clock.nowMs() } as const;
     const token = signMfaToken({ userId: 'ann', tokenId: 'other', securityStamp, state: 'v1.k1.a.b.c' }, params);
     const answer = mfa.verification.verify(token, { code: phone.code() });
     await expect(answer).rejects.toMatchObject({ code: 'MFA_TOKEN_INVALID' });

@@ -1,19 +1,23 @@
 import { type ExecutionContext, Injectable } from '@nestjs/common';
-import { ChallengeCookie, type MfaCookieResponse } from '../challenge/challenge-cookie.js';
+import { ChallengeCookie } from '../challenge/challenge-cookie.js';
+import { EnrollmentChallenges } from '../challenge/enrollment-challenges.js';
 import { ChallengeTokens, MfaChallenge, type MfaChallengeResult } from '../challenge/mfa-challenge.js';
-import type { MfaTokenClaims } from '../challenge/mfa-token.js';
+import type { EnrollmentClaims, MfaTokenClaims } from '../challenge/mfa-token.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaError } from '../domain/mfa-error.js';
+import { hasAllowedFactor, isAccepted, type LoginRules, type Policy } from '../domain/policy/policy.js';
 import { CLOCK_SKEW_MS } from '../domain/usage/usage.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
-import type { MfaLogin, MfaPrincipal, MfaStepUp } from '../host/mfa-host.js';
+import type { MfaPrincipal, MfaStepUp } from '../host/mfa-host.js';
+import { cookiesOf, MfaHostAccess } from '../host/host-access.js';
 import type { MfaMethod } from '../host/mfa-method.js';
 import { sessionBinding, sessionOf } from '../host/session-binding.js';
 import type { MfaPasskeyAssertion } from '../domain/passkeys/passkey-json.js';
 import { amrAfterProof, readProof } from '../domain/verification/proof.js';
+import { LoginPolicies } from '../policy/login-policies.js';
 import { LoginCompletion } from './login-completion.js';
 import { ProofPreparation } from './proof-preparation.js';
-import { provedAt, provedStamp, ProofVerifier } from './proof-verifier.js';
+import { type ProofRequest, provedAt, provedStamp, ProofVerifier, type VerifiedProof } from './proof-verifier.js';
 
 /** Verifies a code for the second step of a login, or for a step-up. Call it outside your database transactions. */
 @Injectable()
@@ -25,6 +29,9 @@ export class MfaVerificationService {
     private readonly tokens: ChallengeTokens,
     private readonly completion: LoginCompletion,
     private readonly cookie: ChallengeCookie,
+    private readonly host: MfaHostAccess,
+    private readonly policies: LoginPolicies,
+    private readonly enrollments: EnrollmentChallenges,
     private readonly clock: MfaClock,
   ) {}
 
@@ -32,6 +39,8 @@ export class MfaVerificationService {
    * Checks the proof, and spends proof and mfa_token together. It calls no method of the host, so create the session
    * yourself; {@link login} also creates the session.
    * @param challenge the value of `@CurrentChallenge()`, or the `mfa_token` itself (GraphQL, RPC)
+   * @returns the login; with `enrollmentRequired: true`, what the user must enroll before a session is opened: after a
+   * recovery code, and after a factor that the policy does not allow
    * @throws MfaException `MFA_TOKEN_INVALID`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`, `MFA_BAD_REQUEST`
    */
   async verify<S = unknown>(
@@ -39,13 +48,13 @@ export class MfaVerificationService {
     proof: MfaProof,
     context?: ExecutionContext,
   ): Promise<MfaChallengeResult<S>> {
-    return { mfaRequired: false, login: await this.spend<S>(this.claimsOf(challenge), proof, context) };
+    return this.spend<S>(this.claimsOf(challenge), proof, context);
   }
 
   /**
    * Does the same as `POST /mfa/verify`: spends proof and mfa_token, clears the cookie of the challenge, calls
    * `MfaHost.completeLogin`, and reads the account again. If the factors changed in the meantime, it ends the session.
-   * @returns the result of `completeLogin`
+   * @returns the result of `completeLogin`, or the result of {@link verify} where the user must enroll first
    * @throws MfaException like {@link verify}; `MFA_TOKEN_INVALID` also if the user is missing or blocked now, or if the
    * factors changed; and every error of `completeLogin`
    * @example
@@ -56,10 +65,11 @@ export class MfaVerificationService {
    */
   async login(challenge: MfaChallenge | string, proof: MfaProof, context: ExecutionContext): Promise<unknown> {
     const claims = this.claimsOf(challenge);
-    const login = await this.spend(claims, proof, context);
-    this.clearCookie(context);
+    const result = await this.spend(claims, proof, context);
     // The token is spent by now, whatever the host does next (S44).
-    return this.completion.complete(login, claims.securityStamp, context);
+    if (cookiesOf(context) !== undefined) this.cookie.endSent(context, result.mfaRequired ? result : undefined);
+    if (result.mfaRequired) return result;
+    return this.completion.complete(result.login, claims.securityStamp, context);
   }
 
   /**
@@ -74,8 +84,9 @@ export class MfaVerificationService {
     const { userId } = session;
     // For the compiler: no account is stored under a value that is not a user id.
     if (userId === null) throw new MfaError('MFA_NOT_ENABLED');
-    const claim = { userId, purpose: 'step-up', binding: sessionBinding(session), context } as const;
-    const proved = await this.verifier.verify(claim, read);
+    const accepts = accepting({ policy: await this.policyOf(userId, context) });
+    const claim = { userId, purpose: 'step-up', binding: sessionBinding(session), accepts, context } as const;
+    const { proved } = await this.verifier.verify(claim, read);
     return provedAt(provedStamp(proved), { ...proved, amr: amrAfterProof(session.amr, proved.amr) });
   }
 
@@ -96,42 +107,69 @@ export class MfaVerificationService {
   }
 
   /** Verifies the proof and spends it with the token. The store checks that the token is unspent. */
-  private async spend<S>(claims: MfaTokenClaims, proof: MfaProof, context?: ExecutionContext): Promise<MfaLogin<S>> {
-    const { userId, tokenId, securityStamp, expiresAtMs } = claims;
+  private async spend<S>(
+    claims: MfaTokenClaims,
+    proof: MfaProof,
+    context?: ExecutionContext,
+  ): Promise<MfaChallengeResult<S>> {
+    const { userId, tokenId, securityStamp, firstFactor, expiresAtMs } = claims;
     const read = readProof(proof);
     // A caller may have kept the challenge for longer than the token lives, and than its spending is remembered (S40).
     if (this.clock.nowMs() >= expiresAtMs) throw new MfaError('MFA_TOKEN_INVALID');
-    // Before the proof is spent: a state that cannot be opened costs no code.
-    const state = this.tokens.stateOf(claims) as S | undefined;
+    // Before the proof is spent: details that cannot be opened, and a policy that cannot be read, cost no code.
+    const { state, ...names } = this.tokens.loginOf(claims);
+    const rules = { policy: await this.policyOf(userId, context), firstFactor };
     // Remembered for longer than the token lives, by the clock of any instance (S34).
     const token = { kind: 'token', item: tokenId, expiresAtMs: expiresAtMs + CLOCK_SKEW_MS } as const;
     const claim = { userId, securityStamp, token, purpose: 'verify', binding: tokenId, context } as const;
-    const proved = await this.verifier.verify(claim, read);
-    return {
-      ...proved,
-      amr: amrAfterProof(claims.amr, proved.amr),
-      ...(state === undefined ? {} : { state }),
-      enrollmentDueAt: null,
-    };
+    const verified = await this.verifier.verify({ ...claim, accepts: accepting(rules) }, read);
+    const amr = amrAfterProof(claims.amr, verified.proved.amr);
+    const enforcedFromMs = await this.enforcedFrom(verified, rules);
+    const enrollment = enrollmentAfter(
+      verified,
+      rules,
+      enforcedFromMs !== null && this.clock.nowMs() >= enforcedFromMs,
+    );
+    if (enrollment) {
+      const first = { amr, firstFactor, ...names, ...(state === undefined ? {} : { state: JSON.stringify(state) }) };
+      return this.enrollments.issue({ userId, securityStamp, first }, enrollment, { rules, context });
+    }
+    const enrollmentDueAt = enforcedFromMs === null ? null : new Date(enforcedFromMs);
+    const login = { ...verified.proved, amr, ...(state === undefined ? {} : { state: state as S }), enrollmentDueAt };
+    return { mfaRequired: false, login };
+  }
+
+  private async policyOf(userId: string, context?: ExecutionContext): Promise<Policy | null> {
+    return this.host.hasPolicy ? this.policies.of(userId, context) : null;
+  }
+
+  /** From when a user who has only factors that the policy does not allow must enroll another one. `null` = never. */
+  private async enforcedFrom({ account }: VerifiedProof, rules: LoginRules): Promise<number | null> {
+    const { policy } = rules;
+    if (!policy?.required || hasAllowedFactor(account, rules)) return null;
+    return this.policies.enforcedFrom(account.userId, policy);
   }
 
   private claimsOf(challenge: MfaChallenge | string): MfaTokenClaims {
     return MfaChallenge.claimsOf(typeof challenge === 'string' ? this.tokens.read(challenge) : challenge);
   }
+}
 
-  /** Throws nothing, because the proof is spent by now. */
-  private clearCookie(context: ExecutionContext | undefined): void {
-    if (context?.getType() !== 'http') return;
-    const http = context.switchToHttp();
-    const request = http.getRequest<{ headers?: Record<string, unknown> } | null | undefined>();
-    const header = request?.headers?.cookie;
-    if (header === undefined || this.cookie.readAll(header).length === 0) return;
-    try {
-      this.cookie.clear(http.getResponse<MfaCookieResponse>());
-    } catch {
-      // Headers were sent already, or a context of ExternalContextCreator has no response. The token is spent anyway.
-    }
-  }
+/** Which methods pass a second step. `undefined` = every one. */
+function accepting(rules: LoginRules): ProofRequest['accepts'] {
+  if (rules.policy === null && rules.firstFactor === undefined) return undefined;
+  return (method, account) => isAccepted(method, account, rules);
+}
+
+/** What the user must enroll after this proof, before a session is opened. `null` = nothing. */
+// S102, S104
+function enrollmentAfter(
+  { proved }: VerifiedProof,
+  { policy }: LoginRules,
+  isEnforced: boolean,
+): EnrollmentClaims | null {
+  if (proved.factor === 'recovery_code') return { reason: 'recovery', policyId: null };
+  return policy && isEnforced ? { reason: 'policy', policyId: policy.id, proved: true } : null;
 }
 
 /** The second factor that a user presents: a code, or the response of a passkey. */

@@ -4,11 +4,11 @@ import type { MfaRandom } from '../random.js';
 // S35
 const ALPHABET = 'ABCDEFGHJKLMNPQRSTUVWXYZ23456789';
 /** Characters of a code, with the groups in which it is shown. */
-const GROUPS = { 8: /^(.{4})(.{4})$/, 13: /^(.{4})(.{4})(.{5})$/ };
+const GROUPS = { 8: /^(.{4})(.{4})$/, 13: /^(.{4})(.{4})(.{5})$/, 16: /^(.{4})(.{4})(.{4})(.{4})$/ };
 const MAX_DRAWS_PER_CODE = 100;
 
 /** Characters of a backup code: 8 have 40 random bits, 13 have 65. */
-export type BackupCodeLength = keyof typeof GROUPS;
+export type BackupCodeLength = 8 | 13;
 
 /** What a set of backup codes consists of. */
 export interface BackupCodeFormat {
@@ -31,12 +31,22 @@ export function generateBackupCodes(
     // Only a broken random source reaches this line. Without the check, the loop would never end.
     if (draws >= count * MAX_DRAWS_PER_CODE) throw new Error('MfaRandom keeps returning the same bytes');
     const code = drawCode(random, length);
-    if (/[A-Z]/.test(code)) codes.add(GROUPS[length].exec(code)!.slice(1).join('-'));
+    if (/[A-Z]/.test(code)) codes.add(grouped(code, length));
   }
   return [...codes];
 }
 
+/** Generates a recovery code `XXXX-XXXX-XXXX-XXXX` of 80 random bits. */
+// S104
+export function generateRecoveryCode(random: MfaRandom): string {
+  return grouped(drawCode(random, 16), 16);
+}
+
+function grouped(code: string, length: keyof typeof GROUPS): string {
+  return GROUPS[length].exec(code)!.slice(1).join('-');
+}
+
 /** Draws one code. Five bits of a byte select one of 32 symbols, so every symbol is equally likely. */
-function drawCode(random: MfaRandom, length: BackupCodeLength): string {
+function drawCode(random: MfaRandom, length: keyof typeof GROUPS): string {
   return Array.from(random.bytes(length), (byte) => ALPHABET[byte & 31]).join('');
 }

@@ -7,7 +7,8 @@ import {
 import type { AttemptFactor } from '../attempts/attempt-policy.js';
 import type { SealedValue } from '../secrets/sealed-value.store.js';
 import type { UsageEntry } from '../usage/usage.js';
-import type { Proof, ProofBinding } from '../verification/proof.js';
+import { isAccepted, isAllowed, type LoginRules } from '../policy/policy.js';
+import type { Proof, ProofBinding, ProofPurpose } from '../verification/proof.js';
 import type { CredentialUse, VerificationAttempt } from '../verification/verification.store.js';
 
 /** What a proof requires of the account before it costs an attempt, and the one credential that it names. */
@@ -19,12 +20,17 @@ export interface FactorMatch {
   entry: UsageEntry;
   /** When set, it must still be the live set when the proof is spent. */
   backupSetId?: string;
+  /** When set, it must still be the hash of the live recovery code when the proof is spent. */
+  recoveryHash?: string;
   /** The credential whose use is recorded when the proof is spent. `null` = the module stores none. */
   use: CredentialUse | null;
   /** What `amr` gains (RFC 8176 §2). */
   amr: readonly string[];
-  /** Records the use where the module stores no such credential. Runs after the spending, and never throws. */
-  noteUse?: (nowMs: number) => Promise<void>;
+  /**
+   * Records the use where the module stores no such credential. Runs after the spending, and never throws. `context` is the
+   * request, as the framework has it.
+   */
+  noteUse?: (nowMs: number, context?: unknown) => Promise<void>;
   /** The sealed values that were opened. They are re-encrypted after the use when their key is an old one. */
   sealed: readonly SealedValue[];
 }
@@ -84,6 +90,10 @@ export abstract class Factor {
   abstract readonly rows: CredentialRows;
   /** Whether users can prove and enroll this factor here. Its rows are removed in any case. */
   readonly enabled: boolean = true;
+  /** Whether users enroll such a credential. Backup codes are made by the module itself. */
+  readonly isEnrollable: boolean = true;
+  /** What a proof of this factor may be presented for. */
+  readonly purposes: readonly ProofPurpose[] = ['verify', 'step-up', 'change'];
   /** Where the user has such a factor, only it or a backup code proves a change of factors. */
   readonly protectsChanges: boolean = false;
 
@@ -133,7 +143,20 @@ export abstract class Factor {
 export const MFA_FACTORS = Symbol.for('nestjs-mfa:factors');
 
 /** The methods by which the user can pass a second step. A live factor of an unknown type requires one and gives none. */
-export function methodsOf(snapshot: AccountSnapshot, factors: readonly Factor[]): string[] {
-  if (snapshot.account.activeFactors.length === 0) return [];
-  return factors.filter((factor) => factor.isAvailable(snapshot)).map(({ method }) => method);
+export function methodsOf(
+  snapshot: AccountSnapshot,
+  factors: readonly Factor[],
+  rules: LoginRules = { policy: null },
+): string[] {
+  const { account } = snapshot;
+  if (account.activeFactors.length === 0) return [];
+  const available = factors.filter((factor) => factor.isAvailable(snapshot)).map(({ method }) => method);
+  return available.filter((method) => isAccepted(method, account, rules));
+}
+
+/** The methods that users can enroll under these rules. */
+export function enrollmentMethodsOf(factors: readonly Factor[], rules: LoginRules): string[] {
+  return factors
+    .filter(({ method, enabled, isEnrollable }) => enabled && isEnrollable && isAllowed(method, rules))
+    .map(({ method }) => method);
 }

@@ -21,6 +21,8 @@ export interface RingKey {
   readonly tokenKey: KeyObject;
   /** HMAC-SHA-256 key for WebAuthn challenges. */
   readonly webAuthnKey: KeyObject;
+  /** HMAC-SHA-256 key for recovery codes. */
+  readonly recoveryKey: KeyObject;
 }
 
 const KEY_ID = /^[A-Za-z0-9_-]{1,32}$/;
@@ -63,6 +65,7 @@ function deriveKey({ id, secret }: MfaKey): RingKey {
     sealKey: derive('nestjs-mfa/seal/v1'),
     tokenKey: derive('nestjs-mfa/mfa-token/v1'),
     webAuthnKey: derive('nestjs-mfa/webauthn/v1'),
+    recoveryKey: derive('nestjs-mfa/recovery/v1'),
   };
 }
 

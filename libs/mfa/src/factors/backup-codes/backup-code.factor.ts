@@ -22,6 +22,7 @@ export class BackupCodeFactor extends Factor {
   readonly method = 'backup_code';
   readonly budget = 'backup_code';
   readonly rows = 'backup codes';
+  override readonly isEnrollable = false;
 
   constructor(
     private readonly hasher: BackupCodeHasher,

@@ -20,7 +20,8 @@ const load = async () => (await mfa.accounts.load('ann'))!;
 const sets = () => new Set([...mfa.state.backupCodes.values()].map(({ setId }) => setId));
 async function activate(changes: Partial<ActivationRequest> = {}) {
   const factor = { type: 'card', id: 'c-1' };
-  const request = { proved: await load(), factor, entry: ENTRY, isCurrent: () => true, reject };
+  const enroller = await mfa.enrollers.of(mfa.of('ann'), 'card');
+  const request = { enroller, proved: await load(), factor, entry: ENTRY, isCurrent: () => true, reject };
   return mfa.activation.activate({ ...request, ...changes });
 }
 

@@ -1,11 +1,18 @@
-import { Injectable } from '@nestjs/common';
-import { formatActiveFactors, type AccountSnapshot, type ActiveFactor } from '../../domain/accounts/account.js';
+import { Inject, Injectable } from '@nestjs/common';
+import {
+  activeIdsOf,
+  formatActiveFactors,
+  type AccountSnapshot,
+  type ActiveFactor,
+} from '../../domain/accounts/account.js';
 import { MfaAccountStore, type AccountChange } from '../../domain/accounts/account.store.js';
 import { changeAccount } from '../../domain/accounts/change-account.js';
 import { MfaClock } from '../../domain/clock.js';
+import { type Factor, MFA_FACTORS } from '../../domain/factors/factor.js';
 import { MfaError } from '../../domain/mfa-error.js';
 import type { UsageEntry } from '../../domain/usage/usage.js';
 import { MfaUsageStore } from '../../domain/usage/usage.store.js';
+import { type Enroller, replacesFactors } from '../../enrollment/enrollers.js';
 import { isLostRace, tidyUp } from '../../events/tidy-up.js';
 import type { MfaFailureReason } from '../../host/mfa-event.js';
 import { AttemptLimiter } from '../../verification/attempt-limiter.js';
@@ -16,6 +23,7 @@ const MOST_FACTORS = 40;
 
 /** A factor whose first proof was right. */
 export interface ActivationRequest {
+  enroller: Enroller;
   /** The account for which the proof was right. */
   proved: AccountSnapshot;
   factor: ActiveFactor;
@@ -38,6 +46,7 @@ interface ActivationProgress {
 
 /** An activation that was committed. */
 export interface ActivatedFactor {
+  /** The account after the commit. */
   after: AccountSnapshot;
   /** The new backup codes, or `null` when a set existed. */
   codes: string[] | null;
@@ -55,6 +64,7 @@ export class FactorActivation {
     private readonly issuing: BackupCodeIssuing,
     private readonly limiter: AttemptLimiter,
     private readonly clock: MfaClock,
+    @Inject(MFA_FACTORS) private readonly factors: readonly Factor[],
   ) {}
 
   /**
@@ -66,13 +76,16 @@ export class FactorActivation {
     const progress: ActivationProgress = { issued: null, isOpen: false };
     try {
       // Made before the proof is spent: a full hashing queue does not cost the proof (S58).
-      if (account.backupSetId === null) progress.issued = await this.issuing.makeFor(account.userId, request.entry);
-      await this.spend(request);
-      const after = await this.switchOver(request, progress);
+      const entries = entriesOf(request);
+      if (account.backupSetId === null || replacesFactors(request.enroller))
+        progress.issued = await this.issuing.makeFor(account.userId, entries[0]);
+      await this.spend(request, entries);
+      const { before, after } = await this.switchOver(request, progress);
       const { issued } = progress;
       const codes = after.account.backupSetId === issued?.setId ? issued.codes : null;
       const remaining = codes?.length ?? after.backupCodesRemaining;
-      return { after, codes, remaining, tidyUp: this.tidying(after, issued) };
+      const replaced = replacesFactors(request.enroller) ? this.forgetting(before) : [];
+      return { after, codes, remaining, tidyUp: [...this.tidying(after, issued), ...replaced] };
     } catch (error) {
       await this.undo(request, progress, error);
       throw error;
@@ -88,34 +101,51 @@ export class FactorActivation {
     if (discard && (isLost || !isOpen)) await tidyUp(discard);
   }
 
-  private async spend({ proved, entry, reject }: ActivationRequest): Promise<void> {
-    if (!entry) return;
+  /** Spends the proof together with the token of the login. */
+  // S100
+  private async spend({ proved, reject }: ActivationRequest, entries: readonly UsageEntry[]): Promise<void> {
+    if (entries.length === 0) return;
     const { userId, securityStamp } = proved.account;
     const nowMs = this.clock.nowMs();
-    const isSpent = (await this.usage.spend({ userId, securityStamp, entries: [entry], nowMs })) === true;
+    const isSpent = (await this.usage.spend({ userId, securityStamp, entries, nowMs })) === true;
     if (!isSpent) throw reject('already_spent');
   }
 
   /** The commit point: from here on the factor counts, and so do its backup codes. */
   private async switchOver(
-    { proved, factor, isCurrent, reject }: ActivationRequest,
+    { enroller, proved, factor, isCurrent, reject }: ActivationRequest,
     progress: ActivationProgress,
-  ): Promise<AccountSnapshot> {
+  ): Promise<{ before: AccountSnapshot; after: AccountSnapshot }> {
     const { userId, securityStamp } = proved.account;
     const { issued } = progress;
-    const decide = (current: AccountSnapshot): AccountChange => {
+    const isReplacing = replacesFactors(enroller);
+    const decide = async (current: AccountSnapshot): Promise<AccountChange> => {
       const { account } = current;
       // The commit before this one, if any, was lost.
       progress.isOpen = false;
       // Confirmed by a parallel request, cancelled, expired, or disabled meanwhile: a lost race (S17).
-      if (account.securityStamp !== securityStamp || !isCurrent(current)) throw reject('state_changed');
+      const isAsProved = account.securityStamp === securityStamp && isCurrent(current);
+      if (!isAsProved || enroller.login?.holds(current) === false) throw reject('state_changed');
       if (issued) this.issuing.requireHeld(issued);
-      const activeFactors = [...account.activeFactors, factor];
+      const activeFactors = isReplacing ? [factor] : [...account.activeFactors, factor];
       if (activeFactors.length > MOST_FACTORS) throw new MfaError('MFA_TOO_MANY_AUTHENTICATORS');
+      if (isReplacing) await this.startGrace(current);
       progress.isOpen = true;
-      return { pendingId: null, activeFactors, backupSetId: account.backupSetId ?? issued?.setId ?? null };
+      const kept = isReplacing ? null : account.backupSetId;
+      const change = { pendingId: null, activeFactors, backupSetId: kept ?? issued?.setId ?? null };
+      return { ...change, ...ENDED, ...(isReplacing ? { securityStamp: securityStamp + 1 } : {}) };
     };
-    return (await changeAccount(this.accounts, userId, decide, 'MFA_CODE_REJECTED')).after;
+    return changeAccount(this.accounts, userId, decide, 'MFA_CODE_REJECTED');
+  }
+
+  /** Lets the cleanup collect the rows that a new factor replaces, in case this process ends before it deletes them. */
+  private async startGrace(replaced: AccountSnapshot): Promise<void> {
+    for (const factor of this.factors) await factor.startGrace(replaced, idsOf(factor, replaced));
+  }
+
+  /** Deletes the rows that a new factor replaced. */
+  private forgetting(replaced: AccountSnapshot): (() => Promise<unknown>)[] {
+    return this.factors.map((factor) => () => factor.forget(replaced, idsOf(factor, replaced)));
   }
 
   private tidying({ account }: AccountSnapshot, issued: IssuedBackupCodes | null): (() => Promise<unknown>)[] {
@@ -124,6 +154,17 @@ export class FactorActivation {
     if (issued.setId !== account.backupSetId) return [() => this.issuing.discard(userId, issued.setId)];
     return [() => this.limiter.endFailures(userId, 'backup_code'), () => this.issuing.keep(userId, issued.setId)];
   }
+}
+
+/** What every activation ends: the duty to enroll after a reset, and a recovery code that was not used. */
+// S102, S104
+const ENDED = { mustEnrollSinceMs: null, recovery: null } as const;
+
+const idsOf = ({ method }: Factor, { account }: AccountSnapshot) => activeIdsOf(method, account.activeFactors);
+
+/** The usage rows that spend the proof and the token of the login. */
+function entriesOf({ entry, enroller: { login } }: ActivationRequest): UsageEntry[] {
+  return [entry, login?.spend].filter((each) => each !== undefined);
 }
 
 /** Whether the account has the same factors and backup codes as before. */

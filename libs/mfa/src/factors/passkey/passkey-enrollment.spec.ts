@@ -1,3 +1,4 @@
+import type { MfaConfirmation } from '../../enrollment/enrollment-results.js';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { inMemoryEnrollment, newPasskey } from '../../../../../test/support/in-memory-enrollment.js';
 import { MfaError } from '../../domain/mfa-error.js';
@@ -122,7 +123,7 @@ describe('the confirmation of a passkey', () => {
         backupCodesRemaining: 4,
       },
     });
-    expect(provedStamp(confirmed.stepUp)).toBe(account.securityStamp);
+    expect(provedStamp((confirmed as MfaConfirmation).stepUp)).toBe(account.securityStamp);
     // The key signs in.
     expect(options.challenge).not.toBe('');
     await expect(proofOf(key)).resolves.toBeDefined();

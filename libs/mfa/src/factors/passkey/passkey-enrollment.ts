@@ -8,22 +8,20 @@ import { MfaError } from '../../domain/mfa-error.js';
 import type { Passkey } from '../../domain/passkeys/passkey.js';
 import { MfaPasskeyStore } from '../../domain/passkeys/passkey.store.js';
 import { MfaRandom } from '../../domain/random.js';
-import { amrAfterProof } from '../../domain/verification/proof.js';
 import { CLOCK_SKEW_MS } from '../../domain/usage/usage.js';
 import { readName } from '../../enrollment/authenticator-name.js';
-import type { MfaConfirmation } from '../../enrollment/enrollment-results.js';
+import { EnrollmentCompletion } from '../../enrollment/enrollment-completion.js';
+import { type Enroller, Enrollers, replacesFactors, requireHolding } from '../../enrollment/enrollers.js';
+import type { MfaConfirmation, MfaEnrolledLogin } from '../../enrollment/enrollment-results.js';
 import { ReauthenticationCheck, type MfaReauthenticationProof } from '../../enrollment/reauthentication-check.js';
 import { eventAuthenticator, MfaEvents } from '../../events/mfa-events.js';
-import { tidyUp } from '../../events/tidy-up.js';
 import { MfaHostAccess } from '../../host/host-access.js';
-import { accountNameOf, type KnownPrincipal } from '../../host/known-principal.js';
+import { accountNameOf } from '../../host/known-principal.js';
 import type { MfaFailureReason } from '../../host/mfa-event.js';
 import type { MfaPrincipal } from '../../host/mfa-host.js';
-import { type MfaSessionOf, requirePrincipal, requireSession } from '../../host/require-principal.js';
-import { SetupBinding } from '../../host/session-binding.js';
+import type { MfaSessionOf } from '../../host/require-principal.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
 import { requirePasskeys, type ResolvedPasskeys } from '../../options/resolve-passkeys.js';
-import { provedAt } from '../../verification/proof-verifier.js';
 import { FactorActivation, hasSameFactors, type ActivatedFactor } from '../backup-codes/factor-activation.js';
 import {
   passkeyRegistrationOptions,
@@ -45,6 +43,14 @@ export interface MfaPasskeySetup {
   expiresAt: Date;
 }
 
+/** A registration whose response was right. */
+interface RegistrationAttempt {
+  /** The account for which it was right. */
+  proved: AccountSnapshot;
+  verified: VerifiedPasskeyRegistration;
+  reject: (failure: MfaFailureReason) => MfaError;
+}
+
 /** Setup and confirmation of a passkey, with their events. */
 @Injectable()
 export class PasskeyEnrollment {
@@ -54,7 +60,8 @@ export class PasskeyEnrollment {
     private readonly challenges: WebAuthnChallenges,
     private readonly proof: ReauthenticationCheck,
     private readonly activation: FactorActivation,
-    private readonly bindings: SetupBinding,
+    private readonly enrollers: Enrollers,
+    private readonly completion: EnrollmentCompletion,
     private readonly host: MfaHostAccess,
     private readonly events: MfaEvents,
     private readonly random: MfaRandom,
@@ -63,22 +70,24 @@ export class PasskeyEnrollment {
   ) {}
 
   async setup(
-    principal: MfaPrincipal,
+    caller: MfaPrincipal | string,
     offered: MfaReauthenticationProof,
     context?: ExecutionContext,
   ): Promise<MfaPasskeySetup> {
-    const owner = requirePrincipal(principal);
+    const enroller = await this.enrollers.of(caller, 'passkey', context);
+    const { principal: owner, login } = enroller;
     const { userId } = owner;
     const accountName = await this.host.call(() => accountNameOf(owner));
-    const proved = await openAccount(this.accounts, userId, this.clock.nowMs());
-    this.requireRoom(proved);
-    await this.proof.forSetup(proved, owner, { ...offered, context });
+    const proved = await openAccount(this.accounts, userId, this.clock.nowMs(), login?.spend.item);
+    requireHolding(enroller, proved);
+    this.requireRoom(proved, enroller);
+    await this.proof.forSetup(proved, enroller, { ...offered, context });
     const fresh = Buffer.from(this.random.bytes(HANDLE_BYTES)).toString('base64url');
     const handle = proved.account.userHandle ?? (await this.accounts.claimUserHandle(userId, fresh));
     const nowMs = this.clock.nowMs();
     const expiresAtMs = webAuthnExpiry(nowMs);
     // The account as it was proved: a change since then makes the challenge useless (S84).
-    const claim = this.claimOf(proved, owner);
+    const claim = this.claimOf(proved, enroller);
     const options = await passkeyRegistrationOptions(this.party, {
       challenge: this.challenges.issue(claim, { nowMs, expiresAtMs, random: this.random }),
       timeoutMs: expiresAtMs - nowMs,
@@ -91,17 +100,20 @@ export class PasskeyEnrollment {
   }
 
   async confirm(
-    principal: MfaSessionOf,
+    caller: MfaSessionOf | string,
     request: { name?: string | null | undefined; passkey: unknown },
     context?: ExecutionContext,
-  ): Promise<MfaConfirmation> {
-    const owner = requireSession(principal);
-    const { userId, sessionId } = owner;
+  ): Promise<MfaConfirmation | MfaEnrolledLogin> {
+    const enroller = await this.enrollers.of(caller, 'passkey', context);
+    const { principal, login } = enroller;
+    const { userId } = principal;
     const name = readName(request.name ?? DEFAULT_NAME);
     const response = readRegistration(request.passkey);
     const reject = (failure: MfaFailureReason) => this.reject(userId, failure, context);
-    const snapshot = await this.accounts.load(userId);
-    const claim = snapshot && this.claimOf(snapshot, owner);
+    const snapshot = await this.accounts.load(userId, login?.spend.item);
+    if (login && !snapshot) throw new MfaError('MFA_TOKEN_INVALID');
+    if (snapshot) requireHolding(enroller, snapshot);
+    const claim = snapshot && this.claimOf(snapshot, enroller);
     const verified =
       claim &&
       (await verifyPasskeyRegistration(response, {
@@ -109,33 +121,28 @@ export class PasskeyEnrollment {
         checkChallenge: (challenge) => this.challenges.check(challenge, claim, this.clock.nowMs()),
       }));
     if (!verified) throw reject('wrong_code');
-    this.requireRoom(snapshot);
+    this.requireRoom(snapshot, enroller);
     const passkey = this.rowOf(userId, name, verified);
     if (!(await this.store(passkey))) throw reject('already_spent');
-    const { codes, remaining, after, tidyUp: steps } = await this.activate(snapshot, passkey, { verified, reject });
-    const authenticator = eventAuthenticator('passkey', passkey);
-    await this.events.changed(
-      { type: 'mfa.authenticator.confirmed', userId, authenticator },
-      { enabled: true, sessionId, context },
-    );
-    await tidyUp(() => this.passkeys.collectAfter(userId, [passkey.id], null), ...steps);
-    const mfaAt = new Date(this.clock.nowMs());
-    // A registration proves that the key exists, and not by what the user will sign in, so it adds `mfa` alone.
-    const amr = amrAfterProof(owner.amr, ['mfa']);
-    const stepUp = { userId, amr, mfaAt, factor: 'passkey', backupCodesRemaining: remaining };
-    return {
-      enabled: true,
-      ...(codes ? { backupCodes: codes } : {}),
-      stepUp: provedAt(after.account.securityStamp, stepUp),
+    const activated = await this.activate(enroller, passkey, { proved: snapshot, verified, reject });
+    const enrolled = {
+      ...activated,
+      securityStamp: activated.after.account.securityStamp,
+      authenticator: eventAuthenticator('passkey', passkey),
+      // A registration proves that the key exists, and not by what the user will sign in, so it adds `mfa` alone.
+      amr: ['mfa'],
+      tidyUp: [() => this.passkeys.collectAfter(userId, [passkey.id], null), ...activated.tidyUp],
     };
+    return this.completion.complete(enroller, enrolled, context);
   }
 
   private activate(
-    proved: AccountSnapshot,
+    enroller: Enroller,
     { userId, id, expiresAtMs }: Passkey,
-    { verified, reject }: { verified: VerifiedPasskeyRegistration; reject: (failure: MfaFailureReason) => MfaError },
+    { proved, verified, reject }: RegistrationAttempt,
   ): Promise<ActivatedFactor> {
     return this.activation.activate({
+      enroller,
       proved,
       factor: { type: 'passkey', id },
       entry: webAuthnEntry(verified.challenge),
@@ -189,14 +196,14 @@ export class PasskeyEnrollment {
     return requirePasskeys(this.options);
   }
 
-  private claimOf({ account }: AccountSnapshot, owner: KnownPrincipal): WebAuthnClaim {
+  private claimOf({ account }: AccountSnapshot, { binding }: Enroller): WebAuthnClaim {
     const { userId, securityStamp } = account;
-    const binding = this.bindings.of(owner);
     const { rpId } = this.party;
     return { purpose: 'register', userId, securityStamp, binding, rpId, state: registerState(account) };
   }
 
-  private requireRoom({ account }: AccountSnapshot): void {
+  private requireRoom({ account }: AccountSnapshot, enroller: Enroller): void {
+    if (replacesFactors(enroller)) return;
     if (activeIdsOf('passkey', account.activeFactors).length >= this.party.max)
       throw new MfaError('MFA_TOO_MANY_AUTHENTICATORS');
   }

@@ -1,7 +1,7 @@
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
 import type { MfaChallenge } from '../../challenge/mfa-challenge.js';
 import type { MfaPasskeyRegistration } from '../../domain/passkeys/passkey-json.js';
-import type { MfaConfirmation } from '../../enrollment/enrollment-results.js';
+import type { MfaConfirmation, MfaEnrolledLogin } from '../../enrollment/enrollment-results.js';
 import type { MfaReauthenticationProof } from '../../enrollment/reauthentication-check.js';
 import { ThrowsMfaException } from '../../errors/throws-mfa-exception.js';
 import type { MfaPrincipal } from '../../host/mfa-host.js';
@@ -32,19 +32,22 @@ export class MfaPasskeyService {
   /**
    * Starts the registration of a passkey. The options are valid for 5 minutes, for this session, and until the factors or
    * the backup codes of the user change.
+   * @param caller the principal, or the token of a login that must enroll
    * @throws MfaException `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BAD_REQUEST`, `MFA_BUSY`,
    * `MFA_TOO_MANY_AUTHENTICATORS` if the user has `passkeys.max`; `MFA_MISCONFIGURED` without the option `passkeys`
    */
   async setup(
-    principal: MfaPrincipal,
+    caller: MfaPrincipal | string,
     proof: MfaReauthenticationProof = {},
     context?: ExecutionContext,
   ): Promise<MfaPasskeySetup> {
-    return this.enrollment.setup(principal, proof, context);
+    return this.enrollment.setup(caller, proof, context);
   }
 
   /**
    * Confirms the registration by the response of `navigator.credentials.create()`. A first factor also gets backup codes.
+   * With the token of a login that must enroll, it also spends the token, calls `MfaHost.completeLogin`, and returns its
+   * result as `login`.
    * @throws MfaException `MFA_CODE_REJECTED` for every response that is not accepted, also if another user has the
    * passkey; `MFA_TOO_MANY_AUTHENTICATORS`, `MFA_BAD_REQUEST`, `MFA_BUSY`; `MFA_MISCONFIGURED` without the option
    * `passkeys`
@@ -53,8 +56,18 @@ export class MfaPasskeyService {
     principal: MfaSessionOf,
     request: { name?: string | null | undefined; passkey: MfaPasskeyRegistration },
     context?: ExecutionContext,
-  ): Promise<MfaConfirmation> {
-    return this.enrollment.confirm(principal, request, context);
+  ): Promise<MfaConfirmation>;
+  async confirm(
+    token: string,
+    request: { name?: string | null | undefined; passkey: MfaPasskeyRegistration },
+    context: ExecutionContext,
+  ): Promise<MfaEnrolledLogin>;
+  async confirm(
+    caller: MfaSessionOf | string,
+    request: { name?: string | null | undefined; passkey: MfaPasskeyRegistration },
+    context?: ExecutionContext,
+  ): Promise<MfaConfirmation | MfaEnrolledLogin> {
+    return this.enrollment.confirm(caller, request, context);
   }
 
   /**

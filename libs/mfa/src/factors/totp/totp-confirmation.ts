@@ -7,6 +7,7 @@ import { MfaClock } from '../../domain/clock.js';
 import { isTotpShape, readCode } from '../../domain/code.js';
 import { MfaError } from '../../domain/mfa-error.js';
 import type { UsageEntry } from '../../domain/usage/usage.js';
+import { type Enroller, requireHolding } from '../../enrollment/enrollers.js';
 import type { MfaFailureReason } from '../../host/mfa-event.js';
 import { MfaEvents } from '../../events/mfa-events.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
@@ -21,16 +22,14 @@ export interface ConfirmedSetup {
   /** The new backup codes, or `null` when a set existed. */
   codes: string[] | null;
   remaining: number;
-  /** Of the account, under which the setup was confirmed. */
+  /** Of the account after the confirmation. */
   securityStamp: number;
-  /** What is left to do once the change was delivered; never throws. */
-  tidyUp: () => Promise<void>;
+  /** What is left to do once the change was delivered. */
+  tidyUp: (() => Promise<unknown>)[];
 }
 
 export interface ConfirmationRequest {
-  userId: string;
-  /** See `sessionBinding`. */
-  binding: string | null;
+  enroller: Enroller;
   code: string;
   /** The request, for events. */
   context?: ExecutionContext | undefined;
@@ -38,6 +37,7 @@ export interface ConfirmationRequest {
 
 /** A setup that awaits its first code, and the request that brings one. */
 interface Attempt {
+  enroller: Enroller;
   snapshot: AccountSnapshot;
   pending: Authenticator;
   context: ExecutionContext | undefined;
@@ -62,12 +62,16 @@ export class TotpConfirmation {
    * session is not found, and costs no attempt.
    */
   // S16, S79
-  async confirm({ userId, binding, code, context }: ConfirmationRequest): Promise<ConfirmedSetup> {
-    const snapshot = await this.accounts.load(userId);
+  async confirm({ enroller, code, context }: ConfirmationRequest): Promise<ConfirmedSetup> {
+    const { principal, binding, login } = enroller;
+    const { userId } = principal;
+    const snapshot = await this.accounts.load(userId, login?.spend.item);
+    if (login && !snapshot) throw new MfaError('MFA_TOKEN_INVALID');
+    if (snapshot) requireHolding(enroller, snapshot);
     const pending = snapshot && pendingAuthenticator(snapshot, this.clock.nowMs());
     if (!snapshot || pending?.setupBinding !== binding) throw setupNotFound(snapshot);
 
-    const attempt = { snapshot, pending, context };
+    const attempt = { enroller, snapshot, pending, context };
     const entry = await this.matchFirstCode(attempt, code);
     const { after, codes, remaining, tidyUp: steps } = await this.activate(attempt, entry);
     this.events.emit({ type: 'mfa.verification.succeeded', userId, factor: 'confirmation' }, context);
@@ -76,16 +80,17 @@ export class TotpConfirmation {
       codes,
       remaining,
       securityStamp: after.account.securityStamp,
-      tidyUp: () => this.tidyUp(after, pending, steps),
+      tidyUp: this.tidying(after, pending, steps),
     };
   }
 
   /** The code was right, so a failure from here on releases the attempt. */
   // S58, S70
   private async activate(attempt: Attempt, entry: UsageEntry): Promise<ActivatedFactor> {
-    const { snapshot: proved, pending } = attempt;
+    const { enroller, snapshot: proved, pending } = attempt;
     try {
       return await this.activation.activate({
+        enroller,
         proved,
         factor: { type: 'totp', id: pending.id },
         entry,
@@ -109,18 +114,18 @@ export class TotpConfirmation {
     return this.factor.entryOf(pending, step);
   }
 
-  private tidyUp({ account }: AccountSnapshot, pending: Authenticator, steps: ActivatedFactor['tidyUp']) {
+  private tidying({ account }: AccountSnapshot, pending: Authenticator, steps: ActivatedFactor['tidyUp']) {
     const { userId, activeFactors, budgets } = account;
     // Guesses at earlier secrets say nothing about the only one that now counts; and re-enrolling is the way out of
     // a factor that too many failures disabled (S54). The daily cap stays (S51).
     const isReopened =
       activeIdsOf('totp', activeFactors).length === 1 || budgets.totp.failures >= this.options.attempts.disableAfter;
-    return tidyUp(
+    return [
       () => this.limiter.settle(userId, 'confirmation'),
       () => this.authenticators.confirm(pending, this.clock.nowMs()),
       ...(isReopened ? [() => this.limiter.endFailures(userId, 'totp')] : []),
       ...steps,
-    );
+    ];
   }
 
   private reject({ snapshot, context }: Attempt, failure: MfaFailureReason, skewSteps: number | null = null): MfaError {

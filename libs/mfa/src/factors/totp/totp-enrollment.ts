@@ -1,22 +1,20 @@
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
 import { activeAuthenticators, activeIdsOf } from '../../domain/accounts/account.js';
-import { MfaClock } from '../../domain/clock.js';
 import { MfaError } from '../../domain/mfa-error.js';
 import { accountLabel, type LabelledAuthenticator, manualKey, otpauthUri } from '../../domain/totp/otpauth-uri.js';
 import { SECRET_BYTES, toBase32 } from '../../domain/totp/totp.js';
 import { AppEnrollment } from '../../enrollment/app-enrollment.js';
-import { amrAfterProof } from '../../domain/verification/proof.js';
 import { readName } from '../../enrollment/authenticator-name.js';
-import type { MfaConfirmation, MfaSetup } from '../../enrollment/enrollment-results.js';
+import { EnrollmentCompletion } from '../../enrollment/enrollment-completion.js';
+import { Enrollers, replacesFactors, requireHolding } from '../../enrollment/enrollers.js';
+import type { MfaConfirmation, MfaEnrolledLogin, MfaSetup } from '../../enrollment/enrollment-results.js';
 import { ReauthenticationCheck, type MfaReauthenticationProof } from '../../enrollment/reauthentication-check.js';
 import { eventAuthenticator, MfaEvents } from '../../events/mfa-events.js';
-import { SetupBinding } from '../../host/session-binding.js';
 import { MfaHostAccess } from '../../host/host-access.js';
 import { accountNameOf, type KnownPrincipal } from '../../host/known-principal.js';
 import type { MfaPrincipal } from '../../host/mfa-host.js';
-import { type MfaSessionOf, requirePrincipal, requireSession } from '../../host/require-principal.js';
+import type { MfaSessionOf } from '../../host/require-principal.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
-import { provedAt } from '../../verification/proof-verifier.js';
 import { SetupImages } from './setup-images.js';
 import { TotpConfirmation } from './totp-confirmation.js';
 import { TotpSetup, type OpenSetup } from './totp-setup.js';
@@ -32,9 +30,9 @@ export class TotpEnrollment extends AppEnrollment {
     private readonly setups: TotpSetup,
     private readonly confirmation: TotpConfirmation,
     private readonly images: SetupImages,
-    private readonly bindings: SetupBinding,
+    private readonly enrollers: Enrollers,
+    private readonly completion: EnrollmentCompletion,
     private readonly host: MfaHostAccess,
-    private readonly clock: MfaClock,
     private readonly events: MfaEvents,
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {
@@ -42,22 +40,27 @@ export class TotpEnrollment extends AppEnrollment {
   }
 
   async setup(
-    principal: MfaPrincipal,
+    caller: MfaPrincipal | string,
     request: MfaReauthenticationProof & { name?: string },
     context?: ExecutionContext,
   ): Promise<MfaSetup> {
-    const owner = requirePrincipal(principal);
+    const enroller = await this.enrollers.of(caller, 'totp', context);
+    const { principal: owner, login } = enroller;
     const name = readName(request.name);
     const accountName = await this.host.call(() => accountNameOf(owner));
     // An account name that fits no QR code is refused before anything is counted or written (S20).
     this.tryLabel(owner, accountName);
-    const proved = await this.setups.open(owner.userId);
-    if (activeIdsOf('totp', proved.account.activeFactors).length >= this.options.maxAuthenticators)
+    const proved = await this.setups.open(owner.userId, login?.spend.item);
+    requireHolding(enroller, proved);
+    if (
+      !replacesFactors(enroller) &&
+      activeIdsOf('totp', proved.account.activeFactors).length >= this.options.maxAuthenticators
+    )
       throw new MfaError('MFA_TOO_MANY_AUTHENTICATORS');
     const labelOf = (each: LabelledAuthenticator) => accountLabel(accountName, each, activeAuthenticators(proved));
     this.tryLabel(owner, labelOf({ id: EXAMPLE_ID, name }));
-    const needed = await this.proof.forSetup(proved, owner, { ...request, context });
-    const setup = await this.setups.pend({ proved, needed, name, binding: this.bindings.of(owner) });
+    const needed = await this.proof.forSetup(proved, enroller, { ...request, context });
+    const setup = await this.setups.pend({ proved, needed, name, binding: enroller.binding, isLogin: login !== null });
     const { authenticator, secret, resumed } = setup;
     if (!resumed) {
       const { userId } = owner;
@@ -70,39 +73,31 @@ export class TotpEnrollment extends AppEnrollment {
     return this.shown(setup, otpauthUri({ ...label, secret, parameters: authenticator }));
   }
 
-  async cancelSetup(principal: MfaSessionOf, context?: ExecutionContext): Promise<void> {
-    const owner = requireSession(principal);
-    const { userId } = owner;
-    const cancelled = await this.setups.cancel(userId, this.bindings.of(owner));
+  async cancelSetup(caller: MfaSessionOf | string, context?: ExecutionContext): Promise<void> {
+    const { principal, binding } = await this.enrollers.of(caller, 'totp', context);
+    const { userId } = principal;
+    const cancelled = await this.setups.cancel(userId, binding);
     const authenticator = eventAuthenticator('totp', cancelled);
     this.events.emit({ type: 'mfa.setup.cancelled', userId, authenticator }, context);
     this.images.forget(cancelled.id);
     await this.setups.discard(userId, cancelled.id);
   }
 
-  async confirm(principal: MfaSessionOf, code: string, context?: ExecutionContext): Promise<MfaConfirmation> {
-    const owner = requireSession(principal);
-    const { userId, sessionId } = owner;
-    const confirmed = await this.confirmation.confirm({ userId, binding: this.bindings.of(owner), code, context });
-    const { codes, remaining, authenticator, securityStamp } = confirmed;
-    await this.events.changed(
-      { type: 'mfa.authenticator.confirmed', userId, authenticator: eventAuthenticator('totp', authenticator) },
-      { enabled: true, sessionId, context },
-    );
-    this.images.forget(authenticator.id);
-    await confirmed.tidyUp();
-    const mfaAt = new Date(this.clock.nowMs());
-    return {
-      enabled: true,
-      ...(codes ? { backupCodes: codes } : {}),
-      stepUp: provedAt(securityStamp, {
-        userId,
-        amr: amrAfterProof(owner.amr, ['otp', 'mfa']),
-        mfaAt,
-        factor: 'totp',
-        backupCodesRemaining: remaining,
-      }),
+  async confirm(
+    caller: MfaSessionOf | string,
+    code: string,
+    context?: ExecutionContext,
+  ): Promise<MfaConfirmation | MfaEnrolledLogin> {
+    const enroller = await this.enrollers.of(caller, 'totp', context);
+    const { authenticator, ...confirmed } = await this.confirmation.confirm({ enroller, code, context });
+    const forgetImage = async () => this.images.forget(authenticator.id);
+    const enrolled = {
+      ...confirmed,
+      authenticator: eventAuthenticator('totp', authenticator),
+      amr: ['otp', 'mfa'],
+      tidyUp: [forgetImage, ...confirmed.tidyUp],
     };
+    return this.completion.complete(enroller, enrolled, context);
   }
 
   /** @throws MfaError `MFA_BAD_REQUEST` for a label that fits no QR code */

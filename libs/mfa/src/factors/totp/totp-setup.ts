@@ -27,8 +27,10 @@ export interface SetupRequest {
   /** The proofs that were needed then. */
   needed: readonly MfaRequiredProof[];
   name: string;
-  /** See `sessionBinding`. */
+  /** Binds the setup to the session or to the token. */
   binding: string | null;
+  /** Whether a login enrolls, by its token. */
+  isLogin: boolean;
 }
 
 /** The setup of one session. */
@@ -55,13 +57,14 @@ export class TotpSetup {
   ) {}
 
   /** The account; where there is none yet, a new one without factors. */
-  open(userId: string): Promise<AccountSnapshot> {
-    return openAccount(this.accounts, userId, this.clock.nowMs());
+  open(userId: string, tokenId?: string): Promise<AccountSnapshot> {
+    return openAccount(this.accounts, userId, this.clock.nowMs(), tokenId);
   }
 
   /**
    * Returns the pending setup of this session, or makes one that replaces any other.
-   * @throws MfaError `MFA_BUSY` when another session was first; `MFA_PROOF_REQUIRED` when the factors changed meanwhile
+   * @throws MfaError `MFA_BUSY` when another session was first; `MFA_PROOF_REQUIRED` when the factors changed meanwhile, for a
+   * login `MFA_TOKEN_INVALID`
    */
   async pend(request: SetupRequest): Promise<OpenSetup> {
     const { userId } = request.proved.account;
@@ -135,15 +138,13 @@ export class TotpSetup {
    * @throws MfaError `MFA_BUSY` when another session's setup was made since this request began: a lost race;
    * `MFA_PROOF_REQUIRED` when the account is not the one that was proved any more
    */
-  private sharedSetup(current: AccountSnapshot, { proved, needed, binding }: SetupRequest): PendingSetup | null {
+  private sharedSetup(current: AccountSnapshot, request: SetupRequest): PendingSetup | null {
+    const { proved, binding } = request;
     const { securityStamp, activeFactors, pendingId } = current.account;
     const unchanged =
       securityStamp === proved.account.securityStamp &&
       formatActiveFactors(activeFactors) === formatActiveFactors(proved.account.activeFactors);
-    if (!unchanged)
-      throw new MfaError('MFA_PROOF_REQUIRED', {
-        proof: activeFactors.length > 0 ? this.proof.secondFactors(current) : needed,
-      });
+    if (!unchanged) throw this.changed(current, request);
     const pending = this.readPending(current);
     if (!pending) return null;
     const madeBefore = pendingId === proved.account.pendingId;
@@ -151,6 +152,14 @@ export class TotpSetup {
     if (owner === binding && (binding !== null || !madeBefore)) return pending;
     if (madeBefore) return null;
     throw busy();
+  }
+
+  private changed(current: AccountSnapshot, { needed, isLogin }: SetupRequest): MfaError {
+    if (isLogin) return new MfaError('MFA_TOKEN_INVALID');
+    const { activeFactors } = current.account;
+    return new MfaError('MFA_PROOF_REQUIRED', {
+      proof: activeFactors.length > 0 ? this.proof.secondFactors(current) : needed,
+    });
   }
 
   /** A pending secret that can no longer be opened is replaced, as an expired one is. */

@@ -31,11 +31,25 @@ const mfaToken = string('From the login. It may come in the header x-mfa-token, 
 
 const webAuthn = (call: string): Schema => ({ type: 'object', description: `For navigator.credentials.${call}()` });
 
+/** For the routes of an enrollment within a login. */
+const enrollmentToken = string('The token of a login that must enroll; instead of a session');
+const enrolled = object(
+  {
+    enabled: only(true),
+    backupCodes: list(string()),
+    session,
+    login: { description: 'What the host returns for a completed login' },
+  },
+  ['backupCodes', 'session', 'login'],
+);
+const ENROLLMENT = { 403: ['MFA_ENROLLMENT_REQUIRED'] };
+
 const UNKNOWN_USER = { 401: ['MFA_NOT_AUTHENTICATED'] };
 const BAD_BODY = { 400: ['MFA_BAD_REQUEST'] };
 const LIMITS = { 429: ['MFA_LOCKED'], 503: ['MFA_BUSY'] };
 const BUSY = { 503: ['MFA_BUSY'] };
 const CHANGE = { 401: ['MFA_NOT_AUTHENTICATED', 'MFA_PROOF_REQUIRED', 'MFA_CODE_REJECTED'] };
+const CHANGE_OR_LOGIN = { 401: [...CHANGE[401], 'MFA_TOKEN_INVALID'] };
 const OFF = { 409: ['MFA_NOT_ENABLED'] };
 
 export const ROUTES: readonly DocumentedRoute[] = [
@@ -53,22 +67,23 @@ export const ROUTES: readonly DocumentedRoute[] = [
     path: 'totp/setup',
     operationId: 'mfaTotpSetup',
     summary: 'Start an enrollment, or repeat the one that this session has started',
-    caller: 'principal',
-    body: object({ name, password, ...proof }, ['name', 'password', ...PROOF]),
+    caller: 'either',
+    body: object({ mfa_token: enrollmentToken, name, password, ...proof }, ['mfa_token', 'name', 'password', ...PROOF]),
     response: ref('MfaSetup'),
-    errors: { ...BAD_BODY, ...CHANGE, 409: ['MFA_TOO_MANY_AUTHENTICATORS'], ...LIMITS },
+    errors: { ...BAD_BODY, ...CHANGE_OR_LOGIN, ...ENROLLMENT, 409: ['MFA_TOO_MANY_AUTHENTICATORS'], ...LIMITS },
   },
   {
     method: 'post',
     path: 'totp/confirm',
     operationId: 'mfaTotpConfirm',
     summary: 'Confirm the enrollment by its first code',
-    caller: 'principal',
-    body: object({ code }),
-    response: object({ enabled: only(true), backupCodes: list(string()), session }, ['backupCodes', 'session']),
+    caller: 'either',
+    body: object({ mfa_token: enrollmentToken, code }, ['mfa_token']),
+    response: enrolled,
     errors: {
       ...BAD_BODY,
-      401: ['MFA_NOT_AUTHENTICATED', 'MFA_CODE_REJECTED'],
+      401: ['MFA_NOT_AUTHENTICATED', 'MFA_TOKEN_INVALID', 'MFA_CODE_REJECTED'],
+      ...ENROLLMENT,
       404: ['MFA_SETUP_NOT_FOUND'],
       409: ['MFA_TOO_MANY_AUTHENTICATORS'],
       ...LIMITS,
@@ -79,25 +94,30 @@ export const ROUTES: readonly DocumentedRoute[] = [
     path: 'passkeys/setup',
     operationId: 'mfaPasskeySetup',
     summary: 'Start the registration of a passkey',
-    caller: 'principal',
-    body: object({ password, ...proof }, ['password', ...PROOF]),
+    caller: 'either',
+    body: object({ mfa_token: enrollmentToken, password, ...proof }, ['mfa_token', 'password', ...PROOF]),
     response: object({ options: webAuthn('create'), expiresAt: dateTime }),
-    errors: { ...BAD_BODY, ...CHANGE, 409: ['MFA_TOO_MANY_AUTHENTICATORS'], ...LIMITS },
+    errors: { ...BAD_BODY, ...CHANGE_OR_LOGIN, ...ENROLLMENT, 409: ['MFA_TOO_MANY_AUTHENTICATORS'], ...LIMITS },
   },
   {
     method: 'post',
     path: 'passkeys/confirm',
     operationId: 'mfaPasskeyConfirm',
     summary: 'Confirm the registration by the response of the browser',
-    caller: 'principal',
+    caller: 'either',
     body: object(
-      { name, passkey: { type: 'object', description: 'What navigator.credentials.create() returned, as JSON' } },
-      ['name'],
+      {
+        mfa_token: enrollmentToken,
+        name,
+        passkey: { type: 'object', description: 'What navigator.credentials.create() returned, as JSON' },
+      },
+      ['mfa_token', 'name'],
     ),
-    response: object({ enabled: only(true), backupCodes: list(string()), session }, ['backupCodes', 'session']),
+    response: enrolled,
     errors: {
       ...BAD_BODY,
-      401: ['MFA_NOT_AUTHENTICATED', 'MFA_CODE_REJECTED'],
+      401: ['MFA_NOT_AUTHENTICATED', 'MFA_TOKEN_INVALID', 'MFA_CODE_REJECTED'],
+      ...ENROLLMENT,
       409: ['MFA_TOO_MANY_AUTHENTICATORS'],
       ...BUSY,
     },
@@ -122,9 +142,10 @@ export const ROUTES: readonly DocumentedRoute[] = [
     path: 'setup/cancel',
     operationId: 'mfaSetupCancel',
     summary: 'Drop the setup that this session has started',
-    caller: 'principal',
-    response: ref('MfaStatus'),
-    errors: { ...UNKNOWN_USER, 404: ['MFA_SETUP_NOT_FOUND'], ...BUSY },
+    caller: 'either',
+    body: object({ mfa_token: enrollmentToken }, ['mfa_token']),
+    response: { oneOf: [ref('MfaStatus'), object({ pendingSetup: only(false) })] },
+    errors: { ...BAD_BODY, 401: ['MFA_NOT_AUTHENTICATED', 'MFA_TOKEN_INVALID'], 404: ['MFA_SETUP_NOT_FOUND'], ...BUSY },
   },
   {
     method: 'get',
@@ -142,7 +163,10 @@ export const ROUTES: readonly DocumentedRoute[] = [
     summary: "A login's second step",
     caller: 'token',
     body: object({ mfa_token: mfaToken, ...proof }, ['mfa_token', ...PROOF]),
-    response: { description: 'What the host returns for a completed login' },
+    response: {
+      description:
+        'What the host returns for a completed login; or `MfaEnrollmentRequired`, after a recovery code or a method that the policy does not allow',
+    },
     errors: { ...BAD_BODY, 401: ['MFA_TOKEN_INVALID', 'MFA_CODE_REJECTED'], ...LIMITS },
   },
   {
@@ -183,7 +207,14 @@ export const ROUTES: readonly DocumentedRoute[] = [
     caller: 'principal',
     body: object(proof, PROOF),
     response: ref('MfaRemoval'),
-    errors: { ...BAD_BODY, ...CHANGE, 404: ['MFA_AUTHENTICATOR_NOT_FOUND'], ...OFF, ...LIMITS },
+    errors: {
+      ...BAD_BODY,
+      ...CHANGE,
+      403: ['MFA_REQUIRED_BY_POLICY'],
+      404: ['MFA_AUTHENTICATOR_NOT_FOUND'],
+      ...OFF,
+      ...LIMITS,
+    },
   },
   {
     method: 'post',
@@ -193,6 +224,6 @@ export const ROUTES: readonly DocumentedRoute[] = [
     caller: 'principal',
     body: object({ password, ...proof }, ['password', ...PROOF]),
     response: object({ enabled: boolean, session }, ['session']),
-    errors: { ...BAD_BODY, ...CHANGE, ...OFF, ...LIMITS },
+    errors: { ...BAD_BODY, ...CHANGE, 403: ['MFA_REQUIRED_BY_POLICY'], ...OFF, ...LIMITS },
   },
 ];

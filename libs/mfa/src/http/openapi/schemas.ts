@@ -50,6 +50,10 @@ const STATUS: Record<string, Schema> = {
     ['regenerate'],
   ),
   pendingSetup: boolean,
+  enrollmentDueAt: {
+    ...dateTime,
+    description: 'From when a policy is enforced for a user who has no factor that it allows',
+  },
   proof: {
     ...list(string()),
     description:
@@ -86,7 +90,7 @@ export function schemasOf(openapi: string): Record<string, Schema> {
       ['proof', 'methods', 'retryAfterSeconds'],
     ),
     MfaAuthenticator: authenticator(nullableTime),
-    MfaStatus: object(STATUS),
+    MfaStatus: object(STATUS, ['enrollmentDueAt']),
     // A removal that is done stays done: where the status cannot be read afterwards, only `enabled` is there.
     MfaRemoval: object({ ...STATUS, removed: REMOVED, session }, [
       ...Object.keys(STATUS).slice(1),

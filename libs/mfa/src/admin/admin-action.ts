@@ -1,0 +1,45 @@
+import { toUserId } from '../domain/accounts/account.js';
+import type { MfaActor } from '../host/mfa-event.js';
+
+const LONGEST_REASON = 500;
+
+/** Who makes a change: an administrator of the application, or a program. */
+export type MfaAdminActor = { userId: string | number } | { system: string };
+
+/** Who makes a change, and why. Both are in the event. */
+export interface MfaAdminAction {
+  actor: MfaAdminActor;
+  /** At most 500 characters, for example the number of a support case. Never a code or a secret. */
+  reason?: string | null | undefined;
+}
+
+/** An action in the form that events use. */
+export interface AttributedAction {
+  actor: MfaActor;
+  reason?: string;
+}
+
+/**
+ * Checks who makes a change, and why.
+ * @throws TypeError without a usable actor, or for an unusable reason
+ */
+// S121
+export function readAction(action: MfaAdminAction, caller: string): AttributedAction {
+  const { actor, reason } = (action ?? {}) as Partial<MfaAdminAction>;
+  const known = readActor(actor);
+  if (!known)
+    throw new TypeError(`${caller}: \`actor\` must be { userId } of the administrator, or { system } of a program`);
+  if (reason === undefined || reason === null) return { actor: known };
+  if (typeof reason !== 'string' || reason.length > LONGEST_REASON) {
+    throw new TypeError(`${caller}: \`reason\` must be a string of at most ${LONGEST_REASON} characters`);
+  }
+  return { actor: known, reason };
+}
+
+function readActor(actor: unknown): MfaActor | null {
+  if (typeof actor !== 'object' || actor === null) return null;
+  const { userId, system } = actor as { userId?: unknown; system?: unknown };
+  if (system !== undefined) return typeof system === 'string' && system !== '' ? { type: 'system', id: system } : null;
+  const id = toUserId(userId);
+  return id === null ? null : { type: 'admin', id };
+}

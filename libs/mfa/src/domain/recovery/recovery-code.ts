@@ -1,0 +1,53 @@
+import { createHmac, timingSafeEqual } from 'node:crypto';
+import type { MfaAccount } from '../accounts/account.js';
+import type { KeyRing, RingKey } from '../secrets/key-ring.js';
+import { CLOCK_SKEW_MS, type UsageEntry } from '../usage/usage.js';
+
+/** How long a recovery code can be used, in milliseconds. */
+export const RECOVERY_LIFETIME_MS = 24 * 60 * 60 * 1000;
+
+const RECOVERY_CODE = /^[A-Z0-9]{16}$/;
+
+/** Whether a normalised code has the format of a recovery code: 16 of A–Z and 0–9. */
+export function isRecoveryCodeShape(normalised: string): boolean {
+  return RECOVERY_CODE.test(normalised);
+}
+
+/**
+ * The hash of a normalised recovery code as it is stored: HMAC-SHA-256 in hex, bound to the user. The key makes a dump of
+ * the table useless for guessing.
+ */
+// S104
+export function recoveryHash(userId: string, code: string, { recoveryKey }: RingKey): string {
+  return createHmac('sha256', recoveryKey)
+    .update(JSON.stringify([userId, code]))
+    .digest('hex');
+}
+
+/** A recovery code that is right and not yet spent. */
+export interface RecoveryMatch {
+  /** The usage row that spending it writes. */
+  entry: UsageEntry;
+  /** It must still be the live code when it is spent. */
+  recoveryHash: string;
+}
+
+/** Compares a normalised code with the live recovery code of the account, under every key of the ring. `null` = wrong or expired. */
+export function matchRecoveryCode(
+  { userId, recovery }: MfaAccount,
+  code: string,
+  { keyRing, nowMs }: { keyRing: KeyRing; nowMs: number },
+): RecoveryMatch | null {
+  if (recovery === null || nowMs >= recovery.expiresAtMs) return null;
+  const { hash, expiresAtMs } = recovery;
+  const isRight = keyRing.ids.some((id) => isSame(recoveryHash(userId, code, keyRing.byId(id)!), hash));
+  if (!isRight) return null;
+  const entry = { kind: 'recovery_code', item: hash, expiresAtMs: expiresAtMs + CLOCK_SKEW_MS } as const;
+  return { entry, recoveryHash: hash };
+}
+
+/** Compares two strings in constant time. */
+function isSame(given: string, expected: string): boolean {
+  const [a, b] = [Buffer.from(given), Buffer.from(expected)];
+  return a.length === b.length && timingSafeEqual(a, b);
+}
