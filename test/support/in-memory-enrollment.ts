@@ -39,12 +39,13 @@ export function inMemoryEnrollment(given: Partial<MfaOptions> = {}, own: readonl
   const activation = new FactorActivation(accounts, usage, issuing, limiter, clock, factors);
   const firstProof = new EnrollmentProof(hostAccess, options);
   const { verifier } = mfa;
+  const authorization = new EnrollmentAuthorization(hostAccess, usage, limiter, events, clock, options);
   const proof = new ReauthenticationCheck(
     verifier,
     limiter,
     hostAccess,
     firstProof,
-    new EnrollmentAuthorization(hostAccess, usage, limiter, events, clock, options),
+    authorization,
     clock,
     events,
     mfa.factors,
@@ -103,6 +104,17 @@ export function inMemoryEnrollment(given: Partial<MfaOptions> = {}, own: readonl
     return mfa.told.map(({ type }) => type);
   }
 
-  const built = { webAuthn, enrollers, passkeyFactor, issuing, activation, proof, enrollment, ownEnrollment };
+  const built = {
+    webAuthn,
+    enrollers,
+    authorization,
+    completion,
+    passkeyFactor,
+    issuing,
+    activation,
+    proof,
+    enrollment,
+    ownEnrollment,
+  };
   return { ...mfa, ...built, changes, of, register, change, toldTypes };
 }
