@@ -55,6 +55,13 @@ const backwards = few.map((index) => {
   return new Flow([login, sign, login, sign, newest, older]);
 });
 
+/** A key is removed, by its own response as likely as not, and registered again. */
+const again = fc.tuple(few, few, fc.nat(1)).map(([index, target, twin]) => {
+  const remove = new Change('remove', 'key', index, target);
+  const setup = new Change('set up a key', 'key', index, 0);
+  return new Flow([remove, new keys.SetupKey(), setup, new keys.ConfirmKey(0, false, twin, false)]);
+});
+
 const newKey = new keys.ConfirmKey(0, false, null, false);
 const syncedKey = new keys.ConfirmKey(0, true, null, false);
 const app = [new flow.Setup(), new flow.Confirm(true), new flow.Advance(30)];
@@ -79,7 +86,7 @@ const COMMANDS: fc.Arbitrary<Command>[] = [
   fc.integer({ min: 1, max: 6 }).map((guesses) => new flow.Guess(guesses)),
   fc.constantFrom(4, 5).map((guesses) => new flow.Guess(guesses)),
   ...[change('regenerate'), change('disable'), change('remove'), change('set up an app')],
-  ...[change('set up a key'), change('set up a key'), confirmKey, confirmKey, fc.constant(newKey)],
+  ...[change('set up a key'), change('set up a key'), confirmKey, confirmKey, again, fc.constant(newKey)],
   fc.tuple(purpose, few, few).map((args) => new keys.Sign(...args)),
   ...[present, present, ceremony, ceremony, ceremony, backwards],
   fc.tuple(few, fc.constantFrom('Laptop', 'Key')).map((args) => new keys.Rename(...args)),

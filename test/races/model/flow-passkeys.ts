@@ -13,7 +13,10 @@ export class SetupKey extends Step {
   }
 }
 
-/** Answers any registration with a new key, or with one whose credential id is registered or was removed. */
+/**
+ * Answers any registration with a new key, or with one whose credential id is registered or was removed: that of the key of
+ * an assertion, counted from the newest.
+ */
 export class ConfirmKey extends Step {
   constructor(
     readonly registration: number,
@@ -27,7 +30,7 @@ export class ConfirmKey extends Step {
   async run(model: Model, real: Real): Promise<void> {
     const registration = pick(model.registrations.toReversed(), this.registration)!;
     const authenticator = newKey({ synced: this.synced });
-    const twin = this.twinOf === null ? undefined : pick(model.assertions, this.twinOf)?.key.credentialId;
+    const twin = this.twinOf === null ? undefined : pick(model.assertions.toReversed(), this.twinOf)?.key.credentialId;
     const passkey = authenticator.create(registration.options, twin === undefined ? {} : { credentialId: twin });
     const principal = this.elsewhere ? real.elsewhere : real.principal;
     let fresh: string[] | undefined;
