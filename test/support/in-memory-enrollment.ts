@@ -52,7 +52,7 @@ export function inMemoryEnrollment(given: Partial<MfaOptions> = {}, own: readonl
     options,
   );
   const enrollers = new Enrollers(mfa.enrollments, mfa.tokens, new SetupBinding());
-  const completion = new EnrollmentCompletion(events, mfa.completion, clock);
+  const completion = new EnrollmentCompletion(events, mfa.completion, mfa.cookie, clock);
   const enrollment = new PasskeyEnrollment(
     accounts,
     passkeys,

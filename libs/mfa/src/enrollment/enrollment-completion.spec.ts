@@ -10,7 +10,7 @@ let mfa: ReturnType<typeof inMemoryEnrollment>;
 let securityStamp: number;
 let errors: string[];
 const completeLogin = vi.fn<(login: object, context: unknown) => unknown>();
-const context = {} as never;
+const context = { getType: () => 'rpc' } as never;
 beforeEach(async () => {
   mfa = inMemoryEnrollment();
   mfa.host.completeLogin = completeLogin as never;

@@ -1,4 +1,5 @@
 import { type ExecutionContext, Injectable } from '@nestjs/common';
+import { ChallengeCookie } from '../challenge/challenge-cookie.js';
 import { MfaClock } from '../domain/clock.js';
 import { amrAfterProof } from '../domain/verification/proof.js';
 import { MfaEvents } from '../events/mfa-events.js';
@@ -24,12 +25,16 @@ export interface EnrolledFactor {
   tidyUp: readonly (() => Promise<unknown>)[];
 }
 
-/** Ends an enrollment after its commit: delivers the change, removes old rows, and opens the session of a login. */
+/**
+ * Ends an enrollment after its commit: delivers the change, removes old rows, clears the cookie of the token, and opens the
+ * session of a login.
+ */
 @Injectable()
 export class EnrollmentCompletion {
   constructor(
     private readonly events: MfaEvents,
     private readonly login: LoginCompletion,
+    private readonly cookie: ChallengeCookie,
     private readonly clock: MfaClock,
   ) {}
 
@@ -57,6 +62,8 @@ export class EnrollmentCompletion {
     if (!login) return { ...shown, stepUp: provedAt(securityStamp, stepUp) };
     const { reason, state } = login;
     this.events.emit({ type: 'mfa.enrollment.completed', userId, authenticator, reason }, context);
+    // The token is spent by now, whatever the host does next.
+    if (context) this.cookie.endSent(context);
     const opened = { ...stepUp, ...(state === undefined ? {} : { state }), enrollmentDueAt: null };
     // Callers give the context with a token.
     const response = await this.login.completeEnrolled(opened, securityStamp, context!);

@@ -40,7 +40,8 @@ export class MfaEnrollmentService {
 
   /**
    * Starts a setup. If this session has already started one, returns it again: same secret, expiry and name.
-   * @param caller the principal, or the token of a login that must enroll
+   * @param caller the principal, or the token of a login that must enroll. Check that a token from a request body is a string,
+   * because an object counts as a principal
    * @throws MfaException `MFA_TOKEN_INVALID`, `MFA_ENROLLMENT_REQUIRED` for such a token; `MFA_PROOF_REQUIRED`, `MFA_TOO_MANY_AUTHENTICATORS` if the user has `enrollment.maxAuthenticators`,
    * `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BAD_REQUEST`, `MFA_BUSY` (also if another session was first)
    */
@@ -62,7 +63,7 @@ export class MfaEnrollmentService {
 
   /**
    * Confirms the setup of this session by its first code. The code is spent, so it cannot be used again. With the token of
-   * a login that must enroll, it also spends the token, calls `MfaHost.completeLogin`, and returns its result as `login`.
+   * a login that must enroll, it also spends the token and clears its cookie, calls `MfaHost.completeLogin`, and returns its result as `login`.
    * @throws MfaException `MFA_TOKEN_INVALID`, `MFA_ENROLLMENT_REQUIRED` for such a token; `MFA_SETUP_NOT_FOUND` if there is none, or another session started it;
    * `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BAD_REQUEST`, `MFA_BUSY`
    */

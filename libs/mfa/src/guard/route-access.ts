@@ -164,15 +164,18 @@ export class RouteAccess {
 
   /**
    * A token that the client sent decides, valid or not. Then the signed-in user, then an enrollment token in the cookie.
-   * Without SQL, like {@link admitVerification}.
+   * `purpose: 'verify'` in the body chooses the cookie. Without SQL, like {@link admitVerification}.
    */
   // S100
   private async admitEnrollment(context: ExecutionContext): Promise<true> {
     const sent = this.extractor.extractSent(context);
-    if (sent === null && (await this.host.principal(context)) !== null) return true;
+    const isLogin = purposeOf(context) === 'verify';
+    if (sent === null && !isLogin && (await this.host.principal(context)) !== null) return true;
     const token = sent ?? this.extractor.extractCookie(context);
     const isEnrollment = token !== null && this.tokens.isEnrollment(token);
-    if (!isEnrollment) throw new MfaException(sent === null ? 'MFA_NOT_AUTHENTICATED' : 'MFA_TOKEN_INVALID');
+    if (!isEnrollment) {
+      throw new MfaException(sent === null && !isLogin ? 'MFA_NOT_AUTHENTICATED' : 'MFA_TOKEN_INVALID');
+    }
     tokens.set(context.switchToHttp().getRequest<object>(), token);
     return true;
   }

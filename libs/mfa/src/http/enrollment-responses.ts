@@ -1,6 +1,5 @@
 import { type ExecutionContext, Injectable, Logger } from '@nestjs/common';
-import { ChallengeCookie } from '../challenge/challenge-cookie.js';
-import type { MfaConfirmation, MfaEnrolledLogin } from '../enrollment/enrollment-results.js';
+import type { MfaConfirmation } from '../enrollment/enrollment-results.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
 import { MfaStatusService, type MfaStatus } from '../status/status.service.js';
 import { StepUpCompletion } from '../verification/step-up-completion.js';
@@ -13,19 +12,12 @@ export class EnrollmentResponses {
   constructor(
     private readonly statuses: MfaStatusService,
     private readonly stepUps: StepUpCompletion,
-    private readonly cookie: ChallengeCookie,
   ) {}
 
   /** After a confirmation in a session, which the host then raises. */
   async raised(principal: KnownPrincipal, { stepUp, ...shown }: MfaConfirmation, context: ExecutionContext) {
     const session = await this.stepUps.confirmed(principal, stepUp, context);
     return { ...shown, ...(session === undefined ? {} : { session }) };
-  }
-
-  /** After a confirmation within a login, whose token is spent. */
-  signedIn(enrolled: MfaEnrolledLogin, context: ExecutionContext): MfaEnrolledLogin {
-    this.cookie.endSent(context);
-    return enrolled;
   }
 
   /** The status after a change. A change that is made stays made: where the status cannot be read, `known` is it. */

@@ -154,10 +154,8 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     @HttpCode(200)
     async confirm(@Req() request: RouteRequest) {
       const { caller, context, body } = await this.requests.readAsEnroller(request, 'CodeBody');
-      if (typeof caller !== 'string') {
-        return this.responses.raised(caller, await this.enrollment.confirm(caller, body.code, context), context);
-      }
-      return this.responses.signedIn(await this.enrollment.confirm(caller, body.code, context), context);
+      if (typeof caller === 'string') return this.enrollment.confirm(caller, body.code, context);
+      return this.responses.raised(caller, await this.enrollment.confirm(caller, body.code, context), context);
     }
 
     @Post('setup/cancel')
@@ -194,10 +192,8 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     @HttpCode(200)
     async confirm(@Req() request: RouteRequest) {
       const { caller, context, body } = await this.requests.readAsEnroller(request, 'PasskeyBody');
-      if (typeof caller !== 'string') {
-        return this.responses.raised(caller, await this.passkeys.confirm(caller, body, context), context);
-      }
-      return this.responses.signedIn(await this.passkeys.confirm(caller, body, context), context);
+      if (typeof caller === 'string') return this.passkeys.confirm(caller, body, context);
+      return this.responses.raised(caller, await this.passkeys.confirm(caller, body, context), context);
     }
   }
 

@@ -32,7 +32,11 @@ const mfaToken = string('From the login. It may come in the header x-mfa-token, 
 const webAuthn = (call: string): Schema => ({ type: 'object', description: `For navigator.credentials.${call}()` });
 
 /** For the routes of an enrollment within a login. */
-const enrollmentToken = string('The token of a login that must enroll; instead of a session');
+const login = {
+  mfa_token: string('The token of a login that must enroll; instead of a session'),
+  purpose: string('`verify` for the token in the cookie, also where the browser has a session'),
+};
+const LOGIN = Object.keys(login);
 const enrolled = object(
   {
     enabled: only(true),
@@ -68,7 +72,7 @@ export const ROUTES: readonly DocumentedRoute[] = [
     operationId: 'mfaTotpSetup',
     summary: 'Start an enrollment, or repeat the one that this session has started',
     caller: 'either',
-    body: object({ mfa_token: enrollmentToken, name, password, ...proof }, ['mfa_token', 'name', 'password', ...PROOF]),
+    body: object({ ...login, name, password, ...proof }, [...LOGIN, 'name', 'password', ...PROOF]),
     response: ref('MfaSetup'),
     errors: { ...BAD_BODY, ...CHANGE_OR_LOGIN, ...ENROLLMENT, 409: ['MFA_TOO_MANY_AUTHENTICATORS'], ...LIMITS },
   },
@@ -78,7 +82,7 @@ export const ROUTES: readonly DocumentedRoute[] = [
     operationId: 'mfaTotpConfirm',
     summary: 'Confirm the enrollment by its first code',
     caller: 'either',
-    body: object({ mfa_token: enrollmentToken, code }, ['mfa_token']),
+    body: object({ ...login, code }, LOGIN),
     response: enrolled,
     errors: {
       ...BAD_BODY,
@@ -95,7 +99,7 @@ export const ROUTES: readonly DocumentedRoute[] = [
     operationId: 'mfaPasskeySetup',
     summary: 'Start the registration of a passkey',
     caller: 'either',
-    body: object({ mfa_token: enrollmentToken, password, ...proof }, ['mfa_token', 'password', ...PROOF]),
+    body: object({ ...login, password, ...proof }, [...LOGIN, 'password', ...PROOF]),
     response: object({ options: webAuthn('create'), expiresAt: dateTime }),
     errors: { ...BAD_BODY, ...CHANGE_OR_LOGIN, ...ENROLLMENT, 409: ['MFA_TOO_MANY_AUTHENTICATORS'], ...LIMITS },
   },
@@ -107,11 +111,11 @@ export const ROUTES: readonly DocumentedRoute[] = [
     caller: 'either',
     body: object(
       {
-        mfa_token: enrollmentToken,
+        ...login,
         name,
         passkey: { type: 'object', description: 'What navigator.credentials.create() returned, as JSON' },
       },
-      ['mfa_token', 'name'],
+      [...LOGIN, 'name'],
     ),
     response: enrolled,
     errors: {
@@ -143,7 +147,7 @@ export const ROUTES: readonly DocumentedRoute[] = [
     operationId: 'mfaSetupCancel',
     summary: 'Drop the setup that this session has started',
     caller: 'either',
-    body: object({ mfa_token: enrollmentToken }, ['mfa_token']),
+    body: object(login, LOGIN),
     response: { oneOf: [ref('MfaStatus'), object({ pendingSetup: only(false) })] },
     errors: { ...BAD_BODY, 401: ['MFA_NOT_AUTHENTICATED', 'MFA_TOKEN_INVALID'], 404: ['MFA_SETUP_NOT_FOUND'], ...BUSY },
   },
