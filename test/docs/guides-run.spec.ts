@@ -9,6 +9,7 @@ import { Client } from '../support/client.js';
 import { createDatabase, testServers } from '../support/databases.js';
 import { HostState, PASSWORD, startHostApp, type HostApp } from '../support/host-app.js';
 import { newKey, PASSKEYS, PasskeyClient } from '../support/passkey-client.js';
+import { newUser, POLICIES, PolicyHost, REQUIRED } from '../support/policy-host.js';
 import { writeExample, type Example } from './example.js';
 import { codeFiles, pages, read } from './markdown.js';
 
@@ -23,6 +24,8 @@ const load = <T>(path: string) => import(join(example.folder, path)) as Promise<
 const bearerOf = (context: ExecutionContext) =>
   context.switchToHttp().getRequest<{ headers: { authorization: string } }>().headers.authorization.slice(7);
 
+const userOf = (id: string) => ({ id, email: `${id}@acme.example` });
+
 describe.each(['express', 'fastify'] as const)('the controllers of the guides, on %s', (adapter) => {
   let host: HostApp;
   let ada: Client;
@@ -35,7 +38,7 @@ describe.each(['express', 'fastify'] as const)('the controllers of the guides, o
     const providers: Provider[] = [
       {
         provide: redirects.FirstFactors!,
-        useValue: { ofProvider: () => ({ id: 'ada' }), ofLink: (token: string) => ({ id: token }) },
+        useValue: { ofProvider: () => userOf('ada'), ofLink: userOf },
       },
       {
         provide: redirects.LoginSessions!,
@@ -170,6 +173,38 @@ describe.each(['express', 'fastify'] as const)('the controllers of the guides, o
     const wrong = stepUpFetch(send, async () => '000000');
     expect(await (await wrong('/transfers')).json()).toMatchObject({ code: 'MFA_CODE_REJECTED' });
     expect((await api('/missing')).status).toBe(404);
+  });
+});
+
+describe('the enrollment routes of the guide, without the built-in ones', () => {
+  it('S100 lead a login that a policy requires to enroll to a session', async () => {
+    const guide = await load<Record<string, Type>>('src/guides/login-enrollment.controller.ts');
+    const options = { ...POLICIES.options, http: false } as const;
+    const host = await startHostApp({ ...POLICIES, options, controllers: [guide.LoginEnrollmentController!] });
+    PolicyHost.policyOf = () => REQUIRED;
+    const user = newUser(host, 'ada');
+    const { mfa_token } = await user.mustEnroll();
+    const path = '/login/enrollment';
+    const send = (route: string, body: object) => user.send(path + route, body).set('x-mfa-token', mfa_token);
+    const described = await request(user.server).get(path).set('x-mfa-token', mfa_token).expect(200);
+    expect(described.body).toMatchObject({ enrollmentRequired: true, enrollmentMethods: ['totp', 'passkey'] });
+    for (const route of ['/setup', '/confirm']) {
+      const principal = { userId: 'ada', accountName: 'ada' };
+      const body = { code: '123456', mfa_token: principal, caller: principal };
+      await user.send(path + route, body).expect(401, /MFA_TOKEN_INVALID/);
+    }
+    PolicyHost.authorizes = () => false;
+    await send('/setup', {}).expect(401, /MFA_PROOF_REQUIRED/);
+    PolicyHost.authorizes = () => true;
+    const { body: setup } = await send('/setup', {}).expect(200);
+    const { VirtualAuthenticator } = await import('nestjs-mfa/testing');
+    const code = new VirtualAuthenticator(setup.otpauthUri, host.clock).code();
+    const { body } = await send('/confirm', { code }).expect(200);
+    expect(body).toEqual({ enabled: true, backupCodes: expect.any(Array), login: { accessToken: expect.any(String) } });
+    await new Client(host, 'ada', body.login.accessToken).get('/payouts').expect(200);
+    await user.get('/mfa/status').expect(404);
+    PolicyHost.restore();
+    await host.close();
   });
 });
 

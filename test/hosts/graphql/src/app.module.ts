@@ -9,6 +9,7 @@ import { AcmeMfaHost } from './acme-mfa-host.js';
 import { AuthModule } from './auth.module.js';
 import { AuthResolver } from './auth.resolver.js';
 import { FactorsResolver } from './factors.resolver.js';
+import { LoginEnrollmentResolver } from './login-enrollment.resolver.js';
 import { Json, PasskeysResolver } from './passkeys.resolver.js';
 
 @Module({
@@ -34,6 +35,6 @@ import { Json, PasskeysResolver } from './passkeys.resolver.js';
     }),
     // #endregion
   ],
-  providers: [AuthResolver, FactorsResolver, Json, PasskeysResolver],
+  providers: [AuthResolver, FactorsResolver, LoginEnrollmentResolver, Json, PasskeysResolver],
 })
 export class AppModule {}

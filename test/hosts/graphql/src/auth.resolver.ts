@@ -1,7 +1,7 @@
 import { UnauthorizedException, UseFilters, type ExecutionContext } from '@nestjs/common';
 import { Args, Mutation, Query, Resolver } from '@nestjs/graphql';
 import { MfaChallengeService, MfaContext, MfaExceptionFilter, MfaVerificationService, RequireMfa } from 'nestjs-mfa';
-import { Users } from './accounts.js';
+import { FirstFactors, Users, type User } from './accounts.js';
 import { Sessions, type Session } from './sessions.js';
 import { LoginResult, Me } from './types.js';
 
@@ -10,6 +10,7 @@ import { LoginResult, Me } from './types.js';
 export class AuthResolver {
   constructor(
     private readonly users: Users,
+    private readonly firstFactors: FirstFactors,
     private readonly sessions: Sessions,
     private readonly challenges: MfaChallengeService,
     private readonly verification: MfaVerificationService,
@@ -23,21 +24,43 @@ export class AuthResolver {
 
   // #region login
   @Mutation(() => LoginResult)
-  async login(
+  login(
     @Args('email') email: string,
     @Args('password') password: string,
     @MfaContext() context: ExecutionContext,
   ): Promise<LoginResult> {
-    const user = this.users.signIn(email, password);
-    const result = await this.challenges.issue(user.id, { amr: ['pwd'] }, context);
-    return result.mfaRequired ? result : { token: this.sessions.open(result.login) };
+    return this.next(this.users.signIn(email, password), ['pwd'], context);
+  }
+
+  /** Every login path ends here. */
+  private async next({ id, email }: User, amr: string[], context: ExecutionContext): Promise<LoginResult> {
+    const result = await this.challenges.issue(id, { amr, accountName: email }, context);
+    if (result.mfaRequired) return result;
+    const { enrollmentDueAt } = result.login;
+    return { token: this.sessions.open(result.login), enrollmentDueAt };
   }
 
   @Mutation(() => LoginResult)
-  verify(@Args('mfaToken') mfaToken: string, @Args('code') code: string, @MfaContext() context: ExecutionContext) {
-    return this.verification.login(mfaToken, { code }, context); // what completeLogin returns
+  verify(
+    @Args('mfaToken') mfaToken: string,
+    @Args('code') code: string,
+    @Args('method', { nullable: true }) method: string,
+    @MfaContext() context: ExecutionContext,
+  ) {
+    return this.verification.login(mfaToken, { code, method }, context); // what completeLogin returns
   }
   // #endregion
+
+  /** The client received the code of the provider. */
+  @Mutation(() => LoginResult)
+  loginByProvider(@Args('code') code: string, @MfaContext() context: ExecutionContext) {
+    return this.next(this.firstFactors.spend(code), ['fed'], context);
+  }
+
+  @Mutation(() => LoginResult)
+  loginByLink(@Args('token') token: string, @MfaContext() context: ExecutionContext) {
+    return this.next(this.firstFactors.spend(token), ['email'], context);
+  }
 
   @Mutation(() => LoginResult)
   refresh(@MfaContext() context: ExecutionContext): LoginResult {

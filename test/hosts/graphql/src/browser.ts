@@ -1,14 +1,18 @@
 import { NestFactory } from '@nestjs/core';
 import { Users } from './accounts.js';
 import { AppModule } from './app.module.js';
-import type { LifeCycleApp, LifeCycleBrowser, Reply } from './life-cycle.flow.js';
+import type { LifeCycleApp, Reply } from './life-cycle.flow.js';
+import type { EnrollingBrowser } from './required-mfa.flow.js';
 import { Sessions } from './sessions.js';
 
-const LOGIN = '{ token mfaRequired mfa_token methods }';
+const OPEN = 'mfaRequired methods enrollmentRequired enrollmentMethods';
+const LOGIN = `{ token mfa_token enrollmentDueAt ${OPEN} }`;
 
 /** A client that keeps a Bearer token. */
-export class Browser implements LifeCycleBrowser {
+export class Browser implements EnrollingBrowser {
   private token: string | undefined;
+  private mfaToken = '';
+  private enrollmentDueAt: string | undefined;
 
   constructor(private readonly url: string) {}
 
@@ -24,7 +28,9 @@ export class Browser implements LifeCycleBrowser {
     });
     const { data, errors } = (await response.json()) as Record<string, any>;
     const body = Object.values(data ?? {})[0] as any;
-    if (body?.token) this.token = body.token;
+    const { token, mfa_token, enrollmentDueAt } = body?.login ?? body ?? {};
+    if (token) Object.assign(this, { token, enrollmentDueAt });
+    if (mfa_token) this.mfaToken = mfa_token;
     return { code: errors ? String(errors[0].extensions.code) : 'OK', body: { ...body } };
   }
 
@@ -42,6 +48,21 @@ export class Browser implements LifeCycleBrowser {
   payouts = () => this.send('{ payouts }');
   transfer = () => this.send('mutation { transfer }');
   refresh = () => this.send(`mutation { refresh ${LOGIN} }`);
+
+  byProvider = (code: string) => this.send(`mutation { loginByProvider(code: ?) ${LOGIN} }`, code);
+  byLink = (token: string) => this.send(`mutation { loginByLink(token: ?) ${LOGIN} }`, token);
+  dueAt = async () => this.enrollmentDueAt!;
+  openLogin = () => this.send(`{ openLogin(mfaToken: ?) { ${OPEN} } }`, this.mfaToken);
+  verifyInLogin = (code: string, method = 'backup_code') =>
+    this.send(`mutation { verify(mfaToken: ?, code: ?, method: ?) ${LOGIN} }`, this.mfaToken, code, method);
+  setupInLogin = (recoveryCode = '') =>
+    this.send('mutation { setupInLogin(mfaToken: ?, recoveryCode: ?) { secret } }', this.mfaToken, recoveryCode);
+  confirmInLogin = (code: string) =>
+    this.send(
+      `mutation { confirmInLogin(mfaToken: ?, code: ?) { enabled backupCodes login ${LOGIN} } }`,
+      ...[this.mfaToken, code],
+    );
+  cancelInLogin = () => this.send('mutation { cancelInLogin(mfaToken: ?) }', this.mfaToken);
 }
 
 export async function start(): Promise<LifeCycleApp> {

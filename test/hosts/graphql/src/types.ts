@@ -1,6 +1,6 @@
 import { Field, ObjectType } from '@nestjs/graphql';
 
-/** What a login returns: a session token, or a challenge. */
+/** What a login returns: a session token, a challenge, or an enrollment that is required. */
 @ObjectType()
 export class LoginResult {
   @Field(() => String, { nullable: true })
@@ -14,6 +14,16 @@ export class LoginResult {
 
   @Field(() => [String], { nullable: true })
   methods?: string[];
+
+  @Field(() => Boolean, { nullable: true })
+  enrollmentRequired?: boolean;
+
+  @Field(() => [String], { nullable: true })
+  enrollmentMethods?: string[];
+
+  /** From when a policy requires a second factor of this user. */
+  @Field(() => Date, { nullable: true })
+  enrollmentDueAt?: Date | null;
 }
 
 @ObjectType()
@@ -32,6 +42,13 @@ export class ConfirmResult {
 
   @Field(() => [String], { nullable: true })
   backupCodes?: string[];
+}
+
+/** A confirmed enrollment within a login. Without `login` no session was opened, and the user signs in again. */
+@ObjectType()
+export class EnrolledLogin extends ConfirmResult {
+  @Field(() => LoginResult, { nullable: true })
+  login?: LoginResult;
 }
 
 @ObjectType()

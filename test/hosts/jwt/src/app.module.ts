@@ -8,6 +8,7 @@ import { AcmeMfaHost } from './acme-mfa-host.js';
 import { ApiKeysController } from './api-keys.controller.js';
 import { AuthModule } from './auth.module.js';
 import { JwtAuthGuard } from './jwt-auth.guard.js';
+import { OtherLoginsController } from './other-logins.controller.js';
 import { passkeys } from './passkeys.option.js';
 import { Public } from './public.js';
 import { RefreshToken } from './refresh-token.entity.js';
@@ -36,7 +37,7 @@ import { RefreshTokens1795651200000 } from './refresh-token.migration.js';
     }),
     // #endregion
   ],
-  controllers: [ApiKeysController],
+  controllers: [ApiKeysController, OtherLoginsController],
   providers: [{ provide: APP_GUARD, useClass: JwtAuthGuard }],
 })
 export class AppModule {}

@@ -31,7 +31,7 @@ export class AuthController {
   @Header('Cache-Control', 'no-store')
   async login(@Body() { email, password }: Credentials) {
     const user = await this.users.signIn(email, password);
-    const result = await this.challenges.issue(user.id, { amr: ['pwd'] });
+    const result = await this.challenges.issue(user.id, { amr: ['pwd'], accountName: user.email });
     return result.mfaRequired ? result : this.tokens.open(result.login);
   }
 

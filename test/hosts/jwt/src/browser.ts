@@ -14,19 +14,28 @@ export interface TokenPair {
 /** Keeps the token pair. A change of factors may return another pair as `session`. */
 export class Browser extends HttpBrowser {
   pair: Partial<TokenPair> = {};
+  private mfaToken: string | undefined;
 
   protected headers(): Record<string, string> {
     return this.pair.accessToken ? { authorization: `Bearer ${this.pair.accessToken}` } : {};
   }
 
   protected keep(_: Response, body: Record<string, any>): void {
-    const { accessToken, refreshToken } = (body.session ?? body) as Partial<TokenPair>;
+    if (body.mfa_token) this.mfaToken = body.mfa_token;
+    const { accessToken, refreshToken } = (body.session ?? body.login ?? body) as Partial<TokenPair>;
     if (accessToken) this.pair = { ...this.pair, accessToken, ...(refreshToken ? { refreshToken } : {}) };
+  }
+
+  protected inLogin() {
+    return { mfa_token: this.mfaToken };
   }
 
   refresh() {
     return this.call('POST', '/auth/refresh', { refreshToken: this.pair.refreshToken });
   }
+
+  byProvider = (code: string) => this.call('POST', '/auth/oauth', { code });
+  openLogin = () => this.call('GET', '/mfa/challenge', undefined, { 'x-mfa-token': this.mfaToken });
 }
 
 export async function start(): Promise<LifeCycleApp> {

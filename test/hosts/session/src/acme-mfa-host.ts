@@ -25,7 +25,7 @@ export class AcmeMfaHost extends MfaHost {
   async completeLogin(login: MfaLogin, context: ExecutionContext) {
     if (!(await this.users.active(login.userId))) return null;
     await this.sessions.open(requestOf(context), login);
-    return login.state;
+    return login.state ?? {}; // undefined would refuse the login
   }
 
   override completeStepUp({ amr, mfaAt }: MfaStepUp, context: ExecutionContext) {

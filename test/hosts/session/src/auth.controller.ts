@@ -33,7 +33,12 @@ export class AuthController {
   ) {
     const user = this.users.signIn(email, password);
     const state = { returnTo: '/payouts' };
-    const result = await this.challenges.issue(user.id, { amr: ['pwd'], state, cookie: response });
+    const result = await this.challenges.issue(user.id, {
+      amr: ['pwd'],
+      accountName: user.email,
+      state,
+      cookie: response,
+    });
     if (result.mfaRequired) return result;
     await this.sessions.open(request, result.login);
     return result.login.state;

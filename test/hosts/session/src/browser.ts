@@ -8,20 +8,37 @@ import type { SignedIn } from './sessions.js';
 
 /** A cookie jar. */
 export class Browser extends HttpBrowser {
-  private readonly cookies = new Map<string, string>();
+  readonly cookies = new Map<string, string>();
+  /** The `Set-Cookie` headers of the newest response. */
+  received: string[] = [];
 
   protected headers(): Record<string, string> {
     return { cookie: [...this.cookies].map((pair) => pair.join('=')).join('; ') };
   }
 
   protected keep(response: Response): void {
-    for (const line of response.headers.getSetCookie()) {
+    this.received = response.headers.getSetCookie();
+    for (const line of this.received) {
       const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
       if (value === '' || /Max-Age=0/i.test(line)) this.cookies.delete(name);
       else this.cookies.set(name, value);
     }
   }
 
+  /** The cookie names the login. The page says so, because the browser may have a session, too. */
+  protected inLogin() {
+    return { purpose: 'verify' };
+  }
+
+  /** The provider sends the browser to the callback, which redirects. */
+  byProvider = async (code: string) => {
+    const url = `${this.url}/auth/oauth/callback?code=${code}`;
+    const response = await fetch(url, { headers: this.headers(), redirect: 'manual' });
+    this.keep(response);
+    const next = response.headers.get('location');
+    return { code: response.status === 302 ? 'OK' : String(response.status), body: { next } };
+  };
+  openLogin = () => this.get('/mfa/challenge');
   get = (path: string) => this.call('GET', path);
   post = (path: string, body: object) => this.call('POST', path, body);
   refresh = () => this.call('POST', '/auth/refresh', {});

@@ -45,5 +45,27 @@ export class Users {
   }
 }
 
-@Module({ providers: [Users], exports: [Users] })
+/** What an identity provider and the links in e-mails prove, in memory. Each value works once. */
+@Injectable()
+export class FirstFactors {
+  private readonly proved = new Map<string, string>();
+
+  constructor(private readonly users: Users) {}
+
+  /** The value that the browser of this user brings back. */
+  issue(email: string): string {
+    const value = randomUUID();
+    this.proved.set(value, email);
+    return value;
+  }
+
+  spend(value: string): User {
+    const email = this.proved.get(value);
+    const user = this.proved.delete(value) ? this.users.byEmail(email!) : undefined;
+    if (!user || user.blocked) throw new UnauthorizedException();
+    return user;
+  }
+}
+
+@Module({ providers: [Users, FirstFactors], exports: [Users, FirstFactors] })
 export class AccountsModule {}

@@ -1,7 +1,8 @@
-import type { LifeCycleBrowser, Reply } from './life-cycle.flow.js';
+import type { Reply } from './life-cycle.flow.js';
+import type { EnrollingBrowser } from './required-mfa.flow.js';
 
 /** A browser of an application that mounts the built-in routes. How it keeps its session is the subclass's. */
-export abstract class HttpBrowser implements LifeCycleBrowser {
+export abstract class HttpBrowser implements EnrollingBrowser {
   constructor(protected readonly url: string) {}
 
   /** What a request carries of the session. */
@@ -10,8 +11,11 @@ export abstract class HttpBrowser implements LifeCycleBrowser {
   /** Keeps what a response says about the session. */
   protected abstract keep(response: Response, body: Record<string, any>): void;
 
-  protected async call(method: string, path: string, body?: object): Promise<Reply> {
-    const headers = { ...this.headers(), ...(body ? { 'content-type': 'application/json' } : {}) };
+  /** The fields by which a request names the login that is not complete. */
+  protected abstract inLogin(): object;
+
+  protected async call(method: string, path: string, body?: object, extra: object = {}): Promise<Reply> {
+    const headers = { ...this.headers(), ...(body ? { 'content-type': 'application/json' } : {}), ...extra };
     const response = await fetch(this.url + path, { method, headers, body: body && JSON.stringify(body) });
     const parsed = (await response.json()) as Record<string, any>;
     if (response.ok) this.keep(response, parsed);
@@ -29,4 +33,18 @@ export abstract class HttpBrowser implements LifeCycleBrowser {
   payouts = () => this.call('GET', '/payouts');
   transfer = () => this.call('POST', '/payouts', {});
   abstract refresh(): Promise<Reply>;
+
+  abstract byProvider(code: string): Promise<Reply>;
+  byLink = (token: string) => this.call('POST', '/auth/magic-link', { token });
+  abstract openLogin(): Promise<Reply>;
+  dueAt = async () => (await this.call('GET', '/mfa/status')).body.enrollmentDueAt as string;
+  verifyInLogin = (code: string, method?: string) =>
+    this.call('POST', '/mfa/verify', { ...this.inLogin(), code, method });
+  setupInLogin = (recoveryCode?: string) =>
+    this.call('POST', '/mfa/totp/setup', {
+      ...this.inLogin(),
+      ...(recoveryCode && { code: recoveryCode, method: 'recovery_code' }),
+    });
+  confirmInLogin = (code: string) => this.call('POST', '/mfa/totp/confirm', { ...this.inLogin(), code });
+  cancelInLogin = () => this.call('POST', '/mfa/setup/cancel', this.inLogin());
 }
