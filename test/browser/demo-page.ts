@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { MfaAdminService } from 'nestjs-mfa';
 import { FixedClock } from 'nestjs-mfa/testing';
 import {
   chromium,
@@ -41,7 +42,7 @@ async function startDemo(httpAdapter: 'express' | 'fastify') {
     await app.close();
     await rm(folder, { recursive: true, force: true });
   };
-  return { url: `http://localhost:${config.port}`, clock, stop };
+  return { url: `http://localhost:${config.port}`, clock, admin: app.get(MfaAdminService, { strict: false }), stop };
 }
 
 type Demo = Awaited<ReturnType<typeof startDemo>>;
@@ -87,6 +88,9 @@ export function useDemo(httpAdapter: 'express' | 'fastify') {
       return user;
     },
     advance: (seconds: number) => demo.clock.advance(seconds),
+    nowMs: () => demo.clock.nowMs(),
+    /** What a support desk of the demo would call. */
+    admin: () => demo.admin,
   };
 }
 
@@ -172,12 +176,13 @@ export class DemoPage {
     await this.page.getByRole('alert').filter({ hasText: text, visible: true }).waitFor();
   }
 
-  async register(): Promise<void> {
+  async register(role: 'Member' | 'Manager' | 'Staff' = 'Member'): Promise<void> {
     await this.button('Create one').click();
     await this.field('E-mail address').fill(this.email);
     await this.page.locator('#register-password').fill(PASSWORD);
+    await this.page.getByRole('radio', { name: role }).check();
     await this.button('Create account').click();
-    await this.heading('Your account');
+    await this.heading(role === 'Staff' ? 'Set up a second factor' : 'Your account');
   }
 
   /** From the page of an account without authenticators to the moment in which the key can be read. */

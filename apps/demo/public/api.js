@@ -1,7 +1,14 @@
+/** Where the page can explain more than the server. */
+const PLAIN = {
+  MFA_REQUIRED_BY_POLICY:
+    'Your role requires two-step verification, so it stays on. To remove your last factor, set up another one first.',
+  MFA_SETUP_NOT_FOUND: 'This key has expired, or another tab has made a newer one. Cancel, and start again.',
+};
+
 /** An answer that is not a success, in the words of the server. */
 export class ApiError extends Error {
   constructor(status, { code, message, proof, retryAfterSeconds } = {}) {
-    super([message ?? 'Something went wrong. Please try again.'].flat().map(sentence).join(' '));
+    super([PLAIN[code] ?? message ?? 'Something went wrong. Please try again.'].flat().map(sentence).join(' '));
     this.status = status;
     this.code = code;
     this.proof = proof;

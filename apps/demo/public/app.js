@@ -1,7 +1,7 @@
 import { get, post } from './api.js';
 import { drawSecurity, offerNewCodes } from './security.js';
 import { startAgain } from './sign-in.js';
-import { byId, clearProblem, notify, onClick, show } from './ui.js';
+import { byId, clearProblem, notify, onClick, show, showAccount } from './ui.js';
 import { drawVault } from './vault.js';
 import { abandonPasskey } from './webauthn.js';
 
@@ -9,21 +9,15 @@ import { abandonPasskey } from './webauthn.js';
 async function enter() {
   const { email } = await get('/auth/me');
   const status = await get('/mfa/status');
-  byId('who').textContent = byId('home-who').textContent = email;
-  setSignedIn(true);
+  showAccount(email);
   drawSecurity(status);
   await drawVault(status);
   show('home');
 }
 
-function setSignedIn(signedIn) {
-  for (const part of document.querySelectorAll('[data-signed-in]')) part.hidden = !signedIn;
-}
-
 /** No session any more: the sign-in form, whatever was on the screen. */
 function leave(reason) {
-  setSignedIn(false);
-  byId('who').textContent = '';
+  showAccount(null);
   abandonPasskey();
   startAgain(reason);
 }

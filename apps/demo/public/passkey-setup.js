@@ -11,9 +11,10 @@ export function forgetRegistration() {
 
 /**
  * Registers a passkey. `start()` proves the owner to the server, and `started()` runs when that is done. After that the
- * browser may be asked again, until the options end or the factors change: then `expired()` runs.
+ * browser may be asked again, until the options end or the factors change: then `expired()` runs. `send(path, body)`
+ * confirms: for the session, or within a login.
  */
-export async function addPasskey(named, { start, started, expired }) {
+export async function addPasskey(named, { send = post, start, started = () => {}, expired = () => {} }) {
   registration ??= await begun(start);
   const { options, until } = registration;
   const startAgain = async (reason) => {
@@ -24,7 +25,7 @@ export async function addPasskey(named, { start, started, expired }) {
   if (Date.now() > until) await startAgain('That took too long. Confirm once more that it is you.');
   started();
   const passkey = await createPasskey(options);
-  const answer = await post('/mfa/passkeys/confirm', { passkey, ...named }).catch((error) => {
+  const answer = await send('/mfa/passkeys/confirm', { passkey, ...named }).catch((error) => {
     if (error.code !== 'MFA_CODE_REJECTED') throw error;
     return startAgain(
       'The passkey was not accepted. Remove it from your device if it was kept there, and start again.',

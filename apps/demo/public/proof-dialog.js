@@ -45,9 +45,12 @@ onSubmit(form, async () => {
   if (question === asked) dialog.close();
 });
 
-const STAYS_OPEN = ['MFA_CODE_REJECTED', 'MFA_PROOF_REQUIRED', 'MFA_BAD_REQUEST', 'MFA_LOCKED', 'MFA_BUSY'];
+const STAYS_OPEN = [
+  ...['MFA_CODE_REJECTED', 'MFA_PROOF_REQUIRED', 'MFA_REQUIRED_BY_POLICY'],
+  ...['MFA_BAD_REQUEST', 'MFA_LOCKED', 'MFA_BUSY'],
+];
 
-/** Errors after which the dialog stays open. All others go to the caller. */
+/** Errors that the dialog shows and stays open for. All others go to the caller. */
 const isAboutProof = ({ code, status, field: problemField, isOfBrowser }) =>
   problemField !== undefined || isOfBrowser === true || status === 0 || STAYS_OPEN.includes(code);
 

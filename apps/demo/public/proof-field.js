@@ -26,6 +26,18 @@ const KINDS = {
     switchText: 'Use a backup code instead',
     wrongShape: 'A backup code has eight letters and digits.',
   },
+  recovery_code: {
+    label: 'Recovery code',
+    hint: 'Sixteen characters, from your support desk. It works once, and for 24 hours.',
+    inputMode: 'text',
+    autocomplete: 'off',
+    placeholder: 'XXXX-XXXX-XXXX-XXXX',
+    switchText: 'I have a recovery code',
+    wrongShape: 'A recovery code has sixteen letters and digits.',
+    shape: /^[A-Z0-9]{16}$/i,
+    // The server never lists this method, so a request names it.
+    named: { method: 'recovery_code' },
+  },
 };
 
 /** What the server accepts in either kind of field: six digits of any script, or a backup code. */
@@ -37,7 +49,7 @@ const LOCK = { failures: 5, seconds: 900 };
 /** The methods of the field for the `proof` of the status and of `MFA_PROOF_REQUIRED`. */
 export const methodsOf = (proof) => proof.flatMap((each) => (each === 'code' ? ['totp', 'backup_code'] : [each]));
 
-/** One proof of a second factor: a passkey, a code of the app, or a backup code, by the switches below the field. */
+/** One proof of a second factor: a passkey, or a code of one of the kinds, by the switches below the field. */
 export class ProofField {
   /** `onKind(kind)` runs when the field changes to a code or to a passkey. */
   constructor(id, { methods = [], onKind = () => {} } = {}) {
@@ -54,7 +66,7 @@ export class ProofField {
     this.hint.id = `${id}-hint`;
     this.input.setAttribute('aria-describedby', this.hint.id);
     this.onKind = onKind;
-    this.failures = { totp: 0, backup_code: 0 };
+    this.failures = { totp: 0, backup_code: 0, recovery_code: 0 };
     this.reset(methods);
   }
 
@@ -101,10 +113,11 @@ export class ProofField {
    */
   async #submitCode(send) {
     const code = this.input.value.replace(/[\s-]/g, '');
-    if (!SHAPE.test(code)) throw fieldProblem('code', KINDS[this.kind].wrongShape);
     const { kind, failures } = this;
+    const { shape = SHAPE, wrongShape, named } = KINDS[kind];
+    if (!shape.test(code)) throw fieldProblem('code', wrongShape);
     try {
-      const answer = await send({ code });
+      const answer = await send({ code, ...named });
       failures[kind] = 0;
       return answer;
     } catch (error) {
@@ -123,6 +136,7 @@ export class ProofField {
     this.label.textContent = label;
     this.hint.textContent = hint;
     if (kind !== 'passkey') Object.assign(this.input, { inputMode, autocomplete, placeholder });
+    this.input.dataset.kind = kind;
     this.input.value = '';
     this.input.removeAttribute('aria-invalid');
     this.switches.replaceChildren(

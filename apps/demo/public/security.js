@@ -18,11 +18,18 @@ export function drawSecurity(current) {
   byId('security-badge').dataset.tone = status.enabled ? 'good' : 'plain';
   byId('security-off').hidden = status.enabled;
   byId('security-on').hidden = !status.enabled;
+  drawDueDate(status);
   byId('authenticators').replaceChildren(...status.authenticators.map(row));
   const { remaining, low } = status.backupCodes;
   byId('backup-left').textContent = remaining === 1 ? '1 code is left.' : `${remaining} codes are left.`;
   byId('backup-low').hidden = !low;
   byId('backup-unkept').hidden = !wereNotKept();
+}
+
+/** The date from which a user without a factor cannot sign in any more. */
+function drawDueDate({ enrollmentDueAt }) {
+  byId('due').hidden = !enrollmentDueAt;
+  if (enrollmentDueAt) byId('due-date').textContent = dateText(enrollmentDueAt);
 }
 
 function row(authenticator) {

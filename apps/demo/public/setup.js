@@ -2,7 +2,8 @@ import { get, post } from './api.js';
 import { showBackupCodes } from './backup-codes.js';
 import { addPasskey, forgetRegistration } from './passkey-setup.js';
 import { methodsOf, ProofField } from './proof-field.js';
-import { byId, changed, clearProblem, copy, dateText, fieldProblem, notify, onClick, onSubmit, show } from './ui.js';
+import { askForFirstCode } from './scan.js';
+import { byId, changed, clearProblem, fieldProblem, notify, onSubmit, show } from './ui.js';
 
 const WORDS = {
   totp: { title: 'Set up an authenticator', name: 'Name of the authenticator', example: 'Phone' },
@@ -10,9 +11,7 @@ const WORDS = {
 };
 
 const proofForm = byId('setup-proof-form');
-const confirmForm = byId('confirm-form');
 const proofField = new ProofField('setup-proof-code');
-const confirmField = new ProofField('confirm-code', { methods: ['totp'] });
 let type;
 let asksPassword;
 
@@ -57,15 +56,25 @@ onSubmit(proofForm, async ({ name, password }) => {
   if (type === 'totp') {
     const setup = await proved((proof) => post('/mfa/totp/setup', { ...proof, ...named }), password);
     proofForm.reset();
-    return showKey(setup);
+    return askForFirstCode(setup, {
+      send: post,
+      step: 'Step 2 of 2',
+      confirmed: ({ backupCodes }) => added(backupCodes, 'The authenticator was added.'),
+      cancelled: () => show('home'),
+    });
   }
   const start = () => proved((proof) => post('/mfa/passkeys/setup', proof), password);
   const expired = async () => askForOwner((await get('/mfa/status')).proof);
   const { backupCodes } = await addPasskey(named, { start, started: askForPasskey, expired });
   proofForm.reset();
-  if (backupCodes) return showBackupCodes(backupCodes, 'Two-step verification is on.');
-  changed('The passkey was added.');
+  added(backupCodes, 'The passkey was added.');
 });
+
+/** The first factor brings the backup codes. */
+function added(backupCodes, said) {
+  if (backupCodes) showBackupCodes(backupCodes, 'Two-step verification is on.');
+  else changed(said);
+}
 
 /** Runs `start` with the proof in the form. */
 async function proved(start, password) {
@@ -79,45 +88,3 @@ async function proved(start, password) {
     throw new Error('Your factors have changed meanwhile. Confirm once more that it is you.');
   }
 }
-
-function showKey({ qrSvg, manualKey, otpauthUri, expiresAt }) {
-  byId('qr').src = `data:image/svg+xml,${encodeURIComponent(qrSvg)}`;
-  byId('manual-key').textContent = manualKey;
-  linkTo(otpauthUri);
-  byId('setup-expiry').textContent = `The key waits for its first code until ${dateText(expiresAt)}.`;
-  confirmForm.reset();
-  clearProblem(confirmForm);
-  confirmField.reset(['totp']);
-  show('setup-scan');
-}
-
-/** The secret is of no further use to the page. */
-function forgetKey() {
-  byId('qr').removeAttribute('src');
-  byId('manual-key').textContent = '';
-  linkTo('#');
-}
-
-function linkTo(uri) {
-  for (const link of document.querySelectorAll('[data-otpauth]')) link.href = uri;
-}
-
-onSubmit(confirmForm, async () => {
-  const { backupCodes } = await confirmField.submit((proof) => post('/mfa/totp/confirm', proof));
-  forgetKey();
-  if (backupCodes) return showBackupCodes(backupCodes, 'Two-step verification is on.');
-  changed('The authenticator was added.');
-});
-
-/** The server forgets the key as well; one that has expired already is none to cancel. */
-async function cancelSetup() {
-  forgetKey();
-  await post('/mfa/setup/cancel').catch((error) => {
-    if (error.code !== 'MFA_SETUP_NOT_FOUND') throw error;
-  });
-}
-
-onClick(document.querySelector('[data-view="setup-scan"] [data-go]'), cancelSetup);
-onClick(byId('copy-key'), ({ currentTarget }) =>
-  copy(byId('manual-key').textContent.replace(/\s/g, ''), currentTarget),
-);

@@ -1,49 +1,65 @@
 import { get, post } from './api.js';
 import { signalAccepted } from './accepted-passkeys.js';
+import { startEnrollment } from './enroll.js';
 import { ProofField } from './proof-field.js';
 import { byId, changed, clearProblem, fieldProblem, isShown, notify, onSubmit, show } from './ui.js';
 
 const proofField = new ProofField('second-step-code', {
   onKind: (kind) => setTitle(kind === 'passkey' ? 'Use your passkey' : 'Enter your code'),
 });
+/** The login between its two steps: `{ mfa_token, email }`. */
 let challenge;
 
 onSubmit(byId('sign-in-form'), async ({ email, password }) => {
   requireCredentials(email, password);
   const answer = await post('/auth/login', { email, password });
   byId('sign-in-password').value = '';
-  if (!answer.mfaRequired) return changed();
-  challenge = answer;
-  byId('second-step-form').reset();
-  clearProblem(byId('second-step-form'));
-  byId('second-step-who').textContent = email.trim();
-  const { mfa_token } = answer;
-  proofField.reset(answer.methods, () => post('/mfa/passkeys/options', { mfa_token }));
-  show('second-step');
+  proceed(answer, email.trim());
 });
 
-onSubmit(byId('register-form'), async ({ email, password }) => {
+onSubmit(byId('register-form'), async ({ email, password, role }) => {
   requireCredentials(email, password);
   if (password.length < 8) throw fieldProblem('password', 'Choose a password of at least 8 characters.');
-  await post('/auth/register', { email, password });
+  const answer = await post('/auth/register', { email, password, role });
   byId('register-form').reset();
-  changed();
+  proceed(answer, email.trim());
 });
 
+/** What follows the password: the session, the second step, or the setup of a factor. */
+function proceed(answer, email) {
+  if (!answer.mfaRequired) return changed();
+  if (answer.enrollmentRequired) return startEnrollment(answer, { email, over: startAgain });
+  const { mfa_token, methods } = answer;
+  challenge = { mfa_token, email };
+  byId('second-step-form').reset();
+  clearProblem(byId('second-step-form'));
+  byId('second-step-who').textContent = email;
+  proofField.reset([...methods, 'recovery_code'], () => post('/mfa/passkeys/options', { mfa_token }));
+  show('second-step');
+}
+
 onSubmit(byId('second-step-form'), async () => {
-  const { mfa_token } = challenge;
-  const usedBackupCode = proofField.kind === 'backup_code';
+  const { mfa_token, email } = challenge;
+  const { kind } = proofField;
+  let answer;
   try {
-    await proofField.submit((proof) => post('/mfa/verify', { mfa_token, ...proof }));
+    answer = await proofField.submit((proof) => post('/mfa/verify', { mfa_token, ...proof }));
   } catch (error) {
     if (error.code !== 'MFA_TOKEN_INVALID') throw error;
     return startAgain('That took too long. Please sign in again.');
   }
   challenge = undefined;
   proofField.reset([]);
-  changed(usedBackupCode ? await whatIsLeft() : '');
+  if (answer.enrollmentRequired) return startEnrollment(answer, { email, lead: leadAfter(kind), over: startAgain });
+  changed(kind === 'backup_code' ? await whatIsLeft() : '');
   void signalAccepted();
 });
+
+/** Why a user who passed the second step must set up another factor. */
+const leadAfter = (kind) =>
+  kind === 'recovery_code'
+    ? 'The recovery code was right. Set up a new factor now: it replaces every factor and backup code that you had.'
+    : 'Your role does not allow the factor that you used. Set up another one.';
 
 /** The heading, and the title of the window while it shows the second step. */
 function setTitle(title) {

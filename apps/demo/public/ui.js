@@ -14,6 +14,12 @@ const isVisible = (element) => element.getClientRects().length > 0;
 
 export const isShown = (name) => !document.querySelector(`[data-view="${name}"]`).hidden;
 
+/** The header of a signed-in user; `null` = of a visitor. */
+export function showAccount(email) {
+  byId('who').textContent = byId('home-who').textContent = email ?? '';
+  for (const part of document.querySelectorAll('[data-signed-in]')) part.hidden = email === null;
+}
+
 /** Renders the signed-in page again, then shows what was done. */
 export function changed(said = '') {
   document.dispatchEvent(new CustomEvent('changed', { detail: said }));
@@ -73,12 +79,16 @@ export function showProblem(form, error) {
   if (error.calm) problem.dataset.tone = 'calm';
   if (error.retryAfterSeconds) countDown(problem, error);
   else problem.textContent = error.message;
-  const field = error.field ? form.elements[error.field] : [...form.querySelectorAll('.code')].find(isVisible);
+  const code = isAboutCode(error) && [...form.querySelectorAll('.code')].find(isVisible);
+  const field = error.field ? form.elements[error.field] : code;
   if (!field) return;
   field.setAttribute('aria-invalid', 'true');
   field.focus();
   field.select?.();
 }
+
+/** Whether another code in the field could help. */
+const isAboutCode = ({ code }) => !['MFA_REQUIRED_BY_POLICY', 'MFA_SETUP_NOT_FOUND'].includes(code);
 
 /** A problem that the page itself finds, at a field of the form. */
 export function fieldProblem(field, message) {
@@ -104,9 +114,12 @@ function countDown(problem, error) {
   problem.replaceChildren(reasonToWait(error, problem), ' ', spoken, time);
 }
 
+/** What a user with a lock can do. Few have a recovery code. */
+const OTHER_WAYS = '[data-switch]:not([data-switch="recovery_code"])';
+
 function reasonToWait({ code, message }, problem) {
   if (code === 'MFA_LOCKED') {
-    const other = [...problem.closest('form').querySelectorAll('[data-switch]')].find(isVisible);
+    const other = [...problem.closest('form').querySelectorAll(OTHER_WAYS)].find(isVisible);
     return `Too many wrong attempts.${other ? ` ${other.textContent}.` : ''}`;
   }
   return code === 'MFA_BUSY' ? 'The server is busy.' : message;

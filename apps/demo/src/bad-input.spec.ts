@@ -15,7 +15,7 @@ const NUL = '\u0000';
 const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
 const nestedObjects = (depth: number) => '{"a":'.repeat(depth) + '1' + '}'.repeat(depth);
 const inEveryField = (value: string) =>
-  `{"email":${value},"password":${value},"to":${value},"amount":${value},"code":${value},"name":${value},"mfa_token":${value},"passkey":${value},"purpose":${value}}`;
+  `{"email":${value},"password":${value},"to":${value},"amount":${value},"code":${value},"name":${value},"mfa_token":${value},"passkey":${value},"purpose":${value},"method":${value},"role":${value}}`;
 
 /** Values of every kind that JSON knows, put into every field, plus bodies that are wrong as a whole. */
 const BODIES: Record<string, string> = {

@@ -5,6 +5,7 @@ import { Logger } from '@nestjs/common';
 import type { TypeOrmModuleOptions } from '@nestjs/typeorm';
 import { MFA_MIGRATIONS } from 'nestjs-mfa/migrations';
 import { CreateDemoTables1764000000000 } from './migrations/1764000000000-create-demo-tables.js';
+import { AddUserRole1796000000000 } from './migrations/1796000000000-add-user-role.js';
 import type { DemoConfig } from './config.js';
 
 const require = createRequire(import.meta.url);
@@ -14,7 +15,7 @@ const SCHEMA = {
   autoLoadEntities: true,
   synchronize: false,
   migrationsRun: true,
-  migrations: [...MFA_MIGRATIONS, CreateDemoTables1764000000000],
+  migrations: [...MFA_MIGRATIONS, CreateDemoTables1764000000000, AddUserRole1796000000000],
 } satisfies Partial<TypeOrmModuleOptions>;
 
 /** Where the data is, without the password, to be said at start. */

@@ -1,20 +1,14 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import type { INestApplication } from '@nestjs/common';
 import { MfaCleanupService } from 'nestjs-mfa';
-import { FixedClock, VirtualAuthenticator } from 'nestjs-mfa/testing';
+import { VirtualAuthenticator, type FixedClock } from 'nestjs-mfa/testing';
 import { Validator } from '@seriousme/openapi-schema-validator';
-import request from 'supertest';
 import { DataSource } from 'typeorm';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createDatabase, testServers, type TestDatabase } from '../../../test/support/databases.js';
+import { testServers } from '../../../test/support/databases.js';
+import { DemoClient, PASSWORD, withBearer } from '../../../test/support/demo-client.js';
 import { UserSession } from './accounts/user-session.entity.js';
 import { User } from './accounts/user.entity.js';
-import { loadConfig } from './config.js';
-import { createDemoApp } from './create-app.js';
 
-const PASSWORD = 'correct horse battery';
 const VARIANTS = [
   { httpAdapter: 'express', database: 'sqlite' } as const,
   { httpAdapter: 'fastify', database: 'sqlite' } as const,
@@ -22,29 +16,19 @@ const VARIANTS = [
 ];
 
 describe.each(VARIANTS)('the demo on $httpAdapter and $database', ({ httpAdapter, database }) => {
-  let folder: string;
-  let server: TestDatabase | undefined;
+  let demo: DemoClient;
   let app: INestApplication;
   let clock: FixedClock;
   let email: string;
   let count = 0;
 
-  const http = () => request(app.getHttpServer() as Parameters<typeof request>[0]);
-  const post = (path: string, body: object, token = '') => bearer(http().post(path), token).send(body);
-  const get = (path: string, token = '') => bearer(http().get(path), token);
-  const bearer = (test: request.Test, token: string) => (token ? test.set('Authorization', `Bearer ${token}`) : test);
+  const http = () => demo.http();
+  const post = (path: string, body: object, token = '') => demo.post(path, body, token);
+  const get = (path: string, token = '') => demo.get(path, token);
+  const enroll = (token: string) => demo.enroll(token);
 
   async function register(): Promise<string> {
     return (await post('/auth/register', { email, password: PASSWORD }).expect(200)).body.accessToken;
-  }
-
-  /** Afterwards the clock stands one step later, so that the next code is fresh. */
-  async function enroll(token: string): Promise<{ authenticator: VirtualAuthenticator; backupCodes: string[] }> {
-    const setup = await post('/mfa/totp/setup', { password: PASSWORD }, token).expect(200);
-    const authenticator = new VirtualAuthenticator(setup.body.otpauthUri, clock);
-    const confirmed = await post('/mfa/totp/confirm', { code: authenticator.code() }, token).expect(200);
-    clock.advance(30);
-    return { authenticator, backupCodes: confirmed.body.backupCodes };
   }
 
   async function firstStep(): Promise<string> {
@@ -52,18 +36,11 @@ describe.each(VARIANTS)('the demo on $httpAdapter and $database', ({ httpAdapter
   }
 
   beforeAll(async () => {
-    folder = await mkdtemp(join(tmpdir(), 'demo-'));
-    server = database === 'sqlite' ? undefined : await createDatabase(database);
-    clock = new FixedClock(Date.now());
-    const config = loadConfig({ HTTP_ADAPTER: httpAdapter, DATA_DIR: folder, DATABASE_URL: server?.url });
-    app = await createDemoApp(config, { clock, logger: false });
+    demo = await DemoClient.start(httpAdapter, database);
+    ({ app, clock } = demo);
   });
 
-  afterAll(async () => {
-    await app?.close();
-    await server?.drop();
-    await rm(folder, { recursive: true, force: true });
-  });
+  afterAll(() => demo?.stop());
 
   beforeEach(() => {
     email = `ada${++count}@example.com`;
@@ -243,7 +220,7 @@ describe.each(VARIANTS)('the demo on $httpAdapter and $database', ({ httpAdapter
 
     it.each(BODIES)('S67 answers 400 to %s', async (_, body) => {
       for (const path of ['/auth/register', '/auth/login', '/vault/transfer']) {
-        await bearer(http().post(path), token).set('Content-Type', 'application/json').send(body).expect(400);
+        await withBearer(http().post(path), token).set('Content-Type', 'application/json').send(body).expect(400);
       }
     });
   });

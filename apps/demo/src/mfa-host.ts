@@ -1,7 +1,16 @@
 import { Injectable, type ExecutionContext } from '@nestjs/common';
-import { MfaHost, type MfaChange, type MfaLogin, type MfaPrincipal, type MfaStepUp } from 'nestjs-mfa';
+import {
+  MfaHost,
+  type MfaChange,
+  type MfaEnrollmentReason,
+  type MfaLogin,
+  type MfaPolicy,
+  type MfaPrincipal,
+  type MfaStepUp,
+} from 'nestjs-mfa';
 import { AuthService } from './accounts/auth.service.js';
 import { SessionCookie, type CookieRequest } from './accounts/session-cookie.js';
+import { POLICIES } from './accounts/role.js';
 import { readSessionToken } from './accounts/session-token.js';
 import { SessionsService } from './accounts/sessions.service.js';
 import { UsersService } from './accounts/users.service.js';
@@ -50,16 +59,33 @@ export class DemoMfaHost extends MfaHost {
     return this.users.hasPassword(String(userId), password);
   }
 
+  /** The role decides. A deleted user needs no factor, because no session is opened for one. */
+  override async policy(userId: string): Promise<MfaPolicy | null> {
+    const role = await this.users.roleOf(userId);
+    return role && POLICIES[role];
+  }
+
+  /**
+   * The demo knows nothing about its users but their password, so the password is enough for the first factor of an
+   * account. A real application checks more here, for example a code that it sends by e-mail. After a reset by an
+   * administrator, the password is not enough: the user needs the administrator's recovery code.
+   */
+  override authorizeEnrollment(_userId: string, { reason }: { reason: MfaEnrollmentReason }): boolean {
+    return reason === 'policy';
+  }
+
   /**
    * The session that changed the factors stays signed in; the user's other sessions end. A new authenticator ends none: a
-   * session from before has no second factor, and is asked for one where that matters.
+   * session from before has no second factor, and is asked for one where that matters. A recovery ends every session: it belongs to
+   * a login, whose own session is opened afterwards.
    */
   override async revokeSessions(
     { type, userId, enabled }: MfaChange,
     context: ExecutionContext | undefined,
   ): Promise<void> {
     if (type === 'mfa.authenticator.confirmed') return;
-    await this.sessions.closeOthers(userId, context && readSessionToken(context));
+    const kept = context && type !== 'mfa.recovered' ? readSessionToken(context) : undefined;
+    await this.sessions.closeOthers(userId, kept);
     if (!enabled) await this.sessions.forgetSecondFactors(userId);
   }
 }

@@ -8,6 +8,10 @@ import { CurrentSession, SessionGuard } from './session.guard.js';
 import { SessionToken } from './session-token.js';
 import { UserSession } from './user-session.entity.js';
 
+const SIGN_IN =
+  '`{ accessToken }` and the session cookie. Where a second step is required: `{ mfaRequired, mfa_token, methods, expiresIn }`. ' +
+  'Where a factor must be set up before the session: the same with `enrollmentRequired: true` and `enrollmentMethods`';
+
 @ApiTags('auth')
 @Controller('auth')
 @UseGuards(JsonOnlyGuard)
@@ -18,24 +22,20 @@ export class AuthController {
   ) {}
 
   @ApiOperation({ summary: 'Make an account and sign in' })
-  @ApiOkResponse({ description: '`{ accessToken }`, and the session cookie' })
+  @ApiOkResponse({ description: SIGN_IN })
   @Post('register')
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
   async register(
-    @Body() { email, password }: RegisterDto,
+    @Body() registration: RegisterDto,
     @Req() request: CookieRequest,
     @Res({ passthrough: true }) response: unknown,
   ): Promise<LoginResult> {
-    const accessToken = await this.auth.register(email, password);
-    this.cookie.set(request, response, accessToken);
-    return { accessToken };
+    return this.withCookie(await this.auth.register(registration), request, response);
   }
 
   @ApiOperation({ summary: 'First step of signing in' })
-  @ApiOkResponse({
-    description: '`{ accessToken }` and the cookie, or `{ mfaRequired, mfa_token, methods, expiresIn }`',
-  })
+  @ApiOkResponse({ description: SIGN_IN })
   @Post('login')
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
@@ -44,7 +44,10 @@ export class AuthController {
     @Req() request: CookieRequest,
     @Res({ passthrough: true }) response: unknown,
   ): Promise<LoginResult> {
-    const result = await this.auth.login(email, password);
+    return this.withCookie(await this.auth.login(email, password), request, response);
+  }
+
+  private withCookie(result: LoginResult, request: CookieRequest, response: unknown): LoginResult {
     if ('accessToken' in result) this.cookie.set(request, response, result.accessToken);
     return result;
   }
@@ -71,6 +74,7 @@ export class AuthController {
     return {
       id: user.id,
       email: user.email,
+      role: user.role,
       amr,
       authenticatedAt: new Date(authenticatedAtMs).toISOString(),
       mfaAt: mfaAtMs === null ? null : new Date(mfaAtMs).toISOString(),

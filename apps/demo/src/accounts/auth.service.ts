@@ -1,10 +1,20 @@
 import { Injectable, UnauthorizedException } from '@nestjs/common';
 import { MfaChallengeService, type MfaChallengeResult } from 'nestjs-mfa';
+import type { Role } from './role.js';
 import { SessionsService, type SecondFactor } from './sessions.service.js';
 import type { UserSession } from './user-session.entity.js';
+import type { User } from './user.entity.js';
 import { UsersService } from './users.service.js';
 
 export type LoginResult = { accessToken: string } | Extract<MfaChallengeResult, { mfaRequired: true }>;
+
+export interface Registration {
+  email: string;
+  password: string;
+  role?: Role | undefined;
+}
+
+const WRONG = 'E-mail address or password is wrong';
 
 /** Who may sign in, and how: the service that an application has before it takes in a second factor. */
 @Injectable()
@@ -16,20 +26,27 @@ export class AuthService {
   ) {}
 
   /** Makes the account and signs it in. */
-  async register(email: string, password: string): Promise<string> {
-    const user = await this.users.create(email, password);
-    return this.sessions.open(user.id);
+  async register({ role = 'member', ...credentials }: Registration): Promise<LoginResult> {
+    return this.signIn(await this.users.create({ ...credentials, role }));
   }
 
-  /** A session for a user without a second step, else the challenge of a right password. */
+  /** A session for a user without a second step, else the second step that a right password leads to. */
   async login(email: string, password: string): Promise<LoginResult> {
     const user = await this.users.findByPassword(email, password);
-    if (!user) throw new UnauthorizedException('E-mail address or password is wrong');
-    const result = await this.challenges.issue(user.id, { amr: ['pwd'] });
-    return result.mfaRequired ? result : { accessToken: await this.sessions.open(user.id, result.login) };
+    if (!user) throw new UnauthorizedException(WRONG);
+    return this.signIn(user);
   }
 
-  /** The end of a login in two steps. `null` = the account was deleted since the password was right. */
+  /** The end of every first factor: the library decides what comes before the session. */
+  private async signIn({ id, email }: User): Promise<LoginResult> {
+    const result = await this.challenges.issue(id, { amr: ['pwd'], accountName: email });
+    if (result.mfaRequired) return result;
+    const accessToken = await this.completeLogin(id, result.login);
+    if (accessToken === null) throw new UnauthorizedException(WRONG);
+    return { accessToken };
+  }
+
+  /** Opens the session of a login. `null` = the account was deleted since the password was right. */
   async completeLogin(userId: string, secondFactor: SecondFactor): Promise<string | null> {
     if (!(await this.users.exists(userId))) return null;
     try {

@@ -1,7 +1,8 @@
 import { applyDecorators } from '@nestjs/common';
-import { ApiProperty } from '@nestjs/swagger';
+import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
-import { IsEmail, IsString, Length, MaxLength } from 'class-validator';
+import { IsEmail, IsIn, IsString, Length, MaxLength, ValidateIf } from 'class-validator';
+import { ROLES, type Role } from './role.js';
 
 /**
  * An address in one spelling: nobody means two accounts by `Ada@` and `ada@`. Text that is not printable ASCII is
@@ -36,4 +37,9 @@ export class RegisterDto {
   @ApiProperty({ example: 'correct horse battery', minLength: 8, maxLength: 256 })
   @Length(8, 256, { message: 'password must have 8 to 256 characters' })
   password!: string;
+
+  @ApiPropertyOptional({ enum: ROLES, default: 'member', description: 'Decides whether a second factor is required' })
+  @ValidateIf((_, role) => role !== undefined)
+  @IsIn(ROLES, { message: `role must be one of: ${ROLES.join(', ')}` })
+  role?: Role;
 }

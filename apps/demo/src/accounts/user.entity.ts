@@ -1,5 +1,6 @@
 import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { epochMs } from './epoch-ms.js';
+import type { Role } from './role.js';
 
 @Entity({ name: 'users' })
 export class User {
@@ -14,6 +15,10 @@ export class User {
   /** Argon2id, in its own encoded form with salt and parameters. */
   @Column({ name: 'password_hash', type: 'varchar', length: 255 })
   passwordHash!: string;
+
+  /** Chosen at the registration. */
+  @Column({ name: 'role', type: 'varchar', length: 16, default: 'member' })
+  role!: Role;
 
   @Column({ name: 'created_at_ms', type: 'bigint', transformer: epochMs })
   createdAtMs!: number;

@@ -4,6 +4,7 @@ import { InjectRepository } from '@nestjs/typeorm';
 import { MfaClock } from 'nestjs-mfa';
 import { Repository } from 'typeorm';
 import { hashPassword, passwordMatches } from './passwords.js';
+import type { Role } from './role.js';
 import { User } from './user.entity.js';
 
 @Injectable()
@@ -14,9 +15,9 @@ export class UsersService {
   ) {}
 
   /** @throws ConflictException when the e-mail address is taken */
-  async create(email: string, password: string): Promise<User> {
+  async create({ email, password, role }: { email: string; password: string; role: Role }): Promise<User> {
     const passwordHash = await hashPassword(password);
-    const user = this.users.create({ id: randomUUID(), email, passwordHash, createdAtMs: this.clock.nowMs() });
+    const user = this.users.create({ id: randomUUID(), email, passwordHash, role, createdAtMs: this.clock.nowMs() });
     try {
       await this.users.insert(user);
     } catch (error) {
@@ -30,10 +31,19 @@ export class UsersService {
 
   /** The user with this e-mail address and password, or `null`; both ways take the same time. */
   async findByPassword(email: string, password: string): Promise<User | null> {
+    const user = await this.findByEmail(email);
+    return (await passwordMatches(user?.passwordHash, password)) ? user : null;
+  }
+
+  async findByEmail(email: string): Promise<User | null> {
     const found = await this.users.findOneBy({ email });
     // `===`, because a database may compare loosely: MariaDB finds "alice" for "ALICE".
-    const user = found?.email === email ? found : null;
-    return (await passwordMatches(user?.passwordHash, password)) ? user : null;
+    return found?.email === email ? found : null;
+  }
+
+  /** `null` = there is no such user. */
+  async roleOf(userId: string): Promise<Role | null> {
+    return (await this.users.findOneBy({ id: userId }))?.role ?? null;
   }
 
   exists(userId: string): Promise<boolean> {
