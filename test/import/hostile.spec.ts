@@ -43,7 +43,7 @@ describe.each(testDatabases)('an import that meets the unexpected on %s', (kind)
     formerly(host.database, (dataSource) => createTable(dataSource, name, columns, rows));
 
   beforeAll(async () => {
-    host = await startHostApp({ database: kind });
+    host = await startHostApp({ database: kind, options: { enrollment: { allowPasswordOnly: true } } });
     await make('people', { id: 'VARCHAR(20)', secret: 'TEXT', enabled: 'BOOLEAN' });
     await make('people_codes', { person: 'VARCHAR(20)', hash: 'TEXT', used: 'BOOLEAN' });
     await make('people_copies', { hash: 'TEXT' });
@@ -77,6 +77,15 @@ describe.each(testDatabases)('an import that meets the unexpected on %s', (kind)
     const again = await importInto(host, PLAN);
     expect(again.users.skipped).toEqual({ 'removed-since': 1 });
     expect(await requiresMfa(user)).toBe(false);
+  });
+
+  it('S102 does not bring back by a first run what support reset before it', async () => {
+    const user = await person();
+    const admin = host.app.get(MfaAdminService);
+    await admin.reset(user.userId, { ...RESET, requireEnrollment: true });
+    expect((await importInto(host, PLAN)).users.skipped).toEqual({ 'removed-since': 1 });
+    const login = await user.loginAnswer().expect(201);
+    expect(login.body).toMatchObject({ enrollmentRequired: true, enrollmentMethods: ['totp'] });
   });
 
   it('S59 who enrolled by themselves and then disabled gets no old secret back by the next run', async () => {

@@ -58,7 +58,8 @@ export class SensitiveValues implements NestInterceptor {
 /** What is noted by its form, under any name. */
 const SHAPES = [
   /^[0-9]{6,8}$/, // TOTP
-  /^[A-Z0-9]{4}-[A-Z0-9]{4}$/, // backup code
+  /^[A-Z0-9]{4}-[A-Z0-9]{4}(-[A-Z0-9]{5})?$/, // backup code
+  /^[A-Z0-9]{4}(-[A-Z0-9]{4}){3}$/, // recovery code
   /^[A-Z2-7]{16,}$/, // base32 secret
   /^otpauth:/,
   /^eyJ[\w.-]{40,}$/, // mfa_token

@@ -155,6 +155,8 @@ export class MfaAdminService {
     const expiresAtMs = nowMs + RECOVERY_LIFETIME_MS;
     const hash = recoveryHash(id, normaliseCode(code), this.options.keyRing.newest);
     await changeAccount(this.accounts, id, () => ({ recovery: { hash, expiresAtMs } }), 'MFA_BUSY');
+    // Guesses at an earlier code do not lock this one. The daily cap stays (S51).
+    await tidyUp(() => this.accounts.endFailures(id, 'recovery_code'));
     this.events.emit({ type: 'mfa.recovery_code.issued', userId: id, ...by });
     return { code, expiresAt: new Date(expiresAtMs) };
   }

@@ -140,13 +140,23 @@ describe('other options of issue()', () => {
   });
 });
 
-it('S40 the longest user id, issuer, key id, amr and state fit into a token', () => {
+it('S40 the longest user id, account name, issuers, key id, amr and state fit into a token', () => {
   mfa = inMemoryMfa({ issuer: 'x'.repeat(64), keys: [{ ...KEY, id: 'k'.repeat(32) }] });
   // A control character takes six bytes in JSON.
   const userId = '\u0001'.repeat(255);
   const amr = Array.from({ length: 16 }, (_, n) => `${String.fromCharCode(97 + n)}${'x'.repeat(63)}`);
   const state = JSON.stringify('x'.repeat(LONGEST_STATE - 2));
-  const token = mfa.tokens.sign(userId, Number.MAX_SAFE_INTEGER, { amr, state });
+  const names = { accountName: userId, issuer: userId.slice(0, 64), firstFactor: 'x'.repeat(16) };
+  const first = { amr: [...amr, 'otp', 'user', 'mfa'], state, ...names };
+  const enrollment = { reason: 'policy', policyId: '"'.repeat(64), proved: true } as const;
+  const login = { userId, securityStamp: Number.MAX_SAFE_INTEGER, first };
+  const longest = mfa.tokens.signEnrollment(login, enrollment);
+  expect(longest.length).toBeLessThanOrEqual(LONGEST_TOKEN);
+  expect(mfa.tokens.loginOf(mfa.tokens.readEnrollment(longest))).toMatchObject({
+    accountName: names.accountName,
+    state: JSON.parse(state) as string,
+  });
+  const token = mfa.tokens.sign(userId, Number.MAX_SAFE_INTEGER, { amr, state, ...names });
   expect(token.length).toBeLessThanOrEqual(LONGEST_TOKEN);
   expect(claimsOf(token)).toMatchObject({ userId, amr });
   expect(stateIn(token)).toBe(JSON.parse(state));

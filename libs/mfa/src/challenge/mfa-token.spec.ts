@@ -204,12 +204,12 @@ describe('readMfaToken', () => {
     expect(read(signed(), { nowMs: (NOW + 300) * 1000 })).toBeNull();
   });
 
-  it('S24 reads up to 8192 characters, and not one more', () => {
-    const lengths = Array.from({ length: 120 }, (_, more) => forge({ padding: 'x'.repeat(5872 + more) }));
-    const fitting = lengths.filter((token) => token.length <= 8192).at(-1)!;
-    expect(fitting).toHaveLength(8192);
+  it('S24 reads up to 10240 characters, and not one more', () => {
+    const lengths = Array.from({ length: 120 }, (_, more) => forge({ padding: 'x'.repeat(7408 + more) }));
+    const fitting = lengths.filter((token) => token.length <= 10240).at(-1)!;
+    expect(fitting).toHaveLength(10240);
     expect(read(fitting)).toEqual(CLAIMS);
-    expect(read(lengths.find((token) => token.length > 8192)!)).toBeNull();
+    expect(read(lengths.find((token) => token.length > 10240)!)).toBeNull();
   });
 
   it('reads a jti of 64 printable characters', () => {

@@ -19,8 +19,8 @@ const KINDS = {
 } as const;
 export type MfaTokenKind = keyof typeof KINDS;
 const TYPES: readonly string[] = Object.values(KINDS).map(({ typ }) => typ);
-/** Longest mfa_token, in characters. The longest user id, issuer, `amr` and state fit in it. */
-export const LONGEST_TOKEN = 8192;
+/** Longest mfa_token, in characters. The longest user id, account name, issuers, `amr` and state fit in it. */
+export const LONGEST_TOKEN = 10_240;
 /** Longest sealed state, in characters. It is longer than its text; `SecretBox` checks it when it opens it. */
 const LONGEST_SEALED = 4096;
 /** Most values of `amr`: those of the first factor, and those of a second one that was proved before an enrollment. */

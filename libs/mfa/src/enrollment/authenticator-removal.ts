@@ -23,13 +23,14 @@ export interface Removal {
   tidyUp: () => Promise<void>;
 }
 
-/** What switches an account off: nothing is required, nothing verifies, every mfa_token is dead. */
-// S43, S59
+/** What switches an account off: nothing is required, nothing verifies, every mfa_token and recovery code is dead. */
+// S43, S59, S104
 const switchedOff = ({ securityStamp }: MfaAccount): AccountChange => ({
   securityStamp: securityStamp + 1,
   activeFactors: [],
   pendingId: null,
   backupSetId: null,
+  recovery: null,
 });
 
 /**

@@ -3,6 +3,8 @@ import { enrollmentHolds, EnrollmentChallenges } from '../challenge/enrollment-c
 import { ChallengeTokens } from '../challenge/mfa-challenge.js';
 import type { EnrollmentClaims } from '../challenge/mfa-token.js';
 import type { AccountSnapshot } from '../domain/accounts/account.js';
+import type { MfaAccountStore } from '../domain/accounts/account.store.js';
+import { openAccount } from '../domain/accounts/open-account.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { CLOCK_SKEW_MS, type UsageEntry } from '../domain/usage/usage.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
@@ -36,11 +38,27 @@ export function replacesFactors({ login }: Enroller): boolean {
 }
 
 /**
- * Checks that the token of the enroller holds for this account.
+ * Returns the account of the enroller. A signed-in user without an account gets one; a token needs the account that it was
+ * signed for, so it brings back no row of a purged user.
  * @throws MfaError `MFA_TOKEN_INVALID`
  */
-export function requireHolding({ login }: Enroller, snapshot: AccountSnapshot): void {
-  if (login && !login.holds(snapshot)) throw new MfaError('MFA_TOKEN_INVALID');
+export async function accountOf(
+  accounts: MfaAccountStore,
+  { principal, login }: Enroller,
+  nowMs: number,
+): Promise<AccountSnapshot> {
+  if (!login) return openAccount(accounts, principal.userId, nowMs);
+  const known = await accounts.load(principal.userId, login.spend.item);
+  if (!known || !login.holds(known)) throw new MfaError('MFA_TOKEN_INVALID');
+  return known;
+}
+
+/**
+ * Checks that the token of the enroller holds for this account. A signed-in user needs none.
+ * @throws MfaError `MFA_TOKEN_INVALID`
+ */
+export function requireHolding({ login }: Enroller, snapshot: AccountSnapshot | null): void {
+  if (login && !(snapshot && login.holds(snapshot))) throw new MfaError('MFA_TOKEN_INVALID');
 }
 
 /** Reads who enrolls. */
@@ -64,6 +82,8 @@ export class Enrollers {
     context?: ExecutionContext,
   ): Promise<Enroller> {
     if (typeof caller !== 'string') {
+      // What a client left out of the request to an own controller, or sent in another type.
+      if (typeof caller !== 'object' || caller === null) throw new MfaError('MFA_NOT_AUTHENTICATED');
       const principal = 'accountName' in caller ? requirePrincipal(caller) : requireSession(caller);
       return { principal, binding: this.bindings.of(principal), login: null };
     }

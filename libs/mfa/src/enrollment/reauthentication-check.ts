@@ -71,6 +71,7 @@ export class ReauthenticationCheck {
   /**
    * Before setup. The token of an enrollment needs no further reauthentication, but an authorization.
    * @returns the proofs of which one was needed
+   * @throws MfaError `MFA_ENROLLMENT_REQUIRED` for a session after a reset
    */
   async forSetup(
     snapshot: AccountSnapshot,
@@ -81,6 +82,10 @@ export class ReauthenticationCheck {
       await this.authorization.require(snapshot, login, offered);
       return [];
     }
+    // After a reset a login enrolls, as `authorizeEnrollment` or a recovery code permits. A session that it left open and a
+    // password do not replace that (S102).
+    if (!isEnabled(snapshot) && snapshot.account.mustEnrollSinceMs !== null)
+      throw new MfaError('MFA_ENROLLMENT_REQUIRED');
     const required = await this.required(snapshot, principal);
     const [proof] = required;
     if (isEnabled(snapshot)) await this.bySecondFactor(snapshot, principal, offered);

@@ -6,7 +6,7 @@ const METHOD = /^[a-z_]{1,12}$/;
 /** Names of the module's own factors, counters and usage kinds, now and later. */
 const RESERVED = [
   ...['totp', 'backup_code', 'passkey', 'webauthn', 'email', 'sms', 'device'],
-  ...['recovery_code', 'password', 'confirmation', 'token', 'import', 'other', 'code'],
+  ...['recovery_code', 'password', 'confirmation', 'token', 'authorized', 'import', 'other', 'code'],
 ];
 
 const METHODS = ['match', 'describe', 'forget'] as const;

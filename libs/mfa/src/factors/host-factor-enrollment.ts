@@ -1,13 +1,12 @@
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
 import { activeFactorOf, type AccountSnapshot } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
-import { openAccount } from '../domain/accounts/open-account.js';
 import { MfaClock } from '../domain/clock.js';
 import { MFA_FACTORS, type Factor } from '../domain/factors/factor.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { readName } from '../enrollment/authenticator-name.js';
 import { EnrollmentCompletion } from '../enrollment/enrollment-completion.js';
-import { Enrollers, requireHolding } from '../enrollment/enrollers.js';
+import { accountOf, Enrollers } from '../enrollment/enrollers.js';
 import type { MfaConfirmation, MfaEnrolledLogin } from '../enrollment/enrollment-results.js';
 import { FactorEnrollment, type MfaFactorActivation } from '../enrollment/factor-enrollment.js';
 import { ReauthenticationCheck, type MfaReauthenticationProof } from '../enrollment/reauthentication-check.js';
@@ -45,10 +44,8 @@ export class HostFactorEnrollment extends FactorEnrollment {
   ): Promise<MfaConfirmation | MfaEnrolledLogin> {
     this.requireCredential(type, id);
     const enroller = await this.enrollers.of(caller, type, context);
-    const { principal, login } = enroller;
     const name = readName(given);
-    const proved = await openAccount(this.accounts, principal.userId, this.clock.nowMs(), login?.spend.item);
-    requireHolding(enroller, proved);
+    const proved = await accountOf(this.accounts, enroller, this.clock.nowMs());
     if (activeFactorOf(proved.account, id))
       throw new MfaError('MFA_BAD_REQUEST', { message: ['this authenticator is active already'] });
     await this.proof.forSetup(proved, enroller, { ...offered, context });

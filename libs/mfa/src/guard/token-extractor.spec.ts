@@ -97,20 +97,20 @@ describe('TokenExtractor', () => {
     });
   });
 
-  it.each([[['a', 'b']], [{}], [7], [true], ['x'.repeat(8193)]])(
+  it.each([[['a', 'b']], [{}], [7], [true], ['x'.repeat(10_241)]])(
     'S24 refuses with 400 a value that is not a token: %j',
     (mfa_token) => {
       expect(() => extract({ body: { mfa_token } })).toThrow(
         expect.objectContaining({
           code: 'MFA_BAD_REQUEST',
-          details: { message: ['mfa_token must be a string of at most 8192 characters'] },
+          details: { message: ['mfa_token must be a string of at most 10240 characters'] },
         }),
       );
     },
   );
 
-  it('takes a token of 8192 characters', () => {
-    expect(extract({ body: { mfa_token: 'x'.repeat(8192) } })).toHaveLength(8192);
+  it('takes a token of 10240 characters', () => {
+    expect(extract({ body: { mfa_token: 'x'.repeat(10240) } })).toHaveLength(10240);
   });
 
   it('asks the host instead where it gives extractToken, and nobody else', () => {

@@ -74,6 +74,8 @@ export class AccountImport {
     if (isActive(now.account, authenticatorId))
       return imported && this.rows.holds(imported, secret) ? 'already-imported' : 'changed-since';
     if (isEnabled(now)) return 'already-enabled';
+    // The factor that the other system knows is the one that an administrator took away (S102).
+    if (now.account.mustEnrollSinceMs !== null) return 'removed-since';
     return isClosed(now) || (!imported && committedOnce(now)) ? 'removed-since' : null;
   }
 

@@ -144,9 +144,10 @@ export class MfaVerificationService {
   }
 
   /** From when a user who has only factors that the policy does not allow must enroll another one. `null` = never. */
-  private async enforcedFrom({ account }: VerifiedProof, rules: LoginRules): Promise<number | null> {
+  private async enforcedFrom({ account, proved }: VerifiedProof, rules: LoginRules): Promise<number | null> {
     const { policy } = rules;
-    if (!policy?.required || hasAllowedFactor(account, rules)) return null;
+    // A recovery code leads to an enrollment in any case, and a statement that fails here would cost the spent code.
+    if (proved.factor === 'recovery_code' || !policy?.required || hasAllowedFactor(account, rules)) return null;
     return this.policies.enforcedFrom(account.userId, policy);
   }
 

@@ -1,7 +1,6 @@
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
 import { activeIdsOf, type AccountSnapshot } from '../../domain/accounts/account.js';
 import { MfaAccountStore } from '../../domain/accounts/account.store.js';
-import { openAccount } from '../../domain/accounts/open-account.js';
 import { ORPHAN_GRACE_MS } from '../../domain/accounts/orphan-grace.js';
 import { MfaClock } from '../../domain/clock.js';
 import { MfaError } from '../../domain/mfa-error.js';
@@ -11,7 +10,7 @@ import { MfaRandom } from '../../domain/random.js';
 import { CLOCK_SKEW_MS } from '../../domain/usage/usage.js';
 import { readName } from '../../enrollment/authenticator-name.js';
 import { EnrollmentCompletion } from '../../enrollment/enrollment-completion.js';
-import { type Enroller, Enrollers, replacesFactors, requireHolding } from '../../enrollment/enrollers.js';
+import { accountOf, type Enroller, Enrollers, replacesFactors, requireHolding } from '../../enrollment/enrollers.js';
 import type { MfaConfirmation, MfaEnrolledLogin } from '../../enrollment/enrollment-results.js';
 import { ReauthenticationCheck, type MfaReauthenticationProof } from '../../enrollment/reauthentication-check.js';
 import { eventAuthenticator, MfaEvents } from '../../events/mfa-events.js';
@@ -75,11 +74,10 @@ export class PasskeyEnrollment {
     context?: ExecutionContext,
   ): Promise<MfaPasskeySetup> {
     const enroller = await this.enrollers.of(caller, 'passkey', context);
-    const { principal: owner, login } = enroller;
+    const { principal: owner } = enroller;
     const { userId } = owner;
     const accountName = await this.host.call(() => accountNameOf(owner));
-    const proved = await openAccount(this.accounts, userId, this.clock.nowMs(), login?.spend.item);
-    requireHolding(enroller, proved);
+    const proved = await accountOf(this.accounts, enroller, this.clock.nowMs());
     this.requireRoom(proved, enroller);
     await this.proof.forSetup(proved, enroller, { ...offered, context });
     const fresh = Buffer.from(this.random.bytes(HANDLE_BYTES)).toString('base64url');
@@ -111,8 +109,7 @@ export class PasskeyEnrollment {
     const response = readRegistration(request.passkey);
     const reject = (failure: MfaFailureReason) => this.reject(userId, failure, context);
     const snapshot = await this.accounts.load(userId, login?.spend.item);
-    if (login && !snapshot) throw new MfaError('MFA_TOKEN_INVALID');
-    if (snapshot) requireHolding(enroller, snapshot);
+    requireHolding(enroller, snapshot);
     const claim = snapshot && this.claimOf(snapshot, enroller);
     const verified =
       claim &&

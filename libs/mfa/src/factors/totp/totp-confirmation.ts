@@ -66,8 +66,7 @@ export class TotpConfirmation {
     const { principal, binding, login } = enroller;
     const { userId } = principal;
     const snapshot = await this.accounts.load(userId, login?.spend.item);
-    if (login && !snapshot) throw new MfaError('MFA_TOKEN_INVALID');
-    if (snapshot) requireHolding(enroller, snapshot);
+    requireHolding(enroller, snapshot);
     const pending = snapshot && pendingAuthenticator(snapshot, this.clock.nowMs());
     if (!snapshot || pending?.setupBinding !== binding) throw setupNotFound(snapshot);
 

@@ -6,7 +6,7 @@ import { SECRET_BYTES, toBase32 } from '../../domain/totp/totp.js';
 import { AppEnrollment } from '../../enrollment/app-enrollment.js';
 import { readName } from '../../enrollment/authenticator-name.js';
 import { EnrollmentCompletion } from '../../enrollment/enrollment-completion.js';
-import { Enrollers, replacesFactors, requireHolding } from '../../enrollment/enrollers.js';
+import { Enrollers, replacesFactors } from '../../enrollment/enrollers.js';
 import type { MfaConfirmation, MfaEnrolledLogin, MfaSetup } from '../../enrollment/enrollment-results.js';
 import { ReauthenticationCheck, type MfaReauthenticationProof } from '../../enrollment/reauthentication-check.js';
 import { eventAuthenticator, MfaEvents } from '../../events/mfa-events.js';
@@ -50,8 +50,7 @@ export class TotpEnrollment extends AppEnrollment {
     const accountName = await this.host.call(() => accountNameOf(owner));
     // An account name that fits no QR code is refused before anything is counted or written (S20).
     this.tryLabel(owner, accountName);
-    const proved = await this.setups.open(owner.userId, login?.spend.item);
-    requireHolding(enroller, proved);
+    const proved = await this.setups.open(enroller);
     if (
       !replacesFactors(enroller) &&
       activeIdsOf('totp', proved.account.activeFactors).length >= this.options.maxAuthenticators

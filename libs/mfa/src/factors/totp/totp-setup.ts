@@ -2,7 +2,6 @@ import { type AccountSnapshot, formatActiveFactors, pendingAuthenticator } from 
 import { Inject, Injectable } from '@nestjs/common';
 import { MfaAccountStore, type AccountChange } from '../../domain/accounts/account.store.js';
 import { changeAccount } from '../../domain/accounts/change-account.js';
-import { openAccount } from '../../domain/accounts/open-account.js';
 import type { Authenticator } from '../../domain/authenticators/authenticator.js';
 import { MfaAuthenticatorStore } from '../../domain/authenticators/authenticator.store.js';
 import { MfaClock } from '../../domain/clock.js';
@@ -11,6 +10,7 @@ import { MfaRandom } from '../../domain/random.js';
 import { SecretBox, SecretReader } from '../../domain/secrets/secret-box.js';
 import { generateSecret } from '../../domain/totp/totp.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
+import { accountOf, type Enroller } from '../../enrollment/enrollers.js';
 import { ReauthenticationCheck } from '../../enrollment/reauthentication-check.js';
 import { tidyUp } from '../../events/tidy-up.js';
 
@@ -56,9 +56,12 @@ export class TotpSetup {
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
-  /** The account; where there is none yet, a new one without factors. */
-  open(userId: string, tokenId?: string): Promise<AccountSnapshot> {
-    return openAccount(this.accounts, userId, this.clock.nowMs(), tokenId);
+  /**
+   * The account of the enroller.
+   * @throws MfaError `MFA_TOKEN_INVALID`
+   */
+  open(enroller: Enroller): Promise<AccountSnapshot> {
+    return accountOf(this.accounts, enroller, this.clock.nowMs());
   }
 
   /**
