@@ -54,6 +54,15 @@ describe('the events of refused passkey responses', () => {
     ]);
   });
 
+  it('S65 are reported when the clock is set back, because their hour would otherwise last until it comes again', () => {
+    const { throttle, reported } = counting();
+    refuse(throttle, 'ann', 22, HOUR);
+    throttle.endOver(HOUR);
+    expect(reported).toEqual([]);
+    throttle.endOver(HOUR - 1);
+    expect(reported).toEqual([['ann 22', 2]]);
+  });
+
   it('S65 of a user whose hour is not over wait, though that of another one is', () => {
     const { throttle, reported } = counting();
     refuse(throttle, 'ann', 21);

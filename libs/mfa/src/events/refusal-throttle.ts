@@ -47,7 +47,7 @@ export class RefusalThrottle<Refusal> {
 
   private open(userId: string, nowMs: number): Window<Refusal> {
     const [oldest] = this.windows.keys();
-    if (oldest !== undefined && this.windows.size >= MOST_USERS) this.end(oldest);
+    if (this.windows.size >= MOST_USERS) this.end(oldest!);
     const window = { startedAtMs: nowMs, count: 0, last: null };
     this.windows.set(userId, window);
     return window;

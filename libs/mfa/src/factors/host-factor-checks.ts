@@ -18,9 +18,9 @@ const METHODS = ['match', 'describe', 'forget'] as const;
 export function requireUsableFactor(own: MfaFactor): void {
   const { method, budget, unguessable } = own;
   const refuse = (problem: string) => misconfigured(`factor ${classOf(own)}: ${problem}`);
+  if (RESERVED.includes(method)) throw refuse(`the method '${method}' belongs to the module. Choose another name`);
   if (typeof method !== 'string' || !METHOD.test(method))
     throw refuse('`method` must have 1 to 12 characters of a-z and _');
-  if (RESERVED.includes(method)) throw refuse(`the method '${method}' belongs to the module. Choose another name`);
   if (budget !== 'other' && budget !== null) throw refuse("`budget` must be 'other' or null");
   if (budget === null && unguessable !== true)
     throw refuse(

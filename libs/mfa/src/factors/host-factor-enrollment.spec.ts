@@ -138,3 +138,22 @@ describe('the failures of factors of the application', () => {
     expect(forSetup).toHaveBeenCalledTimes(2);
   });
 });
+
+describe('a credential of the application within a login that must enroll', () => {
+  const context = { request: 1 } as never;
+
+  it('S100 spends the token with its activation, and is refused before a proof where the token holds no more', async () => {
+    mfa.host.policy = () => ({ id: 'everyone', required: true });
+    mfa.host.authorizeEnrollment = () => true;
+    mfa.host.completeLogin = ({ userId }) => ({ sessionOf: userId });
+    const issued = await mfa.challenges.issue('ann', { accountName: 'ann' });
+    if (!issued.enrollmentRequired) throw new Error('an enrollment is expected');
+    const forSetup = vi.spyOn(mfa.proof, 'forSetup');
+    const enroll = () => mfa.ownEnrollment.activate(issued.mfa_token, CARD, {}, context);
+    await expect(enroll()).resolves.toMatchObject({ enabled: true, login: { sessionOf: 'ann' } });
+    expect((await accountOf()).activeFactors).toEqual([{ type: 'card', id: 'c-1' }]);
+    await mfa.change('ann', { activeFactors: [] });
+    await expect(enroll()).rejects.toMatchObject({ code: 'MFA_TOKEN_INVALID' });
+    expect(forSetup).toHaveBeenCalledOnce();
+  });
+});

@@ -51,7 +51,7 @@ describe('a factor of the application at boot', () => {
 
   it.each([
     ...['totp', 'backup_code', 'passkey', 'webauthn', 'email', 'sms', 'device', 'password'],
-    ...['confirmation', 'token', 'import', 'other', 'code'],
+    ...['recovery_code', 'confirmation', 'token', 'import', 'other', 'code'],
   ])('S43 has no method of the module: %s', (method) => {
     const problem = new RegExp(`CardFactor: the method '${method}' belongs to the module\\. Choose another name`);
     expect(() => requireUsableFactor(own({ method }))).toThrow(refusal(problem));

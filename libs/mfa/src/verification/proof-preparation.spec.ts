@@ -149,3 +149,34 @@ describe('the preparation of a signed-in user', () => {
     expect(prepare).not.toHaveBeenCalled();
   });
 });
+
+describe('the preparation under the rules of a login', () => {
+  const policy = { id: 'p', required: true, methods: ['totp'] };
+  const notFound = { code: 'MFA_AUTHENTICATOR_NOT_FOUND' };
+
+  it('S102 is not found for a method that the policy does not allow to a user who has an allowed one', async () => {
+    const context = {} as never;
+    const token = await tokenOf('ann');
+    mfa.host.policy = (userId, given) => (userId === 'ann' && given === context ? policy : null);
+    for (const caller of [token, ANN]) {
+      await expect(preparation.prepare(caller, { method: 'card', context })).rejects.toMatchObject(notFound);
+      await expect(preparation.prepare(caller, { method: 'card' })).resolves.toBe(PREPARED);
+    }
+    const { account } = (await mfa.accounts.load('ann'))!;
+    const activeFactors = [{ type: 'card', id: 'c-1' }];
+    await mfa.accounts.commit('ann', account.rowVersion, { activeFactors });
+    await expect(preparation.prepare(ANN, { method: 'card', context })).resolves.toBe(PREPARED);
+  });
+
+  it('proves a change of factors by every method that the user has', async () => {
+    mfa.host.policy = () => policy;
+    await expect(preparation.prepare(ANN, { method: 'card', purpose: 'change' })).resolves.toBe(PREPARED);
+  });
+
+  it('is not found for the method that was the first factor of the login', async () => {
+    const issued = await mfa.challenges.issue('ann', { firstFactor: 'card' });
+    if (!issued.mfaRequired) throw new Error('a second factor is expected');
+    await expect(preparation.prepare(issued.mfa_token, { method: 'card' })).rejects.toMatchObject(notFound);
+    await expect(preparation.prepare(await tokenOf('ann'), { method: 'card' })).resolves.toBe(PREPARED);
+  });
+});

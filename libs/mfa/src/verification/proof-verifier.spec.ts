@@ -1,10 +1,14 @@
 import { readProof } from '../domain/verification/proof.js';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { inMemoryVerification, wrongCodeOf } from '../../../../test/support/in-memory-verification.js';
+import { MfaError } from '../domain/mfa-error.js';
 import type { MfaException } from '../errors/mfa.exception.js';
 import type { VirtualAuthenticator } from '../testing/virtual-authenticator.js';
+import { provedStamp, type Preparation, type ProofRequest } from './proof-verifier.js';
 
 const REJECTED = { code: 'MFA_CODE_REJECTED', status: 401 };
+/** As the verifier throws it; the service adds the status. */
+const NOT_PASSED = { code: 'MFA_CODE_REJECTED' };
 const NOT_COUNTED = { failures: 0, lockedUntilMs: 0, dailyTatMs: 0 };
 
 let mfa: ReturnType<typeof inMemoryVerification>;
@@ -184,5 +188,84 @@ describe('S29 S45 a store that answers something else than it should', () => {
     vi.spyOn(mfa.store, 'spendAndSettle').mockResolvedValue(answer as never);
     await expect(mfa.login('ann', phone.code())).rejects.toMatchObject(REJECTED);
     expect(mfa.failures()).toEqual([{ factor: 'totp', failure: 'already_spent' }]);
+  });
+});
+
+describe('a proof of a method that may not pass', () => {
+  const claim = () => ({ userId: 'ann', purpose: 'step-up', binding: null }) as const;
+  const verify = (accepts: ProofRequest['accepts'], code = phone.code()) =>
+    mfa.verifier.verify({ ...claim(), accepts }, readProof({ code }));
+
+  it('S102 is refused before it is matched, spends nothing, and its attempt is released', async () => {
+    const accepts = vi.fn<NonNullable<ProofRequest['accepts']>>(() => false);
+    for (const code of [phone.code(), wrongCode()])
+      await expect(verify(accepts, code)).rejects.toMatchObject(NOT_PASSED);
+    expect(accepts).toHaveBeenLastCalledWith('totp', mfa.state.accounts.get('ann'));
+    expect(mfa.failures()).toEqual(Array(2).fill({ factor: 'totp', failure: 'method_not_allowed' }));
+    expect(mfa.budgetOf('ann', 'totp')).toMatchObject({ failures: 0, lockedUntilMs: 0 });
+    expect(mfa.state.usage.size).toBe(0);
+    await expect(verify(() => true)).resolves.toMatchObject({ proved: { factor: 'totp' } });
+  });
+
+  it('S57 is refused, and releases no attempt, while its factor is locked', async () => {
+    for (let tries = 0; tries < 5; tries += 1) await mfa.login('ann', wrongCode()).catch(() => undefined);
+    const locked = mfa.budgetOf('ann', 'totp');
+    await expect(verify(() => false)).rejects.toMatchObject(NOT_PASSED);
+    expect(mfa.budgetOf('ann', 'totp')).toEqual(locked);
+    expect(mfa.failures().at(-1)).toEqual({ factor: 'totp', failure: 'method_not_allowed' });
+    await expect(verify(() => true)).rejects.toMatchObject({ code: 'MFA_LOCKED' });
+  });
+});
+
+describe('a proof that is matched', () => {
+  const claim = () => ({ userId: 'ann', purpose: 'step-up', binding: null }) as const;
+
+  it('S58 costs nothing where what must be prepared for it is busy, and is not prepared where it is wrong', async () => {
+    const busy = new MfaError('MFA_BUSY');
+    const prepare = vi.fn<Preparation>().mockRejectedValueOnce(busy);
+    const verify = (code: string) => mfa.verifier.verify(claim(), readProof({ code }), prepare);
+    await expect(verify(wrongCode())).rejects.toMatchObject(NOT_PASSED);
+    expect(prepare).not.toHaveBeenCalled();
+    const before = mfa.budgetOf('ann', 'totp');
+    await expect(verify(phone.code())).rejects.toBe(busy);
+    expect(mfa.budgetOf('ann', 'totp').failures).toBe(before.failures);
+    expect(mfa.failures().at(-1)).toEqual({ factor: 'totp', failure: 'busy' });
+    expect(mfa.state.usage.size).toBe(0);
+    await expect(verify(phone.code())).resolves.toBeDefined();
+    expect(prepare.mock.lastCall).toEqual([expect.objectContaining({ kind: 'totp' })]);
+  });
+
+  it('S45 counts as wrong where an error of another kind leaves open whether it was evaluated', async () => {
+    const failures = mfa.failures();
+    for (const error of [new Error('down'), new MfaError('MFA_LOCKED')]) {
+      const prepare = () => Promise.reject(error);
+      await expect(mfa.verifier.verify(claim(), readProof({ code: phone.code() }), prepare)).rejects.toBe(error);
+    }
+    expect(mfa.budgetOf('ann', 'totp').failures).toBe(2);
+    expect(mfa.failures()).toEqual(failures);
+  });
+
+  it('S104 ends a recovery code, and writes for that only where there is one', async () => {
+    const settle = vi.spyOn(mfa.store, 'spendAndSettle');
+    await mfa.login('ann', phone.code());
+    expect(settle.mock.lastCall![0].endsRecovery).toBe(false);
+    const { account } = (await mfa.accounts.load('ann'))!;
+    const recovery = { hash: 'hash', expiresAtMs: 0 };
+    await mfa.accounts.commit('ann', account.rowVersion, { recovery });
+    await mfa.login('ann', phone.code(1));
+    expect(settle.mock.lastCall![0].endsRecovery).toBe(true);
+    expect(mfa.state.accounts.get('ann')!.recovery).toBeNull();
+  });
+});
+
+describe('the security stamp of a step-up', () => {
+  it('S43 is that under which the factor was proved, and none of a step-up that nothing proved', async () => {
+    const { securityStamp } = mfa.state.accounts.get('ann')!;
+    const { proved, account } = await mfa.verifier.verify(
+      { userId: 'ann', purpose: 'step-up', binding: null },
+      readProof({ code: phone.code() }),
+    );
+    expect([provedStamp(proved), account.securityStamp]).toEqual([securityStamp, securityStamp]);
+    expect(provedStamp({ ...proved })).toBeNaN();
   });
 });

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { inMemoryEnrollment } from '../../../../../test/support/in-memory-enrollment.js';
 import { MfaError } from '../../domain/mfa-error.js';
+import type { Enroller, EnrollingLogin } from '../../enrollment/enrollers.js';
 import type { ActivationRequest } from './factor-activation.js';
 import { hasSameFactors } from './factor-activation.js';
 
@@ -136,5 +137,123 @@ describe('the activation of a factor', () => {
     expect(hasSameFactors(a, changed({ rowVersion: 9 }))).toBe(true);
     expect(hasSameFactors(a, changed({ backupSetId: 'set' }))).toBe(false);
     expect(hasSameFactors(a, changed({ activeFactors: [{ type: 'card', id: 'c-1' }] }))).toBe(false);
+  });
+});
+
+describe('the row of a factor that is activated', () => {
+  const discard = vi.fn<() => Promise<unknown>>(async () => undefined);
+  beforeEach(() => discard.mockClear());
+
+  it('S79 stays after the commit, and where an error of the commit leaves it open', async () => {
+    await activate({ discard });
+    const down = new Error('down');
+    vi.spyOn(mfa.accounts, 'commit').mockRejectedValue(down);
+    await expect(activate({ discard, entry: { ...ENTRY, item: 'second' } })).rejects.toBe(down);
+    expect(discard).not.toHaveBeenCalled();
+  });
+
+  it('S79 is discarded after an error before the commit, and after a commit that was lost', async () => {
+    const down = new Error('down');
+    vi.spyOn(mfa.usage, 'spend').mockRejectedValueOnce(down);
+    await expect(activate({ discard })).rejects.toBe(down);
+    expect(discard).toHaveBeenCalledTimes(1);
+    vi.spyOn(mfa.accounts, 'commit').mockResolvedValueOnce(false);
+    const isCurrent = vi.fn<() => boolean>().mockReturnValueOnce(true).mockReturnValue(false);
+    await expect(activate({ discard, isCurrent })).rejects.toMatchObject(REJECTED);
+    expect(discard).toHaveBeenCalledTimes(2);
+  });
+
+  it('S79 is discarded after an error of the decision that follows a lost commit', async () => {
+    const down = new Error('down');
+    vi.spyOn(mfa.accounts, 'commit').mockResolvedValueOnce(false);
+    const isCurrent = vi
+      .fn<() => boolean>()
+      .mockReturnValueOnce(true)
+      .mockImplementation(() => {
+        throw down;
+      });
+    await expect(activate({ discard, isCurrent })).rejects.toBe(down);
+    expect(discard).toHaveBeenCalledOnce();
+  });
+
+  it('S79 is discarded without hiding the refusal where that fails', async () => {
+    discard.mockRejectedValueOnce(new Error('down'));
+    await expect(activate({ discard, isCurrent: () => false })).rejects.toMatchObject(REJECTED);
+    expect(discard).toHaveBeenCalledOnce();
+  });
+});
+
+describe('the activation of a factor within a login', () => {
+  const TOKEN = { kind: 'token', item: 'token-1', expiresAtMs: 5_000_000_000_000 };
+  const spent = () => [...mfa.state.usage.values()].map(({ kind }) => kind).sort();
+  const within = (login: Partial<EnrollingLogin>): Enroller => ({
+    principal: mfa.of('ann'),
+    binding: null,
+    login: { reason: 'policy', spend: TOKEN, holds: () => true, ...login },
+  });
+
+  it('S100 spends the token with the proof, both or neither', async () => {
+    await activate({ enroller: within({}) });
+    expect(spent()).toEqual(['token', 'webauthn']);
+    const second = { enroller: within({}), entry: { ...ENTRY, item: 'second' } };
+    await expect(activate(second)).rejects.toMatchObject(REJECTED);
+    expect(reject).toHaveBeenCalledExactlyOnceWith('already_spent');
+    expect(spent()).toEqual(['token', 'webauthn']);
+  });
+
+  it('S100 spends the token alone where the proof is spent already', async () => {
+    await activate({ enroller: within({}), entry: undefined as never });
+    expect(spent()).toEqual(['token']);
+    await expect(activate({ enroller: within({}), entry: undefined as never })).rejects.toMatchObject(REJECTED);
+  });
+
+  it('S100 is lost where the token does not hold for the account as it is', async () => {
+    const holds = vi.fn<EnrollingLogin['holds']>(() => false);
+    await expect(activate({ enroller: within({ holds }) })).rejects.toMatchObject(REJECTED);
+    expect(holds).toHaveBeenCalledExactlyOnceWith(await load());
+    expect(reject).toHaveBeenCalledExactlyOnceWith('state_changed');
+    expect((await load()).account.activeFactors).toEqual([]);
+  });
+
+  it('S102 S104 ends the duty to enroll and a recovery code, and keeps the factors and the security stamp', async () => {
+    await activate();
+    const recovery = { hash: 'hash', expiresAtMs: 1 };
+    await mfa.change('ann', { mustEnrollSinceMs: 1, recovery });
+    const { securityStamp, backupSetId } = (await load()).account;
+    const startGrace = vi.spyOn(mfa.passkeyFactor, 'startGrace');
+    const second = { factor: { type: 'card', id: 'c-2' }, entry: { ...ENTRY, item: 'second' } };
+    const { tidyUp } = await activate({ enroller: within({ reason: 'reset' }), ...second });
+    expect((await load()).account).toMatchObject({
+      ...{ mustEnrollSinceMs: null, recovery: null, securityStamp, backupSetId },
+      activeFactors: [{ id: 'c-1' }, { id: 'c-2' }],
+    });
+    expect(startGrace).not.toHaveBeenCalled();
+    expect(tidyUp).toEqual([]);
+  });
+
+  it('S104 after a recovery code replaces every factor and the backup codes, and ends every other token', async () => {
+    const { id } = await mfa.register('ann');
+    const before = await load();
+    const rows = { old: mfa.state.passkeys.get(id), oldSet: before.account.backupSetId };
+    const graces: unknown[] = [];
+    const commit = mfa.accounts.commit.bind(mfa.accounts);
+    vi.spyOn(mfa.accounts, 'commit').mockImplementation(async (...given) => {
+      graces.push(mfa.state.passkeys.get(id)!.expiresAtMs);
+      return commit(...given);
+    });
+    const { after, codes, remaining, tidyUp } = await activate({ enroller: within({ reason: 'recovery' }) });
+    // The cleanup may collect the old rows, should this process end here.
+    expect(graces).toEqual([mfa.clock.nowMs() + 600_000]);
+    expect(after.account).toEqual((await load()).account);
+    expect(after.account).toMatchObject({
+      activeFactors: [{ type: 'card', id: 'c-1' }],
+      securityStamp: before.account.securityStamp + 1,
+    });
+    expect(after.account.backupSetId).not.toBe(rows.oldSet);
+    expect([codes!.length, remaining]).toEqual([4, 4]);
+    expect(sets()).toEqual(new Set([rows.oldSet, after.account.backupSetId]));
+    for (const step of tidyUp) await step();
+    expect(sets()).toEqual(new Set([after.account.backupSetId]));
+    expect(mfa.state.passkeys.size).toBe(0);
   });
 });

@@ -28,6 +28,7 @@ describe('readCbor', () => {
     ['39 0100', -257],
     ['42 0102', Buffer.from([1, 2])],
     ['62 c3a4', 'ä'],
+    ['64 efbbbf 61', '\uFEFFa'],
     ['82 01 f6', [1, null]],
     ['a2 01 f5 61 61 f4', new Map<unknown, unknown>([[1, true], ['a', false]])], // prettier-ignore
   ])('decodes %s', (text, value) => {
@@ -56,13 +57,17 @@ describe('readCbor', () => {
     ['a list as a key', 'a1 80 00'],
     ['bytes as a key', 'a1 41 00 00'],
     ['text that is not UTF-8', '61 ff'],
-    ['five levels', '81 81 81 81 81 00'],
+    ['five levels of lists', '81 81 81 81 81 00'],
+    ['five levels of maps', 'a1 00 a1 00 a1 00 a1 00 a1 00 00'],
+    ['five levels, of which the last is a map', '81 a1 00 81 81 a1 00 00'],
   ])('S82 refuses %s', (_, text) => {
     expect(readCbor(hex(text))).toBeNull();
   });
 
   it('decodes four levels, as CTAP allows', () => {
     expect(readWholeCbor(hex('81 81 81 81 00'))).toEqual([[[[0]]]]);
+    expect(readWholeCbor(hex('81 81 81 a1 00 01'))).toEqual([[[new Map([[0, 1]])]]]);
+    expect(readWholeCbor(hex('a1 00 a1 00 a1 00 80'))).toEqual(new Map([[0, new Map([[0, new Map([[0, []]])]])]]));
   });
 
   it('S82 ends quickly for deep and for wide input', () => {

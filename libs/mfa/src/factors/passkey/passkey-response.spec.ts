@@ -70,8 +70,9 @@ describe('readRegistration and readAssertion', () => {
   it.each([undefined, null, 'text', 7, true, [], [registration()], () => registration()])(
     'S67 refuse %j, which is not an object, with 400',
     (value) => {
-      expect(problemsOf(() => readRegistration(value))).toContain('passkey must be an object');
-      expect(problemsOf(() => readAssertion(value))).toContain('passkey must be an object');
+      const problems = ['passkey must be an object', 'passkey.response must be an object'];
+      expect(problemsOf(() => readRegistration(value))).toEqual(problems);
+      expect(problemsOf(() => readAssertion(value))).toEqual(problems);
     },
   );
 
@@ -97,9 +98,41 @@ describe('readRegistration and readAssertion', () => {
     expect(problemsOf(() => readRegistration({ ...registration(), response }))).toHaveLength(1);
   });
 
+  it('S67 refuse a response without each of its required fields, and name the missing one', () => {
+    for (const name of ['id', 'rawId', 'type']) {
+      const given = assertion();
+      Reflect.deleteProperty(given, name);
+      expect(problemsOf(() => readAssertion(given))).toEqual([expect.stringContaining(`passkey.${name} must be a `)]);
+    }
+    for (const name of ['clientDataJSON', 'authenticatorData', 'signature']) {
+      const given = assertion();
+      Reflect.deleteProperty(given.response, name);
+      const problem = `passkey.response.${name} must be a string of 1 to 65536 characters`;
+      expect(problemsOf(() => readAssertion(given))).toEqual([problem]);
+    }
+    expect(problemsOf(() => readAssertion({}))).toHaveLength(4);
+  });
+
+  it('take fields of exactly the greatest length', () => {
+    const id = 'x'.repeat(1364);
+    const type = 'x'.repeat(64);
+    expect(readAssertion({ ...assertion(), id, rawId: id, type })).toMatchObject({ id, rawId: id, type });
+    const rest = 'aWQaWQpublic-keye30AAdQ'.length;
+    const withSignature = (length: number) => ({
+      ...assertion(),
+      response: { ...assertion().response, signature: 'A'.repeat(length) },
+    });
+    expect(readAssertion(withSignature(65_536 - rest)).response.signature).toHaveLength(65_536 - rest);
+    expect(problemsOf(() => readAssertion(withSignature(65_537 - rest)))).toEqual([
+      'passkey must have at most 65536 characters',
+    ]);
+  });
+
   it.each([7, {}, ['a']])('S67 refuse %j as a user handle', (userHandle) => {
     const response = { ...assertion().response, userHandle };
-    expect(problemsOf(() => readAssertion({ ...assertion(), response }))).toHaveLength(1);
+    expect(problemsOf(() => readAssertion({ ...assertion(), response }))).toEqual([
+      'passkey.response.userHandle must be a string of 1 to 65536 characters',
+    ]);
   });
 
   it.each([
