@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { MfaOptions, MfaPasskeyOptions } from './mfa-options.js';
 import { resolveOptions } from './resolve-options.js';
-import { resolvePasskeys } from './resolve-passkeys.js';
+import { requirePasskeys, resolvePasskeys } from './resolve-passkeys.js';
 
 const resolved = (options: unknown) => resolvePasskeys(options as MfaPasskeyOptions, 'Acme');
 const example = (changes: object) => ({ rpId: 'example.com', origins: ['https://example.com'], ...changes });
@@ -29,42 +29,53 @@ describe('the option passkeys', () => {
     expect(resolved(example(given))).toMatchObject(given);
   });
 
-  it.each(['a.b', 'xn--bcher-kva.example', 'localhost', 'app.localhost', '4.example', `${'a'.repeat(63)}.com`])(
-    'accepts the rpId %s',
-    (rpId) => {
-      expect(resolved({ rpId, origins: [`https://${rpId}`] })?.rpId).toBe(rpId);
-    },
-  );
+  it.each([
+    'a.b',
+    'xn--bcher-kva.example',
+    'localhost',
+    'app.localhost',
+    '4.example',
+    'example.4a',
+    `${'a'.repeat(63)}.com`,
+  ])('accepts the rpId %s', (rpId) => {
+    expect(resolved({ rpId, origins: [`https://${rpId}`] })?.rpId).toBe(rpId);
+  });
 
   it.each([
     undefined,
     null,
     '',
     7,
+    ['Example.com'],
     'intranet',
+    'Intranet',
     '127.0.0.1',
+    '127.0.0.10',
     '127.1',
     '1.2.3.0x4',
     '[::1]',
     '::1',
     'https://example.com',
     'example.com:3000',
-    'example.com/',
     'example.com.',
     '.example.com',
     'exa_mple.com',
     '-a.example',
-    'example.com\n',
+    'a-.example',
+    'example.-a',
     `${'a'.repeat(64)}.com`,
     `${'a.'.repeat(130)}com`,
   ])('refuses the rpId %j', (rpId) => {
-    expect(() => resolved(example({ rpId }))).toThrow(refusal(/option `passkeys\.rpId` must be the domain/));
+    const problem = /option `passkeys\.rpId` must be the domain .* no IP address$/;
+    expect(() => resolved(example({ rpId }))).toThrow(refusal(problem));
   });
 
   it.each([
     ['Example.com', 'example.com'],
+    ['example.com/', 'example.com'],
+    ['example.com\n', 'example.com'],
     ['bücher.example', 'xn--bcher-kva.example'],
-  ])('refuses the rpId %s and proposes %s', (rpId, spelling) => {
+  ])('refuses the rpId %j and proposes %s', (rpId, spelling) => {
     expect(() => resolved(example({ rpId }))).toThrow(refusal(new RegExp(`Did you mean ${spelling}\\?$`)));
   });
 
@@ -90,6 +101,10 @@ describe('the option passkeys', () => {
     [['ftp://example.com'], /must be an origin/],
     [['chrome-extension://abcdef'], /must be an origin/],
     [['android:apk-key-hash:short'], /must be an origin/],
+    [[`android:apk-key-hash:${'a'.repeat(44)}`], /must be an origin/],
+    [[`x-android:apk-key-hash:${'a'.repeat(43)}`], /must be an origin/],
+    [[[`android:apk-key-hash:${'a'.repeat(43)}`]], /must be an origin/],
+    [[['https://example.com']], /must be an origin/],
     [['https://example.com/'], /must be written as browsers send it: https:\/\/example\.com$/],
     [['https://example.com/login?a#b'], /browsers send it: https:\/\/example\.com$/],
     [['https://Example.com'], /browsers send it: https:\/\/example\.com$/],
@@ -110,6 +125,7 @@ describe('the option passkeys', () => {
 
   it.each([
     ['rpName', ''],
+    ['rpName', 7],
     ['rpName', ' Acme'],
     ['rpName', 'a\u0007'],
     ['rpName', 'a'.repeat(65)],
@@ -133,5 +149,14 @@ describe('the option passkeys', () => {
     expect(() => resolve(example({ rpID: 'example.com' }))).toThrow(
       refusal(/`passkeys\.rpID` is unknown.*`passkeys\.rpId`/),
     );
+  });
+});
+
+describe('requirePasskeys', () => {
+  it('returns the option, and names it where it is left out', () => {
+    const passkeys = resolved(example({}));
+    expect(requirePasskeys({ passkeys })).toBe(passkeys);
+    const problem = refusal(/passkeys need the option `passkeys`$/);
+    expect(() => requirePasskeys({ passkeys: null })).toThrow(problem);
   });
 });

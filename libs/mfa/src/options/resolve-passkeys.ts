@@ -52,7 +52,7 @@ function requireRpId(rpId: unknown): string {
   const problem =
     'option `passkeys.rpId` must be the domain of your application in lower case, such as example.com, or localhost: no scheme, no port, no path, no IP address';
   const ascii = typeof rpId === 'string' ? domainToASCII(rpId) : '';
-  const isSpelling = ascii !== rpId && DOMAIN.test(ascii) && ascii.includes('.');
+  const isSpelling = DOMAIN.test(ascii) && ascii.includes('.');
   throw misconfigured(isSpelling ? `${problem}. Did you mean ${ascii}?` : problem);
 }
 

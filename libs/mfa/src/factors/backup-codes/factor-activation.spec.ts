@@ -186,30 +186,29 @@ describe('the row of a factor that is activated', () => {
 describe('the activation of a factor within a login', () => {
   const TOKEN = { kind: 'token', item: 'token-1', expiresAtMs: 5_000_000_000_000 };
   const spent = () => [...mfa.state.usage.values()].map(({ kind }) => kind).sort();
-  const within = (login: Partial<EnrollingLogin>): Enroller => ({
-    principal: mfa.of('ann'),
-    binding: null,
+  const within = async (login: Partial<EnrollingLogin>): Promise<Enroller> => ({
+    ...(await mfa.enrollers.of(mfa.of('ann'), 'card')),
     login: { reason: 'policy', spend: TOKEN, holds: () => true, ...login },
   });
 
   it('S100 spends the token with the proof, both or neither', async () => {
-    await activate({ enroller: within({}) });
+    await activate({ enroller: await within({}) });
     expect(spent()).toEqual(['token', 'webauthn']);
-    const second = { enroller: within({}), entry: { ...ENTRY, item: 'second' } };
+    const second = { enroller: await within({}), entry: { ...ENTRY, item: 'second' } };
     await expect(activate(second)).rejects.toMatchObject(REJECTED);
     expect(reject).toHaveBeenCalledExactlyOnceWith('already_spent');
     expect(spent()).toEqual(['token', 'webauthn']);
   });
 
   it('S100 spends the token alone where the proof is spent already', async () => {
-    await activate({ enroller: within({}), entry: undefined as never });
+    await activate({ enroller: await within({}), entry: undefined as never });
     expect(spent()).toEqual(['token']);
-    await expect(activate({ enroller: within({}), entry: undefined as never })).rejects.toMatchObject(REJECTED);
+    await expect(activate({ enroller: await within({}), entry: undefined as never })).rejects.toMatchObject(REJECTED);
   });
 
   it('S100 is lost where the token does not hold for the account as it is', async () => {
     const holds = vi.fn<EnrollingLogin['holds']>(() => false);
-    await expect(activate({ enroller: within({ holds }) })).rejects.toMatchObject(REJECTED);
+    await expect(activate({ enroller: await within({ holds }) })).rejects.toMatchObject(REJECTED);
     expect(holds).toHaveBeenCalledExactlyOnceWith(await load());
     expect(reject).toHaveBeenCalledExactlyOnceWith('state_changed');
     expect((await load()).account.activeFactors).toEqual([]);
@@ -222,7 +221,7 @@ describe('the activation of a factor within a login', () => {
     const { securityStamp, backupSetId } = (await load()).account;
     const startGrace = vi.spyOn(mfa.passkeyFactor, 'startGrace');
     const second = { factor: { type: 'card', id: 'c-2' }, entry: { ...ENTRY, item: 'second' } };
-    const { tidyUp } = await activate({ enroller: within({ reason: 'reset' }), ...second });
+    const { tidyUp } = await activate({ enroller: await within({ reason: 'reset' }), ...second });
     expect((await load()).account).toMatchObject({
       ...{ mustEnrollSinceMs: null, recovery: null, securityStamp, backupSetId },
       activeFactors: [{ id: 'c-1' }, { id: 'c-2' }],
@@ -241,7 +240,7 @@ describe('the activation of a factor within a login', () => {
       graces.push(mfa.state.passkeys.get(id)!.expiresAtMs);
       return commit(...given);
     });
-    const { after, codes, remaining, tidyUp } = await activate({ enroller: within({ reason: 'recovery' }) });
+    const { after, codes, remaining, tidyUp } = await activate({ enroller: await within({ reason: 'recovery' }) });
     // The cleanup may collect the old rows, should this process end here.
     expect(graces).toEqual([mfa.clock.nowMs() + 600_000]);
     expect(after.account).toEqual((await load()).account);
