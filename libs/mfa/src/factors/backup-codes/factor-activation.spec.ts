@@ -51,6 +51,18 @@ describe('the activation of a factor', () => {
     expect(after.account).toMatchObject({ backupSetId: setId, activeFactors: [{ id: 'c-1' }, { id: 'c-2' }] });
   });
 
+  it('leaves an account without codes where its set went meanwhile', async () => {
+    await activate();
+    const proved = await load();
+    await mfa.change('ann', { backupSetId: null });
+    const { after } = await activate({
+      proved,
+      factor: { type: 'card', id: 'c-2' },
+      entry: { ...ENTRY, item: 'second' },
+    });
+    expect(after.account).toMatchObject({ backupSetId: null, activeFactors: [{ id: 'c-1' }, { id: 'c-2' }] });
+  });
+
   it('S58 keeps the proof where hashing is too busy, and costs no hashing where it is spent', async () => {
     const make = vi.spyOn(mfa.hasher, 'hashSet').mockRejectedValueOnce(new MfaError('MFA_BUSY'));
     await expect(activate()).rejects.toMatchObject({ code: 'MFA_BUSY' });
@@ -254,5 +266,15 @@ describe('the activation of a factor within a login', () => {
     for (const step of tidyUp) await step();
     expect(sets()).toEqual(new Set([after.account.backupSetId]));
     expect(mfa.state.passkeys.size).toBe(0);
+  });
+
+  it('S104 after a recovery code keeps the row of the new factor, where that has rows beside the old ones', async () => {
+    const { id: old } = await mfa.enroll('ann');
+    const { id } = await mfa.enroll('ann', { expiresAtMs: 7 });
+    await mfa.change('ann', { activeFactors: [{ type: 'totp', id: old }] });
+    const replaced = { enroller: await within({ reason: 'recovery' }), factor: { type: 'totp', id } };
+    const { tidyUp } = await activate(replaced);
+    for (const step of tidyUp) await step();
+    expect([...mfa.state.authenticators.values()]).toMatchObject([{ id, expiresAtMs: 7 }]);
   });
 });

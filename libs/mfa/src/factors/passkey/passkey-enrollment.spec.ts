@@ -2,9 +2,11 @@ import type { MfaConfirmation } from '../../enrollment/enrollment-results.js';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { inMemoryEnrollment, newPasskey } from '../../../../../test/support/in-memory-enrollment.js';
 import { MfaError } from '../../domain/mfa-error.js';
+import { sessionBinding } from '../../host/session-binding.js';
 import type { Passkey } from '../../domain/passkeys/passkey.js';
 import { provedStamp } from '../../verification/proof-verifier.js';
 import { credentialHash } from './passkey.factor.js';
+import { registerState } from './webauthn-challenge.js';
 
 const MINUTE = 60_000;
 const GRACE = 10 * MINUTE;
@@ -41,6 +43,15 @@ describe('the setup of a passkey', () => {
     await mfa.toldTypes();
     expect(mfa.told).toMatchObject([{ type: 'mfa.setup.started', userId: 'ann', method: 'passkey' }]);
     expect(rows()).toEqual([]);
+  });
+
+  it('S84 is bound to the purpose, the account, the session, the factors and the backup codes', async () => {
+    const issue = vi.spyOn(mfa.webAuthn, 'issue');
+    await mfa.enrollment.setup(ann(), {});
+    const account = await accountOf();
+    const binding = sessionBinding({ sessionId: ann().sessionId, authenticatedAt: undefined });
+    const claim = { purpose: 'register', userId: 'ann', securityStamp: account.securityStamp, binding };
+    expect(issue.mock.lastCall![0]).toEqual({ ...claim, rpId: 'acme.example', state: registerState(account) });
   });
 
   it('S81 gives the account one random user handle of 64 bytes, for good', async () => {
@@ -267,13 +278,19 @@ describe('a credential that a row has already', () => {
   }
   const skewed = (afterMs: number) => mfa.clock.nowMs() - GRACE + afterMs;
   const confirm = (passkey: unknown) => mfa.enrollment.confirm(ann(), { passkey });
+  /** The row stays, so its credential is not inserted a second time. */
+  async function refused(passkey: unknown): Promise<void> {
+    const add = vi.spyOn(mfa.passkeys, 'add');
+    await expect(confirm(passkey)).rejects.toMatchObject(REJECTED);
+    expect(add).toHaveBeenCalledOnce();
+    expect(rows().map(({ id }) => id)).toEqual(['p-old']);
+  }
 
   it('S81 stays with the user whose account names it', async () => {
     const { passkey } = await created();
     await taken({ expiresAtMs: null }, passkey);
     await mfa.change('ben', { activeFactors: [{ type: 'passkey', id: 'p-old' }] });
-    await expect(confirm(passkey)).rejects.toMatchObject(REJECTED);
-    expect(rows().map(({ id }) => id)).toEqual(['p-old']);
+    await refused(passkey);
     await expect(failures()).resolves.toEqual([{ factor: 'confirmation', failure: 'already_spent' }]);
     expect((await accountOf()).activeFactors).toEqual([]);
   });
@@ -284,8 +301,7 @@ describe('a credential that a row has already', () => {
   ])('S81 stays where no account names it, but %s', async (_, expiresAtMs) => {
     const { passkey } = await created();
     await taken({ expiresAtMs: expiresAtMs() }, passkey);
-    await expect(confirm(passkey)).rejects.toMatchObject(REJECTED);
-    expect(rows().map(({ id }) => id)).toEqual(['p-old']);
+    await refused(passkey);
   });
 
   it.each<[string, () => number | null]>([
@@ -320,8 +336,7 @@ describe('a credential that a row has already', () => {
     const { passkey } = await created();
     await taken({ expiresAtMs: null }, passkey);
     vi.spyOn(mfa.accounts, 'tryCommit').mockResolvedValue(false);
-    await expect(confirm(passkey)).rejects.toMatchObject(REJECTED);
-    expect(rows().map(({ id }) => id)).toEqual(['p-old']);
+    await refused(passkey);
   });
 
   it('S81 is tried once more where its row went meanwhile, and refused where another one came', async () => {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { inMemoryEnrollment, newPasskey } from '../../../../../test/support/in-memory-enrollment.js';
 import type { Proof, ProofPurpose } from '../../domain/verification/proof.js';
@@ -50,7 +51,23 @@ describe('the factor of passkeys', () => {
   });
 });
 
+describe('the hash of a credential id', () => {
+  it('S81 is SHA-256 of its bytes, in hex, as the rows have it', () => {
+    const bytes = Buffer.from([1, 2, 3]);
+    expect(credentialHash('AQID')).toBe(createHash('sha256').update(bytes).digest('hex'));
+  });
+});
+
 describe('the options of an assertion', () => {
+  it('S80 are bound to the purpose, the account and the session, and to no state of a registration', async () => {
+    await mfa.register('ann');
+    const issue = vi.spyOn(mfa.webAuthn, 'issue');
+    await optionsOf();
+    const { securityStamp } = (await snapshotOf()).account;
+    const claim = { ...bound(), userId: 'ann', securityStamp, rpId: 'acme.example', state: '' };
+    expect(issue.mock.lastCall![0]).toEqual(claim);
+  });
+
   it('end when they are asked to, and allow the passkeys of the account in its order', async () => {
     const { key } = await mfa.register('ann');
     const change = key.get((await optionsOf('ann', bound('change'))).options);
