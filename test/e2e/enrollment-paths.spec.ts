@@ -101,7 +101,12 @@ describe('the login paths of a user whom a policy requires', () => {
     const match = vi.spyOn(service(MailboxFactor), 'match');
     const byEmail = () => firstFactor(user, { amr: ['email'], firstFactor: 'mailbox' });
     const activate = (token: string) =>
-      service(MfaEnrollmentService).activate(token, { type: 'mailbox', id: user.userId, name: 'Mailbox' }, {}, RPC);
+      service(MfaEnrollmentService).activate(
+        { mfa_token: token },
+        { type: 'mailbox', id: user.userId, name: 'Mailbox' },
+        {},
+        RPC,
+      );
     const prove = (mfa_token: string, code: string, method?: string) =>
       user.send('/mfa/verify', { mfa_token, code, method });
 
@@ -147,7 +152,12 @@ describe('the login paths of a user whom a policy requires', () => {
     };
     const http = { getRequest: () => ({ headers: { cookie: `mfa_token=${mfa_token}` } }), getResponse: () => response };
     const context = { getType: () => 'http', switchToHttp: () => http } as never;
-    await service(MfaEnrollmentService).activate(mfa_token, { type: 'mailbox', id: 'x', name: 'Mailbox' }, {}, context);
+    await service(MfaEnrollmentService).activate(
+      { mfa_token },
+      { type: 'mailbox', id: 'x', name: 'Mailbox' },
+      {},
+      context,
+    );
     expect(headers.get('Set-Cookie')).toEqual([expect.stringMatching(/^mfa_token=; Max-Age=0;/)]);
     await request(user.server).get('/mfa/challenge').set('x-mfa-token', mfa_token).expect(401);
   });

@@ -79,8 +79,9 @@ describe('attacks on an enrollment within a login', () => {
     ['true', true],
     ['an array', ['token']],
     ['a function', () => 'token'],
-  ])('S67 refuses with 401 an enrollment token of an own controller that is %s', async (_, given) => {
-    const token = given as string;
+    ['a principal', { userId: 'victim', accountName: 'victim', authenticatedAt: new Date().toISOString() }],
+  ])('S48 S67 refuses with 401 an enrollment token of an own controller that is %s', async (_, given) => {
+    const token = { mfa_token: given as string };
     const enrollment = host.app.get(MfaEnrollmentService);
     const passkeys = host.app.get(MfaPasskeyService);
     const refused = { status: 401 };

@@ -38,7 +38,13 @@ export type {
 
 export { TotpService, type MfaSecretOwner } from './factors/totp/totp.service.js';
 export { MfaEnrollmentService } from './enrollment/enrollment.service.js';
-export type { MfaConfirmation, MfaEnrolledLogin, MfaRemoval, MfaSetup } from './enrollment/enrollment-results.js';
+export type {
+  MfaConfirmation,
+  MfaEnrolledLogin,
+  MfaEnrollmentToken,
+  MfaRemoval,
+  MfaSetup,
+} from './enrollment/enrollment-results.js';
 export type { MfaFactorActivation } from './enrollment/factor-enrollment.js';
 export type { MfaAuthenticatorView } from './enrollment/authenticator-view.js';
 export type { MfaReauthenticationProof } from './enrollment/reauthentication-check.js';

@@ -1,7 +1,7 @@
 import type { ExecutionContext } from '@nestjs/common';
 import type { MfaPrincipal } from '../host/mfa-host.js';
 import type { MfaSessionOf } from '../host/require-principal.js';
-import type { MfaConfirmation, MfaEnrolledLogin, MfaSetup } from './enrollment-results.js';
+import type { MfaConfirmation, MfaEnrolledLogin, MfaSetup, MfaEnrollmentToken } from './enrollment-results.js';
 import type { MfaReauthenticationProof } from './reauthentication-check.js';
 
 /**
@@ -10,16 +10,16 @@ import type { MfaReauthenticationProof } from './reauthentication-check.js';
  */
 export abstract class AppEnrollment {
   abstract setup(
-    caller: MfaPrincipal | string,
+    caller: MfaPrincipal | MfaEnrollmentToken,
     request: MfaReauthenticationProof & { name?: string },
     context?: ExecutionContext,
   ): Promise<MfaSetup>;
 
   abstract confirm(
-    caller: MfaSessionOf | string,
+    caller: MfaSessionOf | MfaEnrollmentToken,
     code: string,
     context?: ExecutionContext,
   ): Promise<MfaConfirmation | MfaEnrolledLogin>;
 
-  abstract cancelSetup(caller: MfaSessionOf | string, context?: ExecutionContext): Promise<void>;
+  abstract cancelSetup(caller: MfaSessionOf | MfaEnrollmentToken, context?: ExecutionContext): Promise<void>;
 }

@@ -5,6 +5,7 @@ import type { EnrollmentClaims } from '../challenge/mfa-token.js';
 import type { AccountSnapshot } from '../domain/accounts/account.js';
 import type { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { openAccount } from '../domain/accounts/open-account.js';
+import type { MfaEnrollmentToken } from './enrollment-results.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { CLOCK_SKEW_MS, type UsageEntry } from '../domain/usage/usage.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
@@ -72,23 +73,24 @@ export class Enrollers {
 
   /**
    * @param caller the principal, or an enrollment token
-   * @param method the method to enroll
+   * @param method the method to enroll. `null` = the caller enrolls nothing
    * @throws MfaError `MFA_NOT_AUTHENTICATED` for an unusable principal; `MFA_TOKEN_INVALID` for an unusable token;
    * `MFA_ENROLLMENT_REQUIRED` for a method that the policy does not allow in this login; `MFA_BUSY`
    */
   async of(
-    caller: MfaPrincipal | MfaSessionOf | string,
-    method: string,
+    caller: MfaPrincipal | MfaSessionOf | MfaEnrollmentToken,
+    method: string | null,
     context?: ExecutionContext,
   ): Promise<Enroller> {
-    if (typeof caller !== 'string') {
-      // What a client left out of the request to an own controller, or sent in another type.
-      if (typeof caller !== 'object' || caller === null) throw new MfaError('MFA_NOT_AUTHENTICATED');
+    // What a client left out of the request to an own controller, or sent in another type.
+    if (typeof caller !== 'object' || caller === null) throw new MfaError('MFA_NOT_AUTHENTICATED');
+    // S48: a value that a client sent is only ever the value of this property.
+    if (!('mfa_token' in caller)) {
       const principal = 'accountName' in caller ? requirePrincipal(caller) : requireSession(caller);
       return { principal, binding: this.bindings.of(principal), login: null };
     }
-    const { claims, rules, methods } = await this.enrollments.open(caller, context);
-    if (!methods.includes(method)) throw new MfaError('MFA_ENROLLMENT_REQUIRED', { methods });
+    const { claims, rules, methods } = await this.enrollments.open(caller.mfa_token, context);
+    if (method !== null && !methods.includes(method)) throw new MfaError('MFA_ENROLLMENT_REQUIRED', { methods });
     const { userId, tokenId, amr, enrollment, expiresAtMs } = claims;
     const { accountName = userId, issuer, state } = this.tokens.loginOf(claims);
     const principal = { ...requireSession({ userId, amr: amr ?? [] }), accountName, issuer };

@@ -44,3 +44,11 @@ export interface MfaEnrolledLogin {
   /** The result of `MfaHost.completeLogin`. Left out if no session was opened; the user then signs in again. */
   login?: unknown;
 }
+
+/**
+ * The token of a login that must enroll, in place of a principal. It is an object, so that a value of a request body never
+ * counts as a principal.
+ */
+export interface MfaEnrollmentToken {
+  mfa_token: string;
+}

@@ -14,7 +14,13 @@ import { FactorEnrollment, type MfaFactorActivation } from './factor-enrollment.
 import { readName } from './authenticator-name.js';
 import { AuthenticatorRemoval } from './authenticator-removal.js';
 import { authenticatorView, type MfaAuthenticatorView } from './authenticator-view.js';
-import type { MfaConfirmation, MfaEnrolledLogin, MfaRemoval, MfaSetup } from './enrollment-results.js';
+import type {
+  MfaConfirmation,
+  MfaEnrolledLogin,
+  MfaRemoval,
+  MfaSetup,
+  MfaEnrollmentToken,
+} from './enrollment-results.js';
 import { ReauthenticationCheck, type MfaReauthenticationProof } from './reauthentication-check.js';
 
 /**
@@ -40,13 +46,12 @@ export class MfaEnrollmentService {
 
   /**
    * Starts a setup. If this session has already started one, returns it again: same secret, expiry and name.
-   * @param caller the principal, or the token of a login that must enroll. Check that a token from a request body is a string,
-   * because an object counts as a principal
+   * @param caller the principal, or `{ mfa_token }` of a login that must enroll
    * @throws MfaException `MFA_TOKEN_INVALID`, `MFA_ENROLLMENT_REQUIRED` for such a token; `MFA_PROOF_REQUIRED`, `MFA_TOO_MANY_AUTHENTICATORS` if the user has `enrollment.maxAuthenticators`,
    * `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BAD_REQUEST`, `MFA_BUSY` (also if another session was first)
    */
   setup(
-    caller: MfaPrincipal | string,
+    caller: MfaPrincipal | MfaEnrollmentToken,
     request: MfaReauthenticationProof & { name?: string } = {},
     context?: ExecutionContext,
   ): Promise<MfaSetup> {
@@ -57,20 +62,21 @@ export class MfaEnrollmentService {
    * Cancels the setup that this session has started.
    * @throws MfaException `MFA_SETUP_NOT_FOUND` if there is none, or another session started it; `MFA_BUSY`
    */
-  cancelSetup(caller: MfaSessionOf | string, context?: ExecutionContext): Promise<void> {
+  cancelSetup(caller: MfaSessionOf | MfaEnrollmentToken, context?: ExecutionContext): Promise<void> {
     return this.app.cancelSetup(caller, context);
   }
 
   /**
-   * Confirms the setup of this session by its first code. The code is spent, so it cannot be used again. With the token of
-   * a login that must enroll, it also spends the token and clears its cookie, calls `MfaHost.completeLogin`, and returns its result as `login`.
+   * Confirms the setup of this session by its first code. The code is spent, so it cannot be used again. With `{ mfa_token }`
+   * of a login that must enroll, it also spends the token and clears its cookie, calls `MfaHost.completeLogin`, and returns
+   * its result as `login`.
    * @throws MfaException `MFA_TOKEN_INVALID`, `MFA_ENROLLMENT_REQUIRED` for such a token; `MFA_SETUP_NOT_FOUND` if there is none, or another session started it;
    * `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BAD_REQUEST`, `MFA_BUSY`
    */
   confirm(principal: MfaSessionOf, code: string, context?: ExecutionContext): Promise<MfaConfirmation>;
-  confirm(token: string, code: string, context: ExecutionContext): Promise<MfaEnrolledLogin>;
+  confirm(token: MfaEnrollmentToken, code: string, context: ExecutionContext): Promise<MfaEnrolledLogin>;
   confirm(
-    caller: MfaSessionOf | string,
+    caller: MfaSessionOf | MfaEnrollmentToken,
     code: string,
     context?: ExecutionContext,
   ): Promise<MfaConfirmation | MfaEnrolledLogin> {
@@ -80,7 +86,7 @@ export class MfaEnrollmentService {
   /**
    * Makes a credential of a factor of the host count: names it in the account row, and creates backup codes if the user
    * has none. Store the credential first, with a proof that it works; the module deletes nothing if this throws.
-   * @param caller the principal, or the token of a login that must enroll
+   * @param caller the principal, or `{ mfa_token }` of a login that must enroll
    * @returns `backupCodes`: the new codes, to show once; `stepUp`: for the session that enrolled; `login`: with a token, the
    * result of `MfaHost.completeLogin`
    * @throws MfaException `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_TOO_MANY_AUTHENTICATORS` above 40
@@ -94,13 +100,13 @@ export class MfaEnrollmentService {
     context?: ExecutionContext,
   ): Promise<MfaConfirmation>;
   activate(
-    token: string,
+    token: MfaEnrollmentToken,
     credential: MfaFactorActivation,
     proof: MfaReauthenticationProof,
     context: ExecutionContext,
   ): Promise<MfaEnrolledLogin>;
   activate(
-    caller: MfaPrincipal | string,
+    caller: MfaPrincipal | MfaEnrollmentToken,
     credential: MfaFactorActivation,
     proof: MfaReauthenticationProof = {},
     context?: ExecutionContext,

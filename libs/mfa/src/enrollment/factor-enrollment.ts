@@ -1,6 +1,6 @@
 import type { ExecutionContext } from '@nestjs/common';
 import type { MfaPrincipal } from '../host/mfa-host.js';
-import type { MfaConfirmation, MfaEnrolledLogin } from './enrollment-results.js';
+import type { MfaConfirmation, MfaEnrolledLogin, MfaEnrollmentToken } from './enrollment-results.js';
 import type { MfaReauthenticationProof } from './reauthentication-check.js';
 
 /** A credential of a factor of the host, to be named in the account row. */
@@ -22,7 +22,7 @@ export interface MfaFactorActivation {
  */
 export abstract class FactorEnrollment {
   abstract activate(
-    caller: MfaPrincipal | string,
+    caller: MfaPrincipal | MfaEnrollmentToken,
     credential: MfaFactorActivation,
     offered: MfaReauthenticationProof,
     context?: ExecutionContext,

@@ -7,7 +7,7 @@ import { MfaError } from '../domain/mfa-error.js';
 import { readName } from '../enrollment/authenticator-name.js';
 import { EnrollmentCompletion } from '../enrollment/enrollment-completion.js';
 import { accountOf, Enrollers } from '../enrollment/enrollers.js';
-import type { MfaConfirmation, MfaEnrolledLogin } from '../enrollment/enrollment-results.js';
+import type { MfaConfirmation, MfaEnrolledLogin, MfaEnrollmentToken } from '../enrollment/enrollment-results.js';
 import { FactorEnrollment, type MfaFactorActivation } from '../enrollment/factor-enrollment.js';
 import { ReauthenticationCheck, type MfaReauthenticationProof } from '../enrollment/reauthentication-check.js';
 import { eventAuthenticator } from '../events/mfa-events.js';
@@ -37,7 +37,7 @@ export class HostFactorEnrollment extends FactorEnrollment {
   }
 
   async activate(
-    caller: MfaPrincipal | string,
+    caller: MfaPrincipal | MfaEnrollmentToken,
     { type, id, name: given }: MfaFactorActivation,
     offered: MfaReauthenticationProof,
     context?: ExecutionContext,

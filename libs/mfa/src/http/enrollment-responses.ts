@@ -21,9 +21,13 @@ export class EnrollmentResponses {
   }
 
   /** The status after a change. A change that is made stays made: where the status cannot be read, `known` is it. */
-  async status(principal: KnownPrincipal, known: Partial<MfaStatus>): Promise<Partial<MfaStatus>> {
+  async status(
+    principal: KnownPrincipal,
+    known: Partial<MfaStatus>,
+    context: ExecutionContext,
+  ): Promise<Partial<MfaStatus>> {
     try {
-      return await this.statuses.status(principal);
+      return await this.statuses.status(principal, context);
     } catch {
       this.logger.error('The status could not be read after a change. The response holds what the change returned');
       return known;

@@ -109,7 +109,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
       const { principal, context, body } = await this.requests.readAsPrincipal(request, 'RenameBody');
       const id = idOf(request);
       const renamed = await this.enrollment.rename(principal, id, body.name, context);
-      const { authenticators } = await this.responses.status(principal, { authenticators: [renamed] });
+      const { authenticators } = await this.responses.status(principal, { authenticators: [renamed] }, context);
       const view = authenticators?.find((each) => each.id === id);
       if (!view) throw new MfaException('MFA_AUTHENTICATOR_NOT_FOUND');
       return view;
@@ -120,7 +120,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     async remove(@Req() request: RouteRequest) {
       const { principal, context, body } = await this.requests.readAsPrincipal(request, 'ProofBody');
       const { enabled, ...removal } = await this.enrollment.remove(principal, idOf(request), body, context);
-      return { ...(await this.responses.status(principal, { enabled })), ...removal };
+      return { ...(await this.responses.status(principal, { enabled }, context)), ...removal };
     }
 
     @Post('disable')
@@ -154,7 +154,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     @HttpCode(200)
     async confirm(@Req() request: RouteRequest) {
       const { caller, context, body } = await this.requests.readAsEnroller(request, 'CodeBody');
-      if (typeof caller === 'string') return this.enrollment.confirm(caller, body.code, context);
+      if ('mfa_token' in caller) return this.enrollment.confirm(caller, body.code, context);
       return this.responses.raised(caller, await this.enrollment.confirm(caller, body.code, context), context);
     }
 
@@ -163,9 +163,9 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     async cancelSetup(@Req() request: RouteRequest) {
       const { caller, context } = await this.requests.enroller(request);
       await this.enrollment.cancelSetup(caller, context);
-      return typeof caller === 'string'
+      return 'mfa_token' in caller
         ? { pendingSetup: false }
-        : this.responses.status(caller, { pendingSetup: false });
+        : this.responses.status(caller, { pendingSetup: false }, context);
     }
   }
 
@@ -192,7 +192,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     @HttpCode(200)
     async confirm(@Req() request: RouteRequest) {
       const { caller, context, body } = await this.requests.readAsEnroller(request, 'PasskeyBody');
-      if (typeof caller === 'string') return this.passkeys.confirm(caller, body, context);
+      if ('mfa_token' in caller) return this.passkeys.confirm(caller, body, context);
       return this.responses.raised(caller, await this.passkeys.confirm(caller, body, context), context);
     }
   }

@@ -2,6 +2,7 @@ import { Injectable, type ExecutionContext } from '@nestjs/common';
 // One small file of it: where class-validator is missing, the application does not start, rather than fail a first login.
 import 'class-validator/cjs/container.js';
 import { MfaException } from '../errors/mfa.exception.js';
+import type { MfaEnrollmentToken } from '../enrollment/enrollment-results.js';
 import { loginTokenOf } from '../guard/route-access.js';
 import { MfaHostAccess } from '../host/host-access.js';
 import type { KnownPrincipal } from '../host/known-principal.js';
@@ -86,9 +87,12 @@ export class RequestReader {
   }
 
   /** Who enrolls: the token of a login, or the signed-in user. @throws MfaException `MFA_NOT_AUTHENTICATED` */
-  async enroller(request: RouteRequest): Promise<{ caller: KnownPrincipal | string; context: ExecutionContext }> {
+  async enroller(
+    request: RouteRequest,
+  ): Promise<{ caller: KnownPrincipal | MfaEnrollmentToken; context: ExecutionContext }> {
     const context = this.context(request);
-    return { caller: loginTokenOf(context) ?? (await this.principal(request)), context };
+    const mfa_token = loginTokenOf(context);
+    return { caller: mfa_token === null ? await this.principal(request) : { mfa_token }, context };
   }
 
   /** The same, with the checked body of that name. */

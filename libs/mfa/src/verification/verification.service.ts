@@ -93,7 +93,8 @@ export class MfaVerificationService {
   /**
    * Returns what the client needs before it can present a proof of `method`: the options of
    * `navigator.credentials.get()` for a passkey, or what a factor of the host returns. `null` = nothing. Call it for the
-   * challenge of a login, or for a signed-in user. One statement of the module, no write.
+   * challenge of a login, or for a signed-in user. One statement of the module, no write. Check that an mfa_token of a
+   * request body is a string before you pass it: an object counts as a principal.
    * @param request `purpose` of a signed-in user: `step-up`, or `change` for a change of factors. @default 'step-up'
    * @throws MfaException `MFA_TOKEN_INVALID`; `MFA_AUTHENTICATOR_NOT_FOUND` if the user has no such factor;
    * `MFA_NOT_AUTHENTICATED`, `MFA_BAD_REQUEST`, `MFA_BUSY`

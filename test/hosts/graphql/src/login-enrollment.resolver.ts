@@ -25,7 +25,7 @@ export class LoginEnrollmentResolver {
     @MfaContext() context: ExecutionContext,
   ) {
     const proof = recoveryCode ? { code: recoveryCode, method: 'recovery_code' } : {};
-    return this.enrollment.setup(mfaToken, proof, context);
+    return this.enrollment.setup({ mfa_token: mfaToken }, proof, context);
   }
 
   @Mutation(() => EnrolledLogin)
@@ -34,7 +34,7 @@ export class LoginEnrollmentResolver {
     @Args('code') code: string,
     @MfaContext() context: ExecutionContext,
   ) {
-    return this.enrollment.confirm(mfaToken, code, context); // `login` is what completeLogin returns
+    return this.enrollment.confirm({ mfa_token: mfaToken }, code, context); // `login` is what completeLogin returns
   }
 
   @Mutation(() => Boolean)

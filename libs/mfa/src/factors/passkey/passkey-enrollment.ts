@@ -11,7 +11,7 @@ import { CLOCK_SKEW_MS } from '../../domain/usage/usage.js';
 import { readName } from '../../enrollment/authenticator-name.js';
 import { EnrollmentCompletion } from '../../enrollment/enrollment-completion.js';
 import { accountOf, type Enroller, Enrollers, replacesFactors, requireHolding } from '../../enrollment/enrollers.js';
-import type { MfaConfirmation, MfaEnrolledLogin } from '../../enrollment/enrollment-results.js';
+import type { MfaConfirmation, MfaEnrolledLogin, MfaEnrollmentToken } from '../../enrollment/enrollment-results.js';
 import { ReauthenticationCheck, type MfaReauthenticationProof } from '../../enrollment/reauthentication-check.js';
 import { eventAuthenticator, MfaEvents } from '../../events/mfa-events.js';
 import { MfaHostAccess } from '../../host/host-access.js';
@@ -69,7 +69,7 @@ export class PasskeyEnrollment {
   ) {}
 
   async setup(
-    caller: MfaPrincipal | string,
+    caller: MfaPrincipal | MfaEnrollmentToken,
     offered: MfaReauthenticationProof,
     context?: ExecutionContext,
   ): Promise<MfaPasskeySetup> {
@@ -98,7 +98,7 @@ export class PasskeyEnrollment {
   }
 
   async confirm(
-    caller: MfaSessionOf | string,
+    caller: MfaSessionOf | MfaEnrollmentToken,
     request: { name?: string | null | undefined; passkey: unknown },
     context?: ExecutionContext,
   ): Promise<MfaConfirmation | MfaEnrolledLogin> {

@@ -1,7 +1,7 @@
 import { Inject, Injectable, type ExecutionContext } from '@nestjs/common';
 import type { MfaChallenge } from '../../challenge/mfa-challenge.js';
 import type { MfaPasskeyRegistration } from '../../domain/passkeys/passkey-json.js';
-import type { MfaConfirmation, MfaEnrolledLogin } from '../../enrollment/enrollment-results.js';
+import type { MfaConfirmation, MfaEnrolledLogin, MfaEnrollmentToken } from '../../enrollment/enrollment-results.js';
 import type { MfaReauthenticationProof } from '../../enrollment/reauthentication-check.js';
 import { ThrowsMfaException } from '../../errors/throws-mfa-exception.js';
 import type { MfaPrincipal } from '../../host/mfa-host.js';
@@ -32,12 +32,12 @@ export class MfaPasskeyService {
   /**
    * Starts the registration of a passkey. The options are valid for 5 minutes, for this session, and until the factors or
    * the backup codes of the user change.
-   * @param caller the principal, or the token of a login that must enroll
+   * @param caller the principal, or `{ mfa_token }` of a login that must enroll
    * @throws MfaException `MFA_PROOF_REQUIRED`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BAD_REQUEST`, `MFA_BUSY`,
    * `MFA_TOO_MANY_AUTHENTICATORS` if the user has `passkeys.max`; `MFA_MISCONFIGURED` without the option `passkeys`
    */
   async setup(
-    caller: MfaPrincipal | string,
+    caller: MfaPrincipal | MfaEnrollmentToken,
     proof: MfaReauthenticationProof = {},
     context?: ExecutionContext,
   ): Promise<MfaPasskeySetup> {
@@ -58,12 +58,12 @@ export class MfaPasskeyService {
     context?: ExecutionContext,
   ): Promise<MfaConfirmation>;
   async confirm(
-    token: string,
+    token: MfaEnrollmentToken,
     request: { name?: string | null | undefined; passkey: MfaPasskeyRegistration },
     context: ExecutionContext,
   ): Promise<MfaEnrolledLogin>;
   async confirm(
-    caller: MfaSessionOf | string,
+    caller: MfaSessionOf | MfaEnrollmentToken,
     request: { name?: string | null | undefined; passkey: MfaPasskeyRegistration },
     context?: ExecutionContext,
   ): Promise<MfaConfirmation | MfaEnrolledLogin> {
@@ -72,7 +72,8 @@ export class MfaPasskeyService {
 
   /**
    * Makes the options for `navigator.credentials.get()`. One statement, no write.
-   * @param caller the challenge or mfa_token of a login, or the signed-in user
+   * @param caller the challenge or mfa_token of a login, or the signed-in user. Check that an mfa_token of a request body is
+   * a string before you pass it: an object counts as a principal
    * @param request `purpose` of a signed-in user: `step-up`, or `change` for a change of factors. @default 'step-up'
    * @throws MfaException `MFA_AUTHENTICATOR_NOT_FOUND` if the user has no passkey; `MFA_TOKEN_INVALID`,
    * `MFA_NOT_AUTHENTICATED`, `MFA_BAD_REQUEST`, `MFA_BUSY`; `MFA_MISCONFIGURED` without the option `passkeys`

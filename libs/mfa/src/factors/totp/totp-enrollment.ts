@@ -7,7 +7,12 @@ import { AppEnrollment } from '../../enrollment/app-enrollment.js';
 import { readName } from '../../enrollment/authenticator-name.js';
 import { EnrollmentCompletion } from '../../enrollment/enrollment-completion.js';
 import { Enrollers, replacesFactors } from '../../enrollment/enrollers.js';
-import type { MfaConfirmation, MfaEnrolledLogin, MfaSetup } from '../../enrollment/enrollment-results.js';
+import type {
+  MfaConfirmation,
+  MfaEnrolledLogin,
+  MfaSetup,
+  MfaEnrollmentToken,
+} from '../../enrollment/enrollment-results.js';
 import { ReauthenticationCheck, type MfaReauthenticationProof } from '../../enrollment/reauthentication-check.js';
 import { eventAuthenticator, MfaEvents } from '../../events/mfa-events.js';
 import { MfaHostAccess } from '../../host/host-access.js';
@@ -40,7 +45,7 @@ export class TotpEnrollment extends AppEnrollment {
   }
 
   async setup(
-    caller: MfaPrincipal | string,
+    caller: MfaPrincipal | MfaEnrollmentToken,
     request: MfaReauthenticationProof & { name?: string },
     context?: ExecutionContext,
   ): Promise<MfaSetup> {
@@ -72,8 +77,8 @@ export class TotpEnrollment extends AppEnrollment {
     return this.shown(setup, otpauthUri({ ...label, secret, parameters: authenticator }));
   }
 
-  async cancelSetup(caller: MfaSessionOf | string, context?: ExecutionContext): Promise<void> {
-    const { principal, binding } = await this.enrollers.of(caller, 'totp', context);
+  async cancelSetup(caller: MfaSessionOf | MfaEnrollmentToken, context?: ExecutionContext): Promise<void> {
+    const { principal, binding } = await this.enrollers.of(caller, null, context);
     const { userId } = principal;
     const cancelled = await this.setups.cancel(userId, binding);
     const authenticator = eventAuthenticator('totp', cancelled);
@@ -83,7 +88,7 @@ export class TotpEnrollment extends AppEnrollment {
   }
 
   async confirm(
-    caller: MfaSessionOf | string,
+    caller: MfaSessionOf | MfaEnrollmentToken,
     code: string,
     context?: ExecutionContext,
   ): Promise<MfaConfirmation | MfaEnrolledLogin> {

@@ -170,6 +170,7 @@ export const ROUTES: readonly DocumentedRoute[] = [
     response: {
       description:
         'What the host returns for a completed login; or `MfaEnrollmentRequired`, after a recovery code or a method that the policy does not allow',
+      anyOf: [ref('MfaEnrollmentRequired'), {}],
     },
     errors: { ...BAD_BODY, 401: ['MFA_TOKEN_INVALID', 'MFA_CODE_REJECTED'], ...LIMITS },
   },

@@ -20,7 +20,7 @@ export function object(properties: Record<string, Schema>, optional: string[] = 
 
 export const method: Schema = {
   type: 'string',
-  description: '`totp`, `passkey`, `backup_code`, or a method of a factor that the application adds',
+  description: '`totp`, `passkey`, `backup_code`, `recovery_code`, or a method of a factor that the application adds',
 };
 export const session: Schema = { description: "What the host's method returned, as a new session or token" };
 
@@ -57,7 +57,7 @@ const STATUS: Record<string, Schema> = {
   proof: {
     ...list(string()),
     description:
-      'The proofs of which the next change needs one: `password`, `recent-sign-in`, `code`, `passkey` or `backup_code`',
+      'The proofs of which the next change needs one: `password`, `recent-sign-in`, `code`, `passkey`, `backup_code` or `recovery_code`',
   },
 };
 
@@ -106,6 +106,14 @@ export function schemasOf(openapi: string): Record<string, Schema> {
       qrSvg: string(),
       expiresAt: dateTime,
       resumed: { ...boolean, description: 'Whether this repeats the setup that the session has started' },
+    }),
+    MfaEnrollmentRequired: object({
+      mfaRequired: only(true),
+      enrollmentRequired: only(true),
+      mfa_token: string('Opens the routes of an enrollment, and nothing else'),
+      methods: list(method),
+      enrollmentMethods: list(method),
+      expiresIn: { ...integer, description: 'Seconds' },
     }),
     MfaChallenge: object(
       {
