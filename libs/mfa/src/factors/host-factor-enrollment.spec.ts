@@ -153,7 +153,7 @@ describe('a credential of the application within a login that must enroll', () =
     const issued = await mfa.challenges.issue('ann', { accountName: 'ann' });
     if (!issued.enrollmentRequired) throw new Error('an enrollment is expected');
     const forSetup = vi.spyOn(mfa.proof, 'forSetup');
-    const enroll = () => mfa.ownEnrollment.activate(issued.mfa_token, CARD, {}, context);
+    const enroll = () => mfa.ownEnrollment.activate({ mfa_token: issued.mfa_token }, CARD, {}, context);
     await expect(enroll()).resolves.toMatchObject({ enabled: true, login: { sessionOf: 'ann' } });
     expect((await accountOf()).activeFactors).toEqual([{ type: 'card', id: 'c-1' }]);
     await mfa.change('ann', { activeFactors: [] });

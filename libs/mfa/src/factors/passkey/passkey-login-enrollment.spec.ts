@@ -1,3 +1,4 @@
+import type { MfaEnrollmentToken } from '../../enrollment/enrollment-results.js';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { inMemoryEnrollment, newPasskey } from '../../../../../test/support/in-memory-enrollment.js';
 
@@ -19,14 +20,14 @@ describe('a passkey within a login that must enroll', () => {
   const tokenOf = async (userId = 'ann') => {
     const issued = await mfa.challenges.issue(userId, { accountName: `${userId}@acme.example` });
     if (!issued.enrollmentRequired) throw new Error('an enrollment is expected');
-    return issued.mfa_token;
+    return { mfa_token: issued.mfa_token };
   };
   const recoveryTokenOf = async () => {
     const { securityStamp } = (await mfa.accounts.load('ann'))!.account;
     const login = { userId: 'ann', securityStamp, first: { accountName: 'ann' } };
-    return mfa.tokens.signEnrollment(login as never, { reason: 'recovery', policyId: null });
+    return { mfa_token: mfa.tokens.signEnrollment(login as never, { reason: 'recovery', policyId: null }) };
   };
-  const createdWith = async (token: string) =>
+  const createdWith = async (token: MfaEnrollmentToken) =>
     newPasskey().create((await mfa.enrollment.setup(token, {}, context)).options);
 
   it('S100 is bound to the token of its setup, which the confirmation spends', async () => {
