@@ -1,4 +1,4 @@
-import { readProof } from '../domain/verification/proof.js';
+import { type ProofPurpose, readProof } from '../domain/verification/proof.js';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { inMemoryVerification, wrongCodeOf } from '../../../../test/support/in-memory-verification.js';
 import { MfaError } from '../domain/mfa-error.js';
@@ -49,6 +49,13 @@ describe('attempts', () => {
     expect(mfa.budgetOf('ann', 'totp')).toMatchObject({ failures: 5 });
     expect(mfa.state.usage.size).toBe(0);
     await expect(mfa.login('ann', phone.code())).rejects.toMatchObject({ code: 'MFA_LOCKED' });
+  });
+
+  it('S65 a failure that counts is not throttled, and has a skew only where one was found', async () => {
+    const refused = vi.spyOn(mfa.events, 'refused');
+    await expect(mfa.login('ann', wrongCode())).rejects.toMatchObject(REJECTED);
+    expect(mfa.failures()).toStrictEqual([{ factor: 'totp', failure: 'wrong_code' }]);
+    expect(refused).not.toHaveBeenCalled();
   });
 
   it('S65 the skew is that of the nearest step of all authenticators', async () => {
@@ -113,6 +120,20 @@ describe('attempts', () => {
 
   it('S24 a code may have 64 characters before it is normalised', async () => {
     await expect(mfa.login('ann', phone.code().padEnd(64))).resolves.toMatchObject({ userId: 'ann' });
+  });
+});
+
+describe('the factor of a proof', () => {
+  it('S104 is the first that recognises it and serves the purpose, or none', () => {
+    const factorOf = (given: object, purpose: ProofPurpose) =>
+      mfa.verifier.factorOf(readProof(given), purpose)?.method ?? null;
+    expect(factorOf({ code: '123456' }, 'change')).toBe('totp');
+    expect(factorOf({ code: '123456', method: 'backup_code' }, 'change')).toBeNull();
+    expect(factorOf({ code: 'hello' }, 'verify')).toBeNull();
+    const recovery = { code: 'ABCD-EFGH-2345-6789', method: 'recovery_code' };
+    expect(factorOf(recovery, 'verify')).toBe('recovery_code');
+    expect(factorOf(recovery, 'step-up')).toBeNull();
+    expect(mfa.verifier.factorOf(readProof({ code: 'hello' }), 'verify')).toBeNull();
   });
 });
 
@@ -243,6 +264,19 @@ describe('a proof that is matched', () => {
     }
     expect(mfa.budgetOf('ann', 'totp').failures).toBe(2);
     expect(mfa.failures()).toEqual(failures);
+  });
+
+  it('returns how many backup codes remain, one fewer after a backup code alone', async () => {
+    await mfa.giveBackupCodes('ann', ['AAAA-AAAA', 'BBBB-BBBB']);
+    await expect(mfa.login('ann', phone.code())).resolves.toMatchObject({ backupCodesRemaining: 2 });
+    await expect(mfa.login('ann', 'AAAA-AAAA')).resolves.toMatchObject({ backupCodesRemaining: 1 });
+    await expect(mfa.login('ann', phone.code(1))).resolves.toMatchObject({ backupCodesRemaining: 1 });
+  });
+
+  it('may leave no row of the module to write, as those of the application do', async () => {
+    const entry = { kind: 'card', item: 'x', expiresAtMs: null };
+    vi.spyOn(mfa.factors[0]!, 'evaluate').mockResolvedValue({ match: { entry, use: null, amr: ['mfa'], sealed: [] } });
+    await expect(mfa.login('ann', phone.code())).resolves.toMatchObject({ backupCodesRemaining: 0 });
   });
 
   it('S104 ends a recovery code, and writes for that only where there is one', async () => {

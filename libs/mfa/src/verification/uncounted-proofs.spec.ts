@@ -52,4 +52,20 @@ describe('a passkey response, whose failures are not counted', () => {
     await expect(told()).resolves.toEqual([['mfa.verification.failed', 'state_changed']]);
     expect([...mfa.state.usage.values()]).toHaveLength(1);
   });
+
+  it('S83 is no suspected clone for another reason, though the passkey is known', async () => {
+    const credential = [...mfa.state.passkeys.values()][0]!;
+    const evaluation = { match: null, failure: 'already_spent', credential } as const;
+    vi.spyOn(mfa.passkeyFactor, 'evaluate').mockResolvedValueOnce(evaluation);
+    await expect(stepUp()).rejects.toMatchObject(REJECTED);
+    await expect(told()).resolves.toEqual([['mfa.verification.failed', 'already_spent']]);
+  });
+
+  it('S70 has no attempt to release where its race is lost', async () => {
+    vi.spyOn(mfa.store, 'spendAndSettle').mockResolvedValue(false);
+    const release = vi.spyOn(mfa.limiter, 'release');
+    await expect(stepUp()).rejects.toMatchObject(REJECTED);
+    await expect(told()).resolves.toEqual([['mfa.verification.failed', 'already_spent']]);
+    expect(release).not.toHaveBeenCalled();
+  });
 });

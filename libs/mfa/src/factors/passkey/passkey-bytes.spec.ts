@@ -11,6 +11,7 @@ import {
   isOwnClientData,
   isPlainAttestation,
   isSignatureBy,
+  PASSKEY_ALGORITHMS,
 } from './passkey-bytes.js';
 import { readCbor, readWholeCbor } from './strict-cbor.js';
 
@@ -151,6 +152,10 @@ describe('a public key', () => {
     for (const bytes of [256, 384, 512]) expect(isAcceptedPublicKey(changed(rsa, [-1, modulus(bytes)]))).toBe(true);
   });
 
+  it('S85 has one of the three algorithms that a registration offers', () => {
+    expect(PASSKEY_ALGORITHMS).toEqual([okp, ec, rsa].map((key) => key.get(3)));
+  });
+
   it.each<[string, Buffer]>([
     ['of RSA with 1024 bits', changed(rsa, [-1, modulus(128)])],
     ['of RSA with 4104 bits', changed(rsa, [-1, modulus(513)])],
@@ -158,7 +163,11 @@ describe('a public key', () => {
     ['of RSA with a leading zero', changed(rsa, [-1, Buffer.alloc(256)])],
     ['of RSA with the exponent 1', changed(rsa, [-2, hex('01')])],
     ['of RSA with the exponent 3', changed(rsa, [-2, hex('03')])],
+    ['of RSA with the exponent 65539', changed(rsa, [-2, hex('010003')])],
+    ['of RSA with the exponent 65793', changed(rsa, [-2, hex('010101')])],
+    ['of RSA with the exponent 196609', changed(rsa, [-2, hex('030001')])],
     ['of RSA with a large exponent', changed(rsa, [-2, modulus(256)])],
+    ['of RSA with a further field', changed(rsa, [2, randomBytes(4)])],
     ['of RSA with another algorithm', changed(rsa, [3, -37])],
     ['of RSA that says it is elliptic', changed(rsa, [1, 2])],
     ['on P-384', changed(ec, [-1, 2])],
@@ -169,7 +178,10 @@ describe('a public key', () => {
     ['with a number in place of a coordinate', changed(ec, [-3, 32])],
     ['with a further field', changed(ec, [2, randomBytes(4)])],
     ['with the private key', changed(ec, [-4, randomBytes(32)])],
+    ['of ES256 that says it is Ed25519', changed(ec, [1, 1])],
     ['on Ed448', changed(okp, [-1, 7])],
+    ['of Ed25519 that says it is elliptic', changed(okp, [1, 2])],
+    ['of Ed25519 with a further field', changed(okp, [2, randomBytes(4)])],
     ['of Ed25519 for ES256', changed(okp, [3, -7])],
     ['without algorithm', changed(ec, [3, undefined])],
     ['that is a list', encodeCbor([1, 2])],
@@ -202,6 +214,10 @@ describe('authenticator data', () => {
     expect(isAssertedData(base64url(Buffer.concat([header(0x81), hex('a0')])))).toBe(true);
   });
 
+  it.each([1, 255, 256, 1023])('is accepted with a credential id of %s bytes', (length) => {
+    expect(isPlainAttestation(attestation(Buffer.concat([header(0x41), attested(length)])))).toBe(true);
+  });
+
   it.each<[string, Buffer]>([
     ['without the flag of a credential', Buffer.concat([header(0x01), attested(16)])],
     ['without a credential', header(0x41)],
@@ -217,6 +233,8 @@ describe('authenticator data', () => {
 
   it.each<[string, Buffer]>([
     ['that is short', header(0x01).subarray(1)],
+    ['that is short, with extensions', header(0x81).subarray(0, 36)],
+    ['that ends before its flags', header(0x01).subarray(0, 32)],
     ['with a credential', registered],
     ['with bytes at its end', Buffer.concat([header(0x01), hex('00')])],
     ['with two extension maps', Buffer.concat([header(0x81), hex('a0a0')])],
@@ -225,12 +243,18 @@ describe('authenticator data', () => {
     expect(isAssertedData(base64url(data))).toBe(false);
   });
 
+  it('S82 of an assertion that is not base64url is refused', () => {
+    expect(isAssertedData('%')).toBe(false);
+  });
+
   const signed = { alg: -7, sig: randomBytes(70) };
   it.each<[string, unknown, object]>([
     ['a certificate', 'packed', { ...signed, x5c: [randomBytes(99)] }],
     ['an empty list of certificates', 'packed', { ...signed, x5c: [] }],
     ['a signature of another kind', 'packed', { ...signed, ecdaaKeyId: randomBytes(4) }],
     ['packed without a signature', 'packed', {}],
+    ['an algorithm that is no number', 'packed', { ...signed, alg: '-7' }],
+    ['a signature that is no bytes', 'packed', { ...signed, sig: 'signature' }],
     ['none with a statement', 'none', signed],
     ['none with a certificate', 'none', { x5c: [randomBytes(99)] }],
     ['the format of U2F', 'fido-u2f', { sig: randomBytes(70), x5c: [randomBytes(99)] }],
@@ -241,6 +265,18 @@ describe('authenticator data', () => {
   ])('S82 in an attestation with %s is refused', (_, fmt, attStmt) => {
     expect(isPlainAttestation(attestation(registered, 'packed', new Map(Object.entries(signed))))).toBe(true);
     expect(isPlainAttestation(attestation(registered, fmt, new Map(Object.entries(attStmt))))).toBe(false);
+  });
+
+  it.each(['fmt', 'attStmt', 'authData'])('S82 in an attestation without %s is refused', (name) => {
+    for (const [fmt, attStmt] of [
+      ['none', new Map()],
+      ['packed', new Map(Object.entries(signed))],
+    ]) {
+      const object = new Map(Object.entries({ fmt, attStmt, authData: registered }));
+      expect(isPlainAttestation(base64url(encodeCbor(object as CborMap)))).toBe(true);
+      object.delete(name);
+      expect(isPlainAttestation(base64url(encodeCbor(object as CborMap)))).toBe(false);
+    }
   });
 
   it('S82 in an attestation that is not an object of three parts is refused', () => {

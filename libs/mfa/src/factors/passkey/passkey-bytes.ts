@@ -16,11 +16,11 @@ const ID_AT = ID_LENGTH_AT + 2;
 const HAS_CREDENTIAL = 0x40;
 const HAS_EXTENSIONS = 0x80;
 
-/** Decodes base64url without padding. `null` = another spelling of the bytes, or more than `most` bytes. */
+/** Decodes base64url without padding. `null` = nothing, another spelling of the bytes, or more than `most` bytes. */
 export function decodeBase64url(text: string, most = LONGEST_PART): Uint8Array | null {
-  if (text.length > Math.ceil((most * 4) / 3) || !/^[\w-]+$/.test(text)) return null;
+  if (text === '' || text.length > Math.ceil((most * 4) / 3)) return null;
   const bytes = Buffer.from(text, 'base64url');
-  return bytes.length <= most && bytes.toString('base64url') === text ? bytes : null;
+  return bytes.toString('base64url') === text ? bytes : null;
 }
 
 /** Whether this is the id of a credential: 1 to 1023 bytes in base64url, without padding. */
@@ -77,10 +77,11 @@ function hasCredential(data: Uint8Array): boolean {
 // S82
 export function isAssertedData(authenticatorData: string): boolean {
   const data = decodeBase64url(authenticatorData);
-  if (!data || data.length < HEADER_BYTES || data[FLAGS_AT]! & HAS_CREDENTIAL) return false;
+  if (!data || data[FLAGS_AT]! & HAS_CREDENTIAL) return false;
   return endsWithExtensions(data, HEADER_BYTES);
 }
 
+/** Whether the data ends at `start`, or after the extensions there. */
 function endsWithExtensions(data: Uint8Array, start: number): boolean {
   if (!(data[FLAGS_AT]! & HAS_EXTENSIONS)) return start === data.length;
   const extensions = readCbor(data, start);
@@ -118,8 +119,8 @@ export function isAcceptedPublicKey(publicKey: Uint8Array): boolean {
 }
 
 /** RFC 9053 §7 for elliptic curves, RFC 8230 §4 for RSA: 2048 to 4096 bits, exponent 65537. A larger key only costs time. */
-function isAcceptedKey(key: DecodedCbor | null): boolean {
-  if (key === null || !isDecodedMap(key)) return false;
+function isAcceptedKey(key: DecodedCbor): boolean {
+  if (!isDecodedMap(key)) return false;
   const [type, algorithm, ...parameters] = [1, 3, -1, -2, -3].map((label) => key.get(label));
   const [first, second, third] = parameters;
   if (algorithm === -7)

@@ -213,6 +213,36 @@ describe('a registration', () => {
     expect(await verifyPasskeyRegistration({ ...response, ...change }, params)).toBeNull();
   });
 
+  it('has no transports where the browser names none', async () => {
+    const challenge = randomBytes(54);
+    const response = readRegistration(device().create(await creationOptions(challenge)));
+    delete response.response.transports;
+    const params = { party, checkChallenge: challengeCheck(challenge) };
+    expect(await verifyPasskeyRegistration(response, params)).toMatchObject({ transports: [] });
+  });
+
+  it('S45 is refused where the library does not call it verified, or did not check the challenge', async () => {
+    const library = vi.mocked(await import('@simplewebauthn/server'));
+    const { verifyRegistrationResponse: verify } =
+      await vi.importActual<typeof import('@simplewebauthn/server')>('@simplewebauthn/server');
+    library.verifyRegistrationResponse.mockImplementationOnce(
+      async (options) => ({ ...(await verify(options)), verified: false }) as never,
+    );
+    expect(await register(device())).toBeNull();
+    library.verifyRegistrationResponse.mockImplementationOnce((options) =>
+      verify({ ...options, expectedChallenge: () => true }),
+    );
+    expect(await register(device())).toBeNull();
+    expect(await register(device())).not.toBeNull();
+  });
+
+  it('S82 is refused with a challenge that is no text, which is not checked', async () => {
+    const checkChallenge = vi.fn<() => typeof checked>(() => checked);
+    const response = readRegistration(device().create(await creationOptions(), { challenge: 7 as never }));
+    expect(await verifyPasskeyRegistration(response, { party, checkChallenge })).toBeNull();
+    expect(checkChallenge).not.toHaveBeenCalled();
+  });
+
   it('S82 is refused when the check of the challenge throws', async () => {
     const response = readRegistration(device().create(await creationOptions()));
     const checkChallenge = () => {
@@ -286,6 +316,20 @@ describe('an assertion', () => {
     const passkey = stored(await register(key));
     expect(await assert(key, passkey, { faults: { userHandle: null } })).not.toBeNull();
     expect(await assert(key, passkey, { faults: { userHandle: '' } })).not.toBeNull();
+  });
+
+  it('S82 with a signature whose DER has a wrong length is refused, though the library accepts it', async () => {
+    const library = vi.mocked(await import('@simplewebauthn/server'));
+    const key = device();
+    const passkey = stored(await register(key));
+    const edit = (response: ReturnType<VirtualPasskey['get']>) => {
+      const signature = Buffer.from(response.response.signature, 'base64url');
+      signature[1]! += 1;
+      return { ...response, response: { ...response.response, signature: signature.toString('base64url') } };
+    };
+    library.verifyAuthenticationResponse.mockClear();
+    expect(await assert(key, passkey, { edit })).toBeNull();
+    expect(library.verifyAuthenticationResponse).not.toHaveBeenCalled();
   });
 
   it('S82 by another key is refused', async () => {
