@@ -144,7 +144,7 @@ describe('the failures of factors of the application', () => {
 });
 
 describe('a credential of the application within a login that must enroll', () => {
-  const context = { request: 1 } as never;
+  const context = { getType: () => 'rpc' } as never;
 
   it('S100 spends the token with its activation, and is refused before a proof where the token holds no more', async () => {
     mfa.host.policy = () => ({ id: 'everyone', required: true });

@@ -53,7 +53,7 @@ describe('a passkey response, whose failures are not counted', () => {
     expect([...mfa.state.usage.values()]).toHaveLength(1);
   });
 
-  it('S83 is no suspected clone for another reason, though the passkey is known', async () => {
+  it('S83 suspects a clone for no other reason, though the passkey is known', async () => {
     const credential = [...mfa.state.passkeys.values()][0]!;
     const evaluation = { match: null, failure: 'already_spent', credential } as const;
     vi.spyOn(mfa.passkeyFactor, 'evaluate').mockResolvedValueOnce(evaluation);

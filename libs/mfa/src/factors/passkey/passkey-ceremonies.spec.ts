@@ -236,7 +236,7 @@ describe('a registration', () => {
     expect(await register(device())).not.toBeNull();
   });
 
-  it('S82 is refused with a challenge that is no text, which is not checked', async () => {
+  it('S82 is refused with a challenge that is not text, which is not checked', async () => {
     const checkChallenge = vi.fn<() => typeof checked>(() => checked);
     const response = readRegistration(device().create(await creationOptions(), { challenge: 7 as never }));
     expect(await verifyPasskeyRegistration(response, { party, checkChallenge })).toBeNull();

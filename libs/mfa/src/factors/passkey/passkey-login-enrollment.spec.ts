@@ -9,7 +9,7 @@ afterEach(() => vi.restoreAllMocks());
 const rows = () => [...mfa.state.passkeys.values()];
 
 describe('a passkey within a login that must enroll', () => {
-  const context = { request: 1 } as never;
+  const context = { getType: () => 'rpc' } as never;
   const INVALID = { code: 'MFA_TOKEN_INVALID' };
   beforeEach(() => {
     mfa = inMemoryEnrollment();
