@@ -1,6 +1,6 @@
-import type { MfaEnrollmentToken } from '../../enrollment/enrollment-results.js';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { inMemoryEnrollment, newPasskey } from '../../../../../test/support/in-memory-enrollment.js';
+import type { MfaEnrollmentToken } from '../../enrollment/enrollment-results.js';
 
 const REJECTED = { code: 'MFA_CODE_REJECTED' };
 
