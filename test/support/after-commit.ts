@@ -11,7 +11,8 @@ import { MfaVerificationStore } from '../../libs/mfa/src/domain/verification/ver
 import type { Client } from './client.js';
 import type { HostApp } from './host-app.js';
 
-const STORES = [
+/** Everything that runs statements. */
+export const STORES = [
   MfaAccountStore,
   MfaAuthenticatorStore,
   MfaBackupCodeStore,
@@ -34,7 +35,7 @@ export const AFTER_COMMIT_FAULTS = Object.keys(FAULTS) as AfterCommitFault[];
 const COMMIT = [MfaAccountStore, 'commit'] as const;
 
 /** The names of all methods of a store, those of its base classes too: PostgreSQL has a subclass. */
-function methodsOf(store: object): string[] {
+export function methodsOf(store: object): string[] {
   const prototype = Object.getPrototypeOf(store) as object;
   if (prototype === Object.prototype) return [];
   return [...new Set([...Object.getOwnPropertyNames(prototype), ...methodsOf(prototype)])];

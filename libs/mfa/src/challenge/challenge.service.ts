@@ -77,7 +77,9 @@ export class MfaChallengeService {
       policy?.required ? policy.id : undefined,
     );
     if (otherCase) this.logger.warn(OTHER_CASE);
-    const enforcedFromMs = await this.policies.enforcedFrom(id, policy, policySeenAtMs);
+    // The sighting is read with the account, so it is not known where there is none.
+    const seenAtMs = snapshot ? policySeenAtMs : undefined;
+    const enforcedFromMs = await this.policies.enforcedFrom(id, policy, seenAtMs);
     const request = { first, rules: { policy, firstFactor: first.firstFactor }, context };
     const result = isEnabled(snapshot)
       ? this.requireFactor(snapshot, request)

@@ -67,12 +67,12 @@ export class LoginPolicies implements OnModuleInit {
   /**
    * When the policy is enforced for the user, in epoch milliseconds. `null` = it requires nothing. The first call for a user
    * and policy stores the time.
-   * @param firstSeenAtMs where known, the time of the first login under this policy
+   * @param firstSeenAtMs where it was read, the time of the first login under this policy; `null` = there was none
    */
   // S101
   async enforcedFrom(userId: string, policy: Policy | null, firstSeenAtMs?: number | null): Promise<number | null> {
     if (!policy?.required) return null;
-    const known = firstSeenAtMs ?? (await this.seen.firstSeen(userId, policy.id));
+    const known = firstSeenAtMs === undefined ? await this.seen.firstSeen(userId, policy.id) : firstSeenAtMs;
     return enforcedFromMs(policy, known ?? (await this.seen.record(userId, policy.id, this.clock.nowMs())));
   }
 

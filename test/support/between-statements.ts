@@ -1,0 +1,66 @@
+import { expect } from 'vitest';
+import { methodsOf, STORES } from './after-commit.js';
+import type { HostApp } from './host-app.js';
+
+type Store = Record<string, (...args: unknown[]) => unknown>;
+type Act = () => PromiseLike<unknown>;
+
+/** A race of two: what loses time, and what comes in between. */
+export interface Race {
+  act: Act;
+  meanwhile: Act;
+  /** Looks at the outcome. */
+  after: () => PromiseLike<unknown>;
+}
+
+/** Lets one request come between any two statements of another. */
+export class BetweenStatements {
+  private left = Infinity;
+  private meanwhile: Act = () => Promise.resolve();
+
+  constructor({ app }: Pick<HostApp, 'app'>) {
+    for (const token of STORES) {
+      const store = app.get<Store>(token as never, { strict: false });
+      // Private methods return no promise, so they stay as they are.
+      const names = methodsOf(store).filter((name) => isAsync(store[name]));
+      for (const name of names) {
+        const real = store[name]!.bind(store);
+        store[name] = async (...args) => {
+          await this.pass();
+          return real(...args);
+        };
+      }
+    }
+  }
+
+  /**
+   * Runs `meanwhile` before the first statement of `act`, then, in a race of its own, before the second one, and so on to
+   * the last one.
+   * @param prepare a new race
+   */
+  async each(prepare: (at: number) => Promise<Race>): Promise<void> {
+    for (let at = 0; ; at += 1) {
+      const { act, meanwhile, after } = await prepare(at);
+      let met = false;
+      this.left = at;
+      this.meanwhile = async () => {
+        met = true;
+        await meanwhile();
+      };
+      await act();
+      this.left = Infinity;
+      if (!met) return void expect(at, 'the statements of the request').toBeGreaterThan(1);
+      await after();
+    }
+  }
+
+  private async pass(): Promise<void> {
+    this.left -= 1;
+    if (this.left >= 0 || this.left === Infinity) return;
+    // What comes in between is not interrupted itself.
+    this.left = Infinity;
+    await this.meanwhile();
+  }
+}
+
+const isAsync = (method: unknown) => typeof method === 'function' && method.constructor.name === 'AsyncFunction';
