@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { expect } from 'vitest';
 import { methodsOf, STORES } from './after-commit.js';
 import type { HostApp } from './host-app.js';
@@ -15,19 +16,21 @@ export interface Race {
 
 /** Lets one request come between any two statements of another. */
 export class BetweenStatements {
+  private readonly inside = new AsyncLocalStorage<Store>();
   private left = Infinity;
   private meanwhile: Act = () => Promise.resolve();
 
   constructor({ app }: Pick<HostApp, 'app'>) {
     for (const token of STORES) {
       const store = app.get<Store>(token as never, { strict: false });
-      // Private methods return no promise, so they stay as they are.
       const names = methodsOf(store).filter((name) => isAsync(store[name]));
       for (const name of names) {
         const real = store[name]!.bind(store);
         store[name] = async (...args) => {
+          // A method that the same store calls is a part of the first one.
+          if (this.inside.getStore() === store) return real(...args);
           await this.pass();
-          return real(...args);
+          return this.inside.run(store, () => real(...args));
         };
       }
     }

@@ -78,9 +78,9 @@ export class TotpEnrollment extends AppEnrollment {
   }
 
   async cancelSetup(caller: MfaSessionOf | MfaEnrollmentToken, context?: ExecutionContext): Promise<void> {
-    const { principal, binding } = await this.enrollers.of(caller, null, context);
-    const { userId } = principal;
-    const cancelled = await this.setups.cancel(userId, binding);
+    const enroller = await this.enrollers.of(caller, null, context);
+    const { userId } = enroller.principal;
+    const cancelled = await this.setups.cancel(enroller);
     const authenticator = eventAuthenticator('totp', cancelled);
     this.events.emit({ type: 'mfa.setup.cancelled', userId, authenticator }, context);
     this.images.forget(cancelled.id);

@@ -10,7 +10,7 @@ import { MfaRandom } from '../../domain/random.js';
 import { SecretBox, SecretReader } from '../../domain/secrets/secret-box.js';
 import { generateSecret } from '../../domain/totp/totp.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
-import { accountOf, type Enroller } from '../../enrollment/enrollers.js';
+import { accountOf, type Enroller, requireHolding } from '../../enrollment/enrollers.js';
 import { ReauthenticationCheck } from '../../enrollment/reauthentication-check.js';
 import { tidyUp } from '../../events/tidy-up.js';
 
@@ -99,17 +99,19 @@ export class TotpSetup {
   }
 
   /**
-   * Ends the pending setup of this session.
-   * @throws MfaError `MFA_SETUP_NOT_FOUND` when there is none, or when it is another session's
+   * Ends the pending setup of this session or token.
+   * @throws MfaError `MFA_SETUP_NOT_FOUND` when there is none, or when it is another session's; `MFA_TOKEN_INVALID`
    */
-  async cancel(userId: string, binding: string | null): Promise<Authenticator> {
+  async cancel(enroller: Enroller): Promise<Authenticator> {
+    const { principal, binding } = enroller;
     let cancelled: Authenticator | null = null;
     const decide = (current: AccountSnapshot): AccountChange => {
+      requireHolding(enroller, current);
       cancelled = pendingAuthenticator(current, this.clock.nowMs());
       if (cancelled?.setupBinding !== binding) throw new MfaError('MFA_SETUP_NOT_FOUND');
       return { pendingId: null };
     };
-    await changeAccount(this.accounts, userId, decide, 'MFA_SETUP_NOT_FOUND');
+    await changeAccount(this.accounts, principal.userId, decide, 'MFA_SETUP_NOT_FOUND');
     return cancelled!;
   }
 
