@@ -73,7 +73,8 @@ async function tryOut(name, tarball) {
     const reporting = jest ? ['--json'] : ['--reporter=default', '--reporter=json'];
     const test = await run('npm', ['test', '--', ...reporting, `--outputFile=${report}`], { cwd });
     const { passed, failed } = counts(report);
-    if (test.code !== 0) return { name, passed, failed, output: test.output };
+    // An error outside every test fails the run, and the report does not count it.
+    if (test.code !== 0) return { name, passed, failed: Math.max(1, failed), output: test.output };
     if (!livesThrough(host)) await tryCommands(cwd);
     return { name, passed, failed, output: '' };
   } catch (error) {
