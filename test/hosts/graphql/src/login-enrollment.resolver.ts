@@ -39,7 +39,7 @@ export class LoginEnrollmentResolver {
 
   @Mutation(() => Boolean)
   async cancelInLogin(@Args('mfaToken') mfaToken: string, @MfaContext() context: ExecutionContext) {
-    await this.enrollment.cancelSetup(mfaToken, context);
+    await this.enrollment.cancelSetup({ mfa_token: mfaToken }, context);
     return true;
   }
 }
