@@ -57,7 +57,7 @@ describe.each(testDatabases)('interleavings of recoveries on %s', (database) => 
       const { user, code, authenticator } = await withCode();
       const one = await user.login();
       const tokens = await Promise.all(
-        Array.from({ length: 50 }, () => (kind === 'one mfa_token' ? one : user.login())),
+        Array.from({ length: 50 }, async () => (kind === 'one mfa_token' ? one : user.login())),
       );
       const before = host.state.completedLogins.length;
       const { body } = expectOneWinner(await Promise.all(tokens.map((token) => recover(user, token, code))));

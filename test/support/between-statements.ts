@@ -52,7 +52,10 @@ export class BetweenStatements {
       };
       await act();
       this.left = Infinity;
-      if (!met) return void expect(at, 'the statements of the request').toBeGreaterThan(1);
+      if (!met) {
+        expect(at, 'the statements of the request').toBeGreaterThan(1);
+        return;
+      }
       await after();
     }
   }

@@ -14,7 +14,7 @@ export function forgetRegistration() {
  * browser may be asked again, until the options end or the factors change: then `expired()` runs. `send(path, body)`
  * confirms: for the session, or within a login.
  */
-export async function addPasskey(named, { send = post, start, started = () => {}, expired = () => {} }) {
+export async function addPasskey(named, { send = post, start, started = () => {}, expired = async () => {} }) {
   registration ??= await begun(start);
   const { options, until } = registration;
   const startAgain = async (reason) => {
