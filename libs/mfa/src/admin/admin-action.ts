@@ -37,8 +37,7 @@ export function readAction(action: MfaAdminAction, caller: string): AttributedAc
 }
 
 function readActor(actor: unknown): MfaActor | null {
-  if (typeof actor !== 'object' || actor === null) return null;
-  const { userId, system } = actor as { userId?: unknown; system?: unknown };
+  const { userId, system } = (actor ?? {}) as { userId?: unknown; system?: unknown };
   if (system !== undefined) return typeof system === 'string' && system !== '' ? { type: 'system', id: system } : null;
   const id = toUserId(userId);
   return id === null ? null : { type: 'admin', id };

@@ -105,6 +105,7 @@ describe('issue under a policy', () => {
   it('is MFA_MISCONFIGURED where policy and first factor leave no method', async () => {
     await expect(mfa.challenges.issue('ann', { ...NAMED, firstFactor: 'totp' })).rejects.toMatchObject({
       code: 'MFA_MISCONFIGURED',
+      message: 'MfaModule: the policy and `firstFactor` of the login leave no method that the user could enroll',
     });
   });
 
@@ -159,6 +160,16 @@ describe('the token of an enrollment', () => {
       expiresIn: 900,
     });
     mfa.clock.advance(899.5);
+    await expect(mfa.challenges.describe(token)).rejects.toMatchObject(INVALID);
+  });
+
+  it('S40 is not described where it ends while the account is read', async () => {
+    const token = await tokenOf();
+    const load = mfa.accounts.load.bind(mfa.accounts);
+    vi.spyOn(mfa.accounts, 'load').mockImplementation(async (...args) => {
+      mfa.clock.advance(900);
+      return load(...args);
+    });
     await expect(mfa.challenges.describe(token)).rejects.toMatchObject(INVALID);
   });
 

@@ -112,6 +112,7 @@ describe('a recovery code as authorization', () => {
     expect((await load()).account.recovery).toBeNull();
     expect(mfa.budgetOf('ann', 'recovery_code')).toMatchObject({ failures: 0 });
     expect(await mfa.toldTypes()).toEqual(['mfa.verification.succeeded', 'mfa.recovery_code.used']);
+    expect(mfa.told[0]).toMatchObject({ userId: 'ann', factor: 'recovery_code' });
     await expect(require()).resolves.toBeUndefined();
     const other = { spend: { ...login.spend, item: 'token-2' } };
     await expect(require(other, request(CODE))).rejects.toMatchObject({ code: 'MFA_CODE_REJECTED' });
@@ -138,6 +139,16 @@ describe('a recovery code as authorization', () => {
     for (let tries = 0; tries < 5; tries += 1) await require({}, request('ABCD-EFGH-2345-6780')).catch(() => undefined);
     await expect(require({}, request(CODE))).rejects.toMatchObject({ code: 'MFA_LOCKED' });
     expect(stored()).toEqual([]);
+  });
+
+  it('S104 is refused where another code was issued after the account was read', async () => {
+    const before = await load();
+    await mfa.change('ann', { recovery: { hash: 'of a newer code', expiresAtMs: EXPIRES_MS } });
+    await expect(mfa.authorization.require(before, login, request(CODE))).rejects.toMatchObject({
+      code: 'MFA_CODE_REJECTED',
+    });
+    expect(stored()).toEqual([]);
+    expect((await load()).account.recovery).not.toBeNull();
   });
 
   it('S70 costs no attempt where it is right and its race is lost', async () => {

@@ -4,7 +4,7 @@ import { MfaClock } from '../domain/clock.js';
 import { readCode } from '../domain/code.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { isRecoveryCodeShape, matchRecoveryCode } from '../domain/recovery/recovery-code.js';
-import type { UsageEntry } from '../domain/usage/usage.js';
+import type { Spending, UsageEntry } from '../domain/usage/usage.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import { tidyUp } from '../events/tidy-up.js';
@@ -55,7 +55,7 @@ export class EnrollmentAuthorization {
     const isAuthorized = await host.call((each) => each.authorizeEnrollment?.(account.userId, { reason }, context));
     if (isAuthorized !== true) throw new MfaError('MFA_PROOF_REQUIRED', { proof: ['recovery_code'] });
     // A parallel setup of the same login may have stored it first.
-    const isStored = await this.store(account, [authorized]);
+    const isStored = await this.store(account, { entries: [authorized] });
     if (!isStored && !(await this.usage.has(account.userId, authorized))) throw new MfaError('MFA_TOKEN_INVALID');
   }
 
@@ -76,7 +76,8 @@ export class EnrollmentAuthorization {
     await this.limiter.reserve(account, 'recovery_code', context);
     const found = matchRecoveryCode(account, code, { keyRing: this.options.keyRing, nowMs: this.clock.nowMs() });
     if (!found) throw reject('wrong_code');
-    if (!(await this.store(account, [found.entry, authorized], found.recoveryHash))) {
+    const { entry, recoveryHash } = found;
+    if (!(await this.store(account, { entries: [entry, authorized], recoveryHash }))) {
       await this.limiter.release(userId, 'recovery_code');
       throw reject('already_spent');
     }
@@ -87,10 +88,8 @@ export class EnrollmentAuthorization {
 
   private async store(
     { userId, securityStamp }: MfaAccount,
-    entries: readonly UsageEntry[],
-    recoveryHash?: string,
+    spent: Pick<Spending, 'entries' | 'recoveryHash'>,
   ): Promise<boolean> {
-    const spending = { userId, securityStamp, entries, nowMs: this.clock.nowMs() };
-    return (await this.usage.spend(recoveryHash === undefined ? spending : { ...spending, recoveryHash })) === true;
+    return (await this.usage.spend({ userId, securityStamp, ...spent, nowMs: this.clock.nowMs() })) === true;
   }
 }

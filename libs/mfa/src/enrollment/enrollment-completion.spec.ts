@@ -29,17 +29,22 @@ const LOGIN: EnrollingLogin = {
   holds: () => true,
 };
 
-async function complete(login: Partial<EnrollingLogin> | null, changes: Partial<EnrolledFactor> = {}) {
+async function complete(
+  login: Partial<EnrollingLogin> | null,
+  changes: Partial<EnrolledFactor> = {},
+  request = context,
+) {
   const principal = { ...mfa.of('ann'), amr: ['pwd', 'hwk'] };
   const enroller = { ...(await mfa.enrollers.of(principal, 'totp')), login: login && { ...LOGIN, ...login } };
   const enrolled = { authenticator, amr: ['otp', 'mfa'], securityStamp, codes: ['c'], remaining: 1, tidyUp: [] };
-  return mfa.completion.complete(enroller as Enroller, { ...enrolled, ...changes }, context);
+  return mfa.completion.complete(enroller as Enroller, { ...enrolled, ...changes }, request);
 }
 
 describe('the end of an enrollment in a session', () => {
   it('delivers the change, tidies up, and returns a step-up for the session', async () => {
     const steps: string[] = [];
-    mfa.host.revokeSessions = () => void steps.push('revoked');
+    const revokeSessions = vi.fn<(change: object, context: unknown) => void>(() => void steps.push('revoked'));
+    mfa.host.revokeSessions = revokeSessions;
     const tidyUp = [async () => steps.push('tidied up'), async () => Promise.reject(new Error('database'))];
     const confirmed = (await complete(null, { tidyUp })) as MfaConfirmation;
     expect(confirmed).toEqual({
@@ -52,6 +57,8 @@ describe('the end of an enrollment in a session', () => {
     });
     expect(provedStamp(confirmed.stepUp)).toBe(securityStamp);
     expect(steps).toEqual(['revoked', 'tidied up']);
+    const change = { type: 'mfa.authenticator.confirmed', userId: 'ann', enabled: true, sessionId: 'session of ann' };
+    expect(revokeSessions).toHaveBeenCalledExactlyOnceWith(change, context);
     expect(await mfa.toldTypes()).toEqual(['mfa.authenticator.confirmed']);
     expect(completeLogin).not.toHaveBeenCalled();
   });
@@ -83,6 +90,15 @@ describe('the end of an enrollment within a login', () => {
     expect(mfa.told.at(-1)).toMatchObject({ type: 'mfa.enrollment.completed', reason: 'policy', authenticator });
   });
 
+  it('clears the cookie of the token, whatever the host does next', async () => {
+    completeLogin.mockRejectedValue(new Error('session store'));
+    const response = { getHeader: () => undefined, setHeader: vi.fn<(name: string, value: unknown) => void>() };
+    const http = { getRequest: () => ({ headers: { cookie: 'mfa_token=t' } }), getResponse: () => response };
+    await complete({}, {}, { getType: () => 'http', switchToHttp: () => http } as never);
+    const [, value] = response.setHeader.mock.calls.find(([name]) => name === 'Set-Cookie')!;
+    expect(value).toEqual([expect.stringMatching(/^mfa_token=; Max-Age=0;/)]);
+  });
+
   it('has no state in the login where issue() got none', async () => {
     await complete({});
     expect(completeLogin.mock.lastCall![0]).not.toHaveProperty('state');
@@ -101,7 +117,7 @@ describe('the end of an enrollment within a login', () => {
   ])('S39 shows the codes without a login where completeLogin %s, and logs it', async (_, result) => {
     vi.spyOn(Logger.prototype, 'warn').mockReturnValue();
     completeLogin.mockImplementation(result);
-    await expect(complete({})).resolves.toEqual({ enabled: true, backupCodes: ['c'] });
+    await expect(complete({})).resolves.toStrictEqual({ enabled: true, backupCodes: ['c'] });
     expect(errors).toEqual([expect.stringContaining('No session was opened after an enrollment')]);
     expect(errors.join()).not.toContain('session store');
   });

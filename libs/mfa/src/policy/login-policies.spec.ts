@@ -67,6 +67,11 @@ describe('the policy of a user', () => {
       code: 'MFA_MISCONFIGURED',
       message: expect.stringContaining('MfaHost.policy.methods') as string,
     });
+    mfa = inMemoryMfa({ policy: { ...POLICY, methods: ['pasky'] } });
+    await expect(mfa.policies.of('ann')).rejects.toMatchObject({
+      code: 'MFA_MISCONFIGURED',
+      message: expect.stringContaining('option `policy`.methods') as string,
+    });
   });
 });
 
@@ -118,6 +123,7 @@ describe('the time from which a policy is enforced', () => {
 
   it('is none, and is not stored, without a policy or where it requires nothing', async () => {
     await expect(mfa.policies.enforcedFrom('ann', null)).resolves.toBeNull();
+    await expect(mfa.policies.wouldBeEnforcedFrom('ann', null)).resolves.toBeNull();
     await expect(mfa.policies.enforcedFrom('ann', await policyOf({ required: false }))).resolves.toBeNull();
     await expect(mfa.policies.wouldBeEnforcedFrom('ann', await policyOf({ required: false }))).resolves.toBeNull();
     await expect(mfa.policiesSeen.list('ann')).resolves.toEqual([]);
@@ -125,11 +131,13 @@ describe('the time from which a policy is enforced', () => {
 
   it('S101 counts from the first sighting, which is stored once', async () => {
     const policy = await policyOf({ graceSeconds: 60 });
+    const record = vi.spyOn(mfa.policiesSeen, 'record');
     const firstMs = mfa.clock.nowMs();
     await expect(mfa.policies.enforcedFrom('ann', policy)).resolves.toBe(firstMs + 60_000);
     mfa.clock.advance(30);
     await expect(mfa.policies.enforcedFrom('ann', policy)).resolves.toBe(firstMs + 60_000);
     await expect(mfa.policiesSeen.list('ann')).resolves.toEqual([{ policyId: 'everyone', firstSeenAtMs: firstMs }]);
+    expect(record).toHaveBeenCalledTimes(1);
   });
 
   it('reads nothing where the time of the first sighting is known', async () => {

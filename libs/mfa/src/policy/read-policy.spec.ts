@@ -4,6 +4,9 @@ import { readPolicy } from './read-policy.js';
 const read = (given: unknown) => readPolicy(given, 'MfaHost.policy', ['totp', 'passkey']);
 const POLICY = { id: 'staff', required: true };
 const TEN_YEARS = 10 * 366 * 24 * 60 * 60;
+const ID = 'MfaHost.policy.id must be 1 to 64 printable ASCII characters without spaces';
+const GRACE = 'MfaHost.policy.graceSeconds must be a whole number from 0 to 316224000';
+const DEADLINE = 'MfaHost.policy.deadline must be a Date, or ISO 8601 text with a time zone';
 
 describe('readPolicy', () => {
   it('adds what is left out', () => {
@@ -35,20 +38,20 @@ describe('readPolicy', () => {
   it.each<[string, unknown, string]>([
     ['text', 'staff', 'MfaHost.policy must be an object or null'],
     ['null', null, 'MfaHost.policy must be an object or null'],
-    ['an empty id', { ...POLICY, id: '' }, 'MfaHost.policy.id'],
-    ['a long id', { ...POLICY, id: 'x'.repeat(65) }, 'MfaHost.policy.id'],
-    ['an id with a space', { ...POLICY, id: 'a b' }, 'MfaHost.policy.id'],
-    ['an id with another script', { ...POLICY, id: 'Ä' }, 'MfaHost.policy.id'],
-    ['an id that is not text', { ...POLICY, id: 7 }, 'MfaHost.policy.id'],
+    ['an empty id', { ...POLICY, id: '' }, ID],
+    ['a long id', { ...POLICY, id: 'x'.repeat(65) }, ID],
+    ['an id with a space', { ...POLICY, id: 'a b' }, ID],
+    ['an id with another script', { ...POLICY, id: 'Ä' }, ID],
+    ['an id that is not text', { ...POLICY, id: 7 }, ID],
     ['text for required', { ...POLICY, required: 'true' }, 'MfaHost.policy.required must be true or false'],
     ['no value for required', { id: 'staff' }, 'MfaHost.policy.required must be true or false'],
-    ['a negative grace time', { ...POLICY, graceSeconds: -1 }, 'MfaHost.policy.graceSeconds'],
-    ['a part of a second', { ...POLICY, graceSeconds: 0.5 }, 'MfaHost.policy.graceSeconds'],
-    ['a grace time over ten years', { ...POLICY, graceSeconds: TEN_YEARS + 1 }, 'MfaHost.policy.graceSeconds'],
-    ['text for a grace time', { ...POLICY, graceSeconds: '60' }, 'MfaHost.policy.graceSeconds'],
-    ['a number for a deadline', { ...POLICY, deadline: 1 }, 'MfaHost.policy.deadline'],
-    ['a deadline without a zone', { ...POLICY, deadline: '2027-01-01T00:00:00' }, 'MfaHost.policy.deadline'],
-    ['an invalid date', { ...POLICY, deadline: new Date(NaN) }, 'MfaHost.policy.deadline'],
+    ['a negative grace time', { ...POLICY, graceSeconds: -1 }, GRACE],
+    ['a part of a second', { ...POLICY, graceSeconds: 0.5 }, GRACE],
+    ['a grace time over ten years', { ...POLICY, graceSeconds: TEN_YEARS + 1 }, GRACE],
+    ['text for a grace time', { ...POLICY, graceSeconds: '60' }, GRACE],
+    ['a number for a deadline', { ...POLICY, deadline: 1 }, DEADLINE],
+    ['a deadline without a zone', { ...POLICY, deadline: '2027-01-01T00:00:00' }, DEADLINE],
+    ['an invalid date', { ...POLICY, deadline: new Date(NaN) }, DEADLINE],
     ['text for methods', { ...POLICY, methods: 'totp' }, 'MfaHost.policy.methods'],
     ['no methods', { ...POLICY, methods: [] }, 'MfaHost.policy.methods'],
     ['an unknown method', { ...POLICY, methods: ['totp', 'pasky'] }, 'users can enroll: totp, passkey'],

@@ -4,7 +4,7 @@ import { isBackupCodeShape, normaliseCode } from '../code.js';
 import { SystemRandom } from '../random.js';
 import { KeyRing } from '../secrets/key-ring.js';
 import type { MfaAccount } from '../accounts/account.js';
-import { isRecoveryCodeShape, matchRecoveryCode, recoveryHash } from './recovery-code.js';
+import { isRecoveryCodeShape, matchRecoveryCode, RECOVERY_LIFETIME_MS, recoveryHash } from './recovery-code.js';
 
 const OLD = { id: 'old', secret: 'q7Gx0hXGJ2rT5bUe9LwPzN1vYcKd4mSfA8oRiB6tEVs=' };
 const NEW = { id: 'new', secret: 'Zt4kQw8mYb2VxE6uHs1LdP9rCfJ3nGa7oXiR5vTzK0M=' };
@@ -37,6 +37,10 @@ describe('a recovery code', () => {
     expect(
       new Set([hashOf('ann'), hashOf('bob'), hashOf('ann', 'BBCDEFGH23456789'), hashOf('ann', CODE, NEW)]).size,
     ).toBe(4);
+  });
+
+  it('S104 lives for 24 hours', () => {
+    expect(RECOVERY_LIFETIME_MS).toBe(86_400_000);
   });
 
   it('S104 matches under every key of the ring, and returns what spends it', () => {
