@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { inMemoryMfa } from '../../../../test/support/in-memory-mfa.js';
 import type { MfaChallengeOptions } from '../options/mfa-options.js';
 import { ChallengeCookie } from './challenge-cookie.js';
@@ -111,5 +111,40 @@ describe('ChallengeCookie', () => {
   it('S73 reads at most eight cookies of the name', () => {
     const header = Array.from({ length: 9 }, (_, index) => `mfa_token=${index}`).join('; ');
     expect(cookieOf().readAll(header)).toEqual(['0', '1', '2', '3', '4', '5', '6', '7']);
+  });
+});
+
+describe('endSent', () => {
+  const request = (cookie: string | undefined, getResponse: () => unknown) =>
+    ({
+      getType: () => 'http',
+      switchToHttp: () => ({ getRequest: () => ({ headers: { cookie } }), getResponse }),
+    }) as never;
+  const end = (cookie: string | undefined, next?: { mfa_token: string; expiresIn: number }) => {
+    const response = new NodeResponse();
+    cookieOf().endSent(
+      request(cookie, () => response),
+      next,
+    );
+    return response.headers['Set-Cookie'];
+  };
+
+  it('clears the cookie that the request sent, or replaces its token', () => {
+    expect(end('mfa_token=spent')).toEqual([COOKIE.replace('abc; Max-Age=300', '; Max-Age=0')]);
+    expect(end('mfa_token=spent', { mfa_token: 'abc', expiresIn: 300 })).toEqual([COOKIE]);
+  });
+
+  it('writes nothing where the request sent no such cookie', () => {
+    for (const cookie of [undefined, '', 'other=spent']) {
+      expect(end(cookie, { mfa_token: 'abc', expiresIn: 300 })).toBeUndefined();
+    }
+  });
+
+  it('throws nothing where the headers were sent already', () => {
+    const getResponse = vi.fn<() => never>(() => {
+      throw new Error('headers were sent');
+    });
+    expect(() => cookieOf().endSent(request('mfa_token=spent', getResponse))).not.toThrow();
+    expect(getResponse).toHaveBeenCalledTimes(1);
   });
 });

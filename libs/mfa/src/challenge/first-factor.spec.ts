@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { inMemoryMfa, KEY, type InMemoryMfa } from '../../../../test/support/in-memory-mfa.js';
-import { LONGEST_STATE, type MfaIssueOptions } from './first-factor.js';
+import { LONGEST_STATE, type MfaIssueOptions, readFirstFactor } from './first-factor.js';
 import { MfaChallenge } from './mfa-challenge.js';
 import { LONGEST_TOKEN } from './mfa-token.js';
 
@@ -52,7 +52,9 @@ describe('the state of a login', () => {
       { ...ann, userId: 'bob' },
       { ...other, state: ann.state },
     ]) {
-      expect(() => mfa.tokens.loginOf(claims)).toThrow(expect.objectContaining({ code: 'MFA_TOKEN_INVALID' }));
+      expect(() => mfa.tokens.loginOf(claims)).toThrow(
+        expect.objectContaining({ code: 'MFA_TOKEN_INVALID', cause: expect.any(Error) as Error }),
+      );
     }
   });
 
@@ -87,9 +89,15 @@ describe('the state of a login', () => {
     for (const userId of ['ann', 'nobody']) {
       const answer = mfa.challenges.issue(userId, { state });
       await expect(answer).rejects.toThrow(TypeError);
-      await expect(answer).rejects.toThrow(/MfaChallengeService.issue: option `state`/);
+      await expect(answer).rejects.toThrow(/MfaChallengeService.issue: option `state` must be JSON/);
     }
   });
+});
+
+it('keeps the error of a state that cannot be written as JSON', () => {
+  expect(() => readFirstFactor({ state: 1n }, { needsAccountName: false })).toThrow(
+    expect.objectContaining({ cause: expect.any(TypeError) as TypeError }),
+  );
 });
 
 function circle(): object {
@@ -101,6 +109,8 @@ function circle(): object {
 describe('the amr of the first factor', () => {
   it('is signed into the token, once for each value', async () => {
     expect(claimsOf(await issue({ amr: ['pwd', 'hwk', 'pwd'] })).amr).toEqual(['pwd', 'hwk']);
+    const most = Array.from({ length: 16 }, (_, n) => `m${n}`);
+    expect(claimsOf(await issue({ amr: most })).amr).toEqual(most);
     for (const amr of [[], null, undefined]) expect(claimsOf(await issue({ amr })).amr).toBeUndefined();
   });
 
@@ -132,6 +142,38 @@ describe('other options of issue()', () => {
       await expect(issue({ [name]: null })).resolves.toBeTypeOf('string');
     },
   );
+
+  it.each<['accountName' | 'issuer', number]>([
+    ['accountName', 255],
+    ['issuer', 64],
+  ])('%s has 1 to %d characters', async (name, longest) => {
+    const text = 'x'.repeat(longest);
+    expect(mfa.tokens.loginOf(claimsOf(await issue({ [name]: text })))).toStrictEqual({ [name]: text });
+    for (const value of ['', `${text}x`, ['x']]) {
+      await expect(mfa.challenges.issue('ann', { [name]: value })).rejects.toThrow(
+        `option \`${name}\` must be a string of 1 to ${longest} characters`,
+      );
+    }
+  });
+
+  it('firstFactor is the name of a method', async () => {
+    for (const firstFactor of ['email', 'x'.repeat(16)]) {
+      expect(claimsOf(await issue({ firstFactor })).firstFactor).toBe(firstFactor);
+    }
+    for (const firstFactor of [null, undefined]) {
+      expect(claimsOf(await issue({ firstFactor })).firstFactor).toBeUndefined();
+    }
+    for (const firstFactor of ['', 7, 'E-Mail', 'email 2', '2 email', 'x'.repeat(17), ['email']]) {
+      await expect(mfa.challenges.issue('ann', { firstFactor } as never)).rejects.toThrow(
+        'option `firstFactor` must be the name of a method, such as email',
+      );
+    }
+  });
+
+  it('are left out of a token where they are not given', async () => {
+    expect(readFirstFactor({}, { needsAccountName: false })).toStrictEqual({ amr: [] });
+    expect(claimsOf(await issue({})).state).toBeUndefined();
+  });
 
   it('names the new name of an old one', async () => {
     await expect(mfa.challenges.issue('ann', { response: {} } as never)).rejects.toThrow(

@@ -54,7 +54,7 @@ const wrong = (option: string, text: string, cause?: unknown) =>
  */
 export function readFirstFactor(
   options: MfaIssueOptions,
-  { needsAccountName }: { needsAccountName: boolean } = { needsAccountName: false },
+  { needsAccountName }: { needsAccountName: boolean },
 ): FirstFactor {
   if ('response' in options) throw wrong('response', 'is now called `cookie`');
   const details = {
