@@ -21,6 +21,14 @@ describe('AttemptLimiter', () => {
     expect(mfa.told).toEqual([]);
   });
 
+  it('S65 names the request in the event of a refusal', async () => {
+    for (let tries = 0; tries < 5; tries += 1) await reserve();
+    const emit = vi.spyOn(mfa.events, 'emit');
+    const context = {} as never;
+    await expect(mfa.limiter.reserve(account, 'password', context)).rejects.toMatchObject({ code: 'MFA_LOCKED' });
+    expect(emit).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ failure: 'locked' }), context);
+  });
+
   it('S54 S57 admits five, and returns to the sixth how long to wait', async () => {
     for (let tries = 0; tries < 5; tries += 1) await reserve();
     mfa.clock.advance(100);
