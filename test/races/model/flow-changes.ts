@@ -5,8 +5,8 @@ import {
   MfaPasskeyService,
   type MfaReauthenticationProof,
 } from 'nestjs-mfa';
-import { VirtualAuthenticator } from 'nestjs-mfa/testing';
-import type { Model } from './flow-model.js';
+import { pended } from './flow-logins.js';
+import { Model } from './flow-model.js';
 import { outcome, pick, type Real, sign, Step } from './flow-step.js';
 
 /** Most passkeys of a user in the model. */
@@ -16,6 +16,8 @@ export const MOST_KEYS = 3;
 interface ChangeOf {
   /** Whether the model knows what to expect of it now. */
   isKnown?: (model: Model) => boolean;
+  /** What is left of the factors. Left out = all of them. */
+  left?: (model: Model, target: number) => Pick<Model, 'apps' | 'keys'>;
   /** Calls the library. Returns what the success does to the model. */
   make: (real: Real, proof: MfaReauthenticationProof, model: Model, target: number) => Promise<() => void>;
 }
@@ -38,12 +40,17 @@ export const CHANGES = {
     },
   },
   disable: {
+    left: () => ({ apps: [], keys: [] }),
     make: async (real, proof, model) => {
       await real.get(MfaEnrollmentService).disable(real.principal, proof);
       return () => model.switchedOff();
     },
   },
   remove: {
+    left: ({ apps, keys }, target) => {
+      const gone = pick([...apps, ...keys], target);
+      return { apps: apps.filter((each) => each !== gone), keys: keys.filter((each) => each !== gone) };
+    },
     make: async (real, proof, model, target) => {
       const { id } = pick([...model.apps, ...model.keys], target)!;
       const { enabled, removed: view } = await real.get(MfaEnrollmentService).remove(real.principal, id, proof);
@@ -55,18 +62,17 @@ export const CHANGES = {
     },
   },
   'set up an app': {
-    isKnown: (model) => model.apps.length < 5 && model.pending === null,
+    isKnown: (model) => model.apps.length < 5,
     make: async (real, proof, model) => {
-      const { authenticatorId, otpauthUri } = await real.get(MfaEnrollmentService).setup(real.principal, proof);
-      const device = new VirtualAuthenticator(otpauthUri, real.host.clock);
-      return () => void (model.pending = { id: authenticatorId, device, spent: new Set(), expiresAt: real.now + 600 });
+      const setup = await real.get(MfaEnrollmentService).setup(real.principal, proof);
+      return () => pended(model, real, setup, 'session');
     },
   },
   'set up a key': {
     isKnown: (model) => model.keys.length < MOST_KEYS,
     make: async (real, proof, model) => {
       const { options } = await real.get(MfaPasskeyService).setup(real.principal, proof);
-      return () => void model.registrations.push({ options, expiresAt: real.now + 300, dead: false });
+      return () => void model.registrations.push({ options, owner: 'session', expiresAt: real.now + 300, dead: false });
     },
   },
 } satisfies Record<string, ChangeOf>;
@@ -95,10 +101,18 @@ export class Change extends Step {
     const result = await outcome(async () => {
       succeed = await CHANGES[this.name].make(real, proof, model, this.target);
     });
-    expect(result).toBe(expected());
+    expect(result).toBe(this.isRefused(model) ? 'MFA_REQUIRED_BY_POLICY' : expected());
     if (result !== 'OK') return;
     spend();
     succeed!();
+  }
+  /** Whether the last factor that fulfils the policy would go (S102). */
+  private isRefused(model: Model): boolean {
+    const change: ChangeOf = CHANGES[this.name];
+    const left = change.left?.(model, this.target);
+    if (!left || !model.policy?.required) return false;
+    const after = Object.assign(new Model(), left, { policy: model.policy });
+    return !after.hasAllowed && (model.hasAllowed || !after.isEnabled);
   }
   private async offer(model: Model, real: Real) {
     const { now } = real;

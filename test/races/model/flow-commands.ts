@@ -6,20 +6,27 @@ import {
   MfaEnrollmentService,
   MfaStatusService,
   MfaVerificationService,
+  type MfaChallengeResult,
+  type MfaSetup,
 } from 'nestjs-mfa';
-import { VirtualAuthenticator } from 'nestjs-mfa/testing';
+import type { VirtualAuthenticator } from 'nestjs-mfa/testing';
 import { PASSWORD } from '../../support/host-app.js';
-import type { Model } from './flow-model.js';
+import { logIn, passed, pended } from './flow-logins.js';
+import type { Factor, Model } from './flow-model.js';
 import { outcome, pick, type Real, Step } from './flow-step.js';
 
 export class Setup extends Step {
   override check = (model: Readonly<Model>) => !model.isEnabled;
   async run(model: Model, real: Real): Promise<void> {
-    const setup = await real.get(MfaEnrollmentService).setup(real.principal, { password: PASSWORD });
-    const alive = model.pending && real.now < model.pending.expiresAt ? model.pending : null;
-    const device = new VirtualAuthenticator(setup.otpauthUri, real.host.clock);
-    if (alive) expect(device.code()).toBe(alive.device.code());
-    else model.pending = { id: setup.authenticatorId, device, spent: new Set(), expiresAt: real.now + 600 };
+    let setup: MfaSetup | undefined;
+    const result = await outcome(async () => {
+      setup = await real.get(MfaEnrollmentService).setup(real.principal, { password: PASSWORD });
+    });
+    // After a reset, only a login enrolls (S102).
+    expect(result).toBe(model.mustEnroll ? 'MFA_ENROLLMENT_REQUIRED' : 'OK');
+    if (!setup) return;
+    model.recovery = null;
+    pended(model, real, setup, 'session');
   }
 }
 
@@ -35,40 +42,33 @@ export class Confirm extends Step {
     const result = await outcome(async () => {
       fresh = (await real.get(MfaEnrollmentService).confirm(real.principal, code)).backupCodes;
     });
-    if (real.now >= pending.expiresAt) {
+    if (pending.owner !== 'session' || real.now >= pending.expiresAt) {
       expect(result).toBe('MFA_SETUP_NOT_FOUND');
-      model.pending = null;
       return;
     }
     expect(result).toBe(model.attempt('confirmation', this.right, real.now));
     if (result !== 'OK') return;
     // Made once, with the first factor (S19).
     expect(fresh === undefined).toBe(model.isEnabled);
-    model.apps.push({ ...pending, spent: new Set([real.step]) });
-    model.factorsChanged();
-    if (model.apps.length === 1) model.budgets.totp.startOver();
-    if (fresh) model.showCodes(fresh);
+    model.enrolled({ app: { ...pending, spent: new Set([real.step]) } }, 'session', fresh);
   }
 }
 
 export class Login extends Step {
   async run(model: Model, real: Real): Promise<void> {
-    const challenge = await real.get(MfaChallengeService).issue(real.userId);
-    expect(challenge.mfaRequired).toBe(model.isEnabled);
-    if (!challenge.mfaRequired) return;
-    expect(challenge.methods).toEqual(model.methods);
-    model.tokens.push({ text: challenge.mfa_token, expiresAt: real.now + 300, dead: false });
+    await logIn(model, real);
   }
 }
 
 /** A code, and what it must lead to where the token is usable. */
 interface Guessed {
+  factor: Factor;
   code: string;
   expected: () => string;
   spend?: () => void;
 }
 
-abstract class Verify extends Step {
+export abstract class Verify extends Step {
   /** @param token 0 = the newest */
   constructor(readonly token: number) {
     super();
@@ -78,14 +78,19 @@ abstract class Verify extends Step {
     const token = pick(model.tokens.toReversed(), this.token)!;
     const guess = this.guess(model, real);
     if (!guess) return;
+    const { factor, code } = guess;
+    const method = factor === 'recovery_code' ? { method: factor } : {};
+    let login: MfaChallengeResult | undefined;
     const result = await outcome(async () => {
       const challenge = await real.get(MfaChallengeService).check(token.text);
-      await real.get(MfaVerificationService).verify(challenge, { code: guess.code });
+      login = await real.get(MfaVerificationService).verify(challenge, { code, ...method });
     });
-    expect(result).toBe(model.isUsable(token, real.now) ? guess.expected() : 'MFA_TOKEN_INVALID');
+    const expected = () => (model.passes(factor) ? guess.expected() : 'MFA_CODE_REJECTED');
+    expect(result).toBe(model.isUsable(token, real.now) ? expected() : 'MFA_TOKEN_INVALID');
     if (result !== 'OK') return;
-    token.dead = true;
+    real.accept(token);
     guess.spend?.();
+    passed(model, real, login!, factor);
   }
   protected abstract guess(model: Model, real: Real): Guessed | null;
 }
@@ -101,11 +106,11 @@ export class VerifyTotp extends Verify {
   protected guess(model: Model, { step, now }: Real): Guessed {
     const app = pick(model.apps, this.app);
     // Without an app no code has the right shape, so it costs no attempt.
-    if (!app) return { code: '123456', expected: () => 'MFA_CODE_REJECTED' };
+    if (!app) return { factor: 'totp', code: '123456', expected: () => 'MFA_CODE_REJECTED' };
     const at = step + this.offset;
     const right = Math.abs(this.offset) <= 1 && (app.spent.has(at) ? ('spent' as const) : true);
     const expected = () => model.attempt('totp', right, now);
-    return { code: app.device.code(this.offset), expected, spend: () => app.spent.add(at) };
+    return { factor: 'totp', code: app.device.code(this.offset), expected, spend: () => app.spent.add(at) };
   }
 }
 
@@ -121,14 +126,15 @@ export class VerifyBackupCode extends Verify {
     if (code === undefined) return null;
     const right = model.codes.get(code) === 'unused' || ('spent' as const);
     const expected = () => model.attempt('backup_code', right, now);
-    return { code, expected, spend: () => model.codes.set(code, 'used') };
+    return { factor: 'backup_code', code, expected, spend: () => model.codes.set(code, 'used') };
   }
 }
 
 export class VerifyWithPendingSecret extends Verify {
   protected guess(model: Model, { now }: Real): Guessed | null {
     if (model.apps.length === 0 || !model.pending) return null;
-    return { code: model.pending.device.code(), expected: () => model.attempt('totp', false, now) };
+    const code = model.pending.device.code();
+    return { factor: 'totp', code, expected: () => model.attempt('totp', false, now) };
   }
 }
 
@@ -139,14 +145,14 @@ export class Guess extends Step {
   }
   override check = (model: Readonly<Model>) => model.apps.length > 0;
   async run(model: Model, real: Real): Promise<void> {
-    const challenge = await real.get(MfaChallengeService).issue(real.userId);
-    if (!challenge.mfaRequired) throw new Error('no second step');
+    await logIn(model, real);
+    const { text } = model.tokens.at(-1)!;
     const codes = model.apps.flatMap(({ device }) => [-1, 0, 1].map((steps) => device.code(steps)));
     const wrong = ['111111', '222222', '333333', '444444'].find((code) => !codes.includes(code))!;
     for (let guess = 0; guess < this.guesses; guess += 1) {
-      const checked = await real.get(MfaChallengeService).check(challenge.mfa_token);
+      const checked = await real.get(MfaChallengeService).check(text);
       const result = await outcome(() => real.get(MfaVerificationService).verify(checked, { code: wrong }));
-      expect(result).toBe(model.attempt('totp', false, real.now));
+      expect(result).toBe(model.passes('totp') ? model.attempt('totp', false, real.now) : 'MFA_CODE_REJECTED');
     }
   }
 }
@@ -162,6 +168,8 @@ export class Look extends Step {
     expect(status.pendingSetup).toBe(model.pending !== null && real.now < model.pending.expiresAt);
     const second = model.isProtected ? ['passkey', 'backup_code'] : ['code'];
     expect(status.proof).toEqual(model.isEnabled ? second : ['password']);
+    const due = model.hasAllowed ? null : model.dueAt(real.now);
+    expect(status.enrollmentDueAt).toEqual(due === null ? undefined : new Date(due * 1000));
   }
 }
 
@@ -196,7 +204,7 @@ export class Invalidate extends Step {
   }
 }
 
-function wrongCode(device: VirtualAuthenticator): string {
+export function wrongCode(device: VirtualAuthenticator): string {
   const near = [-2, -1, 0, 1, 2].map((steps) => device.code(steps));
   return ['111111', '222222', '333333', '444444', '555555', '666666'].find((code) => !near.includes(code))!;
 }

@@ -1,3 +1,4 @@
+import type { MfaPolicy } from 'nestjs-mfa';
 import type { VirtualAuthenticator, VirtualPasskey, VirtualPasskeyAssertion } from 'nestjs-mfa/testing';
 import { AttemptModel } from './attempt-model.js';
 
@@ -13,6 +14,20 @@ export interface Token {
   dead: boolean;
 }
 
+/** The token of a login that must enroll. */
+export interface Enrollment extends Token {
+  reason: 'policy' | 'reset' | 'recovery';
+  /** Of the policy that required it. */
+  policyId: string | null;
+  /** Whether the user proved a factor that the policy does not allow. */
+  proved: boolean;
+  /** Whether the host or a recovery code permitted the setup. */
+  authorized: boolean;
+}
+
+/** Who set something up: the session of the user, or the login with this token. */
+export type Owner = 'session' | Enrollment;
+
 export interface Key {
   id: string;
   credentialId: string;
@@ -24,6 +39,7 @@ export interface Key {
 /** The options of a registration. */
 export interface Registration {
   options: Parameters<VirtualPasskey['create']>[0];
+  owner: Owner;
   expiresAt: number;
   dead: boolean;
 }
@@ -48,12 +64,26 @@ export type Factor = keyof Model['budgets'];
 export class Model {
   apps: App[] = [];
   keys: Key[] = [];
-  pending: (App & { expiresAt: number }) | null = null;
+  pending: (App & { owner: Owner; expiresAt: number }) | null = null;
   codes = new Map<string, 'unused' | 'used'>();
   tokens: Token[] = [];
   registrations: Registration[] = [];
   assertions: Assertion[] = [];
-  budgets = { totp: new AttemptModel(), backup_code: new AttemptModel(), confirmation: new AttemptModel() };
+  enrollments: Enrollment[] = [];
+  policy: MfaPolicy | null = null;
+  /** When the user first signed in under a policy, by its id. */
+  seen = new Map<string, number>();
+  mustEnroll = false;
+  /** The live recovery code. */
+  recovery: { code: string; expiresAt: number } | null = null;
+  /** Every recovery code that was issued. */
+  recoveryCodes: string[] = [];
+  budgets = {
+    totp: new AttemptModel(),
+    backup_code: new AttemptModel(),
+    confirmation: new AttemptModel(),
+    recovery_code: new AttemptModel(),
+  };
 
   get isEnabled(): boolean {
     return this.apps.length + this.keys.length > 0;
@@ -73,6 +103,45 @@ export class Model {
     ];
   }
 
+  /** Whether a factor of this method fulfils the policy. */
+  allows(method: string): boolean {
+    return this.policy?.methods?.includes(method) ?? true;
+  }
+
+  get hasAllowed(): boolean {
+    return (this.apps.length > 0 && this.allows('totp')) || (this.keys.length > 0 && this.allows('passkey'));
+  }
+
+  /** Whether a proof of this method passes a second step (S102). */
+  passes(method: string): boolean {
+    if (method === 'recovery_code') return true;
+    if (method === 'backup_code') return this.policy?.backupCodes !== false;
+    return this.allows(method) || !this.hasAllowed;
+  }
+
+  /** From when the policy is enforced. `null` = it requires nothing (S101). */
+  dueAt(now: number): number | null {
+    const { policy } = this;
+    return policy?.required ? (this.seen.get(policy.id) ?? now) + (policy.graceSeconds ?? 0) : null;
+  }
+
+  /** A login stores when it first saw the policy. */
+  see(now: number): number | null {
+    const { policy, seen } = this;
+    if (policy?.required && !seen.has(policy.id)) seen.set(policy.id, now);
+    return this.dueAt(now);
+  }
+
+  /** Whether the token of an enrollment holds (S100). */
+  holds(token: Enrollment, now: number): boolean {
+    const { reason, policyId, proved } = token;
+    if (!this.isUsable(token, now)) return false;
+    if (reason === 'recovery') return true;
+    const isRequired =
+      reason === 'reset' ? this.mustEnroll : this.policy?.required === true && this.policy.id === policyId;
+    return isRequired && !(proved ? this.hasAllowed : this.isEnabled);
+  }
+
   isUsable(token: Token, now: number): boolean {
     return !token.dead && Math.floor(now) < Math.floor(token.expiresAt);
   }
@@ -82,8 +151,10 @@ export class Model {
     const budget = this.budgets[factor];
     if (!budget.isOpen(now)) return 'MFA_LOCKED';
     // A right code that was spent before is not a guess, and changes nothing (S70).
-    if (right === true) budget.succeed(now);
-    else if (right === false) budget.fail(now);
+    if (right === true) {
+      budget.succeed(now);
+      this.recovery = null;
+    } else if (right === false) budget.fail(now);
     return right === true ? 'OK' : 'MFA_CODE_REJECTED';
   }
 
@@ -98,6 +169,7 @@ export class Model {
 
   spend(assertion: Assertion): void {
     assertion.dead = true;
+    this.recovery = null;
     if (assertion.key.counter !== null) assertion.key.counter = assertion.counter;
   }
 
@@ -105,6 +177,19 @@ export class Model {
   showCodes(fresh: readonly string[]): void {
     this.codes = new Map(fresh.map((each) => [each, 'unused']));
     this.budgets.backup_code.startOver();
+  }
+
+  /** A factor counts. After a recovery code it replaces the others (S104). */
+  enrolled({ app, key }: { app?: App; key?: Key }, owner: Owner, fresh: readonly string[] | undefined): void {
+    const replaces = owner !== 'session' && owner.reason === 'recovery';
+    this.apps = [...(replaces ? [] : this.apps), ...(app ? [app] : [])];
+    this.keys = [...(replaces ? [] : this.keys), ...(key ? [key] : [])];
+    this.mustEnroll = false;
+    this.recovery = null;
+    if (replaces) this.stampChanged();
+    else this.factorsChanged();
+    if (app && this.apps.length === 1) this.budgets.totp.startOver();
+    if (fresh) this.showCodes(fresh);
   }
 
   /** Every change of factors or codes ends the pending setup and the registrations (S79, S84). */
@@ -116,13 +201,14 @@ export class Model {
   /** Whatever was issued before is worth nothing (S43). */
   stampChanged(): void {
     this.factorsChanged();
-    for (const each of [...this.tokens, ...this.assertions]) each.dead = true;
+    for (const each of [...this.tokens, ...this.assertions, ...this.enrollments]) each.dead = true;
   }
 
   switchedOff(): void {
     this.apps = [];
     this.keys = [];
     this.codes.clear();
+    this.recovery = null;
     this.stampChanged();
   }
 }

@@ -1,15 +1,30 @@
 import { expect } from 'vitest';
-import { MfaEnrollmentService, MfaPasskeyService, MfaStatusService, MfaVerificationService } from 'nestjs-mfa';
+import {
+  MfaEnrollmentService,
+  MfaPasskeyService,
+  MfaStatusService,
+  MfaVerificationService,
+  type MfaChallengeResult,
+} from 'nestjs-mfa';
 import { PASSWORD } from '../../support/host-app.js';
 import { newKey } from '../../support/passkey-client.js';
 import { CHANGES, MOST_KEYS } from './flow-changes.js';
-import type { Assertion, Model, Purpose, Token } from './flow-model.js';
+import { passed } from './flow-logins.js';
+import type { Assertion, Model, Owner, Purpose, Registration, Token } from './flow-model.js';
 import { outcome, pick, type Real, sign, Step } from './flow-step.js';
 
 export class SetupKey extends Step {
   override check = (model: Readonly<Model>) => !model.isEnabled;
   async run(model: Model, real: Real): Promise<void> {
-    (await CHANGES['set up a key'].make(real, { password: PASSWORD }, model))();
+    let succeed: (() => void) | undefined;
+    const result = await outcome(async () => {
+      succeed = await CHANGES['set up a key'].make(real, { password: PASSWORD }, model);
+    });
+    // After a reset, only a login enrolls (S102).
+    expect(result).toBe(model.mustEnroll ? 'MFA_ENROLLMENT_REQUIRED' : 'OK');
+    if (!succeed) return;
+    model.recovery = null;
+    succeed();
   }
 }
 
@@ -37,20 +52,30 @@ export class ConfirmKey extends Step {
     const result = await outcome(async () => {
       fresh = (await real.get(MfaPasskeyService).confirm(principal, { passkey })).backupCodes;
     });
-    const isAlive = !registration.dead && real.now < registration.expiresAt && !this.elsewhere;
+    const isAlive = isOpen(registration, 'session', real.now) && !this.elsewhere;
     const isTaken = model.keys.some(({ credentialId }) => credentialId === passkey.id);
     expect(result).toBe(isAlive && !isTaken ? 'OK' : 'MFA_CODE_REJECTED');
     if (result !== 'OK') return;
     // Made once, with the first factor (S19).
     expect(fresh === undefined).toBe(model.isEnabled);
-    const { authenticators } = await real.get(MfaStatusService).status(real.principal);
-    const known = new Set(model.keys.map(({ id }) => id));
-    const [added, ...others] = authenticators.filter(({ id, type }) => type === 'passkey' && !known.has(id));
-    expect(others).toEqual([]);
-    model.keys.push({ id: added!.id, credentialId: passkey.id, authenticator, counter: this.synced ? null : 1 });
-    model.factorsChanged();
-    if (fresh) model.showCodes(fresh);
+    const counter = this.synced ? null : 1;
+    const key = { id: await addedKey(model, real), credentialId: passkey.id, authenticator, counter };
+    model.enrolled({ key }, 'session', fresh);
   }
+}
+
+/** Whether this owner of a registration may confirm it. */
+export function isOpen({ owner, dead, expiresAt }: Registration, by: Owner, now: number): boolean {
+  return owner === by && !dead && now < expiresAt;
+}
+
+/** The id of the one passkey that the model does not know. */
+export async function addedKey(model: Model, real: Real): Promise<string> {
+  const { authenticators } = await real.get(MfaStatusService).status(real.principal);
+  const known = new Set(model.keys.map(({ id }) => id));
+  const [added, ...others] = authenticators.filter(({ id, type }) => type === 'passkey' && !known.has(id));
+  expect(others).toEqual([]);
+  return added!.id;
 }
 
 /** A response of a key that is kept. */
@@ -91,18 +116,23 @@ export class Present extends Step {
     return token ? this.verify(model, real, assertion, token) : Promise.resolve();
   }
   private async verify(model: Model, real: Real, assertion: Assertion, token: Token): Promise<void> {
-    const accepted = model.accepts(assertion, { purpose: 'verify', token }, real.now);
+    const accepted = model.accepts(assertion, { purpose: 'verify', token }, real.now) && model.passes('passkey');
     const usable = model.isUsable(token, real.now);
     const { passkey } = assertion;
-    const result = await outcome(() => real.get(MfaVerificationService).verify(token.text, { passkey }));
+    let login: MfaChallengeResult | undefined;
+    const result = await outcome(async () => {
+      login = await real.get(MfaVerificationService).verify(token.text, { passkey });
+    });
     expect(result).toBe(!usable ? 'MFA_TOKEN_INVALID' : accepted ? 'OK' : 'MFA_CODE_REJECTED');
     if (result !== 'OK') return;
     model.spend(assertion);
-    token.dead = true;
+    real.accept(token);
+    passed(model, real, login!, 'passkey');
   }
   private async stepUp(model: Model, real: Real, assertion: Assertion): Promise<void> {
     const { elsewhere } = this;
-    const accepted = model.accepts(assertion, { purpose: 'step-up', elsewhere }, real.now);
+    const isRight = model.accepts(assertion, { purpose: 'step-up', elsewhere }, real.now);
+    const accepted = isRight && model.passes('passkey');
     const { passkey } = assertion;
     const principal = elsewhere ? real.elsewhere : real.principal;
     const result = await outcome(() => real.get(MfaVerificationService).stepUp(principal, { passkey }));
@@ -118,7 +148,8 @@ export class Present extends Step {
     const result = await outcome(() => real.get(MfaPasskeyService).setup(principal, { passkey }));
     const isFull = model.keys.length >= MOST_KEYS;
     const known = isFull ? 'MFA_TOO_MANY_AUTHENTICATORS' : accepted ? 'OK' : 'MFA_CODE_REJECTED';
-    expect(result).toBe(model.isEnabled ? known : 'MFA_PROOF_REQUIRED');
+    const without = model.mustEnroll ? 'MFA_ENROLLMENT_REQUIRED' : 'MFA_PROOF_REQUIRED';
+    expect(result).toBe(model.isEnabled ? known : without);
     if (result === 'OK') model.spend(assertion);
   }
 }

@@ -1,5 +1,5 @@
 import type fc from 'fast-check';
-import { MfaPasskeyService } from 'nestjs-mfa';
+import { MfaPasskeyService, type MfaLogin } from 'nestjs-mfa';
 import { expect } from 'vitest';
 import type { HostApp } from '../../support/host-app.js';
 import type { Assertion, Model, Purpose, Token } from './flow-model.js';
@@ -7,6 +7,9 @@ import type { Assertion, Model, Purpose, Token } from './flow-model.js';
 /** One user of the library. */
 export class Real {
   readonly userId: string;
+  /** Logins for which the host may open a session. */
+  readonly logins: MfaLogin[] = [];
+  private readonly accepted = new Set<string>();
   constructor(
     readonly host: HostApp,
     name: number,
@@ -20,6 +23,12 @@ export class Real {
   /** Another session of the same user. */
   get elsewhere() {
     return { ...this.principal, sessionId: 'elsewhere' };
+  }
+  /** The token of a login was accepted, once (S100). */
+  accept(token: Token): void {
+    expect(this.accepted.has(token.text)).toBe(false);
+    this.accepted.add(token.text);
+    token.dead = true;
   }
   get now() {
     return this.host.clock.nowMs() / 1000;
@@ -49,6 +58,9 @@ export class Flow extends Step {
   async run(model: Model, real: Real): Promise<void> {
     for (const step of this.steps) if (step.check(model)) await step.run(model, real);
   }
+  override toString(): string {
+    return `Flow(${this.steps.join(', ')})`;
+  }
 }
 
 /** The code of what was thrown, or `OK`. */
@@ -76,7 +88,8 @@ export async function sign(
     ({ options } = await real.get(MfaPasskeyService).options(caller, { purpose }));
   });
   const usable = !token || model.isUsable(token, real.now);
-  const expected = model.keys.length > 0 ? 'OK' : 'MFA_AUTHENTICATOR_NOT_FOUND';
+  const isPossible = model.keys.length > 0 && (purpose === 'change' || model.passes('passkey'));
+  const expected = isPossible ? 'OK' : 'MFA_AUTHENTICATOR_NOT_FOUND';
   expect(result).toBe(usable ? expected : 'MFA_TOKEN_INVALID');
   if (!options) return null;
   const key = pick(model.keys, index)!;
