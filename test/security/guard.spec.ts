@@ -106,12 +106,10 @@ describe.each(ADAPTERS)('guard and edge over %s', (adapter) => {
     const headers = new Map<string, unknown>();
     const setHeader = (name: string, value: unknown) => void headers.set(name.toLowerCase(), value);
     const response = { getHeader: (name: string) => headers.get(name.toLowerCase()), setHeader } as MfaCookieResponse;
-    const server = new Client(host, 'versioned').server;
-    const routed = await request(server).post('/mfa/verify').send({ code: '123456' });
+    const user = new Client(host, 'versioned');
+    const routed = await request(user.server).post('/mfa/verify').send({ code: '123456' });
     expect(routed.body.code).toBe('MFA_TOKEN_INVALID');
-    await host.dataSource.query(
-      `INSERT INTO mfa_account SELECT 'versioned', 1, 1, 'totp:a', NULL, NULL, 0,0,0, 0,0,0, 0,0,0, 0,0,0, NULL, 0,0,0`,
-    );
+    await user.enroll();
     await host.app.get(MfaChallengeService, { strict: false }).issue('versioned', { cookie: response });
     expect(String(headers.get('set-cookie'))).toContain('Path=/mfa;');
   });

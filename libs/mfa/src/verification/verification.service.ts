@@ -9,7 +9,7 @@ import { hasAllowedFactor, isAccepted, type LoginRules, type Policy } from '../d
 import { CLOCK_SKEW_MS } from '../domain/usage/usage.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import type { MfaPrincipal, MfaStepUp } from '../host/mfa-host.js';
-import { MfaHostAccess } from '../host/host-access.js';
+import { cookiesOf, MfaHostAccess } from '../host/host-access.js';
 import type { MfaMethod } from '../host/mfa-method.js';
 import { sessionBinding, sessionOf } from '../host/session-binding.js';
 import type { MfaPasskeyAssertion } from '../domain/passkeys/passkey-json.js';
@@ -67,7 +67,8 @@ export class MfaVerificationService {
     const claims = this.claimsOf(challenge);
     const result = await this.spend(claims, proof, context);
     // The token is spent by now, whatever the host does next (S44).
-    this.cookie.endSent(context, result.mfaRequired ? result : undefined);
+    // A request without cookies runs no code of the cookie: the flow stays within the files of one reading.
+    if (cookiesOf(context) !== undefined) this.cookie.endSent(context, result.mfaRequired ? result : undefined);
     if (result.mfaRequired) return result;
     return this.completion.complete(result.login, claims.securityStamp, context);
   }
