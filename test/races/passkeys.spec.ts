@@ -6,6 +6,7 @@ import { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
 import { MfaVerificationStore } from '../../libs/mfa/src/domain/verification/verification.store.js';
 import { testDatabases } from '../support/databases.js';
 import { dumpTables, FEW_CODES, startHostApp, type HostApp } from '../support/host-app.js';
+import { withQuickHasher } from '../support/quick-hasher.js';
 import { newKey, PasskeyClient, PASSKEYS } from '../support/passkey-client.js';
 
 const times = <T>(n: number, make: (index: number) => PromiseLike<T> | T) =>
@@ -48,7 +49,12 @@ describe.each(testDatabases)('races of passkeys on %s', (database) => {
         : database === 'mariadb'
           ? { extra: { connectionLimit: 20 } }
           : {};
-    host = await startHostApp({ database, options: { ...PASSKEYS, ...FEW_CODES }, dataSource: pool });
+    host = await startHostApp({
+      database,
+      options: { ...PASSKEYS, ...FEW_CODES },
+      dataSource: pool,
+      override: withQuickHasher,
+    });
   });
   afterEach(() => vi.restoreAllMocks());
   afterAll(() => host.close());

@@ -3,6 +3,7 @@ import { MfaAdminService } from 'nestjs-mfa';
 import { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account.store.js';
 import { testDatabases } from '../support/databases.js';
 import { PASSWORD, startHostApp, type HostApp } from '../support/host-app.js';
+import { withQuickHasher } from '../support/quick-hasher.js';
 import { newKey } from '../support/passkey-client.js';
 import { newUser as userOf, POLICIES, PolicyHost, type EnrollingClient } from '../support/policy-host.js';
 
@@ -19,7 +20,7 @@ describe.each(testDatabases)('recovery codes on %s', (database) => {
     (await host.app.get(MfaAccountStore, { strict: false }).load(user.userId))?.account.recovery;
 
   beforeAll(async () => {
-    host = await startHostApp({ database, ...POLICIES });
+    host = await startHostApp({ database, ...POLICIES, override: withQuickHasher });
     admin = host.app.get(MfaAdminService, { strict: false });
   });
   afterAll(async () => {
