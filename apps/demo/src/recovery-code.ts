@@ -6,7 +6,7 @@ import type { DemoConfig } from './config.js';
 
 /**
  * Issues a recovery code for the user with this e-mail address, as the support desk of a real application would. `null` =
- * there is no such user. It needs the database and the keys of the demo, so it gives nobody more than they have.
+ * there is no such user. It needs the database and the keys of the demo, so it grants no new access.
  */
 export async function issueRecoveryCode(config: DemoConfig, email: string): Promise<MfaRecoveryCode | null> {
   const app = await NestFactory.createApplicationContext(AppModule.register(config), {

@@ -39,7 +39,9 @@ export class ChallengeCookie {
   endSent(context: ExecutionContext, next?: { mfa_token: string; expiresIn: number }): void {
     if (this.readAll(cookiesOf(context)).length === 0) return;
     try {
-      this.append(context.switchToHttp().getResponse<MfaCookieResponse>(), next?.mfa_token ?? '', next?.expiresIn ?? 0);
+      const response = context.switchToHttp().getResponse<MfaCookieResponse>();
+      if (next) this.set(response, next.mfa_token, next.expiresIn);
+      else this.clear(response);
     } catch {
       // Headers were sent already, or a context of ExternalContextCreator has no response. The token is spent anyway.
     }

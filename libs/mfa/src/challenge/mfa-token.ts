@@ -1,6 +1,6 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { INSTANCE_SKEW_MS } from '../domain/clock.js';
-import type { KeyRing, RingKey } from '../domain/secrets/key-ring.js';
+import { isSame, type KeyRing, type RingKey } from '../domain/secrets/key-ring.js';
 import { toUserId } from '../domain/accounts/account.js';
 import type { MfaEnrollmentReason } from '../host/mfa-policy.js';
 import { isAmr, isMethod } from './first-factor.js';
@@ -117,12 +117,6 @@ export function hasMfaTokenType(token: string): boolean {
 /** The signature in base64url without padding. The texts are compared, so only one spelling is accepted. */
 function signatureOf(text: string, { tokenKey }: RingKey): string {
   return createHmac(ALGORITHM.hash, tokenKey).update(text).digest('base64url');
-}
-
-/** Compares two strings in constant time. */
-function isSame(given: string, expected: string): boolean {
-  const [a, b] = [Buffer.from(given), Buffer.from(expected)];
-  return a.length === b.length && timingSafeEqual(a, b);
 }
 
 /** The header segments of own tokens, one for each key. */

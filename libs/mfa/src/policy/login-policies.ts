@@ -7,6 +7,7 @@ import { enforcedFromMs, hasAllowedFactor, type Policy } from '../domain/policy/
 import { MfaPolicySeenStore } from '../domain/policy/policy-seen.store.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MfaHostAccess } from '../host/host-access.js';
+import { misconfigured } from '../options/option-checks.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { readPolicy } from './read-policy.js';
 
@@ -103,5 +104,4 @@ export class LoginPolicies implements OnModuleInit {
   }
 }
 
-const misconfigured = (message: string) => new MfaError('MFA_MISCONFIGURED', { message: `MfaModule: ${message}` });
 const busy = (cause?: unknown) => new MfaError('MFA_BUSY', { retryAfterSeconds: 1, cause });

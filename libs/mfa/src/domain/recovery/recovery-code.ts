@@ -1,6 +1,6 @@
-import { createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import type { MfaAccount } from '../accounts/account.js';
-import type { KeyRing, RingKey } from '../secrets/key-ring.js';
+import { isSame, type KeyRing, type RingKey } from '../secrets/key-ring.js';
 import { CLOCK_SKEW_MS, type UsageEntry } from '../usage/usage.js';
 
 /** How long a recovery code can be used, in milliseconds. */
@@ -44,10 +44,4 @@ export function matchRecoveryCode(
   if (!isRight) return null;
   const entry = { kind: 'recovery_code', item: hash, expiresAtMs: expiresAtMs + CLOCK_SKEW_MS } as const;
   return { entry, recoveryHash: hash };
-}
-
-/** Compares two strings in constant time. */
-function isSame(given: string, expected: string): boolean {
-  const [a, b] = [Buffer.from(given), Buffer.from(expected)];
-  return a.length === b.length && timingSafeEqual(a, b);
 }

@@ -1,4 +1,4 @@
-import { createSecretKey, hkdfSync, type KeyObject } from 'node:crypto';
+import { createSecretKey, hkdfSync, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { isUint8Array } from 'node:util/types';
 import { MfaError } from '../mfa-error.js';
 import { keyWeakness } from './key-strength.js';
@@ -55,6 +55,12 @@ export class KeyRing {
   get ids(): readonly string[] {
     return [...this.keys.keys()];
   }
+}
+
+/** Compares two MACs as text in constant time. */
+export function isSame(given: string, expected: string): boolean {
+  const [a, b] = [Buffer.from(given), Buffer.from(expected)];
+  return a.length === b.length && timingSafeEqual(a, b);
 }
 
 /** Derives the keys by HKDF-SHA-256 (RFC 5869), without salt, with one label for each purpose. */
