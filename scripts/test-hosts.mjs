@@ -67,7 +67,7 @@ async function tryOut(name, tarball) {
   const report = join(cwd, 'report.json');
   try {
     prepare(host, nest, cwd);
-    await must('npm', ['install', '--no-audit', '--no-fund', '--save', tarball], { cwd });
+    await must('npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', '--save', tarball], { cwd });
     await must('npm', ['run', 'types'], { cwd });
     const jest = readFileSync(join(cwd, 'package.json'), 'utf8').includes('"test": "jest"');
     const reporting = jest ? ['--json'] : ['--reporter=default', '--reporter=json'];

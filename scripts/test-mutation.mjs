@@ -1,6 +1,6 @@
 /**
  * Mutation tests of the rooms that decide who gets in, by the unit tests beside the sources: every change that Stryker
- * makes to a source must turn a test red. `npm run test:mutation [-- room or path below libs/mfa/src…]`; all four
+ * makes to a source must turn a test red. `npm run test:mutation [-- room or path below libs/mfa/src…]`; all
  * rooms when none is named. Installs Stryker into `test/mutation` the first time.
  */
 import { spawnSync } from 'node:child_process';
@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const home = join(root, 'test/mutation');
 const stryker = join(home, 'node_modules/@stryker-mutator/core/bin/stryker.js');
 const sources = 'libs/mfa/src';
-const ROOMS = ['domain', 'guard', 'challenge', 'verification'];
+const ROOMS = ['domain', 'guard', 'challenge', 'verification', 'devices'];
 
 function run(command, args, cwd) {
   const { status } = spawnSync(command, args, { cwd, stdio: 'inherit' });

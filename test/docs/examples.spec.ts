@@ -34,6 +34,8 @@ class VerifyArgs extends CodeBody { mfaToken!: string }
 class Surroundings {
   declare backupCodes: mfa.MfaBackupCodeService;
   declare cleanup: mfa.MfaCleanupService;
+  declare audit: mfa.MfaAuditService;
+  declare devices: mfa.MfaDeviceService;
   declare enrollment: mfa.MfaEnrollmentService;
   declare keys: mfa.MfaKeyService;
   declare mfaAdmin: mfa.MfaAdminService;

@@ -136,6 +136,11 @@ describe('docs/reference/events.md', () => {
     expect(written.toSorted()).toEqual(declared.toSorted());
   });
 
+  it('has the table that the types and their comments make', async () => {
+    const { rendered } = (await import(`${root}scripts/events-table.mjs`)) as { rendered: (page: string) => string };
+    expect(page('events'), 'run: node scripts/events-table.mjs --write').toBe(rendered(page('events')));
+  });
+
   it('has in bold the types that call revokeSessions', () => {
     const bold = rows.filter(([type = '']) => type.startsWith('**')).map(([type]) => code(type));
     expect(bold.toSorted()).toEqual(literals(typeOf('MfaChangeType')).toSorted());

@@ -1,3 +1,4 @@
+import { BY_TEST } from '../support/reset.js';
 import argon2 from 'argon2';
 import request from 'supertest';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -191,7 +192,7 @@ describe('attempt budgets', () => {
     const user = newUser();
     const { authenticator } = await user.enroll();
     await fail(user, WRONG);
-    await host.app.get(MfaAdminService, { strict: false }).unlock(user.userId);
+    await host.app.get(MfaAdminService, { strict: false }).unlock(user.userId, BY_TEST);
     await user.signIn(authenticator.code());
   });
 

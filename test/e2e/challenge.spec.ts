@@ -1,4 +1,4 @@
-import { RESET } from '../support/reset.js';
+import { BY_TEST, RESET } from '../support/reset.js';
 import { Controller, Get, Injectable, Param, Post, Res, UseGuards, type CanActivate } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import request from 'supertest';
@@ -210,7 +210,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
       await user.get('/mfa/challenge').expect(401, /MFA_TOKEN_INVALID/);
       await at('/mfa/challenge').expect(401, /MFA_TOKEN_INVALID/);
       await at(`/mfa/challenge?mfa_token=${mfa_token}`).expect(401, /MFA_TOKEN_INVALID/);
-      await host.app.get(MfaAdminService, { strict: false }).invalidate(user.userId);
+      await host.app.get(MfaAdminService, { strict: false }).invalidate(user.userId, BY_TEST);
       await at('/mfa/challenge')
         .set('x-mfa-token', mfa_token)
         .expect(401, /MFA_TOKEN_INVALID/);
@@ -286,9 +286,9 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
 
     it.each([
       ['the user is reset', (id: string) => admin().reset(id, RESET)],
-      ['the password was changed', (id: string) => admin().passwordChanged(id)],
-      ['an administrator revokes them', (id: string) => admin().invalidate(id)],
-      ['the user is purged', (id: string) => admin().purgeUser(id)],
+      ['the password was changed', (id: string) => admin().passwordChanged(id, BY_TEST)],
+      ['an administrator revokes them', (id: string) => admin().invalidate(id, BY_TEST)],
+      ['the user is purged', (id: string) => admin().purgeUser(id, BY_TEST)],
     ])('end when %s', async (_, change) => {
       const user = newUser();
       const { authenticator } = await user.enroll();
@@ -359,7 +359,7 @@ describe.each(ADAPTERS)('the challenge over %s', (adapter) => {
     await user.verify(spent, authenticator.code()).expect(200);
     const invalid = { code: 'MFA_TOKEN_INVALID' };
     await expect(verification.verify(first, { code: authenticator.code(1) })).rejects.toMatchObject(invalid);
-    await host.app.get(MfaAdminService, { strict: false }).invalidate(user.userId);
+    await host.app.get(MfaAdminService, { strict: false }).invalidate(user.userId, BY_TEST);
     await expect(verification.verify(second, { code: authenticator.code(1) })).rejects.toMatchObject(invalid);
     // Neither its fields nor a look-alike make another user or token of it.
     const third = await challenges.check(await user.login());

@@ -24,7 +24,7 @@ interface PasskeyRows {
 }
 
 const SKEW_MS = 600_000;
-const NOTHING = { usage: 0, authenticators: 0, backupSets: 0, passkeys: 0, hostRows: 0 };
+const NOTHING = { usage: 0, authenticators: 0, backupSets: 0, passkeys: 0, devices: 0, audit: 0, hostRows: 0 };
 
 let host: HostApp;
 const start = async (setup: HostAppSetup = {}) => {

@@ -1,4 +1,4 @@
-import { RESET } from '../support/reset.js';
+import { BY_TEST, RESET } from '../support/reset.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MfaAdminService } from 'nestjs-mfa';
 import { Client } from '../support/client.js';
@@ -128,7 +128,7 @@ describe('disabling', () => {
     await user.signIn(backupCodes[0]!);
     await other.enroll();
     const before = await rowsOf(other);
-    await host.app.get(MfaAdminService, { strict: false }).purgeUser(user.userId);
+    await host.app.get(MfaAdminService, { strict: false }).purgeUser(user.userId, BY_TEST);
     expect(Object.values(await rowsOf(user)).every((rows) => rows === 0)).toBe(true);
     expect(await rowsOf(other)).toEqual(before);
   });

@@ -48,6 +48,18 @@ describe.each(ADAPTERS)('events and setups over %s', (adapter) => {
     });
   });
 
+  it('S121 the event of an accepted code names the authenticator that made it', async () => {
+    const user = new Client(host, 'named');
+    const first = await user.enroll();
+    const second = await user.enrollAnother(first.authenticator.code(), 'Phone');
+    host.clock.advance(60);
+    await user.verify(await user.login(), second.authenticator.code()).expect(200);
+    expect(await eventOf(user, 'mfa.verification.succeeded')).toMatchObject({
+      factor: 'totp',
+      authenticator: { id: second.id, type: 'totp', name: 'Phone', createdAt: expect.any(Date) },
+    });
+  });
+
   it('S60 S65 response and event of a removal identify the authenticator by its creation time, though the names were swapped', async () => {
     const user = new Client(host, 'swapped');
     const first = await user.enroll();

@@ -1,3 +1,4 @@
+import { BY_TEST } from '../support/reset.js';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { MfaAdminService, TotpService } from 'nestjs-mfa';
 import { passkey } from '../persistence/rows.js';
@@ -64,7 +65,7 @@ describe('exportUser', () => {
       userHandle: null,
       backupCodes: { remaining: 3, usedAt: [at] },
       attempts: [{ factor: 'totp', failures: 1, lockedUntil: null }],
-      ...{ policies: [], mustEnrollSince: null, recoveryCode: null },
+      ...{ policies: [], devices: [], events: [], mustEnrollSince: null, recoveryCode: null },
       uses: expect.arrayContaining([
         { kind: 'totp', at: startedAt, rememberedUntil: expect.any(Date) },
         { kind: 'backup_code', at, rememberedUntil: null },
@@ -115,11 +116,11 @@ describe('exportUser', () => {
     expect(JSON.stringify(exported)).not.toContain('secret-hash');
   });
 
-  it('runs five statements', async () => {
+  it('runs seven statements', async () => {
     await new Client(host, 'barbara2').enroll();
     const sent = vi.spyOn(host.dataSource.logger, 'logQuery');
     await exportUser('barbara2');
-    expect(sent).toHaveBeenCalledTimes(5);
+    expect(sent).toHaveBeenCalledTimes(7);
     sent.mockRestore();
   });
 
@@ -155,7 +156,7 @@ describe('exportUser', () => {
       userHandle: null,
       backupCodes: { remaining: 0, usedAt: [] },
       attempts: [],
-      ...{ policies: [], mustEnrollSince: null, recoveryCode: null },
+      ...{ policies: [], devices: [], events: [], mustEnrollSince: null, recoveryCode: null },
       uses: [],
     });
   });
@@ -164,7 +165,7 @@ describe('exportUser', () => {
     await new Client(host, 'edsger').enroll();
     await providerNamed<PasskeyRows>(host, 'MfaPasskeyStore').add(passkey('edsger'));
     await providerNamed<PolicySightings>(host, 'MfaPolicySeenStore').record('edsger', 'staff', 5);
-    await host.app.get(MfaAdminService, { strict: false }).purgeUser('edsger');
+    await host.app.get(MfaAdminService, { strict: false }).purgeUser('edsger', BY_TEST);
     expect(await exportUser('edsger')).toEqual({ ...(await exportUser('nobody')), userId: 'edsger' });
     expect(JSON.stringify(await dumpTables(host))).not.toContain('edsger');
   });

@@ -1,4 +1,4 @@
-import { RESET } from '../support/reset.js';
+import { BY_TEST, RESET } from '../support/reset.js';
 import { createHash, randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import request from 'supertest';
@@ -279,7 +279,7 @@ describe.each(testDatabases)('a factor of the host on %s', (database) => {
     await user.post('/hotp-tokens', { name: 'never activated' }).expect(201);
     await host.app.get(MfaAdminService).reset(user.userId, RESET);
     expect(await tokensOf(user)).toBe(1);
-    await host.app.get(MfaAdminService).purgeUser(user.userId);
+    await host.app.get(MfaAdminService).purgeUser(user.userId, BY_TEST);
     expect(await tokensOf(user)).toBe(0);
     expect(prompts().forgotten.slice(-2)).toEqual([`${user.userId} device-${user.userId}`, `${user.userId} all`]);
   });
@@ -333,7 +333,7 @@ describe.each(testDatabases)('a factor of the host on %s', (database) => {
       match.mockResolvedValueOnce(result as never);
       const answer = await user.signInBy('000000');
       expect([result, answer.status, answer.body.code]).toEqual([result, 401, 'MFA_CODE_REJECTED']);
-      await host.app.get(MfaAdminService).unlock(user.userId);
+      await host.app.get(MfaAdminService).unlock(user.userId, BY_TEST);
     }
     match.mockImplementationOnce(() => {
       throw new Error('no table');

@@ -61,7 +61,10 @@ describe('the OpenAPI document', () => {
   ];
 
   it.each(CASES)('under %s is valid and describes every route where it is mounted', async (_, setup, mount) => {
-    const host = await startHostApp({ ...setup, options: { ...FEW_CODES, ...PASSKEYS, ...setup.options } });
+    const host = await startHostApp({
+      ...setup,
+      options: { ...FEW_CODES, ...PASSKEYS, trustedDevices: {}, ...setup.options },
+    });
     const document = documentOf(host.app, new DocumentBuilder().addBearerAuth().addCookieAuth('session'));
     expect(await problemsOf(document)).toEqual([]);
     const operations = operationsOf(document);

@@ -48,6 +48,12 @@ interface Life {
   uris: string[];
 }
 
+/** Lookup id and secret of the cookie of a trusted browser. */
+function partsOfDevice(cookies: unknown): string[] {
+  const [, lookupId, secret] = /mfa-device-[\w-]+=([\w-]+)\.([\w-]+);/.exec(String(cookies))!;
+  return [lookupId!, secret!];
+}
+
 /** Setup, confirmation, logins, refusals, step-up, a second authenticator, regeneration; and one more setup under way. */
 async function live(user: Client): Promise<Life> {
   const life: Life = { secrets: [], codes: [], backupCodes: [], tokens: [], uris: [] };
@@ -70,8 +76,10 @@ async function live(user: Client): Promise<Life> {
   const app = await setup({ password: PASSWORD });
   const confirmed = await user.post('/mfa/totp/confirm', { code: fresh(app) }).expect(200);
   life.backupCodes.push(...confirmed.body.backupCodes);
-  await user.verify(await login(), fresh(app)).expect(200);
-  await user.verify(life.tokens.at(-1), app.code()).expect(401);
+  const proof = { mfa_token: await login(), code: fresh(app) };
+  const trusted = await user.post('/mfa/verify', { ...proof, rememberDevice: true }).expect(200);
+  life.codes.push(...partsOfDevice(trusted.headers['set-cookie']));
+  await user.verify(proof.mfa_token, app.code()).expect(401);
   await user.verify(await login(), life.backupCodes[0]).expect(200);
   await user.verify(await login(), 'WXYZ-WXYZ').expect(401);
   await user.verify(await login(), '918273').expect(401);
@@ -108,7 +116,7 @@ describe('secrets at rest', () => {
   const newUser = () => new Client(host, `secretive-${(users += 1)}`);
 
   beforeAll(async () => {
-    host = await startHostApp({ options: { ...PASSKEYS, ...FEW_CODES } });
+    host = await startHostApp({ options: { ...PASSKEYS, ...FEW_CODES, trustedDevices: {}, audit: {} } });
   });
   afterEach(() => vi.restoreAllMocks());
   afterAll(() => host.close());
@@ -262,7 +270,7 @@ describe('S64 the output of the module', () => {
     };
     const host = await startHostApp({
       logger: logs,
-      options: { ...PASSKEYS, ...FEW_CODES },
+      options: { ...PASSKEYS, ...FEW_CODES, trustedDevices: {}, audit: {} },
       dataSource: { logging: 'all', logger: typeorm },
     });
     const user = new Client(host, 'talkative');

@@ -1,4 +1,4 @@
-import { RESET } from '../support/reset.js';
+import { BY_TEST, RESET } from '../support/reset.js';
 import { Injectable, type ExecutionContext } from '@nestjs/common';
 import { afterEach, describe, expect, it } from 'vitest';
 import { MfaAdminService, type MfaChange, type MfaStepUp } from 'nestjs-mfa';
@@ -64,7 +64,7 @@ describe.each(ADAPTERS)('S72 the session after a change of factors, over %s', (a
       ['disable', (user, _, code) => user.post('/mfa/disable', { code }).expect(200)],
       ['remove', (user, id, code) => user.post(`/mfa/authenticators/${id}/remove`, { code }).expect(200)],
       ['reset', (user) => admin.reset(user.userId, RESET)],
-      ['purge', (user) => admin.purgeUser(user.userId)],
+      ['purge', (user) => admin.purgeUser(user.userId, BY_TEST)],
     ];
     for (const [userId, switchOff] of ways) {
       const user = new Client(host, userId);

@@ -1,4 +1,4 @@
-import { RESET } from '../support/reset.js';
+import { BY_TEST, RESET } from '../support/reset.js';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { MfaAdminService, TotpService } from 'nestjs-mfa';
 import { VirtualAuthenticator } from 'nestjs-mfa/testing';
@@ -232,7 +232,7 @@ describe('verification', () => {
     for (const change of ['reset', 'purgeUser'] as const) {
       vi.spyOn(accounts, 'reserve').mockImplementationOnce(async (...args) => {
         const admin = host.app.get(MfaAdminService, { strict: false });
-        await (change === 'reset' ? admin.reset(user.userId, RESET) : admin.purgeUser(user.userId));
+        await (change === 'reset' ? admin.reset(user.userId, RESET) : admin.purgeUser(user.userId, BY_TEST));
         return reserve(...args);
       });
       answers.push(await user.verify(await user.login(), authenticator.code()).expect(401));

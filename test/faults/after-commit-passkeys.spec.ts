@@ -117,7 +117,7 @@ describe.each(testDatabases)('a database that fails right after the commit point
       const { failed, healed } = afterCommit.fail(fault, spending as [unknown, string]);
       const { status } = await owner.verifyPasskey(mfa_token, passkey);
       healed();
-      expect(failed[0]).toBe(kind === 'postgres' ? 'securityStampOf' : 'recordUse');
+      expect(failed[0]).toBe(kind === 'postgres' ? 'securityStampOf' : 'settle');
       expect(fault === 'is busy' ? [503] : [401, 500]).toContain(status);
       await owner.verifyPasskey(mfa_token, passkey).expect(401);
       expect((await new PasskeyClient(host, owner.userId).signInByPasskey(key)).status).toBe(200);

@@ -1,4 +1,4 @@
-import { RESET } from '../support/reset.js';
+import { BY_TEST, RESET } from '../support/reset.js';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { MfaAdminService, MfaHost } from 'nestjs-mfa';
 import { VirtualAuthenticator } from 'nestjs-mfa/testing';
@@ -122,11 +122,11 @@ describe.each(testDatabases)('a database that fails right after the commit point
       await owner.enroll();
       const { healed } = failAfterCommit(fault, [MfaAccountStore, 'remove']);
       await admin()
-        .purgeUser(owner.userId)
+        .purgeUser(owner.userId, BY_TEST)
         .catch(() => undefined);
       healed();
       await expectDelivered('mfa.disabled', owner);
-      await admin().purgeUser(owner.userId);
+      await admin().purgeUser(owner.userId, BY_TEST);
       expect(await port(MfaAccountStore).load(owner.userId)).toBeNull();
       expect(await port(MfaAuthenticatorStore).removeAll(owner.userId)).toBe(0);
     },
@@ -141,8 +141,8 @@ describe.each(testDatabases)('a database that fails right after the commit point
       await remove(id);
       throw new Error('connection reset');
     });
-    await expect(admin().purgeUser(owner.userId)).rejects.toThrow('connection reset');
-    await admin().purgeUser(owner.userId);
+    await expect(admin().purgeUser(owner.userId, BY_TEST)).rejects.toThrow('connection reset');
+    await admin().purgeUser(owner.userId, BY_TEST);
     await expectDelivered('mfa.disabled', owner);
   });
 

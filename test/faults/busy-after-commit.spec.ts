@@ -1,3 +1,4 @@
+import { BY_TEST } from '../support/reset.js';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MfaAdminService } from 'nestjs-mfa';
 import { VirtualAuthenticator } from 'nestjs-mfa/testing';
@@ -143,8 +144,8 @@ describe('a database that is busy once, right after the commit point of a change
     await owner.enroll();
     const admin = port(MfaAdminService);
     vi.spyOn(port(MfaAuthenticatorStore), 'removeAll').mockImplementationOnce(busy);
-    await admin.purgeUser(owner.userId).catch(() => undefined);
-    await admin.purgeUser(owner.userId);
+    await admin.purgeUser(owner.userId, BY_TEST).catch(() => undefined);
+    await admin.purgeUser(owner.userId, BY_TEST);
     expect({ told: told('mfa.disabled', owner.userId), revoked: revoked('mfa.disabled', owner.userId) }).toEqual({
       told: true,
       revoked: true,
@@ -161,16 +162,16 @@ describe('a database that is busy once, right after the commit point of a change
       await remove(...args);
       throw new Error('the process died');
     });
-    await expect(admin.purgeUser(owner.userId)).rejects.toThrow('the process died');
+    await expect(admin.purgeUser(owner.userId, BY_TEST)).rejects.toThrow('the process died');
     await owner.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
-    await admin.purgeUser(owner.userId);
+    await admin.purgeUser(owner.userId, BY_TEST);
     expect(revoked('mfa.disabled', owner.userId)).toBe(true);
   });
 
   it('S60 purgeUser of a user with only a pending setup does not call revokeSessions', async () => {
     const owner = user();
     await owner.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
-    await port(MfaAdminService).purgeUser(owner.userId);
+    await port(MfaAdminService).purgeUser(owner.userId, BY_TEST);
     expect(revoked('mfa.disabled', owner.userId)).toBe(false);
   });
 });

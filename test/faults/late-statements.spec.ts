@@ -1,3 +1,4 @@
+import { BY_TEST } from '../support/reset.js';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HOTP, Secret } from 'otpauth';
 import { afterAll, afterEach, beforeAll, expect, it, vi } from 'vitest';
@@ -94,7 +95,7 @@ describeServers('statements later than their deadline on', (kind) => {
         (await host.dataSource.query(`SELECT 1 FROM mfa_account WHERE user_id = 'noted' AND active_ids <> ''`)).length;
       while ((await active()) === 0) await sleep(5);
       await sleep(100);
-      await host.app.get(MfaAdminService).purgeUser('noted');
+      await host.app.get(MfaAdminService).purgeUser('noted', BY_TEST);
       await importing;
     } finally {
       await host.dataSource.query('DROP TRIGGER slow ON mfa_usage');

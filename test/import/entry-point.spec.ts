@@ -65,6 +65,15 @@ describe.each(testDatabases)('nestjs-mfa/import on %s', (kind) => {
     });
   });
 
+  it('throws MFA_MISCONFIGURED for an `apply` that is not a boolean', async () => {
+    for (const apply of ['false', 'yes', 1, 0] as unknown as boolean[]) {
+      await expect(importMfaUsers({ plan, keys, ...databases, apply })).rejects.toMatchObject({
+        code: 'MFA_MISCONFIGURED',
+        message: 'importMfaUsers: `apply` must be true or false',
+      });
+    }
+  });
+
   it('throws an MfaException for a plan that is not usable', async () => {
     const from = { ...plan.from, table: 'nowhere' };
     const failed = importMfaUsers({ plan: { from }, keys, ...databases }).catch((error: unknown) => error);

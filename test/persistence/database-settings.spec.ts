@@ -1,3 +1,4 @@
+import { BY_TEST } from '../support/reset.js';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Response } from 'supertest';
 import { MfaAdminService } from 'nestjs-mfa';
@@ -5,6 +6,9 @@ import { checkSchema } from '../../libs/mfa/src/persistence/schema-check.js';
 import { Client } from '../support/client.js';
 import { createDatabase, testDatabases, type TestDatabase } from '../support/databases.js';
 import { startHostApp, type HostApp } from '../support/host-app.js';
+import { inEachSession } from '../support/mariadb-sessions.js';
+import { typeOrmStores } from '../support/typeorm-stores.js';
+import { device, hash, passkey } from './rows.js';
 
 const times = <T>(n: number, make: (index: number) => PromiseLike<T>) =>
   Promise.all(Array.from({ length: n }, (_, i) => make(i)));
@@ -70,20 +74,9 @@ describe.runIf(testDatabases.includes('mariadb'))('MariaDB with other settings',
   const start = async (settings: { sqlMode?: string; isolation?: string; flags?: string[] }) => {
     database = await createDatabase('mariadb');
     host = await startHostApp({ on: database, dataSource: { flags: settings.flags, extra: { connectionLimit: 10 } } });
-    const { pool } = host.dataSource.driver as unknown as {
-      pool: {
-        on(event: 'connection', listener: (c: { query(sql: string): void }) => void): void;
-        _allConnections: any;
-        config: any;
-      };
-    };
-    const apply = (connection: { query(sql: string): void }) => {
-      if (settings.sqlMode !== undefined) connection.query(`SET SESSION sql_mode = '${settings.sqlMode}'`);
-      if (settings.isolation) connection.query(`SET SESSION TRANSACTION ISOLATION LEVEL ${settings.isolation}`);
-    };
-    pool.on('connection', apply);
-    const open = pool._allConnections;
-    for (let i = 0; i < open.length; i += 1) apply(open.get(i));
+    const { sqlMode, isolation } = settings;
+    if (sqlMode !== undefined) inEachSession(host.dataSource, `SET SESSION sql_mode = '${sqlMode}'`);
+    if (isolation) inEachSession(host.dataSource, `SET SESSION TRANSACTION ISOLATION LEVEL ${isolation}`);
   };
 
   it('S42 S43a keeps MFA on for "alice" when the account "ALICE" is deleted, or refuses the tables at boot', async () => {
@@ -96,7 +89,7 @@ describe.runIf(testDatabases.includes('mariadb'))('MariaDB with other settings',
     host = started;
     const alice = new Client(host, 'alice');
     await alice.enroll();
-    await host.app.get(MfaAdminService, { strict: false }).purgeUser('ALICE');
+    await host.app.get(MfaAdminService, { strict: false }).purgeUser('ALICE', BY_TEST);
     const { body } = await alice.loginAnswer();
     expect(body.mfaRequired).toBe(true);
   });
@@ -109,6 +102,33 @@ describe.runIf(testDatabases.includes('mariadb'))('MariaDB with other settings',
     const again = await user.patch(`/mfa/authenticators/${id}`, { name: 'Phone' });
     expect(again.body.code).toBeUndefined();
     expect(again.status).toBe(200);
+  });
+
+  it('S112 accepts the uses of a device within one millisecond without the FOUND_ROWS flag', async () => {
+    await start({ flags: ['-FOUND_ROWS'] });
+    const store = typeOrmStores(host.dataSource);
+    await store.accounts.open('used', 1_800_000_000_000);
+    const { securityStamp } = (await store.accounts.load('used'))!.account;
+    const row = device('used', { securityStamp, previousHash: hash('first') });
+    await store.devices.add(row);
+    for (const nowMs of [row.lastUsedAtMs, row.lastUsedAtMs, row.lastUsedAtMs - 5, row.lastUsedAtMs + 5]) {
+      for (const secretHash of [row.secretHash, hash('first')]) {
+        expect(await store.devices.noteUse(row, secretHash, nowMs)).toBe(true);
+      }
+    }
+    expect(await store.devices.noteUse(row, hash('other'), row.lastUsedAtMs)).toBe(false);
+  });
+
+  it('S80 accepts the uses of a passkey without a counter within one millisecond without the FOUND_ROWS flag', async () => {
+    await start({ flags: ['-FOUND_ROWS'] });
+    const { passkeys } = typeOrmStores(host.dataSource);
+    const { id, userId, createdAtMs } = passkey('used');
+    await passkeys.add({ ...passkey('used'), id });
+    const use = { userId, id, counter: { from: null, to: 0 }, backedUp: false, userVerified: true };
+    for (const nowMs of [createdAtMs, createdAtMs, createdAtMs - 5, createdAtMs + 5]) {
+      expect(await passkeys.recordUse({ ...use, nowMs })).toBe(true);
+    }
+    expect(await passkeys.recordUse({ ...use, id: 'another', nowMs: createdAtMs })).toBe(false);
   });
 
   it.each(['NO_BACKSLASH_ESCAPES', 'ORACLE', 'EMPTY_STRING_IS_NULL'])(

@@ -27,7 +27,24 @@ const ADDITIONS = [
     ],
     content: 'the times at which users were first seen under a policy',
   },
+  {
+    name: 'devices',
+    before: MFA_MIGRATIONS.slice(0, 3),
+    table: 'mfa_device',
+    columns: [],
+    content: 'trusted devices',
+  },
+  {
+    name: 'the audit table',
+    before: MFA_MIGRATIONS.slice(0, 5),
+    table: 'mfa_audit',
+    columns: ['last_change', 'last_change_id'],
+    content: 'the events of the past',
+  },
 ] as const;
+
+/** What the last migration adds to mfa_account. */
+const SUMMARY = ['locked_until', 'most_failures', 'backup_codes_left', 'moved_from'];
 
 const TABLES = [...FIRST_TABLES, ...ADDITIONS.map(({ table }) => table)].sort();
 const NOW = 1_800_000_000_000;
@@ -140,7 +157,7 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
     const tables = await runner.getTables(TABLES);
     await runner.release();
     const names = tables.flatMap(({ indices }) => indices.map(({ name }) => name));
-    expect(names).toHaveLength(9);
+    expect(names).toHaveLength(17);
     expect(names.filter((name) => !name?.startsWith('marked_IDX_'))).toEqual([]);
   });
 
@@ -228,10 +245,11 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
       expect((await accounts.load('old'))!.account).toEqual(account);
     });
 
-    it('add what a run that stopped half-way did not add', async () => {
+    it.runIf(columns.length > 0)('add what a run that stopped half-way did not add', async () => {
       const source = await openOlder(addition);
       const failures = columns.find((name) => name.endsWith('_failures'));
-      await source.query(`ALTER TABLE mfa_account ADD COLUMN ${failures} integer NOT NULL DEFAULT 0`);
+      const partial = failures ? `${failures} integer NOT NULL DEFAULT 0` : `${columns[0]} text`;
+      await source.query(`ALTER TABLE mfa_account ADD COLUMN ${partial}`);
       await source.runMigrations();
       expect(await drift(source)).toEqual([]);
     });
@@ -274,6 +292,89 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
     });
   });
 
+  describe('that add what administrators list', () => {
+    /** The tables as of before this migration, with accounts in several states. */
+    const openWithAccounts = async (settings: Partial<DataSourceOptions> = {}, prefix = '') => {
+      const older = await open({ ...settings, migrations: MFA_MIGRATIONS.slice(0, 4) });
+      await older.runMigrations();
+      const budgets = ['totp', 'backup_code', 'password', 'confirmation', 'other', 'recovery_code'];
+      const names = budgets.flatMap((factor) => [
+        `${factor}_failures`,
+        `${factor}_locked_until`,
+        `${factor}_daily_tat`,
+      ]);
+      const insert = (userId: string, active: string, values: Record<string, number>) =>
+        older.query(
+          `INSERT INTO ${prefix}mfa_account (user_id, security_stamp, row_version, active_ids, backup_set_id, ${names.join()})
+           VALUES ('${userId}', 7, 8, '${active}', 'set-${userId}', ${names.map((name) => values[name] ?? 0).join()})`,
+        );
+      await insert('locked', 'totp:a', { totp_failures: 5, totp_locked_until: 50, other_locked_until: 70 });
+      await insert('failed', '', { recovery_code_failures: 9, password_failures: 3 });
+      await insert('once', 'totp:a', { totp_failures: 1 });
+      for (const id of ['1', '2', '3'])
+        await older.query(
+          `INSERT INTO ${prefix}mfa_backup_code (id, user_id, set_id, hash) VALUES ('${id}', 'once', 'set-once', 'h')`,
+        );
+      await older.query(
+        `INSERT INTO ${prefix}mfa_backup_code (id, user_id, set_id, hash) VALUES ('4', 'once', 'old', 'h')`,
+      );
+      await older.query(
+        `INSERT INTO ${prefix}mfa_usage (user_id, kind, item, spent_at) VALUES ('once', 'backup_code', '2', 5)`,
+      );
+      await older.destroy();
+      return open(settings);
+    };
+    const summaries = async (source: DataSource, prefix = '') => {
+      const rows: Record<string, unknown>[] = await source.query(
+        `SELECT user_id, ${SUMMARY.join()} FROM ${prefix}mfa_account ORDER BY user_id`,
+      );
+      const number = (value: unknown) => (value === null ? null : Number(value));
+      return rows.map(({ user_id, moved_from, ...rest }) => [user_id, ...Object.values(rest).map(number), moved_from]);
+    };
+    const EXPECTED = [
+      ['failed', 0, 9, null, null],
+      ['locked', 70, 5, 0, null],
+      ['once', 0, 0, 2, null],
+    ];
+
+    it.each(SETTINGS)('compute it for accounts that exist, up and down, with %s', async (_, settings, prefix) => {
+      const source = await openWithAccounts(settings, prefix);
+      await source.runMigrations();
+      expect(await drift(source)).toEqual([]);
+      expect(await summaries(source, prefix)).toEqual(EXPECTED);
+      // That of the audit table, then this one.
+      await source.undoLastMigration();
+      await source.undoLastMigration();
+      const [row] = await source.query(`SELECT * FROM ${prefix}mfa_account`);
+      expect(Object.keys(row).filter((name) => SUMMARY.includes(name))).toEqual([]);
+      await source.runMigrations();
+      expect(await summaries(source, prefix)).toEqual(EXPECTED);
+      expect(await drift(source)).toEqual([]);
+    });
+
+    it('add what a run that stopped half-way did not add', async () => {
+      const source = await openWithAccounts();
+      await source.query('ALTER TABLE mfa_account ADD COLUMN most_failures integer NOT NULL DEFAULT 0');
+      const index = source.namingStrategy.indexName('mfa_account', ['must_enroll_since', 'user_id']);
+      await source.query(
+        `CREATE INDEX ${kind === 'postgres' ? `"${index}"` : index} ON mfa_account (must_enroll_since, user_id)`,
+      );
+      await source.runMigrations();
+      expect(await drift(source)).toEqual([]);
+      expect(await summaries(source)).toEqual(EXPECTED);
+    });
+
+    it.runIf(kind === 'postgres')('compute it in the schema of the DataSource', async () => {
+      const admin = await new DataSource(database.options).initialize();
+      await admin.query('CREATE SCHEMA auth');
+      await admin.destroy();
+      const source = await openWithAccounts({ schema: 'auth' } as Partial<DataSourceOptions>, 'auth.');
+      await source.runMigrations();
+      expect(await summaries(source, 'auth.')).toEqual(EXPECTED);
+      expect(await drift(source)).toEqual([]);
+    });
+  });
+
   it.runIf(kind === 'postgres')('create the tables in the schema of the DataSource', async () => {
     const admin = await new DataSource(database.options).initialize();
     await admin.query('CREATE SCHEMA auth');
@@ -285,7 +386,7 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
         source,
         TABLES.map((name) => `auth.${name}`),
       ),
-    ).toHaveLength(6);
+    ).toHaveLength(8);
     expect(
       await existing(
         source,
@@ -302,7 +403,7 @@ describe.each(testDatabases)('migrations on %s', (kind) => {
       `SELECT COLLATION_NAME AS collation FROM information_schema.columns
        WHERE TABLE_SCHEMA = DATABASE() AND COLUMN_NAME = 'user_id' AND TABLE_NAME LIKE 'mfa%'`,
     );
-    expect(columns).toHaveLength(6);
+    expect(columns).toHaveLength(8);
     expect(new Set(columns.map(({ collation }) => collation))).toEqual(new Set(['utf8mb4_bin']));
     await source.destroy();
   });

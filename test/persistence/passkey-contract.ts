@@ -132,14 +132,15 @@ function useContract(stores: () => Stores, userId: () => string): void {
     ]);
   });
 
-  it('moves the last use forward only', async () => {
+  it('moves the last use forward only, by at most a millisecond where the clock is behind', async () => {
     const { id } = await add();
-    const used: (number | null | undefined)[] = [];
-    for (const nowMs of [NOW, NOW - 1, NOW + 1]) {
+    const used: number[] = [];
+    for (const nowMs of [NOW, NOW - 9, NOW + 9]) {
       expect(await use(id, 0, 0, { nowMs })).toBe(true);
-      used.push((await read(id))?.lastUsedAtMs);
+      used.push((await read(id))!.lastUsedAtMs!);
     }
-    expect(used).toEqual([NOW, NOW, NOW + 1]);
+    expect([used[0], used[2]]).toEqual([NOW, NOW + 9]);
+    expect([NOW, NOW + 1]).toContain(used[1]);
   });
 }
 

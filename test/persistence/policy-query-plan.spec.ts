@@ -4,18 +4,12 @@ import type { DueQuery } from '../../libs/mfa/src/domain/policy/policy-seen.stor
 import { MfaPolicySeenEntity } from '../../libs/mfa/src/persistence/entities/index.js';
 import { TypeOrmAccountStore, TypeOrmPolicySeenStore } from '../../libs/mfa/src/persistence/stores/index.js';
 import { createDatabase, openMfaDataSource, testDatabases, type TestDatabase } from '../support/databases.js';
+import { EXPLAIN, keepingStatements, numbersTo } from './many-rows.js';
 
 const USERS = 50_000;
 const NOW = 1_800_000_000_000;
 
-const EXPLAIN = { sqlite: 'EXPLAIN QUERY PLAN', postgres: 'EXPLAIN', mariadb: 'EXPLAIN FORMAT=JSON' };
-
-/** Numbers from 0 to USERS, as a table `n(i)`. */
-const NUMBERS = {
-  sqlite: `(WITH RECURSIVE c(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM c WHERE i < ${USERS - 1}) SELECT i FROM c) n`,
-  postgres: `generate_series(0, ${USERS - 1}) n(i)`,
-  mariadb: `(SELECT seq AS i FROM seq_0_to_${USERS - 1}) n`,
-};
+const NUMBERS = numbersTo(USERS);
 
 describe.each(testDatabases)('the list of users who are due, of many, on %s', (kind) => {
   let database: TestDatabase;
@@ -25,10 +19,7 @@ describe.each(testDatabases)('the list of users who are due, of many, on %s', (k
   /** Two policies with the same users. Nine of ten users have a factor. */
   beforeAll(async () => {
     database = await createDatabase(kind);
-    const logQuery = (text: string, parameters?: unknown[]) => void sent.push({ text, parameters });
-    const silent = () => undefined;
-    const others = { logQueryError: silent, logQuerySlow: silent, logSchemaBuild: silent, logMigration: silent };
-    source = await openMfaDataSource(database, { logging: true, logger: { logQuery, ...others, log: silent } });
+    source = await openMfaDataSource(database, keepingStatements(sent));
     await new TypeOrmAccountStore(source).open('template', NOW);
     const columns = Object.keys((await source.query('SELECT * FROM mfa_account'))[0]);
     const given: Record<string, string> = {

@@ -90,6 +90,7 @@ function atLogin(stores: () => Stores, userId: () => string, policyId: () => str
       snapshot: await stores().accounts.load(userId()),
       otherCase: false,
       policySeenAtMs: NOW,
+      device: null,
     });
     expect(await seenAt(userId(), 'other')).toBe(NOW + 1);
     expect(await seenAt(userId(), policyId().toUpperCase())).toBeNull();
@@ -100,7 +101,7 @@ function atLogin(stores: () => Stores, userId: () => string, policyId: () => str
     const typed = userId().toUpperCase();
     await stores().policiesSeen.record(userId(), policyId(), NOW);
     const without = await stores().accounts.loadForLogin(typed, policyId());
-    expect(without).toEqual({ snapshot: null, otherCase: true, policySeenAtMs: null });
+    expect(without).toEqual({ snapshot: null, otherCase: true, policySeenAtMs: null, device: null });
     await stores().accounts.open(typed, NOW);
     expect(await seenAt(typed, policyId())).toBeNull();
     await stores().policiesSeen.record(typed, policyId(), NOW + 1);
@@ -111,7 +112,7 @@ function atLogin(stores: () => Stores, userId: () => string, policyId: () => str
     await stores().accounts.remove(userId());
     await stores().policiesSeen.record(userId(), policyId(), NOW);
     const read = await stores().accounts.loadForLogin(userId(), policyId());
-    expect(read).toEqual({ snapshot: null, otherCase: false, policySeenAtMs: null });
+    expect(read).toEqual({ snapshot: null, otherCase: false, policySeenAtMs: null, device: null });
   });
 }
 
@@ -143,6 +144,11 @@ function due(stores: () => Stores, policyId: () => string): void {
     expect(await list({ seenBeforeMs: NOW - 1 })).toEqual([empty]);
     expect(await list({ seenBeforeMs: NOW - 3 })).toEqual([]);
     expect(await list({ policyId: policyId().toUpperCase() })).toEqual([]);
+  });
+
+  it('lists nobody after the greatest place that a cursor can name', async () => {
+    await user(NOW, null);
+    expect(await list({ after: { firstSeenAtMs: Number.MAX_SAFE_INTEGER, userId: '\u{1F600}' } })).toEqual([]);
   });
 
   it('counts only factors of the given methods, whatever their place in the account', async () => {

@@ -10,11 +10,11 @@ import { PostgresVerificationStore } from '../../libs/mfa/src/persistence/postgr
 import { StepwiseVerificationStore } from '../../libs/mfa/src/persistence/stores/stepwise-verification.store.js';
 import { createDatabase, openMfaDataSource, testDatabases, type TestDatabase } from '../support/databases.js';
 import { typeOrmStores } from '../support/typeorm-stores.js';
-import { entry, passkey, type Stores } from './rows.js';
+import { device, entry, hash, passkey, type Stores } from './rows.js';
 
 const NOW = 1_800_000_000_000;
 
-describe.each(testDatabases)('the statements of required MFA and recovery on %s', (kind) => {
+describe.each(testDatabases)('the statements of required MFA, recovery and devices on %s', (kind) => {
   let database: TestDatabase;
   let source: DataSource;
   let stores: Stores;
@@ -91,6 +91,36 @@ describe.each(testDatabases)('the statements of required MFA and recovery on %s'
       expect(await statementsOf(() => stores.accounts.loadForLogin(id))).toEqual([without]);
     },
   );
+
+  it.each(['ann', 'Ann'])('reads a device with the account of "%s" in one statement, and only if asked', async (id) => {
+    const read = (policyId?: string, deviceLookupHash?: string) =>
+      statementsOf(() => stores.accounts.loadForLogin(id, policyId, deviceLookupHash));
+    const [plain, withPolicy] = [await read(), await read('required')];
+    expect([...plain, ...withPolicy].join()).not.toContain('device');
+    for (const policyId of [undefined, 'required']) {
+      const [withDevice, ...more] = await read(policyId, hash('lookup'));
+      expect(more).toEqual([]);
+      expect(withDevice).toMatch(/LEFT JOIN mfa_device d ON d.user_id = a.user_id AND d.lookup_hash = [$?]/);
+    }
+    expect([await read(), await read('required')]).toEqual([plain, withPolicy]);
+  });
+
+  it('takes one statement for each method of the store of devices', async () => {
+    const [{ devices }, row] = [stores, device('ann')];
+    const calls: [() => Promise<unknown>, RegExp][] = [
+      [() => devices.add(row), /^INSERT INTO mfa_device/],
+      [() => devices.trim(row, { max: 1, replacedLookupHash: hash('old'), nowMs: NOW }), /^DELETE FROM mfa_device/],
+      [() => devices.find('ann', row.lookupHash), /^SELECT/],
+      [() => devices.list('ann'), /^SELECT/],
+      [() => devices.rotate(row, hash('next'), NOW), /^UPDATE mfa_device/],
+      [() => devices.noteUse(row, row.secretHash, NOW), /^UPDATE mfa_device/],
+      [() => devices.removeWith(row), /^DELETE FROM mfa_device/],
+      [() => devices.remove('ann', row.id), /^DELETE FROM mfa_device/],
+      [() => devices.removeAll('ann'), /^DELETE FROM mfa_device/],
+      [() => devices.purge(NOW, 5), /^DELETE FROM mfa_device/],
+    ];
+    for (const [call, text] of calls) expect(await statementsOf(call)).toEqual([expect.stringMatching(text)]);
+  });
 
   it('reads and records a sighting in one statement, and reads one that was recorded before', async () => {
     const seen = stores.policiesSeen;

@@ -2,6 +2,8 @@ import { createHash, randomUUID } from 'node:crypto';
 import type { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account.store.js';
 import type { MfaAuthenticatorStore } from '../../libs/mfa/src/domain/authenticators/authenticator.store.js';
 import type { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
+import type { TrustedDevice } from '../../libs/mfa/src/domain/devices/device.js';
+import type { MfaDeviceStore } from '../../libs/mfa/src/domain/devices/device.store.js';
 import type { MfaPasskeyStore } from '../../libs/mfa/src/domain/passkeys/passkey.store.js';
 import type { MfaPolicySeenStore } from '../../libs/mfa/src/domain/policy/policy-seen.store.js';
 import type { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
@@ -20,6 +22,7 @@ export interface Stores {
   passkeys: MfaPasskeyStore;
   usage: MfaUsageStore;
   policiesSeen: MfaPolicySeenStore;
+  devices: MfaDeviceStore;
 }
 
 /** The stores of one database, and the store of the two steps around a code. */
@@ -64,7 +67,7 @@ export function passkey(userId: string, rest: Partial<Passkey> = {}): Passkey {
     id: randomUUID(),
     userId,
     credentialId,
-    credentialHash: createHash('sha256').update(credentialId).digest('hex'),
+    credentialHash: hash(credentialId),
     publicKey: 'pQECAyYgASFYIA',
     counter: 0,
     transports: ['usb'],
@@ -74,6 +77,22 @@ export function passkey(userId: string, rest: Partial<Passkey> = {}): Passkey {
     ...{ createdAtMs: NOW, lastUsedAtMs: null, expiresAtMs: null },
     ...rest,
   };
+}
+
+/** A device of an account at the security stamp `NOW`. */
+export function device(userId: string, rest: Partial<TrustedDevice> = {}): TrustedDevice {
+  return {
+    ...{ id: randomUUID(), userId, kind: 'cookie' },
+    ...{ lookupHash: hash(randomUUID()), secretHash: hash(randomUUID()), previousHash: null, rotatedAtMs: null },
+    ...{ keyId: 'k1', securityStamp: NOW, credentialVersion: 'version', method: 'totp', label: 'Firefox' },
+    ...{ createdAtMs: NOW, lastUsedAtMs: NOW, expiresAtMs: NOW + 60_000, mfaAtMs: NOW },
+    ...rest,
+  };
+}
+
+/** SHA-256 (hex). */
+export function hash(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
 }
 
 /** A backup code that nobody used. */

@@ -90,14 +90,18 @@ describe.each(testDatabases)('schema check on %s', (kind) => {
   });
 
   it.each([
-    ['passkeys', 1, 'AddMfaPasskeys\\d{13}, AddMfaPolicies\\d{13}'],
-    ['policies', 2, 'AddMfaPolicies\\d{13}'],
-  ])('refuses the tables of the version without %s, and names what has not run', async (_, ran, missing) => {
+    ['passkeys', 1, 'account" lacks a column', 'AddMfaPasskeys\\d{13}, AddMfaPolicies\\d{13}, AddMfaDevices\\d{13}, '],
+    ['policies', 2, 'account" lacks a column', 'AddMfaPolicies\\d{13}, AddMfaDevices\\d{13}, '],
+    ['devices', 3, 'account" lacks a column', 'AddMfaDevices\\d{13}, '],
+    ['administration', 4, 'account" lacks a column', ''],
+    ['the audit table', 5, 'account" lacks a column', null],
+  ])('refuses the tables of the version without %s, and names what has not run', async (_, ran, problem, missing) => {
+    const before = missing === null ? '' : `${missing}AddMfaAdministration\\d{13}, `;
     dataSource = await openMfaDataSource(database, { migrations: MFA_MIGRATIONS.slice(0, ran) });
     await expect(checkSchema(dataSource, logger)).rejects.toMatchObject({
       code: 'MFA_MISCONFIGURED',
       message: expect.stringMatching(
-        new RegExp(`mfa_account" lacks a column.*Not run yet: ${missing}\\. .*migration:run`, 's'),
+        new RegExp(`mfa_${problem}.*Not run yet: ${before}AddMfaAudit\\d{13}\\. .*migration:run`, 's'),
       ),
     });
   });

@@ -61,10 +61,15 @@ describe.each(TRANSIENT)('S30 %s (%s)', (_, type, error) => {
   });
 
   it('is never acceptance when it persists', async () => {
+    // No pause between the tries.
+    vi.spyOn(Math, 'random').mockReturnValue(0);
     const { dataSource, query, release } = scripted(type, [failure(error)]);
     const busy = { code: 'MFA_BUSY', details: { retryAfterSeconds: 1 } };
-    await expect(new TypeOrmUsageStore(dataSource).spend(spending)).rejects.toMatchObject(busy);
+    const whenKnown = vi.fn<(isSpent: boolean) => void>();
+    await expect(new TypeOrmUsageStore(dataSource).spend(spending, whenKnown)).rejects.toMatchObject(busy);
+    expect(whenKnown).toHaveBeenCalledExactlyOnceWith(false);
     await expect(new TypeOrmAccountStore(dataSource).commit('anna', 1, {})).rejects.toMatchObject(busy);
+    vi.restoreAllMocks();
     expect(release.mock.calls.length).toBe(query.mock.calls.length);
     expect(query.mock.calls.length).toBeLessThan(20);
   });
@@ -131,7 +136,24 @@ describe('S29 the result of a statement', () => {
     const { dataSource } = scripted('postgres', [WON]);
     const runner = dataSource.createQueryRunner();
     runner.connect = () => Promise.reject(Object.assign(new Error('no'), error));
-    await expect(new StatementRunner(dataSource).run(sql`SELECT 1`)).rejects.toMatchObject({ code: 'MFA_BUSY' });
+    const whenUnwritten = vi.fn<() => void>();
+    const run = new StatementRunner(dataSource).run(sql`SELECT 1`, { whenUnwritten });
+    await expect(run).rejects.toMatchObject({ code: 'MFA_BUSY' });
+    await sleep(0);
+    expect(whenUnwritten).toHaveBeenCalledOnce();
+  });
+
+  it.each<[string, object, [boolean][]]>([
+    ['the server cut off', { code: '57014' }, [[false]]],
+    ['waited too long for a lock', { code: '55P03' }, [[false]]],
+    ['may have been committed', { code: '57P01' }, []],
+    ['failed for good', { code: '23514' }, []],
+  ])('S70 reports a statement that certainly wrote nothing: one that %s', async (_, error, reports) => {
+    const { dataSource } = scripted('postgres', [failure(error)]);
+    const whenKnown = vi.fn<(isSpent: boolean) => Promise<never>>().mockRejectedValue(new Error('is ignored'));
+    await expect(new TypeOrmUsageStore(dataSource).spend(spending, whenKnown)).rejects.toThrow();
+    await sleep(0);
+    expect(whenKnown.mock.calls).toEqual(reports);
   });
 
   it('S79 is MFA_BUSY when the DataSource was destroyed', async () => {
@@ -236,6 +258,7 @@ describe('a statement that hangs', () => {
     const usage = new TypeOrmUsageStore(dataSource, { statementTimeoutMs: 20 });
     return { usage, query, release, statement: { resolve, reject } };
   }
+  type Statement = ReturnType<typeof hanging>['statement'];
   const busy = { code: 'MFA_BUSY', details: { retryAfterSeconds: 1 } };
 
   it('S30 ends as MFA_BUSY, is not retried, and keeps its connection until it ends', async () => {
@@ -246,6 +269,21 @@ describe('a statement that hangs', () => {
     statement.resolve(WON);
     await sleep(0);
     expect([query.mock.calls.length, release.mock.calls.length]).toEqual([1, 1]);
+  });
+
+  it.each([
+    ['spent everything', (statement: Statement) => statement.resolve(WON), [true]],
+    ['spent nothing', (statement: Statement) => statement.resolve({ ...WON, affected: 0 }), [false]],
+    ['failed, and wrote nothing', (statement: Statement) => statement.reject(failure({ code: '40P01' })), [false]],
+    ['failed, and may have written', (statement: Statement) => statement.reject(failure({ code: '08006' })), []],
+  ] as const)('S70 is reported to its caller when it %s in the end', async (_, end, expected) => {
+    const { usage, statement } = hanging();
+    const reports: boolean[] = [];
+    await expect(usage.spend(spending, (isSpent) => reports.push(isSpent))).rejects.toMatchObject(busy);
+    expect(reports).toEqual([]);
+    end(statement);
+    await sleep(0);
+    expect(reports).toEqual(expected);
   });
 
   it('S30 releases its connection when it fails in the end, without an unhandled rejection', async () => {
@@ -263,6 +301,7 @@ describe('SQL text', () => {
   const dialect = (family: 'postgres' | 'sqlite'): SqlDialect => ({
     family,
     integer: raw('bigint'),
+    greatest: raw('GREATEST'),
     largestPurge: Infinity,
     numbered: family === 'postgres',
     placeholder: (position) => (family === 'postgres' ? `$${position}` : '?'),

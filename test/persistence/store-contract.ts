@@ -13,6 +13,7 @@ import type { Authenticator } from '../../libs/mfa/src/domain/authenticators/aut
 import type { BackupCode } from '../../libs/mfa/src/domain/backup-codes/backup-code.js';
 import type { UsageEntry } from '../../libs/mfa/src/domain/usage/usage.js';
 import { credentialRowsContract } from './credential-rows-contract.js';
+import { deviceContract } from './device-contract.js';
 import { passkeyContract } from './passkey-contract.js';
 import { policySeenContract } from './policy-seen-contract.js';
 import { recoveryContract } from './recovery-contract.js';
@@ -37,6 +38,7 @@ export function describeStores(stores: () => Stores): void {
   describe('usage', () => usageContract(stores, () => userId));
   describe('recovery codes', () => recoveryContract(stores, () => userId));
   describe('policy sightings', () => policySeenContract(stores, () => userId));
+  describe('trusted devices', () => deviceContract(stores, () => userId));
 }
 
 function accountContract(stores: () => Stores, userId: () => string): void {
@@ -116,16 +118,21 @@ function accountContract(stores: () => Stores, userId: () => string): void {
   it('S78 reports at a login the account of the same id in lower case, and never as the account of the user', async () => {
     const typed = userId().toUpperCase();
     const before = await stores().accounts.loadForLogin(typed);
-    expect(before).toEqual({ snapshot: null, otherCase: true, policySeenAtMs: null });
+    expect(before).toEqual({ snapshot: null, otherCase: true, policySeenAtMs: null, device: null });
     await stores().authenticators.add(authenticator(userId()));
     await stores().accounts.open(typed, NOW + 1);
     const both = await stores().accounts.loadForLogin(typed);
-    expect(both).toEqual({ snapshot: await stores().accounts.load(typed), otherCase: true, policySeenAtMs: null });
+    expect(both).toEqual({
+      snapshot: await stores().accounts.load(typed),
+      otherCase: true,
+      policySeenAtMs: null,
+      device: null,
+    });
     expect(both.snapshot?.authenticators).toEqual([]);
   });
 
   it('S78 reports no other case at a login where there is none', async () => {
-    const none = { otherCase: false, policySeenAtMs: null };
+    const none = { otherCase: false, policySeenAtMs: null, device: null };
     expect(await stores().accounts.loadForLogin(userId())).toEqual({ snapshot: await load(), ...none });
     expect(await stores().accounts.loadForLogin(`X${userId()}`)).toEqual({ snapshot: null, ...none });
     const other = `Of${userId()}`;
@@ -247,6 +254,14 @@ function accountContract(stores: () => Stores, userId: () => string): void {
   it('removes the account', async () => {
     await stores().accounts.remove(userId());
     expect(await stores().accounts.load(userId())).toBeNull();
+  });
+
+  it('S123 removes the account only at the given row version', async () => {
+    expect(await stores().accounts.remove(userId(), NOW + 1)).toBe(false);
+    expect(await stores().accounts.load(userId())).not.toBeNull();
+    expect(await stores().accounts.remove(userId(), NOW)).toBe(true);
+    expect(await stores().accounts.load(userId())).toBeNull();
+    expect(await stores().accounts.remove(userId(), NOW)).toBe(false);
   });
 }
 

@@ -8,6 +8,7 @@ import { toSnapshot } from '../../libs/mfa/src/persistence/stores/row-mappers.js
 import { InMemoryMfaState } from '../support/in-memory-state.js';
 import { InMemoryAccountStore } from '../support/in-memory-account-store.js';
 import { InMemoryAuthenticatorStore, InMemoryPasskeyStore } from '../support/in-memory-credential-stores.js';
+import { InMemoryDeviceStore } from '../support/in-memory-device-store.js';
 import { InMemoryBackupCodeStore, InMemoryPolicySeenStore, InMemoryUsageStore } from '../support/in-memory-stores.js';
 import { createDatabase, openMfaDataSource, type TestDatabase, testDatabases } from '../support/databases.js';
 import { typeOrmStores } from '../support/typeorm-stores.js';
@@ -28,6 +29,7 @@ describe('stores in memory', () => {
     passkeys: new InMemoryPasskeyStore(state),
     usage: new InMemoryUsageStore(state),
     policiesSeen: new InMemoryPolicySeenStore(state),
+    devices: new InMemoryDeviceStore(state),
   };
   describeStores(() => stores);
   describe('verification', () => stepwise(() => stores));

@@ -1,4 +1,4 @@
-import { RESET } from '../support/reset.js';
+import { BY_TEST, RESET } from '../support/reset.js';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Injectable } from '@nestjs/common';
 import { MfaAdminService, MfaCleanupService, MfaHost, type MfaPrincipal } from 'nestjs-mfa';
@@ -99,7 +99,7 @@ describe('interleavings', () => {
     const accounts = port(MfaAccountStore);
     const commit = accounts.commit.bind(accounts);
     vi.spyOn(accounts, 'commit').mockImplementationOnce(async (...args) => {
-      await admin.invalidate(user.userId); // as a parallel password change does
+      await admin.invalidate(user.userId, BY_TEST); // as a parallel password change does
       return commit(...args);
     });
     await expect(admin.reset(user.userId, RESET)).resolves.toBeUndefined();

@@ -4,19 +4,23 @@ import type { MfaPolicy } from 'nestjs-mfa';
 import { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account.store.js';
 import { MfaAuthenticatorStore } from '../../libs/mfa/src/domain/authenticators/authenticator.store.js';
 import { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
+import { MfaDeviceStore } from '../../libs/mfa/src/domain/devices/device.store.js';
 import { MfaPasskeyStore } from '../../libs/mfa/src/domain/passkeys/passkey.store.js';
 import { MfaPolicySeenStore } from '../../libs/mfa/src/domain/policy/policy-seen.store.js';
 import { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
 import { startHostApp, type HostApp } from '../support/host-app.js';
 import { InMemoryAccountStore } from '../support/in-memory-account-store.js';
 import { InMemoryAuthenticatorStore, InMemoryPasskeyStore } from '../support/in-memory-credential-stores.js';
+import { InMemoryDeviceStore } from '../support/in-memory-device-store.js';
 import { InMemoryMfaState } from '../support/in-memory-state.js';
 import { InMemoryBackupCodeStore, InMemoryPolicySeenStore, InMemoryUsageStore } from '../support/in-memory-stores.js';
 import { PASSKEYS } from '../support/passkey-client.js';
 import { PolicyHost } from '../support/policy-host.js';
 import { withQuickHasher } from '../support/quick-hasher.js';
 import { ByAnother, ConfirmAppBy, ConfirmKeyBy, SetupBy } from './model/flow-enrollments.js';
+import { DEVICE_DAYS, MOST_DEVICES } from './model/device-model.js';
 import { Change, type ChangeName, MOST_KEYS } from './model/flow-changes.js';
+import { deviceCommands } from './model/device-commands.js';
 import * as flow from './model/flow-commands.js';
 import { Model } from './model/flow-model.js';
 import * as keys from './model/flow-passkeys.js';
@@ -81,6 +85,7 @@ const policy = fc
     ...[
       { ...required, methods: ['passkey'], graceSeconds: 1_000 },
       { ...required, backupCodes: false },
+      { ...required, trustedDevices: false },
     ],
   )
   .map((each) => new policies.SetPolicy(each));
@@ -144,6 +149,10 @@ const POLICY_COMMANDS: fc.Arbitrary<Command>[] = [
   ...[fc.constant(guessRecoveryCode), fc.constant(new ByAnother())],
 ];
 
+const noDevices = fc.constant(new policies.SetPolicy({ ...required, trustedDevices: false }));
+const ends = [policy, noDevices, reset];
+const DEVICE_COMMANDS = deviceCommands({ verify, present, change, onlyApp: onlyFactor('totp'), ends });
+
 /** What the user has at the beginning. */
 const START = {
   nothing: [],
@@ -174,7 +183,9 @@ const COMMANDS: fc.Arbitrary<Command>[] = [
   ...[fc.constant(new flow.Cleanup()), fc.constant(new flow.Unlock()), fc.constant(new flow.Invalidate())],
 ];
 
-const CHECKED = [...COMMANDS, ...POLICY_COMMANDS].map((each) => each.map((command) => new policies.Checked(command)));
+const CHECKED = [...COMMANDS, ...POLICY_COMMANDS, ...DEVICE_COMMANDS].map((each) =>
+  each.map((command) => new policies.Checked(command)),
+);
 
 const inMemory = new InMemoryMfaState();
 
@@ -188,7 +199,10 @@ describe.each([
   beforeAll(async () => {
     host = await startHostApp({
       host: PolicyHost,
-      options: { passkeys: { ...PASSKEYS.passkeys, max: MOST_KEYS } },
+      options: {
+        passkeys: { ...PASSKEYS.passkeys, max: MOST_KEYS },
+        trustedDevices: { max: MOST_DEVICES, lifetimeDays: DEVICE_DAYS },
+      },
       override: (builder) => {
         const quick = withQuickHasher(builder);
         if (stores !== 'in memory') return quick;
@@ -201,6 +215,8 @@ describe.each([
           .useValue(new InMemoryBackupCodeStore(inMemory))
           .overrideProvider(MfaPasskeyStore)
           .useValue(new InMemoryPasskeyStore(inMemory))
+          .overrideProvider(MfaDeviceStore)
+          .useValue(new InMemoryDeviceStore(inMemory))
           .overrideProvider(MfaUsageStore)
           .useValue(new InMemoryUsageStore(inMemory))
           .overrideProvider(MfaPolicySeenStore)
@@ -210,7 +226,7 @@ describe.each([
   });
   afterAll(() => host.close());
 
-  it('S13 S16 S27 S32 S43 S50 S54 S80 S83 S84 S100 S101 S102 S104 accepts each step, code and response at most once, never beyond the budget, and never after disabling', async () => {
+  it('S13 S16 S27 S32 S43 S50 S54 S80 S83 S84 S100 S101 S102 S104 S111 S112 S113 accepts each step, code and response at most once, never beyond the budget, and never after disabling, and trusts a device until a change, a revocation or its expiry', async () => {
     const sequences = fc.commands<Model, Real, false>(CHECKED, { maxCommands: 80, size: 'max' });
     const start = fc.constantFrom(...(Object.keys(START) as (keyof typeof START)[]));
     await fc.assert(

@@ -1,3 +1,4 @@
+import { BY_TEST } from '../support/reset.js';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { MfaAdminService } from 'nestjs-mfa';
 import { processHashQueue, defaultHashConcurrency } from '../../libs/mfa/src/domain/backup-codes/hash-queue.js';
@@ -28,7 +29,7 @@ describe('attempt budgets', () => {
         const token = await user.login();
         for (let guess = 0; guess < 5; guess += 1) codes.push((await user.verify(token, '000000')).body.code);
         // The attacker holds the mailbox: "forgot password" again and again.
-        await admin.passwordChanged(user.userId);
+        await admin.passwordChanged(user.userId, BY_TEST);
       }
       expect(new Set(codes)).toEqual(new Set(['MFA_CODE_REJECTED', 'MFA_LOCKED']));
       evaluated.push(codes.filter((code) => code === 'MFA_CODE_REJECTED').length);

@@ -1,3 +1,4 @@
+import { BY_TEST } from '../support/reset.js';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import type { ExecutionContext } from '@nestjs/common';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -66,7 +67,7 @@ describe('attacks on an enrollment within a login', () => {
     PolicyHost.policyOf = () => REQUIRED;
     const user = newUser();
     const { mfa_token } = await user.mustEnroll();
-    await admin.purgeUser(user.userId);
+    await admin.purgeUser(user.userId, BY_TEST);
     await user.send('/mfa/totp/setup', { mfa_token }).expect(401);
     await user.send('/mfa/passkeys/setup', { mfa_token }).expect(401);
     expect(JSON.stringify(await dumpTables(host))).not.toContain(`"${user.userId}"`);

@@ -137,13 +137,15 @@ describe('events', () => {
     await user.enroll();
     host.state.events.length = 0;
     host.state.revocations.length = 0;
-    await host.app.get(MfaAdminService, { strict: false }).purgeUser('leaver');
+    await host.app
+      .get(MfaAdminService, { strict: false })
+      .purgeUser('leaver', { actor: { userId: 'root' }, reason: 'left' });
     expect(host.state.revocations).toHaveLength(1);
-    const actor = { type: 'admin' };
+    const by = { actor: { type: 'admin', id: 'root' }, reason: 'left' };
     await vi.waitFor(() =>
       expect(host.state.events).toMatchObject([
-        { type: 'mfa.disabled', actor },
-        { type: 'mfa.user.purged', actor },
+        { type: 'mfa.disabled', ...by },
+        { type: 'mfa.user.purged', ...by },
       ]),
     );
   });

@@ -1,3 +1,4 @@
+import { BY_TEST } from '../support/reset.js';
 import { type ExecutionContext, Injectable } from '@nestjs/common';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -40,7 +41,7 @@ describe('lifecycle', () => {
     const thief = new Client(host, 'owner');
     const planted = await thief.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
     // The owner notices, changes the password, which ends every session, and enrolls at once.
-    await admin().passwordChanged('owner');
+    await admin().passwordChanged('owner', BY_TEST);
     const owner = new Client(host, 'owner');
     const setup = await owner.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);
     expect(setup.body.secret).not.toBe(planted.body.secret);
@@ -48,7 +49,7 @@ describe('lifecycle', () => {
 
   it('S12 S43 S79 a setup that was begun before the password changed, or tokens were revoked, is confirmed by nobody', async () => {
     host = await startHostApp({ options: FEW_CODES });
-    const ways = [() => admin().passwordChanged('planted'), () => admin().invalidate('planted')];
+    const ways = [() => admin().passwordChanged('planted', BY_TEST), () => admin().invalidate('planted', BY_TEST)];
     for (const change of ways) {
       const thief = new Client(host, 'planted');
       const planted = await thief.post('/mfa/totp/setup', { password: PASSWORD }).expect(200);

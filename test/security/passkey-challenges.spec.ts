@@ -1,3 +1,4 @@
+import { BY_TEST } from '../support/reset.js';
 import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { MfaAdminService, MfaCleanupService } from 'nestjs-mfa';
@@ -218,7 +219,7 @@ describe.each(testDatabases)('WebAuthn challenges on %s', (kind) => {
     const owner = await newOwner(key);
     const { body } = await owner.setupPasskey({ passkey: await owner.prove(key) }).expect(200);
     const [stepUp, login] = [await owner.prove(key, 'step-up'), await owner.startPasskeyLogin()];
-    await host.app.get(MfaAdminService, { strict: false }).invalidate(owner.userId);
+    await host.app.get(MfaAdminService, { strict: false }).invalidate(owner.userId, BY_TEST);
     expectRefused(await owner.confirmPasskey(newKey().create(body.options)));
     expectRefused(await owner.post('/mfa/step-up', { passkey: stepUp }));
     expect((await owner.verifyPasskey(login.mfa_token, key.get(login.options))).status).toBe(401);

@@ -1,4 +1,4 @@
-import { RESET } from '../support/reset.js';
+import { BY_TEST, RESET } from '../support/reset.js';
 import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { MfaAdminService } from 'nestjs-mfa';
@@ -167,7 +167,7 @@ describe.each(testDatabases)('an application on %s that switched passkeys off', 
     await registered('reset');
     await admin.reset('reset', RESET);
     await registered('purged');
-    await admin.purgeUser('purged');
+    await admin.purgeUser('purged', BY_TEST);
     for (const userId of ['removed', 'disabled', 'reset', 'purged']) {
       expect({ userId, rows: await passkeyRows(userId) }).toEqual({ userId, rows: 0 });
       expect((await new PasskeyClient(off, userId).loginAnswer()).body).toHaveProperty('accessToken');

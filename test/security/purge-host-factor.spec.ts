@@ -1,3 +1,4 @@
+import { BY_TEST } from '../support/reset.js';
 import { Injectable } from '@nestjs/common';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { MfaAdminService, MfaEnrollmentService, MfaFactor } from 'nestjs-mfa';
@@ -29,6 +30,6 @@ it('S60 S79 a purge that is repeated after a crash ends the sessions of a user w
     .activate(principal, { type: 'hotp', id: 'h1', name: 'token' }, { password: PASSWORD });
   // The first purge ended just after its first statement.
   await host.dataSource.query(`DELETE FROM mfa_account WHERE user_id = 'p1'`);
-  await host.app.get(MfaAdminService).purgeUser('p1');
+  await host.app.get(MfaAdminService).purgeUser('p1', BY_TEST);
   expect(host.state.revocations).toContain('mfa.disabled p1');
 });

@@ -1,3 +1,4 @@
+import { BY_TEST } from '../support/reset.js';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { ExecutionContext } from '@nestjs/common';
@@ -187,7 +188,7 @@ describe.each(testDatabases)('setups of several sessions, on %s', (kind) => {
     const spend = usage.spend.bind(usage);
     vi.spyOn(usage, 'spend').mockImplementationOnce(async (spending) => {
       const won = await spend(spending);
-      await portOf(host, MfaAdminService).purgeUser(user.userId);
+      await portOf(host, MfaAdminService).purgeUser(user.userId, BY_TEST);
       return won;
     });
     await user.post('/mfa/totp/confirm', { code }).expect(401, /MFA_CODE_REJECTED/);

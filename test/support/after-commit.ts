@@ -1,10 +1,12 @@
 import { expect, vi } from 'vitest';
 import { MfaCleanupService } from 'nestjs-mfa';
+import { MfaUserMoveStore } from '../../libs/mfa/src/domain/accounts/user-move.store.js';
 import { MfaAccountStore } from '../../libs/mfa/src/domain/accounts/account.store.js';
 import { MfaAuthenticatorStore } from '../../libs/mfa/src/domain/authenticators/authenticator.store.js';
 import { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
 import { MfaError } from '../../libs/mfa/src/domain/mfa-error.js';
 import { MfaPasskeyStore } from '../../libs/mfa/src/domain/passkeys/passkey.store.js';
+import { MfaDeviceStore } from '../../libs/mfa/src/domain/devices/device.store.js';
 import { MfaPolicySeenStore } from '../../libs/mfa/src/domain/policy/policy-seen.store.js';
 import { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
 import { MfaVerificationStore } from '../../libs/mfa/src/domain/verification/verification.store.js';
@@ -17,9 +19,11 @@ export const STORES = [
   MfaAuthenticatorStore,
   MfaBackupCodeStore,
   MfaPasskeyStore,
+  MfaDeviceStore,
   MfaPolicySeenStore,
   MfaUsageStore,
   MfaVerificationStore,
+  MfaUserMoveStore,
 ];
 
 /** How everything behind the commit fails. */

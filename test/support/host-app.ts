@@ -5,6 +5,8 @@ import {
   Module,
   Post,
   Body,
+  Req,
+  Res,
   type DynamicModule,
   type ExecutionContext,
   type INestApplication,
@@ -27,7 +29,9 @@ import {
   RequireMfa,
   SkipMfa,
   type MfaChange,
+  type MfaCookieResponse,
   type MfaEvent,
+  type MfaIssueOptions,
   type MfaLogin,
   type MfaModuleExtras,
   type MfaOptions,
@@ -60,10 +64,16 @@ export class HostState {
   readonly events: MfaEvent[] = [];
   readonly revocations: string[] = [];
   readonly completedLogins: MfaLogin[] = [];
+  /** Logins without a second step. */
+  readonly openedLogins: MfaLogin[] = [];
   /** Users who may not sign in any more. */
   readonly blocked = new Set<string>();
   /** Whether logins name the account, as they must where there is a policy. */
   namesAccounts = false;
+  /** Whether devices can be trusted, so that logins give the version of the password. */
+  trustsDevices = false;
+  /** The version of each user's password; `null` = the user has none. @default 'v1' */
+  readonly passwordVersions = new Map<string, string | null>();
   private next = 1;
 
   constructor(readonly clock: MfaClock) {}
@@ -98,15 +108,18 @@ export class AuthService {
     private readonly challenges: MfaChallengeService,
   ) {}
 
-  async login(userId: string) {
-    const { namesAccounts } = this.state;
-    const challenge = await this.challenges.issue(
-      userId,
-      namesAccounts ? { accountName: `${userId}@example.test` } : {},
-    );
+  async login(userId: string, device: Pick<MfaIssueOptions, 'device' | 'deviceToken'> = {}) {
+    const { namesAccounts, trustsDevices, passwordVersions } = this.state;
+    const credentialVersion = passwordVersions.has(userId) ? passwordVersions.get(userId) : 'v1';
+    const challenge = await this.challenges.issue(userId, {
+      ...(namesAccounts && { accountName: `${userId}@example.test` }),
+      ...(trustsDevices && { credentialVersion, ...device }),
+    });
     if (challenge.mfaRequired) return challenge;
-    const { enrollmentDueAt } = challenge.login;
-    return { accessToken: this.state.signIn(userId), ...(enrollmentDueAt && { enrollmentDueAt }) };
+    const { enrollmentDueAt, mfaAt, amr } = challenge.login;
+    this.state.openedLogins.push(challenge.login);
+    const accessToken = this.state.signIn(userId, mfaAt ? { mfaAt, amr } : {});
+    return { accessToken, ...(enrollmentDueAt && { enrollmentDueAt }) };
   }
 }
 
@@ -168,8 +181,12 @@ export class HostController {
 
   @Post('login')
   @SkipMfa()
-  login(@Body() { user }: { user: string }) {
-    return this.auth.login(user);
+  login(
+    @Body() { user, deviceToken }: { user: string; deviceToken?: string },
+    @Req() request: { headers: object },
+    @Res({ passthrough: true }) response: MfaCookieResponse,
+  ) {
+    return this.auth.login(user, { device: { request, response }, deviceToken });
   }
 
   @Get('payouts')
@@ -209,6 +226,8 @@ export interface HostAppSetup {
   override?: (builder: TestingModuleBuilder) => TestingModuleBuilder;
   /** Changes the application before it listens. */
   configure?: (app: INestApplication) => void;
+  /** Imports TypeORM after the MFA module; Nest 11 and 12 then shut it down first. @default false */
+  isTypeOrmLast?: boolean;
   /** Extra options of the DataSource. */
   dataSource?: Record<string, unknown>;
   logger?: LoggerService;
@@ -246,6 +265,7 @@ export async function startHostApp(setup: HostAppSetup = {}): Promise<HostApp> {
   const running = app;
   const state = app.get(HostState, { strict: false });
   state.namesAccounts = setup.namesAccounts ?? false;
+  state.trustsDevices = Boolean(setup.options?.trustedDevices);
   return {
     app,
     clock,
@@ -262,18 +282,19 @@ export async function startHostApp(setup: HostAppSetup = {}): Promise<HostApp> {
 }
 
 async function createApp(setup: HostAppSetup, database: TestDatabase, clock: FixedClock): Promise<INestApplication> {
+  const typeOrm = TypeOrmModule.forRoot({
+    ...database.options,
+    autoLoadEntities: true,
+    migrations: MFA_MIGRATIONS,
+    migrationsRun: true,
+    retryAttempts: 0,
+    logging: true,
+    logger: capturingTypeOrmLogger,
+    ...setup.dataSource,
+  } as never);
   const root = {
     imports: [
-      TypeOrmModule.forRoot({
-        ...database.options,
-        autoLoadEntities: true,
-        migrations: MFA_MIGRATIONS,
-        migrationsRun: true,
-        retryAttempts: 0,
-        logging: true,
-        logger: capturingTypeOrmLogger,
-        ...setup.dataSource,
-      } as never),
+      ...(setup.isTypeOrmLast ? [] : [typeOrm]),
       AuthModule,
       setup.mfa ??
         MfaModule.forRoot({
@@ -285,6 +306,7 @@ async function createApp(setup: HostAppSetup, database: TestDatabase, clock: Fix
           ...setup.options,
         }),
       ...(setup.imports ?? []),
+      ...(setup.isTypeOrmLast ? [typeOrm] : []),
     ],
     controllers: [HostController, ...(setup.controllers ?? [])],
     providers: setup.providers ?? [],

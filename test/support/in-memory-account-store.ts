@@ -57,12 +57,15 @@ export class InMemoryAccountStore extends MfaAccountStore {
     };
   }
 
-  override async loadForLogin(userId: string, policyId?: string): Promise<LoginSnapshot> {
+  override async loadForLogin(userId: string, policyId?: string, deviceLookupHash?: string): Promise<LoginSnapshot> {
     const lowerCaseId = userId.toLowerCase();
     const otherCase = lowerCaseId !== userId && this.state.accounts.has(lowerCaseId);
     const snapshot = await this.load(userId);
     const seen = snapshot && policyId !== undefined && this.state.policySeen.get(sightingKey(userId, policyId));
-    return { snapshot, otherCase, policySeenAtMs: seen ? seen.firstSeenAtMs : null };
+    const device = [...this.state.devices.values()].find(
+      (row) => snapshot && row.userId === userId && row.lookupHash === deviceLookupHash,
+    );
+    return { snapshot, otherCase, policySeenAtMs: seen ? seen.firstSeenAtMs : null, device: device ?? null };
   }
 
   override async loadMany(userIds: readonly string[]): Promise<AccountSnapshot[]> {
@@ -164,8 +167,10 @@ export class InMemoryAccountStore extends MfaAccountStore {
     }));
   }
 
-  override async remove(userId: string): Promise<void> {
+  override async remove(userId: string, rowVersion?: number): Promise<boolean> {
+    if (rowVersion !== undefined && this.state.accounts.get(userId)?.rowVersion !== rowVersion) return false;
     this.state.accounts.delete(userId);
+    return true;
   }
 
   private setBudget({ userId, budgets }: MfaAccount, factor: AttemptFactor, budget: AttemptBudget): void {

@@ -10,6 +10,9 @@ import { BackupCodeIssuing } from '../../libs/mfa/src/factors/backup-codes/backu
 import { BackupCodeFactor } from '../../libs/mfa/src/factors/backup-codes/backup-code.factor.js';
 import { RecoveryCodeFactor } from '../../libs/mfa/src/factors/recovery-code/recovery-code.factor.js';
 import { TotpFactor } from '../../libs/mfa/src/factors/totp/totp.factor.js';
+import { DeviceCookie } from '../../libs/mfa/src/devices/device-cookie.js';
+import { DeviceTrust } from '../../libs/mfa/src/devices/device-trust.js';
+import { TrustedLogins } from '../../libs/mfa/src/devices/trusted-logins.js';
 import type { Factor } from '../../libs/mfa/src/domain/factors/factor.js';
 import type { Authenticator } from '../../libs/mfa/src/domain/authenticators/authenticator.js';
 import { SystemRandom } from '../../libs/mfa/src/domain/random.js';
@@ -25,6 +28,7 @@ import { LoginPolicies } from '../../libs/mfa/src/policy/login-policies.js';
 import { resolveOptions } from '../../libs/mfa/src/options/resolve-options.js';
 import { FixedClock } from '../../libs/mfa/src/testing/fixed-clock.js';
 import { InMemoryAccountStore } from './in-memory-account-store.js';
+import { InMemoryDeviceStore } from './in-memory-device-store.js';
 import { InMemoryMfaState } from './in-memory-state.js';
 import { InMemoryAuthenticatorStore, InMemoryPasskeyStore } from './in-memory-credential-stores.js';
 import { InMemoryBackupCodeStore, InMemoryPolicySeenStore, InMemoryUsageStore } from './in-memory-stores.js';
@@ -51,6 +55,7 @@ export function inMemoryMfa(given: Partial<MfaOptions> = {}) {
   const passkeys = new InMemoryPasskeyStore(state);
   const usage = new InMemoryUsageStore(state);
   const policiesSeen = new InMemoryPolicySeenStore(state);
+  const devices = new InMemoryDeviceStore(state);
   const told: MfaEvent[] = [];
   const host: FakeHost = { principal: () => null, notify: (event) => void told.push(event) };
   const hostAccess = new MfaHostAccess({ get: () => host } as unknown as ModuleRef, options.policy);
@@ -68,6 +73,9 @@ export function inMemoryMfa(given: Partial<MfaOptions> = {}) {
   ];
   const policies = new LoginPolicies(hostAccess, policiesSeen, clock, factors, options);
   const enrollments = new EnrollmentChallenges(accounts, tokens, policies, events, clock, factors, options);
+  const deviceCookie = new DeviceCookie(options);
+  const trustedLogins = new TrustedLogins(devices, deviceCookie, events, clock, options);
+  const deviceTrust = new DeviceTrust(devices, deviceCookie, events, random, clock, factors, options);
   const challenges = new MfaChallengeService(
     accounts,
     tokens,
@@ -76,6 +84,7 @@ export function inMemoryMfa(given: Partial<MfaOptions> = {}) {
     hostAccess,
     policies,
     enrollments,
+    trustedLogins,
     clock,
     factors,
     options,
@@ -105,7 +114,7 @@ export function inMemoryMfa(given: Partial<MfaOptions> = {}) {
     return { id, authenticator: new VirtualAuthenticator(uri, clock) };
   }
 
-  const stores = { accounts, authenticators, backupCodes, passkeys, usage, policiesSeen };
+  const stores = { accounts, authenticators, backupCodes, passkeys, usage, policiesSeen, devices };
   return {
     options,
     clock,
@@ -120,7 +129,7 @@ export function inMemoryMfa(given: Partial<MfaOptions> = {}) {
     cookie,
     tokens,
     challenges,
-    ...{ policies, enrollments },
+    ...{ policies, enrollments, deviceCookie, trustedLogins, deviceTrust },
     ...{ queue, hasher, factors },
     enroll,
   };

@@ -1,6 +1,7 @@
 import type { MfaAccount } from '../../libs/mfa/src/domain/accounts/account.js';
 import type { Authenticator } from '../../libs/mfa/src/domain/authenticators/authenticator.js';
 import type { BackupCode } from '../../libs/mfa/src/domain/backup-codes/backup-code.js';
+import type { TrustedDevice } from '../../libs/mfa/src/domain/devices/device.js';
 import type { Passkey } from '../../libs/mfa/src/domain/passkeys/passkey.js';
 import type { DueUser, PolicySighting } from '../../libs/mfa/src/domain/policy/policy-seen.store.js';
 import type { UsageEntry } from '../../libs/mfa/src/domain/usage/usage.js';
@@ -28,6 +29,8 @@ export class InMemoryMfaState {
   readonly usage = new Map<string, UsageRow>();
   /** By {@link sightingKey}. */
   readonly policySeen = new Map<string, PolicySeenRow>();
+  /** By device id. */
+  readonly devices = new Map<string, TrustedDevice>();
 }
 
 /** The key under which a sighting is unique. */

@@ -50,6 +50,7 @@ export function inMemoryVerification(given: Partial<MfaOptions> = {}) {
     hostAccess,
     mfa.policies,
     mfa.enrollments,
+    mfa.deviceTrust,
     clock,
   );
 

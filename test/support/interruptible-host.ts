@@ -4,9 +4,11 @@ import { MfaAuthenticatorStore } from '../../libs/mfa/src/domain/authenticators/
 import { BackupCodeHasher, type HashedCode } from '../../libs/mfa/src/domain/backup-codes/backup-code-hash.js';
 import { MfaBackupCodeStore } from '../../libs/mfa/src/domain/backup-codes/backup-code.store.js';
 import { MfaPasskeyStore } from '../../libs/mfa/src/domain/passkeys/passkey.store.js';
+import { MfaDeviceStore } from '../../libs/mfa/src/domain/devices/device.store.js';
 import { MfaPolicySeenStore } from '../../libs/mfa/src/domain/policy/policy-seen.store.js';
 import { MfaUsageStore } from '../../libs/mfa/src/domain/usage/usage.store.js';
 import { InMemoryAccountStore } from './in-memory-account-store.js';
+import { InMemoryDeviceStore } from './in-memory-device-store.js';
 import { InMemoryMfaState } from './in-memory-state.js';
 import { InMemoryAuthenticatorStore, InMemoryPasskeyStore } from './in-memory-credential-stores.js';
 import { InMemoryBackupCodeStore, InMemoryPolicySeenStore, InMemoryUsageStore } from './in-memory-stores.js';
@@ -31,6 +33,7 @@ export function startInterruptibleHost(pause: () => Promise<void>): Promise<Host
     [MfaPasskeyStore, new InMemoryPasskeyStore(state)],
     [MfaUsageStore, new InMemoryUsageStore(state)],
     [MfaPolicySeenStore, new InMemoryPolicySeenStore(state)],
+    [MfaDeviceStore, new InMemoryDeviceStore(state)],
   ] as const;
   return startHostApp({
     override: (builder) => {

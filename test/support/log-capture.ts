@@ -82,13 +82,34 @@ function note(value: unknown, name = '', depth = 0): void {
   }
 }
 
+/** What a secret may consist of. A log has few such words that differ. */
+const WORDS = /[\w.:/?=&%-]{6,}/g;
+const LONGEST_CODE = 9;
+
 /** Returns what was logged and must not have been, and clears the record. */
 export function takeLeaks(): string[] {
   const log = lines.splice(0).join('\n');
   const values = [...sensitive];
   sensitive.clear();
-  const logged = new Set(log.match(/[\w.:/?=&%-]{6,}/g) ?? []);
-  return values.filter((value) => (value.length <= 9 ? logged.has(value) : log.includes(value)));
+  const words = new Set(log.match(WORDS) ?? []);
+  const ends = new Set(values.map(endOf));
+  const suspects = [...words].filter((word) => hasEnd(word, ends)).join('\n');
+  const isWord = (value: string) => value.match(WORDS)?.[0] === value;
+  return values.filter((value) => {
+    if (value.length <= LONGEST_CODE) return words.has(value);
+    return (isWord(value) ? suspects : log).includes(value);
+  });
+}
+
+/** The last characters of a longer value. The first ones are equal in many values. */
+const endOf = (value: string) => value.slice(-(LONGEST_CODE + 1));
+
+/** Whether one of the ends stands anywhere in the word. One pass, because there are thousands of values. */
+function hasEnd(word: string, ends: ReadonlySet<string>): boolean {
+  for (let at = 0; at + LONGEST_CODE < word.length; at += 1) {
+    if (ends.has(word.slice(at, at + LONGEST_CODE + 1))) return true;
+  }
+  return false;
 }
 
 /** How much there was to find, so that a test can tell that it would be found. */

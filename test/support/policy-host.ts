@@ -1,6 +1,6 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type ExecutionContext } from '@nestjs/common';
 import request from 'supertest';
-import type { MfaEnrollmentReason, MfaMethod, MfaPolicy } from 'nestjs-mfa';
+import type { MfaEnrollmentReason, MfaLogin, MfaMethod, MfaPolicy } from 'nestjs-mfa';
 import { VirtualAuthenticator, type VirtualPasskey } from 'nestjs-mfa/testing';
 import { TestHost, type HostApp } from './host-app.js';
 import { PasskeyClient, PASSKEYS } from './passkey-client.js';
@@ -16,10 +16,19 @@ export class PolicyHost extends TestHost {
   /** The calls of `authorizeEnrollment`. */
   static asked: [userId: string, reason: MfaEnrollmentReason][] = [];
 
+  /** Runs before a login is completed. */
+  static beforeLogin: () => unknown = () => undefined;
+
   static restore(): void {
+    PolicyHost.beforeLogin = () => undefined;
     PolicyHost.policyOf = () => null;
     PolicyHost.authorizes = () => true;
     PolicyHost.asked = [];
+  }
+
+  override async completeLogin(login: MfaLogin, context: ExecutionContext) {
+    await PolicyHost.beforeLogin();
+    return super.completeLogin(login, context);
   }
 
   override policy(userId: string) {

@@ -1,4 +1,4 @@
-import { RESET } from './reset.js';
+import { BY_TEST, RESET } from './reset.js';
 import {
   MfaAdminService,
   MfaBackupCodeService,
@@ -117,7 +117,7 @@ export class RandomChanges {
       disable: () => enrollment.disable(principal, { code: proof() }).then(switchedOff),
       regenerate,
       'regenerate again': regenerate,
-      revoke: () => this.port(MfaAdminService).invalidate(userId),
+      revoke: () => this.port(MfaAdminService).invalidate(userId, BY_TEST),
       // A cleanup that died holds up the next one of its process.
       ...(this.chaos.dying > 0 ? {} : { clean: () => this.port(MfaCleanupService).purge() }),
       'set up': () => enrollment.setup(principal, { code: proof() }),
@@ -156,7 +156,7 @@ export class RandomChanges {
   private async lookAt(world: World, when: string, laterSeconds: number): Promise<void> {
     const { userId, devices, outcome, removed, off, started } = world;
     this.host.clock.advance(laterSeconds);
-    await this.port(MfaAdminService).unlock(userId);
+    await this.port(MfaAdminService).unlock(userId, BY_TEST);
     const note = (what: string) =>
       void (this.problems[what] ??= []).push(`${userId} ${when} ${JSON.stringify(outcome)}`);
     const snapshot = await this.port(MfaAccountStore).load(userId);

@@ -1,4 +1,4 @@
-import { RESET } from './reset.js';
+import { BY_TEST, RESET } from './reset.js';
 import { Injectable, type ExecutionContext } from '@nestjs/common';
 import { expect } from 'vitest';
 import { MfaAdminService, type MfaLogin, type MfaStepUp } from 'nestjs-mfa';
@@ -40,9 +40,9 @@ export const CHANGES: Readonly<Record<string, Change>> = {
   regenerate: ({ user, backupCodes }) =>
     user.post('/mfa/backup-codes/regenerate', { code: backupCodes[0] }).expect(200),
   reset: ({ user }, host) => admin(host).reset(user.userId, RESET),
-  invalidate: ({ user }, host) => admin(host).invalidate(user.userId),
-  passwordChanged: ({ user }, host) => admin(host).passwordChanged(user.userId),
-  purgeUser: ({ user }, host) => admin(host).purgeUser(user.userId),
+  invalidate: ({ user }, host) => admin(host).invalidate(user.userId, BY_TEST),
+  passwordChanged: ({ user }, host) => admin(host).passwordChanged(user.userId, BY_TEST),
+  purgeUser: ({ user }, host) => admin(host).purgeUser(user.userId, BY_TEST),
 };
 
 export const sessionsWithSecondFactor = ({ userId }: Client, { state }: HostApp): { userId: string }[] =>

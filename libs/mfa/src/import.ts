@@ -3,7 +3,7 @@ import { SystemClock } from './domain/clock.js';
 import { SystemRandom } from './domain/random.js';
 import { KeyRing, type MfaKey } from './domain/secrets/key-ring.js';
 import { SecretBox } from './domain/secrets/secret-box.js';
-import { toMfaException } from './errors/mfa.exception.js';
+import { MfaException, toMfaException } from './errors/mfa.exception.js';
 import { listChanges, type MfaChangesSinceImport } from './import/changes-since-import.js';
 import type { MfaImportPlan } from './import/import-plan.js';
 import type { MfaImportReport } from './import/import-report.js';
@@ -59,14 +59,18 @@ const logger = new Logger('nestjs-mfa');
  * `nestjs-mfa import` does. It never changes the old tables. It is safe to run twice, and to stop at any time.
  *
  * A database error after the first written user ends the import. The report carries it as `failure`.
- * @throws MfaException `MFA_MISCONFIGURED` when the plan, the keys or a table is not usable; nothing was written then.
+ * @throws MfaException `MFA_MISCONFIGURED` when the plan, the keys, `apply` or a table is not usable; nothing was written then.
  * `MFA_BUSY` when the database cannot be used
  * @example
  * const dryRun = await importMfaUsers({ plan, keys, dataSource });
  * if (dryRun.ok) await importMfaUsers({ plan, keys, dataSource, apply: true });
  */
 export async function importMfaUsers(options: MfaImportOptions): Promise<MfaImportReport> {
-  const { plan, keys, apply = false, onProgress, signal } = options;
+  const { plan, keys, onProgress, signal } = options;
+  const apply = options.apply ?? false;
+  if (typeof apply !== 'boolean') {
+    throw new MfaException('MFA_MISCONFIGURED', { message: 'importMfaUsers: `apply` must be true or false' });
+  }
   return withDatabases(options, async (own, from) => {
     const mapping = readPlan(plan);
     const ring = new KeyRing(keys);

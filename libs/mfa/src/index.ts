@@ -4,6 +4,7 @@ export type {
   MfaBackupCodeOptions,
   MfaChallengeCookieOptions,
   MfaChallengeOptions,
+  MfaAuditOptions,
   MfaCleanupOptions,
   MfaEnrollmentOptions,
   MfaExpiringTable,
@@ -14,6 +15,8 @@ export type {
   MfaPasskeyOptions,
   MfaTimeoutOptions,
   MfaTotpOptions,
+  MfaTrustedDeviceCookieOptions,
+  MfaTrustedDeviceOptions,
 } from './options/mfa-options.js';
 export type { MfaFernetKey } from './domain/secrets/fernet.js';
 export type { MfaKey } from './domain/secrets/key-ring.js';
@@ -31,6 +34,7 @@ export type {
   MfaChangeType,
   MfaEvent,
   MfaEventAuthenticator,
+  MfaEventDevice,
   MfaEventFactor,
   MfaEventType,
   MfaFailureReason,
@@ -58,16 +62,20 @@ export type {
   MfaPasskeyDescriptor,
   MfaPasskeyRequestOptions,
 } from './factors/passkey/passkey-ceremony-options.js';
-export { MfaChallengeService, type MfaIssueOptions } from './challenge/challenge.service.js';
+export { MfaDeviceService } from './devices/device.service.js';
+export type { MfaDeviceView } from './devices/device-view.js';
+export { MfaChallengeService, type MfaDeviceExchange, type MfaIssueOptions } from './challenge/challenge.service.js';
 export { MfaChallenge, type MfaChallengeResult, type MfaOpenChallenge } from './challenge/mfa-challenge.js';
-export type { MfaCookieResponse } from './challenge/challenge-cookie.js';
+export type { MfaCookieResponse } from './host/cookies.js';
 export { MfaVerificationService } from './verification/verification.service.js';
-export type { MfaProof } from './verification/verification.service.js';
+export type { MfaLoginProof, MfaProof } from './verification/verification.service.js';
 export { MfaStatusService, type MfaStatus, type MfaUserStatus } from './status/status.service.js';
 export type { MfaDueQuery, MfaDueUsers } from './status/due-users.js';
 export { MfaAdminService, type MfaRecoveryCode, type MfaResetOptions } from './admin/admin.service.js';
 export type { MfaAdminAction, MfaAdminActor } from './admin/admin-action.js';
+export type { MfaListCriterion, MfaListedUser, MfaUserList, MfaUserListQuery } from './admin/user-list.js';
 export type { MfaUserExport } from './admin/user-export.js';
+export { MfaAuditService, type MfaAuditEntry, type MfaAuditQuery } from './audit/audit.service.js';
 export { MfaCleanupService } from './cleanup/cleanup.service.js';
 export type { MfaPurgeReport } from './cleanup/purge-report.js';
 export { MfaKeyService } from './keys/key.service.js';
@@ -86,8 +94,10 @@ export { MfaClock } from './domain/clock.js';
 export {
   MFA_ENTITIES,
   MfaAccountEntity,
+  MfaAuditEntity,
   MfaAuthenticatorEntity,
   MfaBackupCodeEntity,
+  MfaDeviceEntity,
   MfaPasskeyEntity,
   MfaPolicySeenEntity,
   MfaUsageEntity,

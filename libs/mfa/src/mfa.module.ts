@@ -1,15 +1,22 @@
 import { Module, type ConfigurableModuleAsyncOptions, type DynamicModule, type Provider } from '@nestjs/common';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import { MfaAdminService } from './admin/admin.service.js';
+import { MovedRows } from './admin/moved-rows.js';
+import { UserMove } from './admin/user-move.js';
+import { UserPurge } from './admin/user-purge.js';
+import { MfaAuditService } from './audit/audit.service.js';
 import { MfaChallengeService } from './challenge/challenge.service.js';
 import { CHALLENGE_PROVIDERS } from './challenge/providers.js';
 import { MfaCleanupService } from './cleanup/cleanup.service.js';
+import { MfaDeviceService } from './devices/device.service.js';
+import { DEVICE_PROVIDERS } from './devices/providers.js';
 import { MfaClock } from './domain/clock.js';
 import { requireOneCopy } from './dual-package-check.js';
 import { MfaEnrollmentService } from './enrollment/enrollment.service.js';
 import { ENROLLMENT_PROVIDERS } from './enrollment/providers.js';
 import { ThrowsMfaException, throwingMfaException } from './errors/throws-mfa-exception.js';
 import { EVENT_PROVIDERS } from './events/providers.js';
+import { MfaShutdownModule } from './events/shutdown.module.js';
 import { MfaBackupCodeService } from './factors/backup-codes/backup-code.service.js';
 import { factorProviders } from './factors/providers.js';
 import { MfaPasskeyService } from './factors/passkey/passkey.service.js';
@@ -41,10 +48,10 @@ import { VERIFICATION_PROVIDERS } from './verification/providers.js';
 const PROVIDERS: Provider[] = [
   { provide: MFA_RESOLVED_OPTIONS, useFactory: resolveOptions, inject: [MFA_OPTIONS] },
   ...[...KEY_PROVIDERS, ...HOST_PROVIDERS, ...EVENT_PROVIDERS],
-  ...POLICY_PROVIDERS,
+  ...[...POLICY_PROVIDERS, ...DEVICE_PROVIDERS],
   ...[...CHALLENGE_PROVIDERS, ...VERIFICATION_PROVIDERS, ...ENROLLMENT_PROVIDERS],
   ...[...GUARD_PROVIDERS, ...HTTP_PROVIDERS],
-  ...[MfaStatusService, MfaAdminService, MfaCleanupService],
+  ...[MfaStatusService, MovedRows, UserMove, UserPurge, MfaAdminService, MfaAuditService, MfaCleanupService],
 ];
 
 /** What the application may inject. */
@@ -53,10 +60,12 @@ const EXPORTS = [
   MfaEnrollmentService,
   MfaBackupCodeService,
   MfaPasskeyService,
+  MfaDeviceService,
   MfaChallengeService,
   MfaVerificationService,
   MfaStatusService,
   MfaAdminService,
+  MfaAuditService,
   MfaCleanupService,
   MfaKeyService,
   MfaGuard,
@@ -118,6 +127,7 @@ function assemble(definition: DynamicModule, extras: MfaModuleExtras): DynamicMo
     imports: [
       ...new Set([...(definition.imports ?? []), ...list('imports', extras.imports)]),
       TypeOrmModule.forFeature(MFA_ENTITIES, dataSource ?? undefined),
+      MfaShutdownModule,
     ],
     controllers: http ? createMfaControllers(http) : [],
     providers: [

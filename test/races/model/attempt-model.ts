@@ -33,6 +33,10 @@ export class AttemptModel {
     this.consecutive = this.lockedUntil = 0;
   }
 
+  endLock(): void {
+    this.lockedUntil = 0;
+  }
+
   clear(): void {
     this.consecutive = this.lockedUntil = this.refilledAt = 0;
   }

@@ -1,3 +1,4 @@
+import { BY_TEST } from '../../support/reset.js';
 import { expect } from 'vitest';
 import {
   MfaAdminService,
@@ -14,6 +15,9 @@ import { PASSWORD } from '../../support/host-app.js';
 import { logIn, passed, pended } from './flow-logins.js';
 import type { Factor, Model } from './flow-model.js';
 import { outcome, pick, type Real, Step } from './flow-step.js';
+
+/** How long the cleanup keeps what expired, because the clocks of instances differ. */
+const CLOCK_SKEW_SECONDS = 600;
 
 export class Setup extends Step {
   override check = (model: Readonly<Model>) => !model.isEnabled;
@@ -83,14 +87,14 @@ export abstract class Verify extends Step {
     let login: MfaChallengeResult | undefined;
     const result = await outcome(async () => {
       const challenge = await real.get(MfaChallengeService).check(token.text);
-      login = await real.get(MfaVerificationService).verify(challenge, { code, ...method });
+      login = await real.verify(challenge, { code, ...method });
     });
     const expected = () => (model.passes(factor) ? guess.expected() : 'MFA_CODE_REJECTED');
     expect(result).toBe(model.isUsable(token, real.now) ? expected() : 'MFA_TOKEN_INVALID');
     if (result !== 'OK') return;
     real.accept(token);
     guess.spend?.();
-    passed(model, real, login!, factor);
+    passed(model, real, login!, { factor, version: token.version });
   }
   protected abstract guess(model: Model, real: Real): Guessed | null;
 }
@@ -184,14 +188,15 @@ export class Advance extends Step {
 }
 
 export class Cleanup extends Step {
-  async run(_model: Model, real: Real): Promise<void> {
+  async run(model: Model, real: Real): Promise<void> {
     await real.get(MfaCleanupService).purge();
+    model.devices.purge(real.now - CLOCK_SKEW_SECONDS);
   }
 }
 
 export class Unlock extends Step {
   async run(model: Model, real: Real): Promise<void> {
-    await real.get(MfaAdminService).unlock(real.userId);
+    await real.get(MfaAdminService).unlock(real.userId, BY_TEST);
     Object.values(model.budgets).forEach((budget) => budget.clear());
   }
 }
@@ -199,7 +204,7 @@ export class Unlock extends Step {
 /** The administrator ends what was issued. */
 export class Invalidate extends Step {
   async run(model: Model, real: Real): Promise<void> {
-    await real.get(MfaAdminService).invalidate(real.userId);
+    await real.get(MfaAdminService).invalidate(real.userId, BY_TEST);
     model.stampChanged();
   }
 }

@@ -163,7 +163,7 @@ export class ByAnother extends Step {
   async run(model: Model, real: Real): Promise<void> {
     const other = `${real.userId}-other`;
     await real.get(MfaAdminService).reset(other, { actor: { system: 'model' } });
-    const login = await real.get(MfaChallengeService).issue(other, { accountName: other });
+    const login = await real.get(MfaChallengeService).issue(other, { accountName: other, credentialVersion: null });
     if (!login.enrollmentRequired) expect.fail('after a reset, the login must enroll');
     const caller = { mfa_token: login.mfa_token };
     const rejected = (method: Method, code: string) => (model.allows(method) ? code : 'MFA_ENROLLMENT_REQUIRED');

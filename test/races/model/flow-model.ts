@@ -1,6 +1,7 @@
 import type { MfaPolicy } from 'nestjs-mfa';
 import type { VirtualAuthenticator, VirtualPasskey, VirtualPasskeyAssertion } from 'nestjs-mfa/testing';
 import { AttemptModel } from './attempt-model.js';
+import { DeviceModel } from './device-model.js';
 
 export interface App {
   id: string;
@@ -12,6 +13,12 @@ export interface Token {
   text: string;
   expiresAt: number;
   dead: boolean;
+}
+
+/** The token of a login that must prove a second factor. */
+export interface LoginToken extends Token {
+  /** Of the password at its login. */
+  version: string | null;
 }
 
 /** The token of a login that must enroll. */
@@ -52,7 +59,7 @@ export interface Assertion {
   key: Key;
   purpose: Purpose;
   /** Of the login for which it is. */
-  token: Token | null;
+  token: LoginToken | null;
   counter: number;
   expiresAt: number;
   dead: boolean;
@@ -66,7 +73,9 @@ export class Model {
   keys: Key[] = [];
   pending: (App & { owner: Owner; expiresAt: number }) | null = null;
   codes = new Map<string, 'unused' | 'used'>();
-  tokens: Token[] = [];
+  tokens: LoginToken[] = [];
+  devices = new DeviceModel();
+  credentialVersion: string | null = 'v1';
   registrations: Registration[] = [];
   assertions: Assertion[] = [];
   enrollments: Enrollment[] = [];
@@ -117,6 +126,11 @@ export class Model {
     if (method === 'recovery_code') return true;
     if (method === 'backup_code') return this.policy?.backupCodes !== false;
     return this.allows(method) || !this.hasAllowed;
+  }
+
+  /** Whether a device that was trusted by this method and under this version replaces a second step (S111, S113). */
+  trusts({ method, version }: { method: string; version: string | null }): boolean {
+    return this.policy?.trustedDevices !== false && this.allows(method) && version === this.credentialVersion;
   }
 
   /** From when the policy is enforced. `null` = it requires nothing (S101). */
@@ -202,6 +216,7 @@ export class Model {
   stampChanged(): void {
     this.factorsChanged();
     for (const each of [...this.tokens, ...this.assertions, ...this.enrollments]) each.dead = true;
+    this.devices.end();
   }
 
   switchedOff(): void {
@@ -210,5 +225,6 @@ export class Model {
     this.codes.clear();
     this.recovery = null;
     this.stampChanged();
+    this.devices.remove();
   }
 }

@@ -10,7 +10,7 @@ import { PASSWORD } from '../../support/host-app.js';
 import { newKey } from '../../support/passkey-client.js';
 import { CHANGES, MOST_KEYS } from './flow-changes.js';
 import { passed } from './flow-logins.js';
-import type { Assertion, Model, Owner, Purpose, Registration, Token } from './flow-model.js';
+import type { Assertion, LoginToken, Model, Owner, Purpose, Registration } from './flow-model.js';
 import { outcome, pick, type Real, sign, Step } from './flow-step.js';
 
 export class SetupKey extends Step {
@@ -115,19 +115,19 @@ export class Present extends Step {
     const token = other ?? newest[0];
     return token ? this.verify(model, real, assertion, token) : Promise.resolve();
   }
-  private async verify(model: Model, real: Real, assertion: Assertion, token: Token): Promise<void> {
+  private async verify(model: Model, real: Real, assertion: Assertion, token: LoginToken): Promise<void> {
     const accepted = model.accepts(assertion, { purpose: 'verify', token }, real.now) && model.passes('passkey');
     const usable = model.isUsable(token, real.now);
     const { passkey } = assertion;
     let login: MfaChallengeResult | undefined;
     const result = await outcome(async () => {
-      login = await real.get(MfaVerificationService).verify(token.text, { passkey });
+      login = await real.verify(token.text, { passkey });
     });
     expect(result).toBe(!usable ? 'MFA_TOKEN_INVALID' : accepted ? 'OK' : 'MFA_CODE_REJECTED');
     if (result !== 'OK') return;
     model.spend(assertion);
     real.accept(token);
-    passed(model, real, login!, 'passkey');
+    passed(model, real, login!, { factor: 'passkey', version: token.version });
   }
   private async stepUp(model: Model, real: Real, assertion: Assertion): Promise<void> {
     const { elsewhere } = this;

@@ -1,5 +1,5 @@
 import { expect } from 'vitest';
-import { MfaAdminService, MfaChallengeService, type MfaPolicy } from 'nestjs-mfa';
+import { MfaAdminService, MfaChallengeService, MfaDeviceService, type MfaPolicy } from 'nestjs-mfa';
 import { MfaAccountStore } from '../../../libs/mfa/src/domain/accounts/account.store.js';
 import { MfaPolicySeenStore } from '../../../libs/mfa/src/domain/policy/policy-seen.store.js';
 import { PolicyHost } from '../../support/policy-host.js';
@@ -98,7 +98,7 @@ export class Checked implements Command {
       return;
     }
     const before = await account(real);
-    const logins = real.logins.length;
+    const [logins, events, alarms] = [real.logins.length, real.host.state.events.length, model.devices.alarms];
     await this.inner.run(model, real);
     const after = await account(real);
     // Only a confirmation ends the duty to enroll (S102).
@@ -108,15 +108,29 @@ export class Checked implements Command {
       expect(before!.activeFactors).toEqual([]);
       expect(after!.activeFactors).not.toEqual([]);
     }
+    await requireDevices(model, real, { events, alarms });
     // At most the newest recovery code is live (S104).
     expect(after?.recovery?.expiresAtMs ?? null).toBe(model.recovery && model.recovery.expiresAt * 1000);
-    for (const { factor } of real.logins.slice(logins)) {
-      if (factor === null) await requireNoDuty(model, real, mustEnroll);
+    for (const { factor, mfaAt } of real.logins.slice(logins)) {
+      if (factor === null && mfaAt === null) await requireNoDuty(model, real, mustEnroll);
     }
   }
   toString(): string {
     return this.inner.toString();
   }
+}
+
+/** The owner sees the live devices, and exactly the reused secrets raise an alarm (S111, S112). */
+async function requireDevices(
+  { devices }: Model,
+  real: Real,
+  before: { events: number; alarms: number },
+): Promise<void> {
+  const listed = await real.get(MfaDeviceService).list(real.principal);
+  const live = devices.live(real.now);
+  expect(listed.map(({ id }) => id).toSorted()).toEqual(live.map(({ id }) => id).toSorted());
+  const reused = real.host.state.events.slice(before.events).filter(({ type }) => type === 'mfa.device.reused');
+  expect(reused).toHaveLength(devices.alarms - before.alarms);
 }
 
 /** A session without a second factor, by what is stored: no reset counts, and no policy is enforced (S100). */

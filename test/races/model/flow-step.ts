@@ -1,14 +1,33 @@
 import type fc from 'fast-check';
-import { MfaPasskeyService, type MfaLogin } from 'nestjs-mfa';
+import {
+  type MfaChallenge,
+  type MfaChallengeResult,
+  type MfaLogin,
+  type MfaLoginProof,
+  MfaPasskeyService,
+  MfaVerificationService,
+} from 'nestjs-mfa';
 import { expect } from 'vitest';
 import type { HostApp } from '../../support/host-app.js';
-import type { Assertion, Model, Purpose, Token } from './flow-model.js';
+import { type FakeResponse, httpContext } from '../../support/in-memory-devices.js';
+import type { Device, DeviceKind } from './device-model.js';
+import type { Assertion, LoginToken, Model, Purpose, Token } from './flow-model.js';
+
+/** How a login asks to trust its device. */
+export interface Trust {
+  kind: DeviceKind;
+  /** The device whose browser it is. `null` = a new browser. */
+  browser: Device | null;
+  response: FakeResponse;
+}
 
 /** One user of the library. */
 export class Real {
   readonly userId: string;
   /** Logins for which the host may open a session. */
   readonly logins: MfaLogin[] = [];
+  /** What the second steps of logins ask. `null` = to trust no device. */
+  trust: Trust | null = null;
   private readonly accepted = new Set<string>();
   constructor(
     readonly host: HostApp,
@@ -29,6 +48,14 @@ export class Real {
     expect(this.accepted.has(token.text)).toBe(false);
     this.accepted.add(token.text);
     token.dead = true;
+  }
+  /** The second step of a login. */
+  verify(challenge: MfaChallenge | string, proof: MfaLoginProof): Promise<MfaChallengeResult> {
+    const verification = this.get(MfaVerificationService);
+    if (!this.trust) return verification.verify(challenge, proof);
+    const { kind, browser, response } = this.trust;
+    const rememberDevice = kind === 'cookie' ? true : kind;
+    return verification.verify(challenge, { ...proof, rememberDevice }, httpContext(browser?.received[0], response));
   }
   get now() {
     return this.host.clock.nowMs() / 1000;
@@ -80,7 +107,7 @@ export const pick = <T>(list: readonly T[], index: number): T | undefined => lis
 export async function sign(
   model: Model,
   real: Real,
-  { purpose, key: index, token }: { purpose: Purpose; key: number; token?: Token | undefined },
+  { purpose, key: index, token }: { purpose: Purpose; key: number; token?: LoginToken | undefined },
 ): Promise<Assertion | null> {
   const caller = purpose === 'verify' ? token!.text : real.principal;
   let options: Parameters<Assertion['key']['authenticator']['get']>[0] | undefined;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { readAction } from './admin-action.js';
+import { readAction, readEnrollmentFlag } from './admin-action.js';
 
 const read = (action: unknown) => readAction(action as never, 'MfaAdminService.reset');
 const LIMIT = 500;
@@ -9,6 +9,11 @@ describe('readAction', () => {
     ['the id of an administrator', { actor: { userId: 'root' } }, { actor: { type: 'admin', id: 'root' } }],
     ['a number as the text that is stored', { actor: { userId: 7 } }, { actor: { type: 'admin', id: '7' } }],
     ['a program', { actor: { system: 'nightly' } }, { actor: { type: 'system', id: 'nightly' } }],
+    [
+      'a program with a long name',
+      { actor: { system: 'x'.repeat(255) } },
+      { actor: { type: 'system', id: 'x'.repeat(255) } },
+    ],
     ['a program that acts for a user', { actor: { system: 'a', userId: 'b' } }, { actor: { type: 'system', id: 'a' } }],
   ])('attributes the change to %s', (_, action, expected) => {
     expect(read(action)).toStrictEqual(expected);
@@ -32,12 +37,13 @@ describe('readAction', () => {
     ['an actor without an id', { actor: {} }],
     ['an empty user id', { actor: { userId: '' } }],
     ['a program without a name', { actor: { system: '' } }],
+    ['a program with a longer name', { actor: { system: 'x'.repeat(256) } }],
     ['a number as the name of a program', { actor: { system: 7 } }],
     ['null as the name of a program, also beside a user id', { actor: { system: null, userId: 'root' } }],
   ])('throws for %s, and names the caller and the property', (_, action) => {
     expect(() => read(action)).toThrow(
       new TypeError(
-        'MfaAdminService.reset: `actor` must be { userId } of the administrator, or { system } of a program',
+        'MfaAdminService.reset: `actor` must be { userId } of the administrator, or { system } of a program, at most 255 characters',
       ),
     );
   });
@@ -49,6 +55,19 @@ describe('readAction', () => {
   ])('throws for %s', (_, reason) => {
     expect(() => read({ actor: { userId: 'root' }, reason })).toThrow(
       new TypeError('MfaAdminService.reset: `reason` must be a string of at most 500 characters'),
+    );
+  });
+});
+
+describe('readEnrollmentFlag', () => {
+  it('S102 is true unless it is switched off', () => {
+    for (const given of [true, undefined, null]) expect(readEnrollmentFlag(given)).toBe(true);
+    expect(readEnrollmentFlag(false)).toBe(false);
+  });
+
+  it.each([0, 1, '', 'no', 'false', 'true', NaN, {}, [], 0n])('S102 throws for %o', (given) => {
+    expect(() => readEnrollmentFlag(given)).toThrow(
+      new TypeError('MfaAdminService.reset: `requireEnrollment` must be true or false'),
     );
   });
 });

@@ -1,16 +1,19 @@
-import { isEnabled, requireUserId } from '../domain/accounts/account.js';
-import { Inject, Injectable } from '@nestjs/common';
+import { requireUserId } from '../domain/accounts/account.js';
+import { type ExecutionContext, Inject, Injectable } from '@nestjs/common';
+import { MfaAccountListStore } from '../domain/accounts/account-list.store.js';
+import { MfaAuditService } from '../audit/audit.service.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { changeAccount } from '../domain/accounts/change-account.js';
 import { openAccount } from '../domain/accounts/open-account.js';
 import { generateRecoveryCode } from '../domain/backup-codes/generate.js';
 import { MfaClock } from '../domain/clock.js';
 import { normaliseCode } from '../domain/code.js';
+import { MfaDeviceStore } from '../domain/devices/device.store.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { MfaRandom } from '../domain/random.js';
 import { RECOVERY_LIFETIME_MS, recoveryHash } from '../domain/recovery/recovery-code.js';
 import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
-import { MFA_FACTORS, type Factor } from '../domain/factors/factor.js';
+import { pageOf } from '../domain/paging.js';
 import { MfaPasskeyStore } from '../domain/passkeys/passkey.store.js';
 import { MfaPolicySeenStore } from '../domain/policy/policy-seen.store.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
@@ -20,8 +23,11 @@ import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
 import { LoginPolicies } from '../policy/login-policies.js';
-import { type MfaAdminAction, readAction } from './admin-action.js';
+import { asOwner, type MfaAdminAction, readAction, readEnrollmentFlag } from './admin-action.js';
 import { type MfaUserExport, userExport } from './user-export.js';
+import { UserMove } from './user-move.js';
+import { UserPurge } from './user-purge.js';
+import { listedUser, type MfaUserList, type MfaUserListQuery, readListQuery } from './user-list.js';
 
 /** Who resets the factors of a user, and what follows. */
 export interface MfaResetOptions extends MfaAdminAction {
@@ -37,8 +43,10 @@ export interface MfaRecoveryCode {
 }
 
 /**
- * Actions of administrators and of the host's account management: unlock, invalidate, reset, recovery codes, export, purge. No method
- * requires a proof, so authorise the caller first. A user without MFA data is not an error.
+ * Actions of administrators and of the host's account management: lists, unlock, invalidate, reset, recovery codes, export, purge.
+ * No method requires a proof, so authorise the caller first. What changes something requires an actor, who is in the
+ * event. `context` is the request of the actor, for the event. `MfaHost.revokeSessions` does not receive it, so it ends
+ * every session of the user. A user without MFA data is not an error.
  * @example
  * // A support agent has checked the identity of a user who lost the phone:
  * await this.mfaAdmin.reset(user.id, { actor: { userId: agent.id }, reason: 'case 4711: lost phone' });
@@ -48,79 +56,116 @@ export interface MfaRecoveryCode {
 export class MfaAdminService {
   constructor(
     private readonly accounts: MfaAccountStore,
+    private readonly lists: MfaAccountListStore,
     private readonly codes: MfaBackupCodeStore,
     private readonly passkeys: MfaPasskeyStore,
     private readonly usage: MfaUsageStore,
     private readonly policiesSeen: MfaPolicySeenStore,
+    private readonly devices: MfaDeviceStore,
+    private readonly audit: MfaAuditService,
     private readonly removal: AuthenticatorRemoval,
     private readonly policies: LoginPolicies,
+    private readonly move: UserMove,
+    private readonly purge: UserPurge,
     private readonly events: MfaEvents,
     private readonly random: MfaRandom,
     private readonly clock: MfaClock,
-    @Inject(MFA_FACTORS) private readonly factors: readonly Factor[],
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
 
   /**
-   * Ends every lock of the user and sets all failure counters to 0.
-   * @throws MfaException `MFA_BUSY`; TypeError for an unusable user id
+   * Returns users whom an administrator may look for: locked, disabled by failures, with few backup codes, or who must
+   * enroll. One statement for each page, which reads an index.
+   * @throws MfaException `MFA_BUSY`; TypeError for an unusable query
+   * @example
+   * const { users, next } = await this.mfaAdmin.list({ locked: true, limit: 50 });
    */
-  async unlock(userId: string | number): Promise<void> {
-    const id = requireUserId(userId, 'MfaAdminService');
-    await this.accounts.clearBudgets(id);
-    this.events.emit({ type: 'mfa.unlocked', userId: id, actor: ADMIN });
+  async list(query: MfaUserListQuery): Promise<MfaUserList> {
+    const context = { policy: this.options.attempts, nowMs: this.clock.nowMs() };
+    const read = readListQuery(query, context);
+    // One more than asked for shows whether there is a next page.
+    const found = await this.lists.list({ ...read, limit: read.limit + 1 });
+    const { page, next } = pageOf(found, read.limit, ({ value, userId }) => ({ value, userId }));
+    return { users: page.map((account) => listedUser(account, context)), next };
+  }
+
+  /**
+   * Ends every lock of the user and sets all failure counters to 0.
+   * @throws MfaException `MFA_BUSY`; TypeError for an unusable user id or action
+   */
+  async unlock(userId: string | number, action: MfaAdminAction, context?: ExecutionContext): Promise<void> {
+    const id = requireUserId(userId, 'MfaAdminService.unlock');
+    const by = readAction(action, 'MfaAdminService.unlock');
+    await this.events.around(
+      { type: 'mfa.unlocked', userId: id, ...by },
+      () => this.accounts.clearBudgets(id),
+      context,
+    );
   }
 
   /**
    * Makes all mfa_tokens and pending setups of the user invalid. Existing authenticators stay.
-   * @throws MfaException `MFA_BUSY`; TypeError for an unusable user id
+   * @throws MfaException `MFA_BUSY`; TypeError for an unusable user id or action
    */
   // S43
-  async invalidate(userId: string | number): Promise<void> {
-    const id = requireUserId(userId, 'MfaAdminService');
-    await this.accounts.invalidate(id);
-    this.events.emit({ type: 'mfa.invalidated', userId: id, actor: ADMIN });
+  async invalidate(userId: string | number, action: MfaAdminAction, context?: ExecutionContext): Promise<void> {
+    const id = requireUserId(userId, 'MfaAdminService.invalidate');
+    const by = readAction(action, 'MfaAdminService.invalidate');
+    await this.events.around(
+      { type: 'mfa.invalidated', userId: id, ...by },
+      () => this.accounts.invalidate(id),
+      context,
+    );
   }
 
   /**
    * Call it after the user's password was changed or reset. It makes all mfa_tokens and pending setups of the user
    * invalid, and ends locks. Failure counters and daily caps stay: an attacker who can reset the password must not get
    * more guesses.
-   * @throws MfaException `MFA_BUSY`; TypeError for an unusable user id
+   * @param action who changed the password. The actor `{ userId }` of the owner is of type `user` in the events
+   * @throws MfaException `MFA_BUSY`; TypeError for an unusable user id or action
    */
   // S43, S51
-  async passwordChanged(userId: string | number): Promise<void> {
-    const id = requireUserId(userId, 'MfaAdminService');
+  async passwordChanged(userId: string | number, action: MfaAdminAction, context?: ExecutionContext): Promise<void> {
+    const id = requireUserId(userId, 'MfaAdminService.passwordChanged');
+    const by = asOwner(readAction(action, 'MfaAdminService.passwordChanged'), id);
+    // Both are written before the first change, so that a failure changes nothing.
+    const invalidated = await this.events.begin({ type: 'mfa.invalidated', userId: id, ...by }, context);
+    const unlocked = await this.events.begin({ type: 'mfa.unlocked', userId: id, ...by }, context);
     await this.accounts.invalidate(id);
-    this.events.emit({ type: 'mfa.invalidated', userId: id, actor: ADMIN });
+    this.events.finish(invalidated);
     await this.accounts.endLocks(id);
-    this.events.emit({ type: 'mfa.unlocked', userId: id, actor: ADMIN });
+    this.events.finish(unlocked);
   }
 
   /**
    * Removes every factor of the user, for example after a lost phone. The next login must enroll a new factor, whatever the
    * policy is. Who may do that is decided by `MfaHost.authorizeEnrollment` or a recovery code.
    * @throws MfaException `MFA_MISCONFIGURED`, before anything is changed, if the host has neither `authorizeEnrollment` nor
-   * the option `enrollment.allowPasswordOnly`; `MFA_BUSY`; TypeError for an unusable user id or action
+   * the option `enrollment.allowPasswordOnly`; `MFA_BAD_REQUEST` if the user was moved to another user id, or a move to this
+   * one was not finished; `MFA_BUSY`; TypeError for an unusable user id, action or
+   * `requireEnrollment`
    */
   // S102
-  async reset(userId: string | number, { requireEnrollment, ...action }: MfaResetOptions): Promise<void> {
+  async reset(userId: string | number, options: MfaResetOptions, context?: ExecutionContext): Promise<void> {
     const id = requireUserId(userId, 'MfaAdminService.reset');
-    const by = readAction(action, 'MfaAdminService.reset');
-    const mustEnroll = requireEnrollment ?? true;
+    const by = readAction(options, 'MfaAdminService.reset');
+    const mustEnroll = readEnrollmentFlag(options.requireEnrollment);
+    await this.move.requireOwnAccount(id);
     if (mustEnroll) {
       this.requireEnrollmentInLogin();
       await openAccount(this.accounts, id, this.clock.nowMs());
     } else if (!(await this.accounts.load(id))) return;
     const change = mustEnroll ? { mustEnrollSinceMs: this.clock.nowMs() } : {};
-    const removal = await this.removal.all(id, { change }).catch(async (error: unknown) => {
-      if ((await this.accounts.load(id)) !== null) throw error;
-      // The account was purged in the meantime. Without a new row, the next login would enroll nothing.
-      if (mustEnroll) throw new MfaError('MFA_BUSY', { retryAfterSeconds: 1, cause: error });
+    const event = this.events.prepare({ type: 'mfa.reset', userId: id, ...by }, context);
+    const removal = await this.removal.all(id, event, { change }).catch(async (error: unknown) => {
+      // An account that was purged in the meantime: without a new row, the next login would enroll nothing.
+      if (mustEnroll || (await this.accounts.load(id)) !== null) throw error;
       return null;
     });
     if (!removal) return;
-    await this.events.changed({ type: 'mfa.reset', userId: id, ...by }, { enabled: false });
+    // No context: it has the session of the administrator, and every session of the user must end.
+    await this.events.changed(event, { enabled: false });
     await removal.tidyUp();
     await tidyUp(() => this.accounts.clearBudgets(id));
   }
@@ -138,10 +183,15 @@ export class MfaAdminService {
    * second step (`method: 'recovery_code'`) within 24 hours, and enrolls a new factor, which replaces the others. Until
    * then the old factors stay required. Any other accepted proof of the user ends the code.
    * @returns the code, to hand over once by a channel that proves the identity of the user
-   * @throws MfaException `MFA_BAD_REQUEST` if the actor is this user; `MFA_BUSY`; TypeError for an unusable user id or action
+   * @throws MfaException `MFA_BAD_REQUEST` if the actor is this user, if the user was moved to another id, or if a move to
+   * this id was not finished; `MFA_BUSY`; TypeError for an unusable user id or action
    */
   // S104
-  async issueRecoveryCode(userId: string | number, action: MfaAdminAction): Promise<MfaRecoveryCode> {
+  async issueRecoveryCode(
+    userId: string | number,
+    action: MfaAdminAction,
+    context?: ExecutionContext,
+  ): Promise<MfaRecoveryCode> {
     const id = requireUserId(userId, 'MfaAdminService.issueRecoveryCode');
     const by = readAction(action, 'MfaAdminService.issueRecoveryCode');
     if (by.actor.id === id && by.actor.type === 'admin') {
@@ -150,64 +200,93 @@ export class MfaAdminService {
       });
     }
     const nowMs = this.clock.nowMs();
+    await this.move.requireOwnAccount(id);
     await openAccount(this.accounts, id, nowMs);
     const code = generateRecoveryCode(this.random);
     const expiresAtMs = nowMs + RECOVERY_LIFETIME_MS;
     const hash = recoveryHash(id, normaliseCode(code), this.options.keyRing.newest);
-    await changeAccount(this.accounts, id, () => ({ recovery: { hash, expiresAtMs } }), 'MFA_BUSY');
+    const event = this.events.prepare({ type: 'mfa.recovery_code.issued', userId: id, ...by }, context);
+    const { lastChange } = event;
+    await changeAccount(this.accounts, id, () => ({ recovery: { hash, expiresAtMs }, lastChange }), 'MFA_BUSY');
     // Guesses at an earlier code do not lock this one. The daily cap stays (S51).
     await tidyUp(() => this.accounts.endFailures(id, 'recovery_code'));
-    this.events.emit({ type: 'mfa.recovery_code.issued', userId: id, ...by });
+    this.events.committed(event);
     return { code, expiresAt: new Date(expiresAtMs) };
   }
 
   /**
+   * Ends the trust in every device of the user: each of them requires a second factor at the next login. Sessions stay.
+   * @throws MfaException `MFA_BUSY`; TypeError for an unusable user id or action
+   */
+  async revokeDevices(userId: string | number, action: MfaAdminAction, context?: ExecutionContext): Promise<void> {
+    const id = requireUserId(userId, 'MfaAdminService.revokeDevices');
+    const by = readAction(action, 'MfaAdminService.revokeDevices');
+    await this.events.around(
+      { type: 'mfa.device.revoked', userId: id, ...by },
+      () => this.devices.removeAll(id),
+      context,
+    );
+  }
+
+  /**
+   * Moves everything that is stored about a user to another user id. Call it before you change the id in your tables, and
+   * change it only after this method returned. Repeat it when it throws. Afterwards the old id requires MFA and nothing
+   * verifies for it, until {@link purgeUser} removes it. Factors, spent codes, failures, the WebAuthn user handle and a
+   * required enrollment stay. mfa_tokens, a pending setup, trusted devices and a recovery code end.
+   * Credentials of factors of the host keep their ids: move their rows in your tables. Rows of the audit table stay under
+   * the old id, because an audit trail is not rewritten. The event `mfa.user.moved` names the old id as `previousUserId`.
+   * After a wrong new id, call {@link purgeUser} for that id.
+   * @throws MfaException `MFA_BAD_REQUEST` if the new id has an MFA account, if the old one was moved to another id, or if one
+   * of the two was purged during the move; `MFA_MISCONFIGURED` if a key is missing; `MFA_BUSY`; TypeError for unusable user ids or an unusable action
+   */
+  // S43, S123
+  async moveUser(
+    oldUserId: string | number,
+    newUserId: string | number,
+    action: MfaAdminAction,
+    context?: ExecutionContext,
+  ): Promise<void> {
+    const from = requireUserId(oldUserId, 'MfaAdminService.moveUser');
+    const to = requireUserId(newUserId, 'MfaAdminService.moveUser');
+    const by = readAction(action, 'MfaAdminService.moveUser');
+    if (from === to) throw new TypeError('MfaAdminService.moveUser: the new user id must be another one');
+    const draft = { type: 'mfa.user.moved', userId: to, previousUserId: from, ...by } as const;
+    const work = () => this.move.run({ from, to });
+    // A refused move, and one that has nothing to do, must leave nothing in the audit trail of the new id.
+    if (await this.move.isNeeded({ from, to })) await this.events.around(draft, work, context);
+    else if (await work()) this.events.emit(draft, context);
+  }
+
+  /**
    * Returns what is stored about the user, for a data-protection request. It contains no secrets, hashes and tokens.
-   * Five statements.
+   * Seven statements.
    * @throws MfaException `MFA_BUSY`; TypeError for an unusable user id
    */
   async exportUser(userId: string | number): Promise<MfaUserExport> {
-    const id = requireUserId(userId, 'MfaAdminService');
+    const id = requireUserId(userId, 'MfaAdminService.exportUser');
     const snapshot = await this.accounts.load(id);
     const setId = snapshot?.account.backupSetId;
     const codes = setId ? await this.codes.list(id, setId) : [];
     const passkeys = await this.passkeys.list(id);
     const spent = await this.usage.list(id);
-    return userExport({ userId: id, snapshot, codes, passkeys, spent, sightings: await this.policiesSeen.list(id) });
+    const sightings = await this.policiesSeen.list(id);
+    const devices = await this.devices.list(id);
+    const events = (await this.audit.listAll(id)).map(({ event, state }) => ({ ...event, state }));
+    return userExport({ userId: id, snapshot, codes, passkeys, spent, sightings, devices, events });
   }
 
   /**
    * Removes all rows of the user from the MFA tables. If it throws, call it again: it continues where it stopped, and
-   * calls `revokeSessions` again if the first call may not have done so.
-   * @throws MfaException `MFA_BUSY`; TypeError for an unusable user id
+   * calls `revokeSessions` again if the first call may not have done so. While it runs, the user cannot enroll.
+   * @throws MfaException `MFA_BAD_REQUEST` while {@link moveUser} is not finished for this id; `MFA_BUSY`, also if an account
+   * of the user appeared after the call began; TypeError for an unusable user id or action
    */
-  async purgeUser(userId: string | number): Promise<void> {
-    const id = requireUserId(userId, 'MfaAdminService');
-    const account = (await this.accounts.load(id))?.account;
-    // The account first: without it, the other rows have no effect.
-    await this.accounts.remove(id);
-    const wasOn = account !== undefined && isEnabled({ account });
-    if (wasOn) await this.changedByPurge(id);
-    const left = await this.removeRows(id);
-    // More rows than the account named: an earlier purge stopped before it delivered the change.
-    const named = account?.pendingId ? 1 : 0;
-    if (!wasOn && left > named) await this.changedByPurge(id);
-    this.events.emit({ type: 'mfa.user.purged', userId: id, actor: ADMIN });
-  }
-
-  /** Removes the rows of every table, also after an error in one. Returns the number of authenticators and passkeys. */
-  private async removeRows(id: string): Promise<number> {
-    const removals = this.factors.map((factor) => factor.purge(id));
-    const others = [this.usage.removeAll(id), this.policiesSeen.removeAll(id)];
-    const results = await Promise.allSettled([...removals, ...others.map((removal) => removal.then(() => 0))]);
-    const failed = results.find((each) => each.status === 'rejected');
-    if (failed) throw failed.reason;
-    return results.reduce((sum, each) => sum + (each.status === 'fulfilled' ? each.value : 0), 0);
-  }
-
-  private async changedByPurge(id: string): Promise<void> {
-    await this.events.changed({ type: 'mfa.disabled', userId: id, actor: ADMIN }, { enabled: false });
+  async purgeUser(userId: string | number, action: MfaAdminAction, context?: ExecutionContext): Promise<void> {
+    const id = requireUserId(userId, 'MfaAdminService.purgeUser');
+    const by = readAction(action, 'MfaAdminService.purgeUser');
+    const draft = { type: 'mfa.user.purged', userId: id, ...by } as const;
+    // A refused purge must leave nothing in the audit trail.
+    await this.purge.requireAllowed(id);
+    await this.events.aroundPurge(draft, () => this.purge.run(id, { by, context }), context);
   }
 }
-
-const ADMIN = { type: 'admin' } as const;

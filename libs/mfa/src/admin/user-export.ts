@@ -1,8 +1,11 @@
 import { activeIdsOf, isActive, isEnabled, type AccountSnapshot, type MfaAccount } from '../domain/accounts/account.js';
 import { ATTEMPT_FACTORS, type AttemptFactor } from '../domain/attempts/attempt-policy.js';
+import type { AuditState } from '../domain/audit/audit.store.js';
 import type { Authenticator, TotpParameters } from '../domain/authenticators/authenticator.js';
 import type { BackupCode } from '../domain/backup-codes/backup-code.js';
+import type { TrustedDevice } from '../domain/devices/device.js';
 import type { Passkey } from '../domain/passkeys/passkey.js';
+import type { MfaEvent } from '../host/mfa-event.js';
 import type { PolicySighting } from '../domain/policy/policy-seen.store.js';
 import type { SpentEntry, UsageKind } from '../domain/usage/usage.js';
 
@@ -36,6 +39,21 @@ export interface MfaUserExport {
   attempts: { factor: AttemptFactor; failures: number; lockedUntil: Date | null }[];
   /** The policies that required MFA of the user, and when the user first logged in under each. */
   policies: { policyId: string; firstSeenAt: Date }[];
+  /** The devices that the user trusts; those that ended are there until they expire. */
+  devices: {
+    id: string;
+    kind: TrustedDevice['kind'];
+    label: string;
+    method: string;
+    createdAt: Date;
+    lastUsedAt: Date;
+    expiresAt: Date;
+  }[];
+  /**
+   * The events in the audit table, the newest first. `started` = the event was written before a change that may not have
+   * been made.
+   */
+  events: (MfaEvent & { state: AuditState })[];
   /** When an administrator's reset required a new enrollment. `null` = none is required. */
   mustEnrollSince: Date | null;
   /** The recovery code that an administrator issued. `null` = none. */
@@ -61,10 +79,21 @@ export interface UserRows {
   passkeys: readonly Passkey[];
   spent: readonly SpentEntry[];
   sightings: readonly PolicySighting[];
+  devices: readonly TrustedDevice[];
+  events: MfaUserExport['events'];
 }
 
 /** Builds the export. */
-export function userExport({ userId, snapshot, codes, passkeys, spent, sightings }: UserRows): MfaUserExport {
+export function userExport({
+  userId,
+  snapshot,
+  codes,
+  passkeys,
+  spent,
+  sightings,
+  devices,
+  events,
+}: UserRows): MfaUserExport {
   const recovery = snapshot?.account.recovery;
   const activePasskeys = activeIdsOf('passkey', snapshot?.account.activeFactors ?? []);
   return {
@@ -79,6 +108,8 @@ export function userExport({ userId, snapshot, codes, passkeys, spent, sightings
     },
     attempts: snapshot ? attempts(snapshot.account) : [],
     policies: sightings.map(({ policyId, firstSeenAtMs }) => ({ policyId, firstSeenAt: new Date(firstSeenAtMs) })),
+    devices: devices.map(exportedDevice),
+    events: [...events],
     mustEnrollSince: dateOf(snapshot?.account.mustEnrollSinceMs ?? null),
     recoveryCode: recovery ? { expiresAt: new Date(recovery.expiresAtMs) } : null,
     uses: spent.map(({ kind, spentAtMs, expiresAtMs }) => ({
@@ -108,6 +139,12 @@ function exportedPasskey(passkey: Passkey, activeIds: readonly string[]): MfaUse
     createdAt: new Date(passkey.createdAtMs),
     lastUsedAt: dateOf(passkey.lastUsedAtMs),
   };
+}
+
+function exportedDevice(device: TrustedDevice): MfaUserExport['devices'][number] {
+  const { id, kind, label, method, createdAtMs, lastUsedAtMs, expiresAtMs } = device;
+  const times = { createdAt: new Date(createdAtMs), lastUsedAt: new Date(lastUsedAtMs) };
+  return { id, kind, label, method, ...times, expiresAt: new Date(expiresAtMs) };
 }
 
 function attempts({ budgets }: MfaAccount): MfaUserExport['attempts'] {

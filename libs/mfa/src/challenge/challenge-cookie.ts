@@ -1,18 +1,7 @@
 import { type ExecutionContext, Inject, Injectable } from '@nestjs/common';
+import { appendCookie, cookieValues, type MfaCookieResponse } from '../host/cookies.js';
 import { cookiesOf } from '../host/host-access.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
-
-/** The methods of an Express response or a Fastify reply that are needed to set a cookie. */
-export interface MfaCookieResponse {
-  getHeader(name: string): number | string | string[] | undefined;
-  /** Express and Node. */
-  setHeader?(name: string, value: string | string[]): unknown;
-  /** Fastify, which appends `set-cookie` values. */
-  header?(name: string, value: string): unknown;
-}
-
-/** Maximum number of cookies with this name that are read from one request. */
-const MOST_COOKIES = 8;
 
 /** Injection token of a function that returns the common path of the built-in routes, global prefix included. */
 export const MFA_ROUTES_PATH = Symbol.for('nestjs-mfa:routes-path');
@@ -57,11 +46,7 @@ export class ChallengeCookie {
    */
   // S73
   readAll(header: unknown): string[] {
-    if (typeof header !== 'string') return [];
-    const prefix = `${this.options.challenge.cookie.name}=`;
-    const pairs = header.split(';').map((pair) => pair.trim());
-    const values = pairs.filter((pair) => pair.startsWith(prefix)).map((pair) => pair.slice(prefix.length));
-    return values.filter((value) => value !== '').slice(0, MOST_COOKIES);
+    return cookieValues(header, this.options.challenge.cookie.name);
   }
 
   private append(response: MfaCookieResponse, value: string, maxAgeSeconds: number): void {
@@ -76,12 +61,6 @@ export class ChallengeCookie {
       `SameSite=${SAME_SITE[sameSite]}`,
       ...(secure ? ['Secure'] : []),
     ].join('; ');
-    if (response.setHeader) {
-      response.setHeader('Cache-Control', 'no-store');
-      response.setHeader('Set-Cookie', [response.getHeader('Set-Cookie') ?? [], cookie].flat().map(String));
-    } else {
-      response.header?.('Cache-Control', 'no-store');
-      response.header?.('Set-Cookie', cookie);
-    }
+    appendCookie(response, cookie);
   }
 }

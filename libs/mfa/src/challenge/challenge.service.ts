@@ -2,11 +2,14 @@ import { Inject, Injectable, Logger, type ExecutionContext } from '@nestjs/commo
 import { type AccountSnapshot, isEnabled, requireUserId } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { openAccount } from '../domain/accounts/open-account.js';
+import { type PresentedDevices, TrustedLogins } from '../devices/trusted-logins.js';
 import { MfaClock } from '../domain/clock.js';
+import type { TrustedDevice } from '../domain/devices/device.js';
 import { type Factor, methodsOf, MFA_FACTORS } from '../domain/factors/factor.js';
 import { MfaError } from '../domain/mfa-error.js';
 import type { LoginRules } from '../domain/policy/policy.js';
 import { claimHolds } from '../domain/verification/attempt-rules.js';
+import { amrAfterProof } from '../domain/verification/proof.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import { MfaHostAccess } from '../host/host-access.js';
@@ -22,13 +25,20 @@ const OTHER_CASE =
   'MfaChallengeService.issue got a user id of which an MFA account exists in another case. To nestjs-mfa these are two users: ' +
   'pass the id from the row of your user, never what was typed at the login';
 
-export type { MfaIssueOptions } from './first-factor.js';
+export type { MfaDeviceExchange, MfaIssueOptions } from './first-factor.js';
 
 /** A login whose first factor was right. */
 interface IssueRequest {
   first: FirstFactor;
   rules: LoginRules;
   context: ExecutionContext | undefined;
+}
+
+/** A login with the device that it presents, and the row that was found for it. */
+interface DeviceRequest {
+  presented: PresentedDevices | null;
+  device: TrustedDevice | null;
+  request: IssueRequest;
 }
 
 /** Starts the second step of a login, and checks its mfa_token. */
@@ -45,6 +55,7 @@ export class MfaChallengeService {
     private readonly host: MfaHostAccess,
     private readonly policies: LoginPolicies,
     private readonly enrollments: EnrollmentChallenges,
+    private readonly devices: TrustedLogins,
     private readonly clock: MfaClock,
     @Inject(MFA_FACTORS) private readonly factors: readonly Factor[],
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
@@ -53,12 +64,13 @@ export class MfaChallengeService {
   /**
    * Call it on every login path after the first factor was right. A second factor is required if the user has a confirmed
    * authenticator, also if it is locked, disabled or unreadable. Pass the id from the row of the user, not the typed text:
-   * ids are compared by `===`. One statement, no write; with a policy, the first login of a user stores its time.
+   * ids are compared by `===`. One statement, no write; with a policy, the first login of a user stores its time, and the
+   * use of a trusted device is one write.
    *
    * A user without a factor must enroll one first where a policy requires it, or after a reset. The result then has
    * `enrollmentRequired: true`, and its token opens only the routes of the enrollment.
-   * @throws MfaException `MFA_BUSY`, also where `MfaHost.policy` fails; TypeError for an unusable user id or option, and for
-   * a missing `accountName` where the application has a policy
+   * @throws MfaException `MFA_BUSY`, also where `MfaHost.policy` fails; TypeError for an unusable user id or option, for a
+   * missing `accountName` where the application has a policy, and a missing `credentialVersion` with `trustedDevices`
    * @example
    * const result = await challenges.issue(user.id, { amr: ['pwd'] });
    * return result.mfaRequired ? result : sessions.open(result.login);
@@ -70,11 +82,14 @@ export class MfaChallengeService {
     context?: ExecutionContext,
   ): Promise<MfaChallengeResult<S>> {
     const id = requireUserId(userId, 'MfaChallengeService.issue');
-    const first = readFirstFactor(options, { needsAccountName: this.host.hasPolicy });
+    const requires = { accountName: this.host.hasPolicy, credentialVersion: this.options.trustedDevices !== null };
+    const first = readFirstFactor(options, requires);
+    const presented = this.devices.presented(id, options);
     const policy = await this.policies.of(id, context);
-    const { snapshot, otherCase, policySeenAtMs } = await this.accounts.loadForLogin(
+    const { snapshot, otherCase, policySeenAtMs, device } = await this.accounts.loadForLogin(
       id,
       policy?.required ? policy.id : undefined,
+      presented?.lookupHash,
     );
     if (otherCase) this.logger.warn(OTHER_CASE);
     // The sighting is read with the account, so it is not known where there is none.
@@ -82,10 +97,29 @@ export class MfaChallengeService {
     const enforcedFromMs = await this.policies.enforcedFrom(id, policy, seenAtMs);
     const request = { first, rules: { policy, firstFactor: first.firstFactor }, context };
     const result = isEnabled(snapshot)
-      ? this.requireFactor(snapshot, request)
+      ? ((await this.fromDevice(snapshot, { presented, device, request })) ?? this.requireFactor(snapshot, request))
       : await this.withoutFactor(id, snapshot, { ...request, enforcedFromMs });
     if (result.mfaRequired && options.cookie) this.cookie.set(options.cookie, result.mfa_token, result.expiresIn);
     return result as MfaChallengeResult<S>;
+  }
+
+  /** The login of a user whose device is trusted. `null` = it requires a second factor. */
+  // S113
+  private async fromDevice(
+    { account, backupCodesRemaining }: AccountSnapshot,
+    { presented, device, request: { first, rules, context } }: DeviceRequest,
+  ): Promise<MfaChallengeResult | null> {
+    if (!presented) return null;
+    const { credentialVersion = null } = first;
+    const trusted = await this.devices.accept(presented, device, {
+      account,
+      rules,
+      credentialVersion,
+      context,
+    });
+    if (!trusted) return null;
+    const login = withoutSecondFactor(account.userId, { ...first, amr: amrAfterProof(first.amr, ['mfa']) }, null);
+    return { mfaRequired: false, login: { ...login, mfaAt: trusted.mfaAt, backupCodesRemaining } };
   }
 
   private requireFactor(snapshot: AccountSnapshot, { first, rules, context }: IssueRequest): MfaChallengeResult {

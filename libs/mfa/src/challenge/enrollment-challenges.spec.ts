@@ -97,6 +97,7 @@ describe('issue under a policy', () => {
       snapshot: null,
       otherCase: false,
       policySeenAtMs: null,
+      device: null,
     });
     await mfa.enroll('ann');
     await expect(mfa.challenges.issue('ann', NAMED)).resolves.toMatchObject({ mfaRequired: true, methods: ['totp'] });
@@ -200,7 +201,9 @@ describe('the token of an enrollment', () => {
 });
 
 describe('enrollmentHolds', () => {
-  const RULES = { policy: { ...POLICY, graceMs: 0, deadlineMs: null, methods: ['passkey'], backupCodes: true } };
+  const RULES = {
+    policy: { ...POLICY, graceMs: 0, deadlineMs: null, methods: ['passkey'], backupCodes: true, trustedDevices: true },
+  };
   const holds = (enrollment: EnrollmentClaims, held: string[], account: object = {}) =>
     enrollmentHolds(
       {

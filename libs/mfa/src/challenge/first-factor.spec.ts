@@ -4,6 +4,8 @@ import { LONGEST_STATE, type MfaIssueOptions, readFirstFactor } from './first-fa
 import { MfaChallenge } from './mfa-challenge.js';
 import { LONGEST_TOKEN } from './mfa-token.js';
 
+const NOTHING_REQUIRED = { accountName: false, credentialVersion: false };
+
 let mfa: InMemoryMfa;
 beforeEach(async () => {
   mfa = inMemoryMfa();
@@ -95,7 +97,7 @@ describe('the state of a login', () => {
 });
 
 it('keeps the error of a state that cannot be written as JSON', () => {
-  expect(() => readFirstFactor({ state: 1n }, { needsAccountName: false })).toThrow(
+  expect(() => readFirstFactor({ state: 1n }, NOTHING_REQUIRED)).toThrow(
     expect.objectContaining({ cause: expect.any(TypeError) as TypeError }),
   );
 });
@@ -171,7 +173,7 @@ describe('other options of issue()', () => {
   });
 
   it('are left out of a token where they are not given', async () => {
-    expect(readFirstFactor({}, { needsAccountName: false })).toStrictEqual({ amr: [] });
+    expect(readFirstFactor({}, NOTHING_REQUIRED)).toStrictEqual({ amr: [] });
     expect(claimsOf(await issue({})).state).toBeUndefined();
   });
 
@@ -202,4 +204,47 @@ it('S40 the longest user id, account name, issuers, key id, amr and state fit in
   expect(token.length).toBeLessThanOrEqual(LONGEST_TOKEN);
   expect(claimsOf(token)).toMatchObject({ userId, amr });
   expect(stateIn(token)).toBe(JSON.parse(state));
+});
+
+describe('the version of the password', () => {
+  const REQUIRED = { ...NOTHING_REQUIRED, credentialVersion: true };
+  const read = (credentialVersion?: unknown) => readFirstFactor({ credentialVersion } as MfaIssueOptions, REQUIRED);
+
+  it.each(['v1', ' ', '0', '$argon2id$v=19$…', 'x'.repeat(10_000), null])('S111 is taken as %j', (version) => {
+    expect(read(version)).toEqual({ amr: [], credentialVersion: version });
+  });
+
+  it.each<[string, unknown]>([
+    ['left out', undefined],
+    ['an empty text', ''],
+    ['a number', 7],
+    ['zero', 0],
+    ['false', false],
+    ['a date', new Date(0)],
+    ['an object', {}],
+    ['a list', ['v1']],
+  ])('S111 is a TypeError that names it as %s', (_, version) => {
+    expect(() => read(version)).toThrow(TypeError);
+    expect(() => read(version)).toThrow(
+      /option `credentialVersion` is required, because trusted devices end.*null for a user without a password$/,
+    );
+  });
+
+  it.each([undefined, null, '', 'v1', 7, {}])('is ignored as %j where devices are off', (credentialVersion) => {
+    const options = { credentialVersion } as MfaIssueOptions;
+    expect(readFirstFactor(options, NOTHING_REQUIRED)).toStrictEqual({ amr: [] });
+  });
+
+  it('S111 is in the token of the login only as a MAC of the newest key, and only with devices', async () => {
+    expect(claimsOf(await issue({ credentialVersion: 'v1' })).credential).toBeUndefined();
+    mfa = inMemoryMfa({ trustedDevices: {} });
+    await mfa.enroll('ann');
+    const token = await issue({ credentialVersion: 'version-1' });
+    expect(claimsOf(token).credential).toMatch(new RegExp(`^${KEY.id}\\.[\\w-]{43}$`));
+    expect(payloadOf(token)).not.toContain('version-1');
+    const others = [await issue({ credentialVersion: 'version-2' }), await issue({ credentialVersion: null })];
+    const macs = [token, ...others].map((each) => claimsOf(each).credential);
+    expect(new Set(macs).size).toBe(3);
+    expect(claimsOf(await issue({ credentialVersion: 'version-1' })).credential).toBe(macs[0]);
+  });
 });

@@ -1,5 +1,5 @@
 import type { MfaMethod } from '../host/mfa-method.js';
-import type { MfaCookieResponse } from './challenge-cookie.js';
+import type { MfaCookieResponse } from '../host/cookies.js';
 
 /** Longest `state`, in bytes of JSON in UTF-8. */
 export const LONGEST_STATE = 1024;
@@ -31,8 +31,24 @@ export interface MfaIssueOptions<S = unknown> {
    * In this login it can be neither used nor enrolled.
    */
   firstFactor?: MfaMethod | null | undefined;
+  /**
+   * Required where the option `trustedDevices` is set: a text that changes with the user's password, such as its hash or the
+   * time of its change. `null` = the user has no password. A change ends every trusted device of the user. The module stores
+   * a keyed MAC of it.
+   */
+  credentialVersion?: string | null | undefined;
+  /** The request and the response of this login, for browsers that the user trusts. Without them every login asks. */
+  device?: MfaDeviceExchange | null | undefined;
+  /** For apps that the user trusts: the `deviceToken` that the app received from an earlier login. */
+  deviceToken?: string | null | undefined;
   /** For logins that redirect: the response on which the token is set as an httpOnly cookie. */
   cookie?: MfaCookieResponse | null | undefined;
+}
+
+/** Where the cookie of a trusted browser is read and set. */
+export interface MfaDeviceExchange {
+  request: { headers: object };
+  response: MfaCookieResponse;
 }
 
 /** The checked details of the first factor. */
@@ -43,6 +59,14 @@ export interface FirstFactor {
   accountName?: string;
   issuer?: string;
   firstFactor?: string;
+  /** The version of the password; `null` = the user has none. Left out where no device can be trusted. */
+  credentialVersion?: string | null;
+}
+
+/** What the options of the application require of each login. */
+export interface LoginRequirements {
+  accountName: boolean;
+  credentialVersion: boolean;
 }
 
 const wrong = (option: string, text: string, cause?: unknown) =>
@@ -52,10 +76,7 @@ const wrong = (option: string, text: string, cause?: unknown) =>
  * Checks the options of `issue()`.
  * @throws TypeError with the name of the option that has a wrong type, is too long, or is unknown
  */
-export function readFirstFactor(
-  options: MfaIssueOptions,
-  { needsAccountName }: { needsAccountName: boolean },
-): FirstFactor {
+export function readFirstFactor(options: MfaIssueOptions, requires: LoginRequirements): FirstFactor {
   if ('response' in options) throw wrong('response', 'is now called `cookie`');
   const details = {
     state: stateText(options.state),
@@ -63,17 +84,26 @@ export function readFirstFactor(
     issuer: readText('issuer', options.issuer, LONGEST_ISSUER),
     firstFactor: readMethod(options.firstFactor),
   };
-  if (needsAccountName && details.accountName === undefined) {
+  if (requires.accountName && details.accountName === undefined) {
     throw wrong('accountName', 'is required, because a policy may lead to an enrollment');
   }
   const given = Object.entries(details).filter(([, value]) => value !== undefined);
-  return { amr: readAmr(options.amr), ...Object.fromEntries(given) };
+  const version = requires.credentialVersion ? { credentialVersion: readVersion(options.credentialVersion) } : {};
+  return { amr: readAmr(options.amr), ...Object.fromEntries(given), ...version };
 }
 
 function readText(option: 'accountName' | 'issuer', value: unknown, longest: number): string | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'string' && value !== '' && value.length <= longest) return value;
   throw wrong(option, `must be a string of 1 to ${longest} characters`);
+}
+
+// S111
+function readVersion(version: unknown): string | null {
+  if (version === null || (typeof version === 'string' && version !== '')) return version;
+  const text =
+    'is required, because trusted devices end with a change of the password: give a text that changes with it';
+  throw wrong('credentialVersion', `${text}, or null for a user without a password`);
 }
 
 function readMethod(method: unknown): string | undefined {

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { MfaClock } from '../domain/clock.js';
+import { credentialVersionMac } from '../domain/devices/device-secret.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { MfaRandom } from '../domain/random.js';
 import { SecretBox } from '../domain/secrets/secret-box.js';
@@ -141,8 +142,12 @@ export class ChallengeTokens {
     const tokenId = this.random.id();
     const text = loginText(first);
     const state = text === null ? undefined : this.box.seal(Buffer.from(text), stateContext({ userId, tokenId }));
-    const { amr, firstFactor } = first;
-    return signMfaToken({ userId, tokenId, securityStamp, amr, state, firstFactor, enrollment }, this.params(kind));
+    const { amr, firstFactor, credentialVersion } = first;
+    // No device is trusted in a login that enrolls.
+    const isVerified = kind === 'verify' && credentialVersion !== undefined;
+    const credential = isVerified ? this.credentialOf(userId, credentialVersion) : undefined;
+    const claims = { userId, tokenId, securityStamp, amr, state, firstFactor, credential, enrollment };
+    return signMfaToken(claims, this.params(kind));
   }
 
   /**
@@ -186,6 +191,13 @@ export class ChallengeTokens {
     } catch (cause) {
       throw new MfaError('MFA_TOKEN_INVALID', { cause });
     }
+  }
+
+  /** The MAC of the version of the password, with the id of its key. */
+  // S111
+  private credentialOf(userId: string, version: string | null): string {
+    const { newest } = this.options.keyRing;
+    return `${newest.id}.${credentialVersionMac(userId, version, newest)}`;
   }
 
   private claimsOf(token: unknown, kind: MfaTokenKind = 'verify'): MfaTokenClaims | null {

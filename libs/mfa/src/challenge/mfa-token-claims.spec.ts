@@ -21,6 +21,7 @@ describe('the first factor in a token', () => {
     ['4096 characters of sealed details', { state: 'x'.repeat(4096) }],
     ['the name of a method', { firstFactor: 'email' }],
     ['a method of 16 characters', { firstFactor: 'x'.repeat(16) }],
+    ['a MAC of the version of the password', { credential: `${'k'.repeat(32)}.${'m'.repeat(43)}` }],
   ])('is read with %s', (_, claims) => {
     expect(pass(claims)).toEqual({ ...CLAIMS, ...claims });
   });
@@ -40,6 +41,11 @@ describe('the first factor in a token', () => {
     ['text after the method', { firstFactor: 'email 2' }],
     ['text before the method', { firstFactor: '2 email' }],
     ['a method of 17 characters', { firstFactor: 'x'.repeat(17) }],
+    ['a MAC without a key', { credential: `.${'m'.repeat(43)}` }],
+    ['a MAC of a key with a long id', { credential: `${'k'.repeat(33)}.${'m'.repeat(43)}` }],
+    ['a short MAC', { credential: `k.${'m'.repeat(42)}` }],
+    ['a long MAC', { credential: `k.${'m'.repeat(44)}` }],
+    ['a number as the MAC', { credential: 7 }],
   ])('S40 is refused with %s', (_, claims) => {
     expect(pass(claims)).toBeNull();
   });
@@ -54,7 +60,7 @@ describe('the enrollment in a token', () => {
   ])('S100 is read as %j', (enrollment) => {
     expect(pass({ enrollment }, 'enroll')).toStrictEqual({
       ...CLAIMS,
-      ...{ amr: undefined, state: undefined, firstFactor: undefined },
+      ...{ amr: undefined, state: undefined, firstFactor: undefined, credential: undefined },
       enrollment,
     });
   });

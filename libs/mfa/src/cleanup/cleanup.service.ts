@@ -4,9 +4,11 @@ import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import type { SchedulerRegistry } from '@nestjs/schedule';
 import { activeIdsOf, type MfaAccount } from '../domain/accounts/account.js';
 import { MfaAccountStore, type AccountChange } from '../domain/accounts/account.store.js';
+import { MfaAuditStore } from '../domain/audit/audit.store.js';
 import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
 import { MfaBackupCodeStore, type ExpiredBackupSet } from '../domain/backup-codes/backup-code.store.js';
 import type { CredentialRowsStore, ExpiredCredential } from '../domain/credentials/credential-rows.store.js';
+import { MfaDeviceStore } from '../domain/devices/device.store.js';
 import { MfaClock } from '../domain/clock.js';
 import { HOST_TABLES, type HostTables } from '../domain/host-tables.js';
 import { MfaPasskeyStore } from '../domain/passkeys/passkey.store.js';
@@ -36,7 +38,7 @@ type CollectedCredential = ExpiredCredential & { type: string; store: Credential
 
 /**
  * Removes expired rows in bounded batches: used codes, abandoned setups, replaced backup codes, passkeys that no account
- * names, and rows of the host's tables in the option `cleanup.tables`. Runs on a schedule. Several instances may run it at once, because each removal
+ * names, expired devices, old events, and rows of the host's tables in the option `cleanup.tables`. Runs on a schedule. Several instances may run it at once, because each removal
  * is one conditional statement.
  * @example
  * // With `cleanup: false`, for example from a cron job:
@@ -58,6 +60,8 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
     private readonly codes: MfaBackupCodeStore,
     private readonly passkeys: MfaPasskeyStore,
     private readonly usage: MfaUsageStore,
+    private readonly devices: MfaDeviceStore,
+    private readonly audit: MfaAuditStore,
     @Inject(HOST_TABLES) private readonly hostTables: HostTables,
     private readonly clock: MfaClock,
     private readonly moduleRef: ModuleRef,
@@ -112,10 +116,29 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
       authenticators: await step(() => this.collectCredentials('totp', this.authenticators, skewed)),
       backupSets: await step(() => this.collectBackupSets(skewed)),
       passkeys: await step(() => this.collectCredentials('passkey', this.passkeys, skewed)),
+      devices: await step(() => this.inBatches((limit) => this.purged(limit, () => this.devices.purge(skewed, limit)))),
+      audit: await step(() => this.purgeAudit(nowMs)),
       hostRows: await step(() => this.purgeHostTables(nowMs)),
     };
     if (failures.length > 0) throw failures[0];
     return report;
+  }
+
+  /** Copies the events of changes after which a process ended, and removes old events. */
+  // S121
+  private async purgeAudit(nowMs: number): Promise<number> {
+    const { audit } = this.options;
+    if (!audit) return 0;
+    await this.collectEach(
+      (limit) => this.audit.listUncopied(limit),
+      (userId) => userId,
+      async (userId) => {
+        await this.audit.copyLastChange(userId);
+        return true;
+      },
+    );
+    const beforeMs = nowMs - audit.retentionMs;
+    return this.inBatches((limit) => this.purged(limit, () => this.audit.purge(beforeMs, limit)));
   }
 
   private async purgeHostTables(nowMs: number): Promise<number> {

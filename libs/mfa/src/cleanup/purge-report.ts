@@ -4,6 +4,10 @@ export interface MfaPurgeReport {
   authenticators: number;
   backupSets: number;
   passkeys: number;
+  /** Trusted devices. */
+  devices: number;
+  /** Events that were older than the option `audit.retentionDays`. */
+  audit: number;
   /** Rows of the tables in the option `cleanup.tables`. */
   hostRows: number;
 }

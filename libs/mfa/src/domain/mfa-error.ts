@@ -11,6 +11,7 @@ export type MfaErrorCode =
   | 'MFA_NOT_ENABLED'
   | 'MFA_SETUP_NOT_FOUND'
   | 'MFA_AUTHENTICATOR_NOT_FOUND'
+  | 'MFA_DEVICE_NOT_FOUND'
   | 'MFA_LOCKED'
   | 'MFA_BUSY'
   | 'MFA_BAD_REQUEST'
@@ -67,9 +68,17 @@ export function isMfaError(error: unknown): error is MfaError {
   return typeof error === 'object' && error !== null && ERROR_BRAND in error;
 }
 
-/** The code or the name of an error, for a log. Its message is left out, because it could quote a secret. */
-// S64
+/**
+ * The code or the name of an error, for a log. Its message is left out, because it could quote a secret. Never throws, also
+ * for a value of the host whose getters or proxy throw.
+ */
+// S64, S122
 export function errorName(error: unknown): string {
-  if (isMfaError(error)) return error.code;
-  return error instanceof Error ? error.name : typeof error;
+  try {
+    const name: unknown = isMfaError(error) ? error.code : error instanceof Error && error.name;
+    if (typeof name === 'string') return name;
+  } catch {
+    // It has no readable name.
+  }
+  return typeof error;
 }

@@ -2,6 +2,8 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { inMemoryEnrollment } from '../../../../test/support/in-memory-enrollment.js';
 import { normaliseCode } from '../domain/code.js';
 import { recoveryHash } from '../domain/recovery/recovery-code.js';
+import { MfaError } from '../domain/mfa-error.js';
+import type { WhenKnown } from '../domain/usage/usage.store.js';
 import type { EnrollingLogin } from './enrollers.js';
 
 const CODE = 'ABCD-EFGH-2345-6789';
@@ -131,6 +133,18 @@ describe('a recovery code as authorization', () => {
     expect(stored()).toEqual([]);
   });
 
+  it.each(['malformed', 'already_spent'])(
+    'S65 emits 20 events where it is refused as %s, which costs no attempt',
+    async (failure) => {
+      vi.spyOn(mfa.usage, 'spend').mockResolvedValue(false);
+      const code = failure === 'malformed' ? 'x' : CODE;
+      for (let tries = 0; tries < 22; tries += 1)
+        await expect(require({}, request(code))).rejects.toMatchObject({ code: 'MFA_CODE_REJECTED' });
+      await Promise.resolve();
+      expect(mfa.failures()).toEqual(Array(20).fill({ factor: 'recovery_code', failure }));
+    },
+  );
+
   it('S24 is a bad request where it is not text', async () => {
     await expect(require({}, { method: 'recovery_code' })).rejects.toMatchObject({ code: 'MFA_BAD_REQUEST' });
   });
@@ -150,6 +164,22 @@ describe('a recovery code as authorization', () => {
     expect(stored()).toEqual([]);
     expect((await load()).account.recovery).not.toBeNull();
   });
+
+  it.each<[string, (whenKnown: WhenKnown) => unknown, number]>([
+    ['was spent too late', (whenKnown) => whenKnown(true), 0],
+    ['was certainly not spent', (whenKnown) => whenKnown(false), 0],
+    ['may have been spent', () => undefined, 1],
+  ])(
+    'S70 is right, and its attempt stays counted only while it may have been spent: one that %s',
+    async (_, end, failures) => {
+      const spend = vi.spyOn(mfa.usage, 'spend').mockRejectedValueOnce(new MfaError('MFA_BUSY'));
+      await expect(require({}, request(CODE))).rejects.toMatchObject({ code: 'MFA_BUSY' });
+      expect(mfa.budgetOf('ann', 'recovery_code')).toMatchObject({ failures: 1 });
+      const [, given] = spend.mock.lastCall as unknown as [unknown, WhenKnown];
+      await end(given);
+      expect(mfa.budgetOf('ann', 'recovery_code')).toMatchObject({ failures });
+    },
+  );
 
   it('S70 costs no attempt where it is right and its race is lost', async () => {
     vi.spyOn(mfa.usage, 'spend').mockResolvedValueOnce(false);

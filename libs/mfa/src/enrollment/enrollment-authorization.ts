@@ -5,7 +5,7 @@ import { readCode } from '../domain/code.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { isRecoveryCodeShape, matchRecoveryCode } from '../domain/recovery/recovery-code.js';
 import type { Spending, UsageEntry } from '../domain/usage/usage.js';
-import { MfaUsageStore } from '../domain/usage/usage.store.js';
+import { MfaUsageStore, type WhenKnown } from '../domain/usage/usage.store.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import { tidyUp } from '../events/tidy-up.js';
 import { MfaHostAccess } from '../host/host-access.js';
@@ -68,18 +68,25 @@ export class EnrollmentAuthorization {
   ): Promise<void> {
     const { userId } = account;
     const code = readCode(given);
-    const reject = (failure: MfaFailureReason) => {
-      this.events.emit({ type: 'mfa.verification.failed', userId, factor: 'recovery_code', failure }, context);
+    const failed = { type: 'mfa.verification.failed', userId, factor: 'recovery_code' } as const;
+    // No attempt stays counted for such a refusal, so no budget limits it, and its events are limited.
+    const refuse = (failure: MfaFailureReason) => {
+      this.events.refused({ ...failed, failure }, context);
       return new MfaError('MFA_CODE_REJECTED');
     };
-    if (!isRecoveryCodeShape(code)) throw reject('malformed');
+    if (!isRecoveryCodeShape(code)) throw refuse('malformed');
     await this.limiter.reserve(account, 'recovery_code', context);
     const found = matchRecoveryCode(account, code, { keyRing: this.options.keyRing, nowMs: this.clock.nowMs() });
-    if (!found) throw reject('wrong_code');
+    if (!found) {
+      this.events.emit({ ...failed, failure: 'wrong_code' }, context);
+      throw new MfaError('MFA_CODE_REJECTED');
+    }
     const { entry, recoveryHash } = found;
-    if (!(await this.store(account, { entries: [entry, authorized], recoveryHash }))) {
-      await this.limiter.release(userId, 'recovery_code');
-      throw reject('already_spent');
+    const release = () => this.limiter.release(userId, 'recovery_code');
+    const whenKnown = (isSpent: boolean) => (isSpent ? this.limiter.settle(userId, 'recovery_code') : release());
+    if (!(await this.store(account, { entries: [entry, authorized], recoveryHash }, whenKnown))) {
+      await release();
+      throw refuse('already_spent');
     }
     await tidyUp(() => this.limiter.settle(userId, 'recovery_code'));
     this.events.emit({ type: 'mfa.verification.succeeded', userId, factor: 'recovery_code' }, context);
@@ -89,7 +96,8 @@ export class EnrollmentAuthorization {
   private async store(
     { userId, securityStamp }: MfaAccount,
     spent: Pick<Spending, 'entries' | 'recoveryHash'>,
+    whenKnown?: WhenKnown,
   ): Promise<boolean> {
-    return (await this.usage.spend({ userId, securityStamp, ...spent, nowMs: this.clock.nowMs() })) === true;
+    return (await this.usage.spend({ userId, securityStamp, ...spent, nowMs: this.clock.nowMs() }, whenKnown)) === true;
   }
 }

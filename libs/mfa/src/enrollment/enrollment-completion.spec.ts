@@ -36,7 +36,9 @@ async function complete(
 ) {
   const principal = { ...mfa.of('ann'), amr: ['pwd', 'hwk'] };
   const enroller = { ...(await mfa.enrollers.of(principal, 'totp')), login: login && { ...LOGIN, ...login } };
-  const enrolled = { authenticator, amr: ['otp', 'mfa'], securityStamp, codes: ['c'], remaining: 1, tidyUp: [] };
+  const type = login?.reason === 'recovery' ? 'mfa.recovered' : 'mfa.authenticator.confirmed';
+  const event = mfa.events.prepare({ type, userId: 'ann', authenticator }, request);
+  const enrolled = { authenticator, event, amr: ['otp', 'mfa'], securityStamp, codes: ['c'], remaining: 1, tidyUp: [] };
   return mfa.completion.complete(enroller as Enroller, { ...enrolled, ...changes }, request);
 }
 

@@ -2,17 +2,19 @@ import { type ExecutionContext, Injectable } from '@nestjs/common';
 import { ChallengeCookie } from '../challenge/challenge-cookie.js';
 import { MfaClock } from '../domain/clock.js';
 import { amrAfterProof } from '../domain/verification/proof.js';
-import { MfaEvents } from '../events/mfa-events.js';
+import { MfaEvents, type PreparedEvent } from '../events/mfa-events.js';
 import { tidyUp } from '../events/tidy-up.js';
 import type { MfaEventAuthenticator } from '../host/mfa-event.js';
 import { LoginCompletion } from '../verification/login-completion.js';
 import { provedAt } from '../verification/proof-verifier.js';
-import { type Enroller, replacesFactors } from './enrollers.js';
+import type { Enroller } from './enrollers.js';
 import type { MfaConfirmation, MfaEnrolledLogin } from './enrollment-results.js';
 
 /** A factor that counts now. */
 export interface EnrolledFactor {
   authenticator: MfaEventAuthenticator;
+  /** The event, which the change has stored. */
+  event: PreparedEvent;
   /** What `amr` of the session gains by its first proof. */
   amr: readonly string[];
   /** Of the account after the commit. */
@@ -48,8 +50,7 @@ export class EnrollmentCompletion {
     const { principal, login } = enroller;
     const { userId, sessionId } = principal;
     const { authenticator, amr, securityStamp, codes, remaining } = enrolled;
-    const type = replacesFactors(enroller) ? 'mfa.recovered' : 'mfa.authenticator.confirmed';
-    await this.events.changed({ type, userId, authenticator }, { enabled: true, sessionId, context });
+    await this.events.changed(enrolled.event, { enabled: true, sessionId, context });
     await tidyUp(...enrolled.tidyUp);
     const shown = { enabled: true, ...(codes ? { backupCodes: codes } : {}) } as const;
     const stepUp = {

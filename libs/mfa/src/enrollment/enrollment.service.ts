@@ -129,8 +129,9 @@ export class MfaEnrollmentService {
     const snapshot = await loadEnabled(this.accounts, userId);
     await this.policies.requireRemovable(snapshot.account, [], context);
     await this.proof.forDisabling(snapshot, { ...owner, userId, sessionId }, { ...offered, context });
-    const removal = await this.removal.all(userId, { proved: snapshot });
-    const session = await this.events.changed({ type: 'mfa.disabled', userId }, { enabled: false, sessionId, context });
+    const event = this.events.prepare({ type: 'mfa.disabled', userId }, context);
+    const removal = await this.removal.all(userId, event, { proved: snapshot });
+    const session = await this.events.changed(event, { enabled: false, sessionId, context });
     await removal.tidyUp();
     return { enabled: false, ...(session === undefined ? {} : { session }) };
   }
@@ -155,17 +156,13 @@ export class MfaEnrollmentService {
     await this.policies.requireRemovable(snapshot.account, left, context);
     const row = (await factor.describe(snapshot)).find((each) => each.id === id);
     await this.proof.bySecondFactor(snapshot, owner, { ...offered, context });
-    const removal = await this.removal.one(id, snapshot);
-    const { anyLeft } = removal;
     const removed = row && eventAuthenticator(factor.method, row);
-    const session = await this.events.changed(
-      {
-        type: anyLeft ? 'mfa.authenticator.removed' : 'mfa.disabled',
-        userId,
-        ...(removed && { authenticator: removed }),
-      },
-      { enabled: anyLeft, sessionId, context },
-    );
+    const removal = await this.removal.one(id, snapshot, (anyLeft) => {
+      const type = anyLeft ? 'mfa.authenticator.removed' : 'mfa.disabled';
+      return this.events.prepare({ type, userId, ...(removed && { authenticator: removed }) }, context);
+    });
+    const { anyLeft, event } = removal;
+    const session = await this.events.changed(event, { enabled: anyLeft, sessionId, context });
     await removal.tidyUp();
     return { enabled: anyLeft, ...(removed && { removed }), ...(session === undefined ? {} : { session }) };
   }
@@ -187,9 +184,12 @@ export class MfaEnrollmentService {
     const found = factor && (await factor.describe(snapshot)).find((each) => each.id === id);
     if (!found) throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
     const renamed = { ...found, name: readName(name) };
-    if (!(await factor.rename(userId, id, renamed.name))) throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
     const authenticator = eventAuthenticator(factor.method, renamed);
-    this.events.emit({ type: 'mfa.authenticator.renamed', userId, authenticator, previousName: found.name }, context);
+    const draft = { type: 'mfa.authenticator.renamed', userId, authenticator, previousName: found.name } as const;
+    const rename = async () => {
+      if (!(await factor.rename(userId, id, renamed.name))) throw new MfaError('MFA_AUTHENTICATOR_NOT_FOUND');
+    };
+    await this.events.around(draft, rename, context);
     return authenticatorView(factor.method, renamed);
   }
 

@@ -15,6 +15,7 @@ const RESPONSES: Record<MfaErrorCode, readonly [status: number, message: string]
   MFA_NOT_ENABLED: [409, 'Multi-factor authentication is not enabled.'],
   MFA_SETUP_NOT_FOUND: [404, 'There is no setup to confirm, or it expired. Start again.'],
   MFA_AUTHENTICATOR_NOT_FOUND: [404, 'There is no such authenticator.'],
+  MFA_DEVICE_NOT_FOUND: [404, 'There is no such device.'],
   MFA_LOCKED: [429, 'Too many attempts. Wait, or use another factor.'],
   MFA_BUSY: [503, 'Too busy at the moment. Try again shortly.'],
   MFA_BAD_REQUEST: [400, 'The request is malformed.'],

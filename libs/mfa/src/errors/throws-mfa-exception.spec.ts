@@ -66,8 +66,8 @@ describe('the public services', () => {
       .map(([method, { value }]) => ({ method: `${name}.${method}`, value: value as object })),
   );
 
-  it('are ten, and every class that the module exports for injection is one of them', () => {
-    expect(services.map(([name]) => name)).toHaveLength(10);
+  it('are twelve, and every class that the module exports for injection is one of them', () => {
+    expect(services.map(([name]) => name)).toHaveLength(12);
     const { exports = [] } = publicApi.MfaModule.forRoot({
       issuer: 'Acme',
       keys: [],

@@ -49,10 +49,13 @@ export class HostFactorEnrollment extends FactorEnrollment {
     if (activeFactorOf(proved.account, id))
       throw new MfaError('MFA_BAD_REQUEST', { message: ['this authenticator is active already'] });
     await this.proof.forSetup(proved, enroller, { ...offered, context });
+    const authenticator = eventAuthenticator(type, { id, name, createdAtMs: this.clock.nowMs() });
     const activated = await this.activation.activate({
       enroller,
       proved,
       factor: { type, id },
+      authenticator,
+      context,
       isCurrent: (current) => hasSameFactors(current, proved),
       reject: () => new MfaError('MFA_CODE_REJECTED'),
     });
@@ -60,7 +63,7 @@ export class HostFactorEnrollment extends FactorEnrollment {
     const enrolled = {
       ...activated,
       securityStamp: after.account.securityStamp,
-      authenticator: eventAuthenticator(type, { id, name, createdAtMs: this.clock.nowMs() }),
+      authenticator,
       amr: ['mfa'],
       tidyUp: [...activated.tidyUp, ...this.reopening(after)],
     };

@@ -20,6 +20,7 @@ export class HostFactor extends Factor {
   readonly method: string;
   readonly budget: 'other' | null;
   readonly rows = 'none';
+  override readonly trustsDevices: boolean;
   private readonly logger = new Logger('nestjs-mfa');
 
   constructor(private readonly own: MfaFactor) {
@@ -27,6 +28,7 @@ export class HostFactor extends Factor {
     requireUsableFactor(own);
     this.method = own.method;
     this.budget = own.budget;
+    this.trustsDevices = own.trustsDevices === true;
   }
 
   /** A factor of the host claims no format of code, so a request must name its method. */

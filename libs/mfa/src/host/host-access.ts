@@ -10,12 +10,16 @@ import {
 } from '@nestjs/common';
 import { ModuleRef } from '@nestjs/core';
 import { isObservable, lastValueFrom } from 'rxjs';
-import { MfaError } from '../domain/mfa-error.js';
+import { errorName, MfaError } from '../domain/mfa-error.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { knownPrincipal, type KnownPrincipal } from './known-principal.js';
 import { MfaHost, type MfaLogin } from './mfa-host.js';
 import type { MfaPolicy } from './mfa-policy.js';
 import { PerRequest } from './per-request.js';
+
+const INFO = ['requestId', 'ip', 'userAgent'] as const;
+/** A client chooses its headers, and each event is stored with them. In UTF-16 code units. */
+const LONGEST_INFO = 255;
 
 /** Injection token of the option `policy`; `null` without it. */
 export const MFA_POLICY_OPTION = Symbol.for('nestjs-mfa:policy-option');
@@ -107,6 +111,24 @@ export class MfaHostAccess implements OnModuleInit {
     return (await lastValueFrom(result, { defaultValue: undefined })) as Awaited<T>;
   }
 
+  /** What the host knows about the request of an event, each text cut to 255 characters. Never throws. */
+  requestInfo(context: ExecutionContext | undefined): Partial<Record<(typeof INFO)[number], string>> {
+    if (!context) return {};
+    try {
+      const info = this.instance.requestInfo?.(context) ?? {};
+      if (info instanceof Promise) {
+        // The result is not awaited, so an unhandled rejection would end the process.
+        info.catch(() => undefined);
+        throw new TypeError('a promise');
+      }
+      const texts = INFO.map((name) => [name, info[name]] as const);
+      return Object.fromEntries(texts.flatMap(([name, text]) => (typeof text === 'string' ? [[name, cut(text)]] : [])));
+    } catch (error) {
+      this.logger.error(`MfaHost.requestInfo threw, or returned a promise: ${errorName(error)}`);
+      return {};
+    }
+  }
+
   private async ask(context: ExecutionContext): Promise<KnownPrincipal | null> {
     const principal = await this.call((host) => host.principal(context));
     if (principal === null || principal === undefined) return null;
@@ -125,6 +147,14 @@ export class MfaHostAccess implements OnModuleInit {
     this.warned.add(property);
     this.logger.warn(`MfaHost.principal returned an unusable \`${property}\`. ${UNUSABLE[property]}`);
   }
+}
+
+/** The beginning of a text, as well-formed Unicode. Half of a surrogate pair at the end is left out. */
+function cut(text: string): string {
+  return text
+    .slice(0, LONGEST_INFO)
+    .replace(/[\uD800-\uDBFF]$/, '')
+    .toWellFormed();
 }
 
 /** The `Cookie` header of an HTTP request; `undefined` without one, and for every other transport. */

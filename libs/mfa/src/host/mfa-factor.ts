@@ -96,6 +96,12 @@ export abstract class MfaFactor {
   readonly unguessable?: boolean;
 
   /**
+   * `true` = a user who proved this factor can trust the device. Leave it out for a code that you send by e-mail or SMS.
+   * @default false
+   */
+  readonly trustsDevices?: boolean;
+
+  /**
    * Compares a proof with the credentials `ids`. It must not spend anything. `null` = the proof is wrong. Any result that is
    * not a complete match is refused like a wrong proof, and logged. If it throws, the attempt stays counted.
    */

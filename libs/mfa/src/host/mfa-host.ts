@@ -29,16 +29,24 @@ export interface MfaLogin<S = unknown> {
   userId: string;
   /** RFC 8176 values for the session: the ones given to `issue()`, then the ones of the second factor. */
   amr: string[];
-  /** When the second factor was passed. Store it in the session. `null` = no second factor was passed. */
+  /**
+   * When the second factor was passed. Store it in the session. After a login from a trusted device it is the time when the
+   * device was trusted. `null` = no second factor was passed.
+   */
   mfaAt: Date | null;
-  /** The second factor that was passed. `null` = no second factor was passed. */
+  /** The second factor that this login passed. `null` = none; with `mfaAt`, a trusted device replaced it. */
   factor: MfaMethod | null;
-  /** Number of unused backup codes. `null` = no second factor was passed. */
+  /** Number of unused backup codes. `null` = the user has no second factor. */
   backupCodesRemaining: number | null;
   /** The `state` that was given to `issue()`. */
   state?: S;
   /** From this time the user cannot sign in without a second factor. `null` = no such date. */
   enrollmentDueAt: Date | null;
+  /**
+   * The token of a device that was trusted in this login by `rememberDevice: 'token'`. Give it to the app, which stores it
+   * like a password.
+   */
+  deviceToken?: string;
 }
 
 /** A step-up: a signed-in user passed a second factor. */
@@ -135,9 +143,10 @@ export abstract class MfaHost {
 
   /**
    * Called after every change of the user's factors. End the sessions that must not survive the change (ASVS 7.4.3).
-   * `context` is the request that made the change; the session of this request may stay. Without a context, end every
-   * session of the user. If `change.enabled` is `false`, also clear `mfaAt` of the session that stays. The returned value
-   * is `session` in the response. An error is only logged, because the change is already committed.
+   * `context` is the request in which the user made the change; the session of this request may stay. Without a context,
+   * as after a change by an administrator, end every session of the user. If `change.enabled` is `false`, also clear
+   * `mfaAt` of the session that stays. The returned value is `session` in the response. An error is only logged, because
+   * the change is already committed.
    */
   revokeSessions?(change: MfaChange, context: ExecutionContext | undefined): unknown;
 

@@ -23,6 +23,8 @@ export interface MfaPolicy {
   methods?: readonly MfaMethod[] | null | undefined;
   /** Whether backup codes pass a second step. @default true */
   backupCodes?: boolean | null | undefined;
+  /** Whether a trusted device replaces the second step. Needs the option `trustedDevices`. @default true */
+  trustedDevices?: boolean | null | undefined;
 }
 
 /** Why a user enrolls within a login: a policy requires it, or an administrator reset the factors. */

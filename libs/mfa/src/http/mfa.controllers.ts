@@ -12,6 +12,7 @@ import {
 } from '@nestjs/common';
 import { MfaChallengeService } from '../challenge/challenge.service.js';
 import type { MfaOpenChallenge } from '../challenge/mfa-challenge.js';
+import { MfaDeviceService } from '../devices/device.service.js';
 import { MfaBackupCodeService } from '../factors/backup-codes/backup-code.service.js';
 import { MfaPasskeyService } from '../factors/passkey/passkey.service.js';
 import type { MfaPasskeyOptionsResult } from '../factors/passkey/passkey.factor.js';
@@ -29,11 +30,11 @@ import { challengeOf, knownChallengeOf, requireLoginToken } from '../guard/route
 import type { ResolvedHttpOptions } from '../options/resolve-http.js';
 import { MfaStatusService } from '../status/status.service.js';
 import { StepUpCompletion } from '../verification/step-up-completion.js';
-import { MfaVerificationService, type MfaProof } from '../verification/verification.service.js';
+import { MfaVerificationService, type MfaLoginProof, type MfaProof } from '../verification/verification.service.js';
 import { BuiltInRoutes } from './built-in-routes.js';
 import { decorateRoutes } from './decorate-routes.js';
 import { EnrollmentResponses } from './enrollment-responses.js';
-import { JsonBodyGuard, PasskeysEnabledGuard, StepUpEnabledGuard } from './route.guards.js';
+import { DevicesEnabledGuard, JsonBodyGuard, PasskeysEnabledGuard, StepUpEnabledGuard } from './route.guards.js';
 import { MfaExceptionFilter } from './mfa-exception.filter.js';
 import { idOf, RequestReader, type RouteRequest } from './request-reader.js';
 
@@ -56,8 +57,8 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
     @HttpCode(200)
     @VerificationRoute()
     async verify(@Req() request: RouteRequest): Promise<unknown> {
-      const { context, body } = await this.requests.read(request, 'SecondFactorBody');
-      return this.verification.login(challengeOf(context), body as MfaProof, context);
+      const { context, body } = await this.requests.read(request, 'LoginProofBody');
+      return this.verification.login(challengeOf(context), body as MfaLoginProof, context);
     }
 
     @Post('passkeys/options')
@@ -199,6 +200,32 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
 
   @BuiltInRoutes()
   @Controller({ path: prefix, version: VERSION_NEUTRAL })
+  @UseGuards(DevicesEnabledGuard, JsonBodyGuard, MfaGuard)
+  @UseFilters(MfaExceptionFilter)
+  @PrincipalRoute()
+  class MfaDeviceController {
+    constructor(
+      private readonly devices: MfaDeviceService,
+      private readonly requests: RequestReader,
+    ) {}
+
+    @Get('devices')
+    async list(@Req() request: RouteRequest) {
+      const principal = await this.requests.principal(request);
+      return { devices: await this.devices.list(principal, this.requests.context(request)) };
+    }
+
+    @Post('devices/:id/revoke')
+    @HttpCode(200)
+    async revoke(@Req() request: RouteRequest) {
+      const [principal, context] = [await this.requests.principal(request), this.requests.context(request)];
+      await this.devices.revoke(principal, idOf(request), context);
+      return { devices: await this.devices.list(principal, context) };
+    }
+  }
+
+  @BuiltInRoutes()
+  @Controller({ path: prefix, version: VERSION_NEUTRAL })
   @UseGuards(StepUpEnabledGuard, JsonBodyGuard, MfaGuard)
   @UseFilters(MfaExceptionFilter)
   @PrincipalRoute()
@@ -222,7 +249,7 @@ export function createMfaControllers({ prefix, publicDecorators, decorators }: R
   // The routes of these controllers also work without a session.
   const sessionless = [MfaVerificationController, MfaEnrollmentController, MfaPasskeyController];
   for (const controller of sessionless) decorateRoutes(controller, publicDecorators);
-  const controllers = [...sessionless, MfaController, MfaStepUpController];
+  const controllers = [...sessionless, MfaController, MfaDeviceController, MfaStepUpController];
   for (const controller of controllers) decorateRoutes(controller, decorators);
   return controllers;
 }

@@ -166,19 +166,25 @@ export class StepUpEnabledGuard implements CanActivate {
   }
 }
 
-/** Returns Nest's 404, as for an unknown route, without the option `passkeys`. */
-@Injectable()
-export class PasskeysEnabledGuard implements CanActivate {
-  constructor(
-    private readonly adapterHost: HttpAdapterHost,
-    @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
-  ) {}
+/** Returns Nest's 404, as for an unknown route, without the option of this name. */
+function enabledGuard(option: 'passkeys' | 'trustedDevices'): Type<CanActivate> {
+  @Injectable()
+  class EnabledGuard implements CanActivate {
+    constructor(
+      private readonly adapterHost: HttpAdapterHost,
+      @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
+    ) {}
 
-  canActivate(context: ExecutionContext): boolean {
-    if (this.options.passkeys) return true;
-    throw notFound(context, this.adapterHost);
+    canActivate(context: ExecutionContext): boolean {
+      if (this.options[option]) return true;
+      throw notFound(context, this.adapterHost);
+    }
   }
+  return EnabledGuard;
 }
+
+export const PasskeysEnabledGuard = enabledGuard('passkeys');
+export const DevicesEnabledGuard = enabledGuard('trustedDevices');
 
 function notFound(context: ExecutionContext, { httpAdapter }: HttpAdapterHost): NotFoundException {
   const request: unknown = context.switchToHttp().getRequest();

@@ -4,7 +4,7 @@ import type { Authenticator, TotpParameters } from '../domain/authenticators/aut
 import type { BackupCode } from '../domain/backup-codes/backup-code.js';
 import type { HashedCode } from '../domain/backup-codes/hash-groups.js';
 import { MfaError } from '../domain/mfa-error.js';
-import { deterministicUuid } from './deterministic-uuid.js';
+import { deterministicUuid, importedAuthenticatorId, importMarkerOf } from '../domain/deterministic-uuid.js';
 import type { SealContext } from '../domain/secrets/secret-box.js';
 import { CLOCK_SKEW_MS } from '../domain/usage/usage.js';
 import type { ImportTools } from './import-tools.js';
@@ -25,11 +25,10 @@ export interface RowIds {
 
 /** The ids of what an import writes for a user. */
 export function idsOf(userId: string): RowIds {
-  const authenticatorId = deterministicUuid('imported authenticator', userId);
   return {
-    authenticatorId,
+    authenticatorId: importedAuthenticatorId(userId),
     setId: deterministicUuid('imported backup set', userId),
-    marker: `import:${authenticatorId}`,
+    marker: importMarkerOf(userId),
   };
 }
 

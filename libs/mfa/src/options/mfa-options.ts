@@ -128,6 +128,12 @@ export interface MfaCleanupOptions {
   tables?: readonly MfaExpiringTable[] | null | undefined;
 }
 
+/** The table `mfa_audit`, which keeps every event. */
+export interface MfaAuditOptions {
+  /** Days that the cleanup keeps an event, 1 to 3650. @default 365 */
+  retentionDays?: number | null | undefined;
+}
+
 /** Reads TOTP secrets that another service stored as Fernet tokens. Each one is re-encrypted when it is first used. */
 export interface MfaFernetOptions {
   /** Fernet keys, or the application secrets that they were derived from. Each token is tried with every key, in order. */
@@ -152,6 +158,24 @@ export interface MfaPasskeyOptions {
   protectChanges?: boolean | null | undefined;
 }
 
+/** The cookie of a trusted browser. */
+export interface MfaTrustedDeviceCookieOptions {
+  /**
+   * Whether the cookie has the attribute `Secure` and the prefix `__Host-`. `false` is for development over http, and is
+   * refused when NODE_ENV is production. @default true
+   */
+  secure?: boolean | null | undefined;
+}
+
+/** Browsers and apps that a user trusts. Their logins require no second factor. */
+export interface MfaTrustedDeviceOptions {
+  /** Days until a device must prove a second factor again, 1 to 365. Use does not prolong them. @default 30 */
+  lifetimeDays?: number | null | undefined;
+  /** Devices that a user may have, 1 to 50. A further one replaces the one that was not used for the longest time. @default 10 */
+  max?: number | null | undefined;
+  cookie?: MfaTrustedDeviceCookieOptions | null | undefined;
+}
+
 /** The options of `MfaModule.forRoot`, and the result of a `forRootAsync` factory. */
 export interface MfaOptions {
   /** Name of your application in authenticator apps, 1 to 64 characters, no colon. */
@@ -166,10 +190,14 @@ export interface MfaOptions {
   passkeys?: MfaPasskeyOptions | null | undefined;
   /** One policy for all users. For a policy that differs between users implement `MfaHost.policy`. @default no policy */
   policy?: MfaPolicy | null | undefined;
+  /** "Don't ask again on this browser." Every call of `issue()` then needs `credentialVersion`. @default no device is trusted */
+  trustedDevices?: MfaTrustedDeviceOptions | null | undefined;
   timeouts?: MfaTimeoutOptions | null | undefined;
   attempts?: MfaAttemptOptions | null | undefined;
   /** Accepts Fernet tokens as TOTP secrets until a date. @default Fernet tokens are refused */
   fernet?: MfaFernetOptions | null | undefined;
+  /** Keeps every event in the table `mfa_audit`. Left out = no event is kept, and none costs a statement. */
+  audit?: MfaAuditOptions | null | undefined;
   /** `false` turns the schedule off. You can still call `MfaCleanupService.purge()`. @default {} */
   cleanup?: false | MfaCleanupOptions | null | undefined;
 }

@@ -1,6 +1,7 @@
 import type { MfaPolicy } from '../host/mfa-policy.js';
 import type {
   MfaAttemptOptions,
+  MfaAuditOptions,
   MfaBackupCodeOptions,
   MfaChallengeCookieOptions,
   MfaChallengeOptions,
@@ -14,6 +15,8 @@ import type {
   MfaPasskeyOptions,
   MfaTimeoutOptions,
   MfaTotpOptions,
+  MfaTrustedDeviceCookieOptions,
+  MfaTrustedDeviceOptions,
 } from './mfa-options.js';
 
 /** Names of options. `null` = a value, an object = a group, a list with one object = a list of groups. */
@@ -58,6 +61,12 @@ export const OPTION_NAMES = namesOf<MfaOptions>({
     deadline: null,
     methods: null,
     backupCodes: null,
+    trustedDevices: null,
+  }),
+  trustedDevices: namesOf<MfaTrustedDeviceOptions>({
+    lifetimeDays: null,
+    max: null,
+    cookie: namesOf<MfaTrustedDeviceCookieOptions>({ secure: null }),
   }),
   timeouts: namesOf<MfaTimeoutOptions>({ connectionSeconds: null, statementSeconds: null }),
   attempts: namesOf<MfaAttemptOptions>({
@@ -68,6 +77,7 @@ export const OPTION_NAMES = namesOf<MfaOptions>({
     dailyRefill: null,
     disableAfter: null,
   }),
+  audit: namesOf<MfaAuditOptions>({ retentionDays: null }),
   fernet: namesOf<MfaFernetOptions>({ keys: [{ key: null, secretKey: null }], until: null }),
   cleanup: namesOf<MfaCleanupOptions>({
     intervalSeconds: null,

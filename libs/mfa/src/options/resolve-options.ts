@@ -12,6 +12,7 @@ import { flag, group, list, misconfigured, oneOf, whole } from './option-checks.
 import { resolveAttempts } from './resolve-attempts.js';
 import { requireKnownResult } from './unknown-options.js';
 import { resolveChallenge, type ResolvedChallengeOptions } from './resolve-challenge.js';
+import { resolveDevices, type ResolvedTrustedDevices } from './resolve-devices.js';
 import { resolvePasskeys, type ResolvedPasskeys } from './resolve-passkeys.js';
 
 type ResolvedExpiringTable = MfaExpiringTable & { graceSeconds: number };
@@ -36,8 +37,12 @@ export interface ResolvedMfaOptions {
   passkeys: ResolvedPasskeys | null;
   /** Unchecked: its methods are those of the factors. `null` = there is no such option. */
   policy: MfaPolicy | null;
+  /** `null` = no device is trusted. */
+  trustedDevices: ResolvedTrustedDevices | null;
   attempts: AttemptPolicy;
   fernet: FernetReading | undefined;
+  /** `null` = there is no audit table. */
+  audit: { retentionMs: number } | null;
   cleanup: { enabled: boolean; intervalMs: number; batchSize: number; tables: readonly ResolvedExpiringTable[] };
 }
 
@@ -85,6 +90,14 @@ function resolveCleanup(cleanup: MfaOptions['cleanup']): ResolvedMfaOptions['cle
       return { entity: table.entity, expiresAt: table.expiresAt, graceSeconds: grace };
     }),
   };
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+function resolveAudit(audit: MfaOptions['audit']): ResolvedMfaOptions['audit'] {
+  if (audit === undefined || audit === null) return null;
+  const { retentionDays } = group('audit', audit);
+  return { retentionMs: whole('audit.retentionDays', retentionDays, 365, 1, 3650) * DAY_MS };
 }
 
 function resolveEnrollment(enrollment: MfaOptions['enrollment']) {
@@ -156,8 +169,10 @@ export function resolveOptions(options: MfaOptions): ResolvedMfaOptions {
     },
     passkeys: resolvePasskeys(options.passkeys, issuer),
     policy: options.policy ?? null,
+    trustedDevices: resolveDevices(options.trustedDevices),
     attempts: resolveAttempts(options.attempts),
     fernet: resolveFernet(options.fernet),
+    audit: resolveAudit(options.audit),
     cleanup: resolveCleanup(options.cleanup),
   };
 }

@@ -8,9 +8,13 @@ import {
   type Provider,
 } from '@nestjs/common';
 import type { DataSource } from 'typeorm';
+import { MfaAccountListStore } from '../domain/accounts/account-list.store.js';
+import { MfaUserMoveStore } from '../domain/accounts/user-move.store.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
+import { MfaAuditStore } from '../domain/audit/audit.store.js';
 import { MfaAuthenticatorStore } from '../domain/authenticators/authenticator.store.js';
 import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
+import { MfaDeviceStore } from '../domain/devices/device.store.js';
 import { HOST_TABLES, type HostTables } from '../domain/host-tables.js';
 import { MfaPasskeyStore } from '../domain/passkeys/passkey.store.js';
 import { MfaPolicySeenStore } from '../domain/policy/policy-seen.store.js';
@@ -28,13 +32,17 @@ import { PostgresAccountStore } from './postgres/postgres-account.store.js';
 import { PostgresVerificationStore } from './postgres/postgres-verification.store.js';
 import {
   StepwiseVerificationStore,
+  TypeOrmAccountListStore,
   TypeOrmAccountStore,
+  TypeOrmAuditStore,
   TypeOrmAuthenticatorStore,
   TypeOrmBackupCodeStore,
+  TypeOrmDeviceStore,
   TypeOrmPasskeyStore,
   TypeOrmPolicySeenStore,
   TypeOrmSealedValueStore,
   TypeOrmUsageStore,
+  TypeOrmUserMoveStore,
 } from './stores/index.js';
 
 /** Injection token of the DataSource that holds the MFA tables. */
@@ -43,12 +51,16 @@ export const MFA_DATA_SOURCE = Symbol.for('nestjs-mfa:data-source');
 /** Each storage port, its plain SQL store, and its store on PostgreSQL where that is another one. */
 const STORES = [
   [MfaAccountStore, TypeOrmAccountStore, PostgresAccountStore],
+  [MfaAccountListStore, TypeOrmAccountListStore],
+  [MfaUserMoveStore, TypeOrmUserMoveStore],
+  [MfaAuditStore, TypeOrmAuditStore],
   [MfaAuthenticatorStore, TypeOrmAuthenticatorStore],
   [MfaBackupCodeStore, TypeOrmBackupCodeStore],
   [MfaUsageStore, TypeOrmUsageStore],
   [MfaSealedValueStore, TypeOrmSealedValueStore],
   [MfaPasskeyStore, TypeOrmPasskeyStore],
   [MfaPolicySeenStore, TypeOrmPolicySeenStore],
+  [MfaDeviceStore, TypeOrmDeviceStore],
 ] as const;
 
 /**

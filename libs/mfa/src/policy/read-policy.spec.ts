@@ -10,9 +10,15 @@ const DEADLINE = 'MfaHost.policy.deadline must be a Date, or ISO 8601 text with 
 
 describe('readPolicy', () => {
   it('adds what is left out', () => {
-    const expected = { ...POLICY, graceMs: 0, deadlineMs: null, methods: null, backupCodes: true };
+    const expected = {
+      ...{ ...POLICY, graceMs: 0, deadlineMs: null, methods: null },
+      ...{ backupCodes: true, trustedDevices: true },
+    };
     expect(read(POLICY)).toEqual(expected);
-    const nothing = { graceSeconds: null, deadline: undefined, methods: null, backupCodes: null };
+    const nothing = {
+      ...{ graceSeconds: null, deadline: undefined, methods: null },
+      ...{ backupCodes: null, trustedDevices: null },
+    };
     expect(read({ ...POLICY, ...nothing })).toEqual(expected);
     expect(read({ ...POLICY, required: false })).toEqual({ ...expected, required: false });
   });
@@ -28,10 +34,13 @@ describe('readPolicy', () => {
 
   it('takes every value at its limit', () => {
     expect(read({ ...POLICY, id: 'x'.repeat(64), graceSeconds: TEN_YEARS }).graceMs).toBe(TEN_YEARS * 1000);
-    expect(read({ ...POLICY, graceSeconds: 0, methods: ['passkey'], backupCodes: false })).toMatchObject({
+    expect(
+      read({ ...POLICY, graceSeconds: 0, methods: ['passkey'], backupCodes: false, trustedDevices: false }),
+    ).toMatchObject({
       graceMs: 0,
       methods: ['passkey'],
       backupCodes: false,
+      trustedDevices: false,
     });
   });
 
@@ -52,6 +61,11 @@ describe('readPolicy', () => {
     ['a number for a deadline', { ...POLICY, deadline: 1 }, DEADLINE],
     ['a deadline without a zone', { ...POLICY, deadline: '2027-01-01T00:00:00' }, DEADLINE],
     ['an invalid date', { ...POLICY, deadline: new Date(NaN) }, DEADLINE],
+    [
+      'text for trustedDevices',
+      { ...POLICY, trustedDevices: 'no' },
+      'MfaHost.policy.trustedDevices must be true or false',
+    ],
     ['text for methods', { ...POLICY, methods: 'totp' }, 'MfaHost.policy.methods'],
     ['no methods', { ...POLICY, methods: [] }, 'MfaHost.policy.methods'],
     ['an unknown method', { ...POLICY, methods: ['totp', 'pasky'] }, 'users can enroll: totp, passkey'],

@@ -1,10 +1,8 @@
 import { MfaError } from '../domain/mfa-error.js';
-import type { Policy } from '../domain/policy/policy.js';
+import { POLICY_ID, type Policy } from '../domain/policy/policy.js';
 import { readPrincipalDate } from '../host/known-principal.js';
 import type { MfaPolicy } from '../host/mfa-policy.js';
 
-/** Printable ASCII, because a database may compare other characters as equal. */
-const POLICY_ID = /^[\x21-\x7E]{1,64}$/;
 /** Ten years. */
 const LONGEST_GRACE_SECONDS = 10 * 366 * 24 * 60 * 60;
 
@@ -17,7 +15,7 @@ const LONGEST_GRACE_SECONDS = 10 * 366 * 24 * 60 * 60;
 // S103
 export function readPolicy(given: unknown, source: string, enrollable: readonly string[]): Policy {
   if (typeof given !== 'object' || given === null) throw unusable(source, 'must be an object or null');
-  const { id, required, graceSeconds, deadline, methods, backupCodes } = given as Partial<
+  const { id, required, graceSeconds, deadline, methods, backupCodes, trustedDevices } = given as Partial<
     Record<keyof MfaPolicy, unknown>
   >;
   if (typeof id !== 'string' || !POLICY_ID.test(id)) {
@@ -32,6 +30,7 @@ export function readPolicy(given: unknown, source: string, enrollable: readonly 
     deadlineMs,
     methods: readMethods(methods, source, enrollable),
     backupCodes: readFlag(backupCodes, `${source}.backupCodes`),
+    trustedDevices: readFlag(trustedDevices, `${source}.trustedDevices`),
   };
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { cursorOf, type MfaDueQuery, readDueQuery } from './due-users.js';
+import { cursorOf } from '../domain/paging.js';
+import { type MfaDueQuery, readDueQuery } from './due-users.js';
 
 const QUERY: MfaDueQuery = { policyId: 'staff', graceSeconds: 60, withinSeconds: 0 };
 const read = (changes: object = {}) => readDueQuery({ ...QUERY, ...changes });
@@ -19,19 +20,21 @@ describe('readDueQuery', () => {
 
   it.each(['ann', '7', 'a:b', 'first line\nsecond line', 'Zoë'])('continues after the user %j', (userId) => {
     const user = { firstSeenAtMs: 1_790_000_000_000, userId };
-    expect(read({ after: cursorOf(user) }).after).toEqual(user);
+    expect(read({ after: cursorOf({ value: user.firstSeenAtMs, userId }) }).after).toEqual(user);
   });
 
   it('continues after a user whose first login was at the lowest or the highest time', () => {
     for (const firstSeenAtMs of [0, Number.MAX_SAFE_INTEGER]) {
       const user = { firstSeenAtMs, userId: 'ann' };
-      expect(read({ after: cursorOf(user) }).after).toEqual(user);
+      expect(read({ after: cursorOf({ value: firstSeenAtMs, userId: 'ann' }) }).after).toEqual(user);
     }
   });
 
   it.each<[string, object, string]>([
     ['an empty policy id', { policyId: '' }, '`policyId` must be the id of a policy'],
     ['a number as the policy id', { policyId: 7 }, '`policyId` must be the id of a policy'],
+    ['a policy id with NUL', { policyId: 'a\0b' }, '`policyId` must be the id of a policy'],
+    ['a policy id with 65 characters', { policyId: 'a'.repeat(65) }, '`policyId` must be the id of a policy'],
     ['a negative grace time', { graceSeconds: -1 }, '`graceSeconds` must be a number of seconds from 0'],
     ['text as the grace time', { graceSeconds: '60' }, '`graceSeconds` must be a number of seconds from 0'],
     ['no grace time', { graceSeconds: undefined }, '`graceSeconds` must be a number of seconds from 0'],
@@ -46,6 +49,11 @@ describe('readDueQuery', () => {
     expect(() => read(changes)).toThrow(new TypeError(`MfaStatusService.listDue: ${message}`));
   });
 
+  it('throws for a query that is left out', () => {
+    const error = new TypeError('MfaStatusService.listDue: `policyId` must be the id of a policy');
+    for (const query of [null, undefined]) expect(() => readDueQuery(query as never)).toThrow(error);
+  });
+
   it.each<[string, unknown]>([
     ['a number', 7],
     ['an empty text', ''],
@@ -56,7 +64,9 @@ describe('readDueQuery', () => {
     ['text before the time', cursor('x1:ann')],
     ['a negative time', cursor('-1:ann')],
     ['a time with 17 digits', cursor('12345678901234567:ann')],
+    ['a time beyond exact numbers', cursor('9007199254740992:ann')],
     ['a user id that cannot exist', cursor('1: ann')],
+    ['a user id with NUL', cursor('1:a\0b')],
   ])('throws for a cursor with the defect: %s', (_, after) => {
     expect(() => read({ after })).toThrow(
       new TypeError('MfaStatusService.listDue: `after` must be `next` of the page before'),

@@ -1,8 +1,8 @@
-import { toUserId } from '../domain/accounts/account.js';
+import { readPage } from '../domain/paging.js';
+import { POLICY_ID } from '../domain/policy/policy.js';
 import type { DueUser } from '../domain/policy/policy-seen.store.js';
 
-const MOST_USERS = 1000;
-const CURSOR = /^(\d{1,16}):(.+)$/s;
+const CALLER = 'MfaStatusService.listDue';
 
 /** Which users of a policy to list. */
 export interface MfaDueQuery {
@@ -42,35 +42,19 @@ export interface ReadDueQuery {
 }
 
 /** @throws TypeError that names the property that is unusable */
-export function readDueQuery({
-  policyId,
-  graceSeconds,
-  withinSeconds,
-  after,
-  limit,
-  methods,
-}: MfaDueQuery): ReadDueQuery {
-  if (typeof policyId !== 'string' || policyId === '') throw unusable('policyId', 'must be the id of a policy');
+export function readDueQuery(query: MfaDueQuery): ReadDueQuery {
+  const { policyId, graceSeconds, withinSeconds, after, limit, methods } = (query ?? {}) as MfaDueQuery;
+  if (typeof policyId !== 'string' || !POLICY_ID.test(policyId))
+    throw unusable('policyId', 'must be the id of a policy');
+  const page = readPage({ after, limit }, CALLER);
   return {
     policyId,
     graceMs: seconds('graceSeconds', graceSeconds) * 1000,
     withinMs: seconds('withinSeconds', withinSeconds) * 1000,
-    after: after === undefined || after === null ? null : readCursor(after),
-    limit: readLimit(limit ?? 100),
+    after: page.after && { firstSeenAtMs: page.after.value, userId: page.after.userId },
+    limit: page.limit,
     methods: methods ?? null,
   };
-}
-
-/** The place of a user in the list, for the next page. */
-export function cursorOf({ firstSeenAtMs, userId }: DueUser): string {
-  return Buffer.from(`${firstSeenAtMs}:${userId}`).toString('base64url');
-}
-
-function readCursor(after: unknown): DueUser {
-  const text = typeof after === 'string' ? Buffer.from(after, 'base64url').toString() : '';
-  const [, time, userId] = CURSOR.exec(text) ?? [];
-  if (time === undefined || toUserId(userId) !== userId) throw unusable('after', 'must be `next` of the page before');
-  return { firstSeenAtMs: Number(time), userId: userId! };
 }
 
 function seconds(name: string, value: unknown): number {
@@ -78,9 +62,4 @@ function seconds(name: string, value: unknown): number {
   throw unusable(name, 'must be a number of seconds from 0');
 }
 
-function readLimit(limit: unknown): number {
-  if (Number.isInteger(limit) && (limit as number) >= 1 && (limit as number) <= MOST_USERS) return limit as number;
-  throw unusable('limit', `must be a whole number from 1 to ${MOST_USERS}`);
-}
-
-const unusable = (name: string, text: string) => new TypeError(`MfaStatusService.listDue: \`${name}\` ${text}`);
+const unusable = (name: string, text: string) => new TypeError(`${CALLER}: \`${name}\` ${text}`);

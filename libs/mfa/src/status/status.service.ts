@@ -4,6 +4,7 @@ import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { isImportedSet } from '../domain/backup-codes/imported-set.js';
 import { MfaClock } from '../domain/clock.js';
 import { type Factor, methodsOf, MFA_FACTORS } from '../domain/factors/factor.js';
+import { pageOf } from '../domain/paging.js';
 import { MfaPolicySeenStore } from '../domain/policy/policy-seen.store.js';
 import { hasAllowedFactor } from '../domain/policy/policy.js';
 import type { MfaRequiredProof } from '../domain/mfa-error.js';
@@ -15,7 +16,7 @@ import type { MfaMethod } from '../host/mfa-method.js';
 import { knownPrincipal } from '../host/known-principal.js';
 import { LoginPolicies } from '../policy/login-policies.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
-import { cursorOf, type MfaDueQuery, type MfaDueUsers, readDueQuery } from './due-users.js';
+import { type MfaDueQuery, type MfaDueUsers, readDueQuery } from './due-users.js';
 
 /** What a user has set up. It contains no secrets. */
 export interface MfaUserStatus {
@@ -116,9 +117,9 @@ export class MfaStatusService {
     const seenBeforeMs = this.clock.nowMs() + withinMs - graceMs;
     // One more than asked for shows whether there is a next page.
     const found = await this.seen.listDue({ ...rest, seenBeforeMs, limit: limit + 1 });
-    const page = found.slice(0, limit);
+    const { page, next } = pageOf(found, limit, ({ firstSeenAtMs: value, userId }) => ({ value, userId }));
     const users = page.map(({ userId, firstSeenAtMs }) => ({ userId, dueAt: new Date(firstSeenAtMs + graceMs) }));
-    return { users, next: found.length > limit ? cursorOf(page.at(-1)!) : null };
+    return { users, next };
   }
 
   private async statusFrom(snapshot: AccountSnapshot | null): Promise<MfaUserStatus> {

@@ -29,6 +29,12 @@ describe('AttemptLimiter', () => {
     expect(emit).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ failure: 'locked' }), context);
   });
 
+  it('S65 emits 20 events of an account that is locked, however often it is tried', async () => {
+    for (let tries = 0; tries < 5; tries += 1) await reserve();
+    for (let tries = 0; tries < 22; tries += 1) await expect(reserve()).rejects.toMatchObject({ code: 'MFA_LOCKED' });
+    expect(mfa.failures()).toEqual(Array(20).fill({ factor: 'password', failure: 'locked' }));
+  });
+
   it('S54 S57 admits five, and returns to the sixth how long to wait', async () => {
     for (let tries = 0; tries < 5; tries += 1) await reserve();
     mfa.clock.advance(100);

@@ -45,7 +45,7 @@ export class AttemptLimiter {
   ): Promise<MfaError> {
     const retryAfter = (seen && this.retryAfter(seen, factor)) ?? (await this.retryAfterNow(userId, factor));
     const failure = retryAfter === null ? 'state_changed' : 'locked';
-    this.events.emit({ type: 'mfa.verification.failed', userId, factor, failure }, context);
+    this.events.refused({ type: 'mfa.verification.failed', userId, factor, failure }, context);
     return retryAfter === null
       ? new MfaError('MFA_CODE_REJECTED')
       : new MfaError('MFA_LOCKED', { retryAfterSeconds: retryAfter });

@@ -88,11 +88,14 @@ describe('S71 a login whose account changes while completeLogin runs', () => {
     ['tokens were revoked', () => mfa.accounts.invalidate('ann'), true],
     ['the account was purged', () => mfa.accounts.remove('ann'), false],
   ])('is refused and its sessions end: %s', async (_, change, enabled) => {
+    mfa.host.requestInfo = (given) => (given === context ? { requestId: 'r1' } : {});
     meanwhile(change);
     await expect(login()).rejects.toMatchObject(INVALID);
     expect(revokeSessions.mock.calls).toEqual(superseded(enabled));
     await vi.waitFor(() =>
-      expect(mfa.told.at(-1)).toMatchObject({ type: 'mfa.login.superseded', actor: { type: 'system' } }),
+      expect(mfa.told.at(-1)).toMatchObject({
+        ...{ type: 'mfa.login.superseded', actor: { type: 'system' }, requestId: 'r1' },
+      }),
     );
   });
 

@@ -18,26 +18,27 @@ export class SupersededSessions {
    * If the security stamp changed or the account is gone, ends every session of the user and returns `true`. Call it after
    * the host opened the session. A change that commits after the read calls `revokeSessions` itself.
    * @param securityStamp of the account, under which the proof was spent
+   * @param context for the event. The hook does not receive it, because the session of this request must end, too
    * @throws MfaError `MFA_BUSY`
    */
   // S71
-  async endIfSuperseded(userId: string, securityStamp: number): Promise<boolean> {
+  async endIfSuperseded(userId: string, securityStamp: number, context: ExecutionContext): Promise<boolean> {
     try {
       if ((await this.accounts.securityStampOf(userId)) === securityStamp) return false;
-      await this.end(userId, await this.isEnabled(userId));
+      await this.end(userId, await this.isEnabled(userId), context);
       return true;
     } catch (error) {
       // When the account cannot be read, the session ends (S45).
-      await this.end(userId, false);
+      await this.end(userId, false, context);
       throw error;
     }
   }
 
   /** Like {@link endIfSuperseded}, but a failed read ends no session. For a session that just enrolled. */
-  async endIfFoundSuperseded(userId: string, securityStamp: number): Promise<boolean> {
+  async endIfFoundSuperseded(userId: string, securityStamp: number, context: ExecutionContext): Promise<boolean> {
     const current = await this.accounts.securityStampOf(userId).catch(() => undefined);
     if (current === undefined || current === securityStamp) return false;
-    await this.end(userId, await this.isEnabled(userId).catch(() => false));
+    await this.end(userId, await this.isEnabled(userId).catch(() => false), context);
     return true;
   }
 
@@ -46,8 +47,9 @@ export class SupersededSessions {
     return isEnabled(now);
   }
 
-  private async end(userId: string, enabled: boolean): Promise<void> {
-    await this.events.changed({ type: 'mfa.login.superseded', userId, actor: { type: 'system' } }, { enabled });
+  private async end(userId: string, enabled: boolean, context: ExecutionContext): Promise<void> {
+    const draft = { type: 'mfa.login.superseded', userId, actor: { type: 'system' } } as const;
+    await this.events.changed(draft, { enabled }, context);
   }
 }
 
@@ -73,10 +75,10 @@ export class LoginCompletion {
       response = await this.host.completeLogin(login, context);
     } catch (error) {
       // The session may be open by now. What the host threw is the response.
-      await this.sessions.endIfSuperseded(userId, securityStamp).catch(() => undefined);
+      await this.sessions.endIfSuperseded(userId, securityStamp, context).catch(() => undefined);
       throw error;
     }
-    const superseded = await this.sessions.endIfSuperseded(userId, securityStamp);
+    const superseded = await this.sessions.endIfSuperseded(userId, securityStamp, context);
     if (superseded || response === null || response === undefined) throw new MfaError('MFA_TOKEN_INVALID');
     return response;
   }

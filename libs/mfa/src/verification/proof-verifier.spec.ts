@@ -58,6 +58,15 @@ describe('attempts', () => {
     expect(refused).not.toHaveBeenCalled();
   });
 
+  it.each<[failure: string, code: () => string, prepare: () => void]>([
+    ['malformed', () => 'x', () => undefined],
+    ['already_spent', () => phone.code(), () => void vi.spyOn(mfa.store, 'spendAndSettle').mockResolvedValue(false)],
+  ])('S65 a failure that costs no attempt is 20 events in an hour: %s', async (failure, code, prepare) => {
+    prepare();
+    for (let tries = 0; tries < 22; tries += 1) await expect(mfa.login('ann', code())).rejects.toMatchObject(REJECTED);
+    expect(mfa.failures().map((each) => each.failure)).toEqual(Array(20).fill(failure));
+  });
+
   it('S65 the skew is that of the nearest step of all authenticators', async () => {
     const { authenticator: tablet } = await mfa.enroll('ann');
     await expect(mfa.login('ann', tablet.code(-4))).rejects.toMatchObject(REJECTED);

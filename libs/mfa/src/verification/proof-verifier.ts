@@ -71,14 +71,16 @@ export class ProofVerifier {
     const snapshot = await this.reserve(claim, factor, shape);
     const nowMs = this.clock.nowMs();
     const evaluation = await this.match(claim, factor, proof, { snapshot, nowMs, prepare });
-    if (!evaluation.match) throw this.reject(claim, factor, 'wrong_code', evaluation);
+    if (!evaluation.match) throw this.rejectEvaluated(claim, factor, evaluation);
     const { match } = evaluation;
     await this.spendAndSettle(claim, snapshot, factor, match);
 
     await match.noteUse?.(nowMs, claim.context);
     await this.reencryption.reencryptOnUse(match.sealed);
     const { userId, context } = claim;
-    this.events.emit({ type: 'mfa.verification.succeeded', userId, factor: factor.method }, context);
+    const authenticator = match.credential && eventAuthenticator(factor.method, match.credential);
+    const accepted = { userId, factor: factor.method, ...(authenticator && { authenticator }) };
+    this.events.emit({ type: 'mfa.verification.succeeded', ...accepted }, context);
     const spentBackupCode = match.use?.rows === 'backup codes' ? 1 : 0;
     const { account } = snapshot;
     const proved = provedAt(account.securityStamp, {
@@ -202,24 +204,23 @@ export class ProofVerifier {
     return new MfaError('MFA_NOT_ENABLED');
   }
 
-  private reject(
+  /** Refuses a proof for which no attempt stays counted. No budget limits such refusals, so their events are limited. */
+  private reject({ userId, context }: ProofRequest, factor: Factor | undefined, failure: MfaFailureReason): MfaError {
+    this.events.refused({ type: 'mfa.verification.failed', userId, factor: factor?.method, failure }, context);
+    return new MfaError('MFA_CODE_REJECTED');
+  }
+
+  /** Refuses a proof that was evaluated. Its attempt stays counted, if its factor has a budget. */
+  private rejectEvaluated(
     { userId, context }: ProofRequest,
-    factor: Factor | undefined,
-    failure: MfaFailureReason,
-    evaluation: Partial<Extract<FactorEvaluation, { match: null }>> = {},
+    { method, budget }: Factor,
+    { failure = 'wrong_code', skewSteps, credential }: Extract<FactorEvaluation, { match: null }>,
   ): MfaError {
-    const { failure: reason = failure, skewSteps, credential } = evaluation;
     const skew = skewSteps === undefined ? {} : { skewSteps };
-    const refusal = { userId, factor: factor?.method, failure: reason, ...skew };
-    const draft = { type: 'mfa.verification.failed', ...refusal } as const;
-    if (factor?.budget !== null) {
-      this.events.emit(draft, context);
-      return new MfaError('MFA_CODE_REJECTED');
-    }
-    // A refusal that costs no attempt is not limited by a budget, so its events are limited.
-    const isSingle = this.events.refused(draft, context);
-    if (isSingle && reason === 'clone_suspected' && credential) {
-      const authenticator = eventAuthenticator(factor.method, credential);
+    const draft = { type: 'mfa.verification.failed', userId, factor: method, failure, ...skew } as const;
+    if (budget !== null) this.events.emit(draft, context);
+    else if (this.events.refused(draft, context) && failure === 'clone_suspected' && credential) {
+      const authenticator = eventAuthenticator(method, credential);
       this.events.emit({ type: 'mfa.passkey.clone_suspected', userId, authenticator }, context);
     }
     return new MfaError('MFA_CODE_REJECTED');

@@ -67,9 +67,11 @@ describe('the session after a step-up', () => {
   });
 
   it('S72 ends where the factors changed while it was raised', async () => {
+    mfa.host.requestInfo = (given) => (given === context ? { requestId: 'r1' } : {});
     meanwhile(invalidate);
     await expect(completion.complete(principal, proved, context)).rejects.toMatchObject({ code: 'MFA_CODE_REJECTED' });
     expect(revokeSessions.mock.calls).toEqual(superseded(true));
+    await vi.waitFor(() => expect(mfa.told.at(-1)).toMatchObject({ type: 'mfa.login.superseded', requestId: 'r1' }));
   });
 
   it('S72 ends also where the host throws after the factors changed, with what the host threw', async () => {

@@ -38,10 +38,11 @@ export class StepUpCompletion {
       raised = await this.raise(principal, proved, context);
     } catch (error) {
       // The session may be raised by now. What the host threw is the response.
-      await this.sessions.endIfSuperseded(proved.userId, securityStamp).catch(() => undefined);
+      await this.sessions.endIfSuperseded(proved.userId, securityStamp, context).catch(() => undefined);
       throw error;
     }
-    if (await this.sessions.endIfSuperseded(proved.userId, securityStamp)) throw new MfaError('MFA_CODE_REJECTED');
+    if (await this.sessions.endIfSuperseded(proved.userId, securityStamp, context))
+      throw new MfaError('MFA_CODE_REJECTED');
     return raised;
   }
 
@@ -54,7 +55,7 @@ export class StepUpCompletion {
   async confirmed(principal: KnownPrincipal, proved: MfaStepUp, context: ExecutionContext): Promise<unknown> {
     const raised = await this.raise(principal, proved, context).catch(() => null);
     if (!raised) this.logger.error('MfaHost.completeStepUp failed after a confirmation; the session was not raised');
-    const superseded = await this.sessions.endIfFoundSuperseded(proved.userId, provedStamp(proved));
+    const superseded = await this.sessions.endIfFoundSuperseded(proved.userId, provedStamp(proved), context);
     return superseded ? undefined : raised?.session;
   }
 

@@ -42,6 +42,7 @@ describe('a login by TOTP', () => {
         userId: 'ann',
         actor: { type: 'user', id: 'ann' },
         factor: 'totp',
+        authenticator: { id: phoneId, type: 'totp', name: 'phone', createdAt: new Date(0) },
         at: now(),
       },
     ]);

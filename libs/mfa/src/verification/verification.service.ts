@@ -3,7 +3,10 @@ import { ChallengeCookie } from '../challenge/challenge-cookie.js';
 import { EnrollmentChallenges } from '../challenge/enrollment-challenges.js';
 import { ChallengeTokens, MfaChallenge, type MfaChallengeResult } from '../challenge/mfa-challenge.js';
 import type { EnrollmentClaims, MfaTokenClaims } from '../challenge/mfa-token.js';
+import { DeviceTrust, type NewDevice } from '../devices/device-trust.js';
 import { MfaClock } from '../domain/clock.js';
+import type { TrustedDevice } from '../domain/devices/device.js';
+import { deviceTokenText } from '../domain/devices/device-secret.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { hasAllowedFactor, isAccepted, type LoginRules, type Policy } from '../domain/policy/policy.js';
 import { CLOCK_SKEW_MS } from '../domain/usage/usage.js';
@@ -32,6 +35,7 @@ export class MfaVerificationService {
     private readonly host: MfaHostAccess,
     private readonly policies: LoginPolicies,
     private readonly enrollments: EnrollmentChallenges,
+    private readonly devices: DeviceTrust,
     private readonly clock: MfaClock,
   ) {}
 
@@ -40,15 +44,18 @@ export class MfaVerificationService {
    * yourself; {@link login} also creates the session.
    * @param challenge the value of `@CurrentChallenge()`, or the `mfa_token` itself (GraphQL, RPC)
    * @returns the login; with `enrollmentRequired: true`, what the user must enroll before a session is opened: after a
-   * recovery code, and after a factor that the policy does not allow
+   * recovery code, and after a factor that the policy does not allow. With `rememberDevice: true` it sets the cookie of the
+   * trusted browser on the response of `context`; with `'token'`, the login has a `deviceToken`
    * @throws MfaException `MFA_TOKEN_INVALID`, `MFA_CODE_REJECTED`, `MFA_LOCKED`, `MFA_BUSY`, `MFA_BAD_REQUEST`
    */
   async verify<S = unknown>(
     challenge: MfaChallenge | string,
-    proof: MfaProof,
+    proof: MfaLoginProof,
     context?: ExecutionContext,
   ): Promise<MfaChallengeResult<S>> {
-    return this.spend<S>(this.claimsOf(challenge), proof, context);
+    const { result, trusted } = await this.spend<S>(this.claimsOf(challenge), proof, context);
+    if (trusted) await this.devices.finish(trusted);
+    return result;
   }
 
   /**
@@ -63,14 +70,21 @@ export class MfaVerificationService {
    *   return this.verification.login(mfaToken, { code }, context);
    * }
    */
-  async login(challenge: MfaChallenge | string, proof: MfaProof, context: ExecutionContext): Promise<unknown> {
+  async login(challenge: MfaChallenge | string, proof: MfaLoginProof, context: ExecutionContext): Promise<unknown> {
     const claims = this.claimsOf(challenge);
-    const result = await this.spend(claims, proof, context);
+    const { result, trusted } = await this.spend(claims, proof, context);
     // The token is spent by now, whatever the host does next (S44).
     // A request without cookies runs no code of the cookie: the flow stays within the files of one reading.
     if (cookiesOf(context) !== undefined) this.cookie.endSent(context, result.mfaRequired ? result : undefined);
     if (result.mfaRequired) return result;
-    return this.completion.complete(result.login, claims.securityStamp, context);
+    try {
+      const response = await this.completion.complete(result.login, claims.securityStamp, context);
+      if (trusted) await this.devices.finish(trusted);
+      return response;
+    } catch (error) {
+      if (trusted) await this.devices.withdraw(trusted);
+      throw error;
+    }
   }
 
   /**
@@ -111,11 +125,12 @@ export class MfaVerificationService {
   /** Verifies the proof and spends it with the token. The store checks that the token is unspent. */
   private async spend<S>(
     claims: MfaTokenClaims,
-    proof: MfaProof,
+    proof: MfaLoginProof,
     context?: ExecutionContext,
-  ): Promise<MfaChallengeResult<S>> {
-    const { userId, tokenId, securityStamp, firstFactor, expiresAtMs } = claims;
+  ): Promise<{ result: MfaChallengeResult<S>; trusted?: NewDevice | null }> {
+    const { userId, tokenId, securityStamp, firstFactor, credential, expiresAtMs } = claims;
     const read = readProof(proof);
+    const kind = deviceKindOf(proof);
     // A caller may have kept the challenge for longer than the token lives, and than its spending is remembered (S40).
     if (this.clock.nowMs() >= expiresAtMs) throw new MfaError('MFA_TOKEN_INVALID');
     // Before the proof is spent: details that cannot be opened, and a policy that cannot be read, cost no code.
@@ -134,11 +149,15 @@ export class MfaVerificationService {
     );
     if (enrollment) {
       const first = { amr, firstFactor, ...names, ...(state === undefined ? {} : { state: JSON.stringify(state) }) };
-      return this.enrollments.issue({ userId, securityStamp, first }, enrollment, { rules, context });
+      return { result: this.enrollments.issue({ userId, securityStamp, first }, enrollment, { rules, context }) };
     }
+    const { factor, mfaAt } = verified.proved;
+    const trust = { userId, securityStamp, credential, method: factor, mfaAt, rules, context };
+    const trusted = kind === null ? null : await this.devices.start({ kind, ...trust });
     const enrollmentDueAt = enforcedFromMs === null ? null : new Date(enforcedFromMs);
+    const deviceToken = trusted && kind === 'token' ? { deviceToken: deviceTokenText(trusted.token) } : {};
     const login = { ...verified.proved, amr, ...(state === undefined ? {} : { state: state as S }), enrollmentDueAt };
-    return { mfaRequired: false, login };
+    return { result: { mfaRequired: false, login: { ...login, ...deviceToken } }, trusted };
   }
 
   private async policyOf(userId: string, context?: ExecutionContext): Promise<Policy | null> {
@@ -156,6 +175,17 @@ export class MfaVerificationService {
   private claimsOf(challenge: MfaChallenge | string): MfaTokenClaims {
     return MfaChallenge.claimsOf(typeof challenge === 'string' ? this.tokens.read(challenge) : challenge);
   }
+}
+
+/**
+ * The kind of device to trust after the login. `null` = none.
+ * @throws MfaError `MFA_BAD_REQUEST`
+ */
+function deviceKindOf({ rememberDevice }: MfaLoginProof): TrustedDevice['kind'] | null {
+  if (rememberDevice === undefined || rememberDevice === null || rememberDevice === false) return null;
+  if (rememberDevice === true) return 'cookie';
+  if (rememberDevice === 'token') return 'token';
+  throw new MfaError('MFA_BAD_REQUEST', { message: ["rememberDevice must be true, false or 'token'"] });
 }
 
 /** Which methods pass a second step. `undefined` = every one. */
@@ -191,3 +221,12 @@ export type MfaProof = {
       passkey: MfaPasskeyAssertion;
     }
 );
+
+/** The second factor of a login, and whether to trust the device afterwards. */
+export type MfaLoginProof = MfaProof & {
+  /**
+   * `true` = trust this browser, by a cookie; `'token'` = trust this app, which receives `login.deviceToken`. Needs the
+   * option `trustedDevices`. Not done after a backup code or a recovery code, nor where the policy forbids it. @default false
+   */
+  rememberDevice?: boolean | 'token' | null | undefined;
+};

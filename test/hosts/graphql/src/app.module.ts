@@ -8,6 +8,7 @@ import { MFA_MIGRATIONS } from 'nestjs-mfa/migrations';
 import { AcmeMfaHost } from './acme-mfa-host.js';
 import { AuthModule } from './auth.module.js';
 import { AuthResolver } from './auth.resolver.js';
+import { DevicesResolver } from './devices.resolver.js';
 import { FactorsResolver } from './factors.resolver.js';
 import { LoginEnrollmentResolver } from './login-enrollment.resolver.js';
 import { Json, PasskeysResolver } from './passkeys.resolver.js';
@@ -31,10 +32,11 @@ import { Json, PasskeysResolver } from './passkeys.resolver.js';
       imports: [AuthModule],
       host: AcmeMfaHost,
       http: false, // no REST routes
+      trustedDevices: {}, // optional
       passkeys: { rpId: 'localhost', origins: ['http://localhost:3000'] }, // optional
     }),
     // #endregion
   ],
-  providers: [AuthResolver, FactorsResolver, LoginEnrollmentResolver, Json, PasskeysResolver],
+  providers: [AuthResolver, FactorsResolver, LoginEnrollmentResolver, DevicesResolver, Json, PasskeysResolver],
 })
 export class AppModule {}

@@ -1,9 +1,22 @@
 import { UnauthorizedException, UseFilters, type ExecutionContext } from '@nestjs/common';
-import { Args, Mutation, Query, Resolver } from '@nestjs/graphql';
-import { MfaChallengeService, MfaContext, MfaExceptionFilter, MfaVerificationService, RequireMfa } from 'nestjs-mfa';
+import { Args, GqlExecutionContext, Mutation, Query, Resolver } from '@nestjs/graphql';
+import {
+  MfaChallengeService,
+  MfaContext,
+  MfaExceptionFilter,
+  MfaVerificationService,
+  RequireMfa,
+  type MfaCookieResponse,
+} from 'nestjs-mfa';
 import { FirstFactors, Users, type User } from './accounts.js';
 import { Sessions, type Session } from './sessions.js';
 import { LoginResult, Me } from './types.js';
+
+/** What Apollo puts into the context. Express links the response to its request. */
+interface ExpressRequest {
+  headers: object;
+  res: MfaCookieResponse;
+}
 
 @UseFilters(MfaExceptionFilter)
 @Resolver()
@@ -33,8 +46,11 @@ export class AuthResolver {
   }
 
   /** Every login path ends here. */
-  private async next({ id, email }: User, amr: string[], context: ExecutionContext): Promise<LoginResult> {
-    const result = await this.challenges.issue(id, { amr, accountName: email }, context);
+  private async next(user: User, amr: string[], context: ExecutionContext): Promise<LoginResult> {
+    const { req: request } = GqlExecutionContext.create(context).getContext<{ req: ExpressRequest }>();
+    const { email: accountName, passwordChangedAt: credentialVersion } = user;
+    const first = { amr, accountName, credentialVersion, device: { request, response: request.res } };
+    const result = await this.challenges.issue(user.id, first, context);
     if (result.mfaRequired) return result;
     const { enrollmentDueAt } = result.login;
     return { token: this.sessions.open(result.login), enrollmentDueAt };
@@ -45,9 +61,10 @@ export class AuthResolver {
     @Args('mfaToken') mfaToken: string,
     @Args('code') code: string,
     @Args('method', { nullable: true }) method: string,
+    @Args('rememberDevice', { nullable: true }) rememberDevice: boolean,
     @MfaContext() context: ExecutionContext,
   ) {
-    return this.verification.login(mfaToken, { code, method }, context); // what completeLogin returns
+    return this.verification.login(mfaToken, { code, method, rememberDevice }, context); // what completeLogin returns
   }
   // #endregion
 

@@ -2,17 +2,18 @@ import { NestFactory } from '@nestjs/core';
 import { Users } from './accounts.js';
 import { AppModule } from './app.module.js';
 import type { LifeCycleApp, Reply } from './life-cycle.flow.js';
-import type { EnrollingBrowser } from './required-mfa.flow.js';
 import { Sessions } from './sessions.js';
+import type { TrustedDevice, TrustingBrowser } from './trusted-devices.flow.js';
 
 const OPEN = 'mfaRequired methods enrollmentRequired enrollmentMethods';
 const LOGIN = `{ token mfa_token enrollmentDueAt ${OPEN} }`;
 
-/** A client that keeps a Bearer token. */
-export class Browser implements EnrollingBrowser {
+/** A browser that keeps a Bearer token, and the cookies of trusted devices. */
+export class Browser implements TrustingBrowser {
   private token: string | undefined;
   private mfaToken = '';
   private enrollmentDueAt: string | undefined;
+  private readonly cookies = new Map<string, string>();
 
   constructor(private readonly url: string) {}
 
@@ -20,18 +21,32 @@ export class Browser implements EnrollingBrowser {
   private async send(operation: string, ...values: string[]): Promise<Reply> {
     const headers: Record<string, string> = { 'content-type': 'application/json' };
     if (this.token) headers.authorization = `Bearer ${this.token}`;
+    if (this.cookies.size > 0) headers.cookie = [...this.cookies].map((pair) => pair.join('=')).join('; ');
     const filled = values.reduce((text, value) => text.replace('?', JSON.stringify(value)), operation);
     const response = await fetch(`${this.url}/graphql`, {
       method: 'POST',
       headers,
       body: JSON.stringify({ query: filled }),
     });
+    this.keepCookies(response);
     const { data, errors } = (await response.json()) as Record<string, any>;
     const body = Object.values(data ?? {})[0] as any;
     const { token, mfa_token, enrollmentDueAt } = body?.login ?? body ?? {};
     if (token) Object.assign(this, { token, enrollmentDueAt });
     if (mfa_token) this.mfaToken = mfa_token;
     return { code: errors ? String(errors[0].extensions.code) : 'OK', body: { ...body } };
+  }
+
+  private keepCookies({ headers }: Response): void {
+    for (const line of headers.getSetCookie()) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? [];
+      if (value === '') this.cookies.delete(name);
+      else this.cookies.set(name, value);
+    }
+  }
+
+  closeSession(): void {
+    this.token = undefined;
   }
 
   register = (email: string, password: string) =>
@@ -63,6 +78,14 @@ export class Browser implements EnrollingBrowser {
       ...[this.mfaToken, code],
     );
   cancelInLogin = () => this.send('mutation { cancelInLogin(mfaToken: ?) }', this.mfaToken);
+
+  trustInLogin = (code: string) =>
+    this.send(`mutation { verify(mfaToken: ?, code: ?, rememberDevice: true) ${LOGIN} }`, this.mfaToken, code);
+  devices = async () => {
+    const { body } = await this.send('{ devices { id label lastUsedAt expiresAt current } }');
+    return Object.values(body) as TrustedDevice[];
+  };
+  revokeDevice = (id: string) => this.send('mutation { revokeDevice(id: ?) }', id);
 }
 
 export async function start(): Promise<LifeCycleApp> {

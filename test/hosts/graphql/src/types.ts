@@ -59,3 +59,23 @@ export class Me {
   @Field(() => String, { nullable: true })
   mfaAt?: string | null;
 }
+
+@ObjectType()
+export class Device {
+  @Field(() => String)
+  id!: string;
+
+  /** The user agent. */
+  @Field(() => String)
+  label!: string;
+
+  @Field(() => Date)
+  lastUsedAt!: Date;
+
+  @Field(() => Date)
+  expiresAt!: Date;
+
+  /** Whether it is the browser of this request. */
+  @Field(() => Boolean)
+  current!: boolean;
+}

@@ -28,7 +28,7 @@ export class AcmeMfaHost extends MfaHost {
   /** The response of `POST /mfa/verify`. The user may be blocked since the password: `null` is 401. */
   async completeLogin(login: MfaLogin) {
     if (!(await this.users.active(login.userId))) return null;
-    return this.tokens.open(login);
+    return { ...(await this.tokens.open(login)), deviceToken: login.deviceToken }; // of a trusted app, else undefined
   }
 
   /** A confirmed enrollment or a step-up. The new tokens are `session` in the response. */

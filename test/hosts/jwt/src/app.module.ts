@@ -32,6 +32,7 @@ import { RefreshTokens1795651200000 } from './refresh-token.migration.js';
       imports: [AuthModule],
       host: AcmeMfaHost,
       passkeys, // optional
+      trustedDevices: {}, // optional
       http: { publicDecorators: [Public()] }, // the global guard lets the second step through
       cleanup: { tables: [{ entity: RefreshToken, expiresAt: 'expiresAt' }] },
     }),

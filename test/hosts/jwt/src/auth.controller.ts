@@ -7,6 +7,8 @@ import { Tokens, type AccessClaims } from './tokens.js';
 interface Credentials {
   email: string;
   password: string;
+  /** Of an app that the user trusts. */
+  deviceToken?: string;
 }
 
 @Controller('auth')
@@ -29,9 +31,14 @@ export class AuthController {
   @Post('login')
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
-  async login(@Body() { email, password }: Credentials) {
+  async login(@Body() { email, password, deviceToken }: Credentials) {
     const user = await this.users.signIn(email, password);
-    const result = await this.challenges.issue(user.id, { amr: ['pwd'], accountName: user.email });
+    const result = await this.challenges.issue(user.id, {
+      amr: ['pwd'],
+      accountName: user.email,
+      credentialVersion: user.passwordChangedAt,
+      deviceToken,
+    });
     return result.mfaRequired ? result : this.tokens.open(result.login);
   }
 

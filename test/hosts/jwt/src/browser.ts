@@ -15,6 +15,8 @@ export interface TokenPair {
 export class Browser extends HttpBrowser {
   pair: Partial<TokenPair> = {};
   private mfaToken: string | undefined;
+  private deviceToken: string | undefined;
+  protected readonly rememberDevice = 'token';
 
   protected headers(): Record<string, string> {
     return this.pair.accessToken ? { authorization: `Bearer ${this.pair.accessToken}` } : {};
@@ -22,6 +24,7 @@ export class Browser extends HttpBrowser {
 
   protected keep(_: Response, body: Record<string, any>): void {
     if (body.mfa_token) this.mfaToken = body.mfa_token;
+    if (body.deviceToken) this.deviceToken = body.deviceToken;
     const { accessToken, refreshToken } = (body.session ?? body.login ?? body) as Partial<TokenPair>;
     if (accessToken) this.pair = { ...this.pair, accessToken, ...(refreshToken ? { refreshToken } : {}) };
   }
@@ -30,11 +33,19 @@ export class Browser extends HttpBrowser {
     return { mfa_token: this.mfaToken };
   }
 
+  protected override withFirstFactor() {
+    return { deviceToken: this.deviceToken };
+  }
+
+  closeSession(): void {
+    this.pair = {};
+  }
+
   refresh() {
     return this.call('POST', '/auth/refresh', { refreshToken: this.pair.refreshToken });
   }
 
-  byProvider = (code: string) => this.call('POST', '/auth/oauth', { code });
+  byProvider = (code: string) => this.call('POST', '/auth/oauth', { code, ...this.withFirstFactor() });
   openLogin = () => this.call('GET', '/mfa/challenge', undefined, { 'x-mfa-token': this.mfaToken });
 }
 

@@ -17,19 +17,24 @@ export class OtherLoginsController {
   @Post('oauth')
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
-  oauth(@Body() { code }: { code: string }) {
-    return this.next(this.firstFactors.spend(code), ['fed']);
+  oauth(@Body() { code, deviceToken }: { code: string; deviceToken?: string }) {
+    return this.next(this.firstFactors.spend(code), ['fed'], deviceToken);
   }
 
   @Post('magic-link')
   @HttpCode(200)
   @Header('Cache-Control', 'no-store')
-  magicLink(@Body() { token }: { token: string }) {
-    return this.next(this.firstFactors.spend(token), ['email']);
+  magicLink(@Body() { token, deviceToken }: { token: string; deviceToken?: string }) {
+    return this.next(this.firstFactors.spend(token), ['email'], deviceToken);
   }
 
-  private async next({ id, email }: User, amr: string[]) {
-    const result = await this.challenges.issue(id, { amr, accountName: email });
+  private async next({ id, email, passwordChangedAt }: User, amr: string[], deviceToken: string | undefined) {
+    const result = await this.challenges.issue(id, {
+      amr,
+      accountName: email,
+      credentialVersion: passwordChangedAt,
+      deviceToken,
+    });
     return result.mfaRequired ? result : this.tokens.open(result.login);
   }
 }

@@ -23,6 +23,7 @@ import { AuthModule } from './auth.module.js';
       keys: [{ id: '2026-11', secret: process.env.MFA_KEY! }],
       imports: [AuthModule],
       host: AcmeMfaHost,
+      trustedDevices: {}, // optional
     }),
     // #endregion
   ],

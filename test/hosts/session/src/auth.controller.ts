@@ -38,6 +38,8 @@ export class AuthController {
       accountName: user.email,
       state,
       cookie: response,
+      credentialVersion: user.passwordChangedAt,
+      device: { request, response },
     });
     if (result.mfaRequired) return result;
     await this.sessions.open(request, result.login);

@@ -30,6 +30,13 @@ export class Browser extends HttpBrowser {
     return { purpose: 'verify' };
   }
 
+  protected readonly rememberDevice = true;
+
+  /** Only the cookies of trusted devices stay. */
+  closeSession(): void {
+    for (const name of this.cookies.keys()) if (!name.startsWith('__Host-mfa-device-')) this.cookies.delete(name);
+  }
+
   /** The provider sends the browser to the callback, which redirects. */
   byProvider = async (code: string) => {
     const url = `${this.url}/auth/oauth/callback?code=${code}`;

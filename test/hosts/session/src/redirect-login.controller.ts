@@ -37,13 +37,19 @@ export class RedirectLoginController {
 
   /** Where the browser goes now. */
   private async next(
-    { id, email }: User,
+    { id, email, passwordChangedAt }: User,
     amr: string[],
-    { request, response }: { request: SessionRequest; response: MfaCookieResponse },
+    device: { request: SessionRequest; response: MfaCookieResponse },
   ): Promise<string> {
-    const result = await this.challenges.issue(id, { amr, accountName: email, cookie: response });
+    const result = await this.challenges.issue(id, {
+      amr,
+      accountName: email,
+      cookie: device.response,
+      credentialVersion: passwordChangedAt,
+      device,
+    });
     if (result.mfaRequired) return '/login/second-step';
-    await this.sessions.open(request, result.login);
+    await this.sessions.open(device.request, result.login);
     return '/';
   }
 }

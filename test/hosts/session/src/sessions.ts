@@ -17,6 +17,7 @@ export interface SignedIn {
 
 /** The part of a request that express-session and @fastify/session have in common. */
 export interface SessionRequest {
+  headers: object;
   session: Partial<SignedIn> & { regenerate(done: (error?: unknown) => void): void };
 }
 

@@ -5,6 +5,8 @@ export interface User {
   id: string;
   email: string;
   password: string;
+  /** ISO 8601. */
+  passwordChangedAt: string;
   blocked: boolean;
   /** Raised to end every session of the user. */
   generation: number;
@@ -16,8 +18,13 @@ export class Users {
   private readonly users = new Map<string, User>();
 
   register(email: string, password: string): void {
-    const user = { id: randomUUID(), email, password, blocked: false, generation: 0 };
+    const passwordChangedAt = new Date().toISOString();
+    const user = { id: randomUUID(), email, password, passwordChangedAt, blocked: false, generation: 0 };
     this.users.set(user.id, user);
+  }
+
+  changePassword(id: string, password: string): void {
+    Object.assign(this.users.get(id)!, { password, passwordChangedAt: new Date().toISOString() });
   }
 
   /** The first factor. */

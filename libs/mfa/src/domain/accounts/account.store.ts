@@ -1,10 +1,16 @@
 import type { AttemptFactor, AttemptPolicy } from '../attempts/attempt-policy.js';
+import type { TrustedDevice } from '../devices/device.js';
+import type { LastChange } from '../audit/audit.store.js';
 import type { AccountSnapshot, CredentialRows, MfaAccount, VerificationSnapshot } from './account.js';
 
+type ChangedField = 'securityStamp' | 'activeFactors' | 'pendingId' | 'backupSetId' | 'mustEnrollSinceMs' | 'recovery';
+
 /** The fields of the account row that `commit` may change. Fields that are left out stay unchanged. */
-export type AccountChange = Partial<
-  Pick<MfaAccount, 'securityStamp' | 'activeFactors' | 'pendingId' | 'backupSetId' | 'mustEnrollSinceMs' | 'recovery'>
->;
+export type AccountChange = Partial<Pick<MfaAccount, ChangedField>> & {
+  /** The event of the change, for the audit table. `commit` first copies an earlier one that is not in the table yet. */
+  // S121
+  lastChange?: LastChange;
+};
 
 /** The account that a login reads. */
 export interface LoginSnapshot {
@@ -14,6 +20,8 @@ export interface LoginSnapshot {
   otherCase: boolean;
   /** When the user was first seen under the given policy. `null` = never, no policy given, or no MFA account. */
   policySeenAtMs: number | null;
+  /** The device of this user with the given lookup hash. `null` = none, no hash given, or no MFA account. */
+  device: TrustedDevice | null;
 }
 
 /** What else a read with credential rows asks for. */
@@ -48,10 +56,11 @@ export abstract class MfaAccountStore {
 
   /**
    * Like {@link load}, for a user whose first factor was right. The same statement also looks for an account with the id
-   * in lower case. With `policyId`, it also reads when the user was first seen under that policy.
+   * in lower case. With `policyId`, it also reads when the user was first seen under that policy. With `deviceLookupHash`,
+   * it also reads the device of this user with that lookup hash, whether or not it is still trusted.
    */
-  // S78, S101
-  abstract loadForLogin(userId: string, policyId?: string): Promise<LoginSnapshot>;
+  // S78, S101, S113
+  abstract loadForLogin(userId: string, policyId?: string, deviceLookupHash?: string): Promise<LoginSnapshot>;
 
   /** Reads the accounts of up to 500 users, with their authenticators, in any order. Users without an account are left out. */
   abstract loadMany(userIds: readonly string[]): Promise<AccountSnapshot[]>;
@@ -118,6 +127,9 @@ export abstract class MfaAccountStore {
   /** Raises the security stamp, which makes all mfa_tokens of the user invalid, and drops a pending setup. */
   abstract invalidate(userId: string): Promise<void>;
 
-  /** Removes the row itself. */
-  abstract remove(userId: string): Promise<void>;
+  /**
+   * Removes the row itself. Where `rowVersion` is given and no longer current, it returns `false` and changes nothing:
+   * another change was first.
+   */
+  abstract remove(userId: string, rowVersion?: number): Promise<boolean>;
 }

@@ -1,10 +1,25 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { InMemoryAccountStore } from '../../../../../test/support/in-memory-account-store.js';
-import { MfaError } from '../mfa-error.js';
+import { MfaError, type MfaErrorCode } from '../mfa-error.js';
 import type { AccountSnapshot } from './account.js';
-import type { AccountChange } from './account.store.js';
-import { changeAccount } from './change-account.js';
+import type { AccountChange, MfaAccountStore } from './account.store.js';
+import { changeAccount as changeWithEvent } from './change-account.js';
 import { loadEnabled } from './load-enabled.js';
+import { purgingAccount } from './moved-account.js';
+
+/** A change without an event. */
+const changeAccount = (
+  store: MfaAccountStore,
+  userId: string,
+  decide: (snapshot: AccountSnapshot) => AccountChange | null | Promise<AccountChange | null>,
+  missing?: MfaErrorCode,
+) => {
+  const withoutEvent = async (snapshot: AccountSnapshot) => {
+    const change = await decide(snapshot);
+    return change && { ...change, lastChange: null };
+  };
+  return changeWithEvent(store, userId, withoutEvent, missing);
+};
 
 let accounts: InMemoryAccountStore;
 beforeEach(async () => {
@@ -168,6 +183,19 @@ describe('changeAccount', () => {
     });
     expect(decide).toHaveBeenCalledTimes(12);
     expect((await accountOf()).backupSetId).toBeNull();
+  });
+
+  it('S123 changes no account that reserves the id for a purge', async () => {
+    await accounts.claimUserHandle('ann', purgingAccount('ann', { rowVersion: 1, securityStamp: 1 }).userHandle!);
+    const decide = vi.fn<() => AccountChange>(() => ({ securityStamp: 7 }));
+    const changing = changeAccount(accounts, 'ann', decide, 'MFA_NOT_ENABLED');
+    await expect(changing).rejects.toMatchObject({ code: 'MFA_NOT_ENABLED' });
+    expect(decide).not.toHaveBeenCalled();
+  });
+
+  it('gives a time to wait where a user without an account makes a change too busy', async () => {
+    const changing = changeAccount(accounts, 'nobody', () => null, 'MFA_BUSY');
+    await expect(changing).rejects.toMatchObject({ code: 'MFA_BUSY', details: { retryAfterSeconds: 1 } });
   });
 
   it('refuses a user who has no account, without deciding anything', async () => {

@@ -1,5 +1,7 @@
+import type { LastChange } from '../audit/audit.store.js';
 import { isMfaError, MfaError, type MfaErrorCode } from '../mfa-error.js';
 import type { AccountSnapshot, MfaAccount } from './account.js';
+import { isMoved, isPurging } from './moved-account.js';
 import type { AccountChange, MfaAccountStore } from './account.store.js';
 
 /** Lost races after which a change throws. Each one means that another change of the same user succeeded. */
@@ -8,13 +10,18 @@ const MOST_TRIES = 12;
 /** Pauses in milliseconds before each attempt to find out whether a change was committed. */
 const PAUSES_MS = [0, 100, 200, 400, 800, 1_600, 3_200];
 
-type Decision = AccountChange | null;
+/** A change, with its event for the audit table. `null` = the audit table is off, or the change has no event. */
+// S121: required, so that no change can forget it.
+export type DecidedChange = Omit<AccountChange, 'lastChange'> & { lastChange: LastChange | null };
+
+type Decision = DecidedChange | null;
 
 /**
  * Optimistic update of the account row with retries. `decide` returns the change, or `null` to leave the account
  * unchanged; it runs again whenever another change was committed first. A change of the active factors or of the
  * backup set also ends the pending setup, which was proved for the account as it was.
- * @param missing the error code if the user has no account
+ * @param missing the error code if the user has no account, is being purged, or was moved to another user id
+ * @param ofMove whether the change is part of a move: then the account may be one that was moved
  * @returns the account before and after the change; both are the same if `decide` returned `null`
  * @throws MfaError `missing`; `MFA_BUSY` after too many lost races
  */
@@ -24,22 +31,28 @@ export async function changeAccount(
   userId: string,
   decide: (snapshot: AccountSnapshot) => Decision | Promise<Decision>,
   missing: MfaErrorCode = 'MFA_NOT_ENABLED',
+  { ofMove = false } = {},
 ): Promise<{ before: AccountSnapshot; after: AccountSnapshot }> {
   for (let tries = 0; tries < MOST_TRIES; tries += 1) {
     const before = await accounts.load(userId);
-    if (!before) throw new MfaError(missing);
+    // S123: a change of a moved account could make its id one without a second step.
+    if (!before || isPurging(before) || (isMoved(before) && !ofMove))
+      throw missing === 'MFA_BUSY' ? busy() : new MfaError(missing);
     const decided = await decide(before);
     if (decided === null) return { before, after: before };
-    const change = endingSetup(decided);
-    if (await commits(accounts, before.account, change)) {
+    const { lastChange, ...fields } = decided;
+    const change = endingSetup(fields);
+    if (await commits(accounts, before.account, lastChange ? { ...change, lastChange } : change)) {
       const rowVersion = before.account.rowVersion + 1;
       return { before, after: { ...before, account: { ...before.account, ...change, rowVersion } } };
     }
   }
-  throw new MfaError('MFA_BUSY', { retryAfterSeconds: 1 });
+  throw busy();
 }
 
-function endingSetup(change: AccountChange): AccountChange {
+const busy = () => new MfaError('MFA_BUSY', { retryAfterSeconds: 1 });
+
+function endingSetup<T extends AccountChange>(change: T): T | ({ pendingId: null } & T) {
   return change.activeFactors === undefined && change.backupSetId === undefined
     ? change
     : { pendingId: null, ...change };
@@ -82,7 +95,9 @@ async function wasCommitted(
 }
 
 function tookEffect(account: MfaAccount, rowVersion: number, change: AccountChange): boolean {
-  const fields = Object.keys(change) as (keyof AccountChange)[];
+  // The stored event is not read with the account.
+  const names = Object.keys(change) as (keyof AccountChange)[];
+  const fields = names.filter((field) => field !== 'lastChange');
   return (
     account.rowVersion === rowVersion &&
     fields.every((field) => JSON.stringify(account[field]) === JSON.stringify(change[field]))

@@ -27,4 +27,10 @@ export abstract class MfaBackupCodeStore {
 
   /** Up to `limit` sets with `expiresAtMs <= beforeMs`, oldest first. */
   abstract listExpired(beforeMs: number, limit: number): Promise<ExpiredBackupSet[]>;
+
+  /**
+   * Corrects the number of unspent codes in the account row, which the lists of administrators read. Call it after codes
+   * were spent in another way than by a verification. One statement more than it changes.
+   */
+  abstract recount(userId: string): Promise<void>;
 }

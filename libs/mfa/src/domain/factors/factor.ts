@@ -24,6 +24,8 @@ export interface FactorMatch {
   recoveryHash?: string;
   /** The credential whose use is recorded when the proof is spent. `null` = the module stores none. */
   use: CredentialUse | null;
+  /** The authenticator that made the proof, for the event. Left out = none, or the module does not know it. */
+  credential?: Credential;
   /** What `amr` gains (RFC 8176 §2). */
   amr: readonly string[];
   /**
@@ -94,6 +96,9 @@ export abstract class Factor {
   readonly isEnrollable: boolean = true;
   /** What a proof of this factor may be presented for. */
   readonly purposes: readonly ProofPurpose[] = ['verify', 'step-up', 'change'];
+  /** Whether a device can be trusted in a login that proved this factor. */
+  // S113
+  readonly trustsDevices: boolean = false;
   /** Where the user has such a factor, only it or a backup code proves a change of factors. */
   readonly protectsChanges: boolean = false;
 

@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { enforcedFromMs, hasAllowedFactor, isAccepted, isAllowed, type LoginRules, type Policy } from './policy.js';
 
-const POLICY: Policy = { id: 'p', required: true, graceMs: 0, deadlineMs: null, methods: null, backupCodes: true };
+const POLICY: Policy = {
+  ...{ id: 'p', required: true, graceMs: 0, deadlineMs: null, methods: null },
+  ...{ backupCodes: true, trustedDevices: true },
+};
 const rules = (policy: Partial<Policy> | null, firstFactor?: string): LoginRules => ({
   policy: policy && { ...POLICY, ...policy },
   firstFactor,

@@ -1,5 +1,8 @@
 import type { MfaAccount } from '../accounts/account.js';
 
+/** The form of an id. Printable ASCII, because a database may compare other characters as equal. */
+export const POLICY_ID = /^[\x21-\x7E]{1,64}$/;
+
 /** Whether a user must have a second factor, from when, and which. */
 export interface Policy {
   id: string;
@@ -12,6 +15,8 @@ export interface Policy {
   methods: readonly string[] | null;
   /** Whether a backup code passes a second step. */
   backupCodes: boolean;
+  /** Whether a trusted device replaces the second step. */
+  trustedDevices: boolean;
 }
 
 /** What decides which methods a login may use. */

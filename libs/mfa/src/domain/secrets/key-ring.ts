@@ -23,6 +23,10 @@ export interface RingKey {
   readonly webAuthnKey: KeyObject;
   /** HMAC-SHA-256 key for recovery codes. */
   readonly recoveryKey: KeyObject;
+  /** HMAC-SHA-256 key for trusted devices. */
+  readonly deviceKey: KeyObject;
+  /** HMAC-SHA-256 key for the user ids of purged users in the audit table. */
+  readonly auditKey: KeyObject;
 }
 
 const KEY_ID = /^[A-Za-z0-9_-]{1,32}$/;
@@ -72,6 +76,8 @@ function deriveKey({ id, secret }: MfaKey): RingKey {
     tokenKey: derive('nestjs-mfa/mfa-token/v1'),
     webAuthnKey: derive('nestjs-mfa/webauthn/v1'),
     recoveryKey: derive('nestjs-mfa/recovery/v1'),
+    deviceKey: derive('nestjs-mfa/device/v1'),
+    auditKey: derive('nestjs-mfa/audit/v1'),
   };
 }
 

@@ -1,5 +1,8 @@
 import type { SpentEntry, Spending, UsageEntry } from './usage.js';
 
+/** Runs in the background after `MFA_BUSY`, once it is certain whether the entries are spent. */
+export type WhenKnown = (isSpent: boolean) => unknown;
+
 /** Storage port of spent codes and tokens. It prevents replay (RFC 6238 §5.2). */
 export abstract class MfaUsageStore {
   /**
@@ -7,7 +10,7 @@ export abstract class MfaUsageStore {
    * required. `false` = a lost race; nothing was spent.
    */
   // S27–S29
-  abstract spend(spending: Spending): Promise<boolean>;
+  abstract spend(spending: Spending, whenKnown?: WhenKnown): Promise<boolean>;
 
   /** Removes up to `limit` rows with `expiresAtMs <= beforeMs`. Returns their number. One statement. */
   abstract purge(beforeMs: number, limit: number): Promise<number>;

@@ -70,8 +70,9 @@ export abstract class MfaVerificationStore {
   /**
    * Spends all entries or none. With them, it sets the failures to 0, gives the reservation back, ends a live recovery
    * code, and stores the time of the use. Returns `true` only if every entry was written and the account was as required. `false` = a lost race.
-   * Where the use of a passkey lost the race for its counter, the entries may be spent.
+   * Where the use of a passkey lost the race for its counter, the entries may be spent. Where it throws and nothing was
+   * spent, the reservation is released in the background.
    */
-  // S27–S29, S104
+  // S27–S29, S70, S104
   abstract spendAndSettle(completion: VerificationCompletion): Promise<boolean>;
 }

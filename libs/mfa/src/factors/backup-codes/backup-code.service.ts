@@ -7,7 +7,7 @@ import { MfaAuthenticatorStore } from '../../domain/authenticators/authenticator
 import { MFA_FACTORS, type Factor } from '../../domain/factors/factor.js';
 import { MfaError } from '../../domain/mfa-error.js';
 import { ThrowsMfaException } from '../../errors/throws-mfa-exception.js';
-import { MfaEvents } from '../../events/mfa-events.js';
+import { MfaEvents, type PreparedEvent } from '../../events/mfa-events.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
 import { AttemptLimiter } from '../../verification/attempt-limiter.js';
 import { BackupCodeIssuing, type IssuedBackupCodes } from './backup-code-issuing.js';
@@ -57,13 +57,12 @@ export class MfaBackupCodeService {
     const session = sessionOf(user, given);
     const snapshot = await loadEnabled(this.accounts, session.userId);
     const { userId: id } = snapshot.account;
-    const { codes, before, setId } = await this.replace(snapshot, session, { ...proof, context });
+    const event = this.events.prepare({ type: 'mfa.backup_codes.regenerated', userId: id }, context);
+    const { codes, before, setId } = await this.replace(snapshot, session, { ...proof, context }, event);
 
     // The old codes are dead by now, so nothing may throw before the new ones are shown (S39).
-    const replaced = await this.events.changed(
-      { type: 'mfa.backup_codes.regenerated', userId: id },
-      { enabled: true, sessionId: session.sessionId, context },
-    );
+    const { sessionId } = session;
+    const replaced = await this.events.changed(event, { enabled: true, sessionId, context });
     await tidyUp(
       () => this.issuing.keep(id, setId),
       // Guesses at the old codes say nothing about the new ones, nor may they keep them disabled (S54).
@@ -75,7 +74,12 @@ export class MfaBackupCodeService {
   }
 
   /** Makes the new set, spends the proof, and switches the account over. A set that lost its race is removed. */
-  private async replace(proved: AccountSnapshot, session: SessionOf, offered: ReauthenticationRequest) {
+  private async replace(
+    proved: AccountSnapshot,
+    session: SessionOf,
+    offered: ReauthenticationRequest,
+    event: PreparedEvent,
+  ) {
     const { userId } = proved.account;
     const made: IssuedBackupCodes[] = [];
     try {
@@ -83,7 +87,7 @@ export class MfaBackupCodeService {
         const issued = await this.issuing.makeFor(userId, entry);
         if (issued) made.push(issued);
       });
-      return await this.switchOver(proved, made[0]);
+      return await this.switchOver(proved, made[0], event);
     } catch (error) {
       if (isLostRace(error))
         await tidyUp(
@@ -101,6 +105,7 @@ export class MfaBackupCodeService {
   private async switchOver(
     proved: AccountSnapshot,
     issued: IssuedBackupCodes | undefined,
+    { lastChange }: PreparedEvent,
   ): Promise<IssuedBackupCodes & { before: MfaAccount }> {
     const { userId, securityStamp } = proved.account;
     // Codes are left out only for a proof that was spent before, and such a proof was refused.
@@ -111,7 +116,7 @@ export class MfaBackupCodeService {
       requireAsProved(now, proved, this.factors);
       this.issuing.requireHeld(issued);
       await this.issuing.startGrace(userId, account.backupSetId);
-      return { securityStamp: securityStamp + 1, backupSetId: issued.setId };
+      return { securityStamp: securityStamp + 1, backupSetId: issued.setId, lastChange };
     };
     const { before } = await changeAccount(this.accounts, userId, decide, 'MFA_CODE_REJECTED');
     return { ...issued, before: before.account };

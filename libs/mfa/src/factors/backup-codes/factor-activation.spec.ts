@@ -22,7 +22,9 @@ const sets = () => new Set([...mfa.state.backupCodes.values()].map(({ setId }) =
 async function activate(changes: Partial<ActivationRequest> = {}) {
   const factor = { type: 'card', id: 'c-1' };
   const enroller = await mfa.enrollers.of(mfa.of('ann'), 'card');
-  const request = { enroller, proved: await load(), factor, entry: ENTRY, isCurrent: () => true, reject };
+  const authenticator = { ...factor, name: 'Card', createdAt: new Date(0) };
+  const proof = { enroller, proved: await load(), entry: ENTRY, reject };
+  const request = { ...proof, factor, authenticator, context: undefined, isCurrent: () => true };
   return mfa.activation.activate({ ...request, ...changes });
 }
 
@@ -42,12 +44,14 @@ describe('the activation of a factor', () => {
     expect([...mfa.state.usage.values()]).toMatchObject([{ ...ENTRY, userId: 'ann', spentAtMs: mfa.clock.nowMs() }]);
   });
 
-  it('makes no codes where there is a set, and returns how many of it remain', async () => {
+  it('makes no codes where there is a set, leaves its number alone, and returns how many of it remain', async () => {
     await activate();
     const { setId } = [...mfa.state.backupCodes.values()][0]!;
+    const commit = vi.spyOn(mfa.accounts, 'commit');
     const second = { factor: { type: 'card', id: 'c-2' }, entry: { ...ENTRY, item: 'second' } };
     const { codes, remaining, tidyUp, after } = await activate(second);
     expect({ codes, remaining, tidyUp }).toEqual({ codes: null, remaining: 4, tidyUp: [] });
+    expect(commit.mock.lastCall![2]).not.toHaveProperty('backupSetId');
     expect(after.account).toMatchObject({ backupSetId: setId, activeFactors: [{ id: 'c-1' }, { id: 'c-2' }] });
   });
 

@@ -1,20 +1,21 @@
-import { Inject, Injectable } from '@nestjs/common';
+import { type ExecutionContext, Inject, Injectable } from '@nestjs/common';
 import {
   activeIdsOf,
   formatActiveFactors,
   type AccountSnapshot,
   type ActiveFactor,
 } from '../../domain/accounts/account.js';
-import { MfaAccountStore, type AccountChange } from '../../domain/accounts/account.store.js';
-import { changeAccount } from '../../domain/accounts/change-account.js';
+import { MfaAccountStore } from '../../domain/accounts/account.store.js';
+import { changeAccount, type DecidedChange } from '../../domain/accounts/change-account.js';
 import { MfaClock } from '../../domain/clock.js';
 import { type Factor, MFA_FACTORS } from '../../domain/factors/factor.js';
 import { MfaError } from '../../domain/mfa-error.js';
 import type { UsageEntry } from '../../domain/usage/usage.js';
 import { MfaUsageStore } from '../../domain/usage/usage.store.js';
 import { type Enroller, replacesFactors } from '../../enrollment/enrollers.js';
+import { MfaEvents, type PreparedEvent } from '../../events/mfa-events.js';
 import { isLostRace, tidyUp } from '../../events/tidy-up.js';
-import type { MfaFailureReason } from '../../host/mfa-event.js';
+import type { MfaEventAuthenticator, MfaFailureReason } from '../../host/mfa-event.js';
 import { AttemptLimiter } from '../../verification/attempt-limiter.js';
 import { BackupCodeIssuing, type IssuedBackupCodes } from './backup-code-issuing.js';
 
@@ -27,6 +28,10 @@ export interface ActivationRequest {
   /** The account for which the proof was right. */
   proved: AccountSnapshot;
   factor: ActiveFactor;
+  /** The factor as its event names it. */
+  authenticator: MfaEventAuthenticator;
+  /** The request, for the event. */
+  context: ExecutionContext | undefined;
   /** The usage row that spends the proof. Left out where the proof is spent already. */
   entry?: UsageEntry;
   /** Whether the factor may still be activated. Runs again for each state of the account that is read. */
@@ -48,6 +53,8 @@ interface ActivationProgress {
 export interface ActivatedFactor {
   /** The account after the commit. */
   after: AccountSnapshot;
+  /** The event, which the commit has stored. */
+  event: PreparedEvent;
   /** The new backup codes, or `null` when a set existed. */
   codes: string[] | null;
   remaining: number;
@@ -64,6 +71,7 @@ export class FactorActivation {
     private readonly issuing: BackupCodeIssuing,
     private readonly limiter: AttemptLimiter,
     private readonly clock: MfaClock,
+    private readonly events: MfaEvents,
     @Inject(MFA_FACTORS) private readonly factors: readonly Factor[],
   ) {}
 
@@ -73,6 +81,7 @@ export class FactorActivation {
    */
   async activate(request: ActivationRequest): Promise<ActivatedFactor> {
     const { account } = request.proved;
+    const event = this.prepare(request);
     const progress: ActivationProgress = { issued: null, isOpen: false };
     try {
       // Made before the proof is spent: a full hashing queue does not cost the proof (S58).
@@ -80,16 +89,21 @@ export class FactorActivation {
       if (account.backupSetId === null || replacesFactors(request.enroller))
         progress.issued = await this.issuing.makeFor(account.userId, entries[0]);
       await this.spend(request, entries);
-      const { before, after } = await this.switchOver(request, progress);
+      const { before, after } = await this.switchOver(request, event, progress);
       const { issued } = progress;
       const codes = after.account.backupSetId === issued?.setId ? issued.codes : null;
       const remaining = codes?.length ?? after.backupCodesRemaining;
       const replaced = replacesFactors(request.enroller) ? this.forgetting(before) : [];
-      return { after, codes, remaining, tidyUp: [...this.tidying(after, issued), ...replaced] };
+      return { after, event, codes, remaining, tidyUp: [...this.tidying(after, issued), ...replaced] };
     } catch (error) {
       await this.undo(request, progress, error);
       throw error;
     }
+  }
+
+  private prepare({ enroller, authenticator, context }: ActivationRequest): PreparedEvent {
+    const type = replacesFactors(enroller) ? 'mfa.recovered' : 'mfa.authenticator.confirmed';
+    return this.events.prepare({ type, userId: enroller.principal.userId, authenticator }, context);
   }
 
   /** An error of the commit itself leaves open whether it was committed: then the rows stay until their grace ends. */
@@ -114,12 +128,13 @@ export class FactorActivation {
   /** The commit point: from here on the factor counts, and so do its backup codes. */
   private async switchOver(
     { enroller, proved, factor, isCurrent, reject }: ActivationRequest,
+    { lastChange }: PreparedEvent,
     progress: ActivationProgress,
   ): Promise<{ before: AccountSnapshot; after: AccountSnapshot }> {
     const { userId, securityStamp } = proved.account;
     const { issued } = progress;
     const isReplacing = replacesFactors(enroller);
-    const decide = async (current: AccountSnapshot): Promise<AccountChange> => {
+    const decide = async (current: AccountSnapshot): Promise<DecidedChange> => {
       const { account } = current;
       // The commit before this one, if any, was lost.
       progress.isOpen = false;
@@ -131,8 +146,10 @@ export class FactorActivation {
       if (activeFactors.length > MOST_FACTORS) throw new MfaError('MFA_TOO_MANY_AUTHENTICATORS');
       if (isReplacing) await this.startGrace(current);
       progress.isOpen = true;
-      const kept = isReplacing ? null : account.backupSetId;
-      const change = { pendingId: null, activeFactors, backupSetId: kept ?? issued?.setId ?? null };
+      // A set that stays is left out: PostgreSQL would count its codes as they were before a parallel login.
+      const keepsCodes = !isReplacing && account.backupSetId !== null;
+      const codes = keepsCodes ? {} : { backupSetId: issued?.setId ?? null };
+      const change = { pendingId: null, activeFactors, ...codes, lastChange };
       return { ...change, ...ENDED, ...(isReplacing ? { securityStamp: securityStamp + 1 } : {}) };
     };
     return changeAccount(this.accounts, userId, decide, 'MFA_CODE_REJECTED');

@@ -48,6 +48,7 @@ interface RegistrationAttempt {
   proved: AccountSnapshot;
   verified: VerifiedPasskeyRegistration;
   reject: (failure: MfaFailureReason) => MfaError;
+  context: ExecutionContext | undefined;
 }
 
 /** Setup and confirmation of a passkey, with their events. */
@@ -121,7 +122,7 @@ export class PasskeyEnrollment {
     this.requireRoom(snapshot, enroller);
     const passkey = this.rowOf(userId, name, verified);
     if (!(await this.store(passkey))) throw reject('already_spent');
-    const activated = await this.activate(enroller, passkey, { proved: snapshot, verified, reject });
+    const activated = await this.activate(enroller, passkey, { proved: snapshot, verified, reject, context });
     const enrolled = {
       ...activated,
       securityStamp: activated.after.account.securityStamp,
@@ -135,13 +136,16 @@ export class PasskeyEnrollment {
 
   private activate(
     enroller: Enroller,
-    { userId, id, expiresAtMs }: Passkey,
-    { proved, verified, reject }: RegistrationAttempt,
+    passkey: Passkey,
+    { proved, verified, reject, context }: RegistrationAttempt,
   ): Promise<ActivatedFactor> {
+    const { userId, id, expiresAtMs } = passkey;
     return this.activation.activate({
       enroller,
       proved,
       factor: { type: 'passkey', id },
+      authenticator: eventAuthenticator('passkey', passkey),
+      context,
       entry: webAuthnEntry(verified.challenge),
       // The cleanup may have collected a row whose grace is over.
       isCurrent: (current) => hasSameFactors(current, proved) && this.clock.nowMs() < expiresAtMs!,

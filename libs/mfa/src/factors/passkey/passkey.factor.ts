@@ -42,6 +42,7 @@ export interface MfaPasskeyOptionsResult {
 @Injectable()
 export class PasskeyFactor extends Factor {
   readonly method = 'passkey';
+  override readonly trustsDevices = true;
   /** A signature cannot be guessed, and a failed one must not lock the owner out. */
   readonly budget = null;
   readonly rows = 'passkeys';
@@ -147,7 +148,7 @@ export class PasskeyFactor extends Factor {
     }
     const counter = { from: verdict === 'record' ? null : stored, to: received };
     const use: CredentialUse = { rows: 'passkeys', id, counter, backedUp, userVerified };
-    return { match: { entry, use, amr: passkeyAmr({ backupEligible }), sealed: [] } };
+    return { match: { entry, use, credential: passkey, amr: passkeyAmr({ backupEligible }), sealed: [] } };
   }
 }
 

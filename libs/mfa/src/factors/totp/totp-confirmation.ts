@@ -9,7 +9,7 @@ import { MfaError } from '../../domain/mfa-error.js';
 import type { UsageEntry } from '../../domain/usage/usage.js';
 import { type Enroller, requireHolding } from '../../enrollment/enrollers.js';
 import type { MfaFailureReason } from '../../host/mfa-event.js';
-import { MfaEvents } from '../../events/mfa-events.js';
+import { eventAuthenticator, MfaEvents, type PreparedEvent } from '../../events/mfa-events.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
 import { AttemptLimiter } from '../../verification/attempt-limiter.js';
 import { FactorActivation, type ActivatedFactor } from '../backup-codes/factor-activation.js';
@@ -19,6 +19,8 @@ import { TotpFactor } from './totp.factor.js';
 /** A confirmation that was committed. */
 export interface ConfirmedSetup {
   authenticator: Authenticator;
+  /** The event, which the commit has stored. */
+  event: PreparedEvent;
   /** The new backup codes, or `null` when a set existed. */
   codes: string[] | null;
   remaining: number;
@@ -72,10 +74,12 @@ export class TotpConfirmation {
 
     const attempt = { enroller, snapshot, pending, context };
     const entry = await this.matchFirstCode(attempt, code);
-    const { after, codes, remaining, tidyUp: steps } = await this.activate(attempt, entry);
-    this.events.emit({ type: 'mfa.verification.succeeded', userId, factor: 'confirmation' }, context);
+    const { after, event, codes, remaining, tidyUp: steps } = await this.activate(attempt, entry);
+    const authenticator = eventAuthenticator('totp', pending);
+    this.events.emit({ type: 'mfa.verification.succeeded', userId, factor: 'confirmation', authenticator }, context);
     return {
       authenticator: pending,
+      event,
       codes,
       remaining,
       securityStamp: after.account.securityStamp,
@@ -86,12 +90,14 @@ export class TotpConfirmation {
   /** The code was right, so a failure from here on releases the attempt. */
   // S58, S70
   private async activate(attempt: Attempt, entry: UsageEntry): Promise<ActivatedFactor> {
-    const { enroller, snapshot: proved, pending } = attempt;
+    const { enroller, snapshot: proved, pending, context } = attempt;
     try {
       return await this.activation.activate({
         enroller,
         proved,
         factor: { type: 'totp', id: pending.id },
+        authenticator: eventAuthenticator('totp', pending),
+        context,
         entry,
         isCurrent: (current) => pendingAuthenticator(current, this.clock.nowMs())?.id === pending.id,
         reject: (failure) => this.reject(attempt, failure),
@@ -109,7 +115,7 @@ export class TotpConfirmation {
     if (!isTotpShape(normalised, pending.digits)) throw this.reject(attempt, 'malformed');
     await this.limiter.reserve(snapshot.account, 'confirmation', context);
     const { step, skewSteps } = this.factor.compare(pending, normalised, this.clock.nowMs());
-    if (step === null) throw this.reject(attempt, skewSteps === null ? 'wrong_code' : 'clock_skew', skewSteps);
+    if (step === null) throw this.rejectEvaluated(attempt, skewSteps);
     return this.factor.entryOf(pending, step);
   }
 
@@ -127,10 +133,18 @@ export class TotpConfirmation {
     ];
   }
 
-  private reject({ snapshot, context }: Attempt, failure: MfaFailureReason, skewSteps: number | null = null): MfaError {
+  /** Refuses a code for which no attempt stays counted. No budget limits such refusals, so their events are limited. */
+  private reject({ snapshot, context }: Attempt, failure: MfaFailureReason): MfaError {
     const { userId } = snapshot.account;
-    const skew = skewSteps === null ? {} : { skewSteps };
-    this.events.emit({ type: 'mfa.verification.failed', userId, factor: 'confirmation', failure, ...skew }, context);
+    this.events.refused({ type: 'mfa.verification.failed', userId, factor: 'confirmation', failure }, context);
+    return new MfaError('MFA_CODE_REJECTED');
+  }
+
+  /** Refuses a wrong code. Its attempt stays counted. */
+  private rejectEvaluated({ snapshot, context }: Attempt, skewSteps: number | null): MfaError {
+    const failed = { type: 'mfa.verification.failed', factor: 'confirmation' } as const;
+    const why = skewSteps === null ? { failure: 'wrong_code' as const } : { failure: 'clock_skew' as const, skewSteps };
+    this.events.emit({ ...failed, userId: snapshot.account.userId, ...why }, context);
     return new MfaError('MFA_CODE_REJECTED');
   }
 }

@@ -1,7 +1,7 @@
 import { type AccountSnapshot, formatActiveFactors, pendingAuthenticator } from '../../domain/accounts/account.js';
 import { Inject, Injectable } from '@nestjs/common';
-import { MfaAccountStore, type AccountChange } from '../../domain/accounts/account.store.js';
-import { changeAccount } from '../../domain/accounts/change-account.js';
+import { MfaAccountStore } from '../../domain/accounts/account.store.js';
+import { changeAccount, type DecidedChange } from '../../domain/accounts/change-account.js';
 import type { Authenticator } from '../../domain/authenticators/authenticator.js';
 import { MfaAuthenticatorStore } from '../../domain/authenticators/authenticator.store.js';
 import { MfaClock } from '../../domain/clock.js';
@@ -105,11 +105,11 @@ export class TotpSetup {
   async cancel(enroller: Enroller): Promise<Authenticator> {
     const { principal, binding } = enroller;
     let cancelled: Authenticator | null = null;
-    const decide = (current: AccountSnapshot): AccountChange => {
+    const decide = (current: AccountSnapshot): DecidedChange => {
       requireHolding(enroller, current);
       cancelled = pendingAuthenticator(current, this.clock.nowMs());
       if (cancelled?.setupBinding !== binding) throw new MfaError('MFA_SETUP_NOT_FOUND');
-      return { pendingId: null };
+      return { pendingId: null, lastChange: null };
     };
     await changeAccount(this.accounts, principal.userId, decide, 'MFA_SETUP_NOT_FOUND');
     return cancelled!;
@@ -120,12 +120,12 @@ export class TotpSetup {
     if (id !== null) await tidyUp(() => this.authenticators.remove(userId, [id]));
   }
 
-  private decide(current: AccountSnapshot, request: SetupRequest, made: PendingSetup): AccountChange | null {
+  private decide(current: AccountSnapshot, request: SetupRequest, made: PendingSetup): DecidedChange | null {
     if (this.sharedSetup(current, request)) return null;
     // While this request waited, the row may have expired and been collected.
     const { id } = made.authenticator;
     if (!current.authenticators.some((row) => row.id === id) || this.isExpired(made)) throw busy();
-    return { pendingId: id };
+    return { pendingId: id, lastChange: null };
   }
 
   private opened(made: PendingSetup, replacedId: string | null): OpenSetup {

@@ -31,6 +31,7 @@ export interface TotpEvaluation {
 @Injectable()
 export class TotpFactor extends Factor {
   readonly method = 'totp';
+  override readonly trustsDevices = true;
   readonly budget = 'totp';
   readonly rows = 'authenticators';
 
@@ -107,6 +108,7 @@ export class TotpFactor extends Factor {
     return {
       entry: this.entryOf(authenticator, step),
       use: { rows: 'authenticators', id },
+      credential: authenticator,
       amr: ['otp', 'mfa'],
       sealed: [{ purpose: 'totp-secret', userId, credentialId: id, sealed: secret }],
     };

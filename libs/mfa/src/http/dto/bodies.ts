@@ -36,6 +36,13 @@ export class SecondFactorBody {
   passkey?: MfaPasskeyAssertion;
 }
 
+/** The second factor of a login. */
+export class LoginProofBody extends SecondFactorBody {
+  @IsOptional()
+  @IsIn([true, false, 'token'])
+  rememberDevice?: boolean | 'token';
+}
+
 /** Proof for a change. The service decides which of them it requires. */
 export class ProofBody extends SecondFactorBody {
   @IsOptional()
@@ -78,7 +85,16 @@ export class RenameBody {
   name!: string;
 }
 
-const BODIES = { CodeBody, PasskeyBody, ProofBody, PurposeBody, RenameBody, SecondFactorBody, SetupBody };
+const BODIES = {
+  CodeBody,
+  LoginProofBody,
+  PasskeyBody,
+  ProofBody,
+  PurposeBody,
+  RenameBody,
+  SecondFactorBody,
+  SetupBody,
+};
 
 /** The DTOs by name. */
 export type MfaBodies = { [N in keyof typeof BODIES]: InstanceType<(typeof BODIES)[N]> };

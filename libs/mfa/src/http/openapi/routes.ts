@@ -25,6 +25,11 @@ const passkey: Schema = {
 };
 const proof = { code, method, passkey };
 const PROOF = Object.keys(proof);
+const rememberDevice: Schema = {
+  description: 'Trust this device: `true` for a browser, `token` for an app',
+  oneOf: [boolean, { type: 'string', enum: ['token'] }],
+};
+const devices = object({ devices: list(ref('MfaDevice')) });
 const password = string("The host's password, where it proves the owner");
 const name: Schema = { type: 'string', minLength: 1, maxLength: 64 };
 const mfaToken = string('From the login. It may come in the header x-mfa-token, as Bearer or as cookie instead');
@@ -166,7 +171,7 @@ export const ROUTES: readonly DocumentedRoute[] = [
     operationId: 'mfaVerify',
     summary: "A login's second step",
     caller: 'token',
-    body: object({ mfa_token: mfaToken, ...proof }, ['mfa_token', ...PROOF]),
+    body: object({ mfa_token: mfaToken, ...proof, rememberDevice }, ['mfa_token', ...PROOF, 'rememberDevice']),
     response: {
       description:
         'What the host returns for a completed login; or `MfaEnrollmentRequired`, after a recovery code or a method that the policy does not allow',
@@ -220,6 +225,24 @@ export const ROUTES: readonly DocumentedRoute[] = [
       ...OFF,
       ...LIMITS,
     },
+  },
+  {
+    method: 'get',
+    path: 'devices',
+    operationId: 'mfaDevices',
+    summary: 'The trusted devices',
+    caller: 'principal',
+    response: devices,
+    errors: { ...UNKNOWN_USER, ...BUSY },
+  },
+  {
+    method: 'post',
+    path: 'devices/{id}/revoke',
+    operationId: 'mfaRevokeDevice',
+    summary: 'End the trust in one device',
+    caller: 'principal',
+    response: devices,
+    errors: { ...UNKNOWN_USER, 404: ['MFA_DEVICE_NOT_FOUND'], ...BUSY },
   },
   {
     method: 'post',

@@ -90,6 +90,15 @@ export function schemasOf(openapi: string): Record<string, Schema> {
       ['proof', 'methods', 'retryAfterSeconds'],
     ),
     MfaAuthenticator: authenticator(nullableTime),
+    MfaDevice: object({
+      id: string(),
+      label: string('The user agent of the request in which it was trusted'),
+      method,
+      createdAt: dateTime,
+      lastUsedAt: dateTime,
+      expiresAt: dateTime,
+      current: { ...boolean, description: 'Whether the request came from this browser' },
+    }),
     MfaStatus: object(STATUS, ['enrollmentDueAt']),
     // A removal that is done stays done: where the status cannot be read afterwards, only `enabled` is there.
     MfaRemoval: object({ ...STATUS, removed: REMOVED, session }, [

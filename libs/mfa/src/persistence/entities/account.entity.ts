@@ -1,4 +1,4 @@
-import { Column, Entity, PrimaryColumn } from 'typeorm';
+import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
 import { integerColumn as transformer } from './integer-column.js';
 
 /**
@@ -9,6 +9,11 @@ import { integerColumn as transformer } from './integer-column.js';
  * embedded columns as it likes.
  */
 @Entity({ name: 'mfa_account' })
+@Index(['lockedUntil', 'userId'])
+@Index(['mostFailures', 'userId'])
+@Index(['backupCodesLeft', 'userId'])
+@Index(['mustEnrollSince', 'userId'])
+@Index(['lastChangeId'])
 export class MfaAccountEntity {
   /** The host's user id. */
   @PrimaryColumn({ name: 'user_id', type: 'varchar', length: 255 })
@@ -100,4 +105,28 @@ export class MfaAccountEntity {
 
   @Column({ name: 'recovery_code_daily_tat', type: 'bigint', default: 0, transformer })
   recoveryCodeDailyTat!: number;
+
+  /** The greatest `*_locked_until`, for the lists of administrators. */
+  @Column({ name: 'locked_until', type: 'bigint', default: 0, transformer })
+  lockedUntil!: number;
+
+  /** The greatest `*_failures`, where that is more than one; else 0. For the lists of administrators. */
+  @Column({ name: 'most_failures', type: 'int', default: 0 })
+  mostFailures!: number;
+
+  /** The number of unspent backup codes, for the lists of administrators. `null` = MFA is off. */
+  @Column({ name: 'backup_codes_left', type: 'int', nullable: true })
+  backupCodesLeft!: number | null;
+
+  /** The user id from which an unfinished move copies this account. `null` = none. */
+  @Column({ name: 'moved_from', type: 'varchar', length: 255, nullable: true })
+  movedFrom!: string | null;
+
+  /** The event of the last change as JSON, until it is copied to `mfa_audit`. `null` = copied, or the option `audit` is off. */
+  @Column({ name: 'last_change', type: 'text', nullable: true })
+  lastChange!: string | null;
+
+  /** The id of that event in `mfa_audit`. The cleanup finds by it what was not copied. */
+  @Column({ name: 'last_change_id', type: 'varchar', length: 36, nullable: true })
+  lastChangeId!: string | null;
 }

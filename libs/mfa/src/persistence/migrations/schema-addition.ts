@@ -12,10 +12,13 @@ export interface NewColumn {
   default?: 0;
 }
 
-/** What a migration adds: columns of `mfa_account`, and one table. Migrations that ran depend on it, so only extend it. */
+/** What a migration adds to the schema. Migrations that ran depend on it, so only extend it. */
 export interface SchemaAddition {
+  /** Columns of `mfa_account`. */
   accountColumns: readonly NewColumn[];
-  table: {
+  /** The columns of each new index of `mfa_account`. */
+  accountIndices?: readonly (readonly string[])[];
+  table?: {
     name: string;
     columns: readonly NewColumn[];
     indices: readonly { columns: readonly string[]; isUnique: boolean }[];
@@ -26,30 +29,52 @@ export interface SchemaAddition {
 
 const ACCOUNT = 'mfa_account';
 
-/** Adds the columns that are missing and then the table. Throws where the table exists, and then changes nothing. */
-export async function addToSchema(queryRunner: QueryRunner, { accountColumns, table }: SchemaAddition): Promise<void> {
-  const [account, added] = [prefixed(queryRunner, ACCOUNT), prefixed(queryRunner, table.name)];
-  if (await queryRunner.hasTable(added)) throw tableExists(added, table.content);
+/** Adds the columns and indices that are missing, and then the table. Throws where the table exists, and then changes nothing. */
+export async function addToSchema(
+  queryRunner: QueryRunner,
+  { accountColumns, accountIndices = [], table }: SchemaAddition,
+): Promise<void> {
+  const account = prefixed(queryRunner, ACCOUNT);
+  const added = table && prefixed(queryRunner, table.name);
+  if (added !== undefined && (await queryRunner.hasTable(added))) throw tableExists(added, table!.content);
   // The table comes last. MySQL commits each step, so a run that stopped half-way is repeated by adding what is missing.
-  const existing = (await queryRunner.getTable(account))?.columns.map(({ name }) => name) ?? [];
-  const missing = accountColumns.filter(({ name }) => !existing.includes(name));
-  await queryRunner.addColumns(
-    account,
-    missing.map((column) => toColumn(queryRunner, column)),
-  );
-  await queryRunner.createTable(toTable(queryRunner, added, table));
+  const { columns = [], indices = [] } = (await queryRunner.getTable(account)) ?? {};
+  const missing = accountColumns.filter((column) => !columns.some(({ name }) => name === column.name));
+  const newColumns = missing.map((column) => toColumn(queryRunner, column));
+  // SQLite would copy the whole table for an empty list.
+  if (newColumns.length > 0) await queryRunner.addColumns(account, newColumns);
+  const wanted = accountIndices.map((names) => toIndex(queryRunner, account, names));
+  const absent = wanted.filter((index) => !indices.some(({ name }) => name === index.name));
+  if (absent.length > 0) await queryRunner.createIndices(account, absent);
+  if (added !== undefined) await queryRunner.createTable(toTable(queryRunner, added, table!));
 }
 
 /** Undoes {@link addToSchema}. */
 export async function removeFromSchema(
   queryRunner: QueryRunner,
-  { accountColumns, table }: SchemaAddition,
+  { accountColumns, accountIndices = [], table }: SchemaAddition,
 ): Promise<void> {
-  await queryRunner.dropTable(prefixed(queryRunner, table.name));
-  await queryRunner.dropColumns(
-    prefixed(queryRunner, ACCOUNT),
-    accountColumns.map((column) => toColumn(queryRunner, column)),
-  );
+  const account = prefixed(queryRunner, ACCOUNT);
+  if (table) await queryRunner.dropTable(prefixed(queryRunner, table.name));
+  for (const names of accountIndices) await queryRunner.dropIndex(account, toIndex(queryRunner, account, names));
+  const columns = accountColumns.map((column) => toColumn(queryRunner, column));
+  if (columns.length > 0) await queryRunner.dropColumns(account, columns);
+}
+
+/** The escaped name of a table of the library, with prefix and schema, for a statement. */
+export function tablePath(queryRunner: QueryRunner, name: string): string {
+  const { driver, options } = sourceOf(queryRunner);
+  const schema = 'schema' in options ? options.schema : undefined;
+  const path = driver.buildTableName(prefixed(queryRunner, name), schema);
+  return path
+    .split('.')
+    .map((part) => driver.escape(part))
+    .join('.');
+}
+
+// The name carries the prefix (S74).
+function toIndex(queryRunner: QueryRunner, table: string, [...columnNames]: readonly string[]): TableIndex {
+  return new TableIndex({ name: sourceOf(queryRunner).namingStrategy.indexName(table, columnNames), columnNames });
 }
 
 /** The DataSource of the runner. TypeORM 1 calls it `dataSource`, TypeORM 0.3 `connection`. */
@@ -62,7 +87,11 @@ function prefixed(queryRunner: QueryRunner, name: string): string {
   return options.entityPrefix ? namingStrategy.prefixTableName(options.entityPrefix, name) : name;
 }
 
-function toTable(queryRunner: QueryRunner, name: string, { columns, indices }: SchemaAddition['table']): Table {
+function toTable(
+  queryRunner: QueryRunner,
+  name: string,
+  { columns, indices }: NonNullable<SchemaAddition['table']>,
+): Table {
   const { namingStrategy } = sourceOf(queryRunner);
   return new Table({
     name,

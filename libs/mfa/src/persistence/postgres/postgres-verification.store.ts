@@ -17,7 +17,7 @@ import {
 } from '../entities/index.js';
 import { NamedQueries } from './named-queries.js';
 import { StatementTemplates, type SlotsOf } from './statement-templates.js';
-import { type Slot, type Sql, sql, type SqlDialect } from '../statements/sql.js';
+import { raw, type Slot, type Sql, sql, type SqlDialect } from '../statements/sql.js';
 import { StatementRunner, type TypeOrmStoreOptions } from '../statements/statement-runner.js';
 import {
   type BudgetParams,
@@ -86,7 +86,7 @@ export class PostgresVerificationStore extends MfaVerificationStore {
   // S54, S58
   private async release({ userId, factor, policy }: { userId: string } & StatementParams): Promise<void> {
     await this.statements.run(sql`
-      UPDATE ${MfaAccountEntity} SET ${releasing(factor, policy)} WHERE user_id = ${userId}`);
+      UPDATE ${MfaAccountEntity} SET ${releasing(factor, policy, this.statements.dialect)} WHERE user_id = ${userId}`);
   }
 
   override async spendAndSettle(completion: VerificationCompletion): Promise<boolean> {
@@ -102,7 +102,9 @@ export class PostgresVerificationStore extends MfaVerificationStore {
       },
     );
     try {
-      const { records } = await this.statements.run(statement);
+      const { records } = await this.statements.run(statement, {
+        whenUnwritten: () => (budget === null ? undefined : this.release({ userId, factor: budget, policy })),
+      });
       // Anything but exactly what was to be spent issues nothing (S29).
       return Number(records[0]?.spent) === entries.length;
     } catch (error) {
@@ -192,7 +194,7 @@ function settleStatement(slots: SettleSlots, params: SettleParams, dialect: SqlD
     ${backupSetId ? sql`AND backup_set_id = ${backupSetId}` : sql``}${
       recoveryHash ? sql` AND recovery_hash = ${recoveryHash}` : sql``
     }`;
-  const changes = settlingChanges(params);
+  const changes = settlingChanges(params, dialect);
   const settled = changes
     ? sql`UPDATE ${MfaAccountEntity} SET ${changes} WHERE ${isAsRead} RETURNING user_id`
     : sql`SELECT user_id FROM ${MfaAccountEntity} WHERE ${isAsRead} FOR NO KEY UPDATE`;
@@ -208,16 +210,17 @@ function settleStatement(slots: SettleSlots, params: SettleParams, dialect: SqlD
 }
 
 /** What an accepted proof changes in the account row. `null` = nothing, so the row is only locked. */
-function settlingChanges({ budget, policy, endsRecovery }: SettleParams): Sql | null {
-  if (budget) return settling(budget, policy);
+function settlingChanges({ budget, policy, endsRecovery }: SettleParams, dialect: SqlDialect): Sql | null {
+  // One fewer than the newest row has: a count would not see a code that a parallel request spent.
+  if (budget) return settling({ factor: budget, policy }, raw('backup_codes_left - 1'), dialect);
   return endsRecovery ? ENDING_RECOVERY : null;
 }
 
 /** Records the use, of the account that `settled` let through. `null` = the module stores no such credential. */
-function recording(slots: SettleSlots, rows: CredentialRows, { integer }: SqlDialect): Sql | null {
+function recording(slots: SettleSlots, rows: CredentialRows, dialect: SqlDialect): Sql | null {
   const { usedId, counter, counterFrom, backedUp, userVerified } = slots;
   if (!usedId) return null;
-  const number = (slot: Slot | undefined) => sql`CAST(${slot!} AS ${integer})`;
+  const number = (slot: Slot | undefined) => sql`CAST(${slot!} AS ${dialect.integer})`;
   const now = number(slots.nowMs);
   const isOwn = sql`c.user_id = s.user_id AND c.id = ${usedId}`;
   switch (rows) {
@@ -227,9 +230,10 @@ function recording(slots: SettleSlots, rows: CredentialRows, { integer }: SqlDia
     case 'backup codes':
       return sql`UPDATE ${MfaBackupCodeEntity} c SET used_at = ${now} FROM settled s WHERE ${isOwn}`;
     case 'passkeys':
-      return sql`UPDATE ${MfaPasskeyEntity} c SET ${passkeyUse({
-        ...{ counter: number(counter), backedUp: number(backedUp), userVerified: number(userVerified), nowMs: now },
-      })} FROM settled s
+      return sql`UPDATE ${MfaPasskeyEntity} c SET ${passkeyUse(
+        { counter: number(counter), backedUp: number(backedUp), userVerified: number(userVerified), nowMs: now },
+        dialect,
+      )} FROM settled s
         WHERE ${isOwn} ${counterFrom ? sql`AND c.counter = ${counterFrom}` : sql``}`;
     case 'none':
       return null;

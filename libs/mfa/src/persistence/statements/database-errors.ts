@@ -150,6 +150,11 @@ export function isCutOff(error: unknown): boolean {
   return matches(error, CUT_OFF);
 }
 
+/** Whether the statement certainly wrote nothing, and may succeed later. */
+export function wroteNothing(error: unknown): boolean {
+  return isCutOff(error) || (isRetriable(error) && !isUnavailable(error));
+}
+
 interface DriverError {
   code?: unknown;
   errno?: unknown;

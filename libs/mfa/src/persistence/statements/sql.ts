@@ -53,6 +53,8 @@ export interface SqlDialect {
   table(entity: TableReference): string;
   /** The type name that CAST takes for a 64-bit integer. */
   integer: Sql;
+  /** The function that returns the greatest of its arguments. */
+  greatest: Sql;
   /** Rows that one statement of a purge removes at most. */
   largestPurge: number;
 }
@@ -122,6 +124,7 @@ export function dialectOf(dataSource: DataSource): SqlDialect {
   return {
     family,
     integer: INTEGERS[family],
+    greatest: raw(family === 'sqlite' ? 'MAX' : 'GREATEST'),
     largestPurge: LARGEST_PURGE[family],
     numbered: family === 'postgres',
     placeholder: family === 'postgres' ? (position) => `$${position}` : () => '?',

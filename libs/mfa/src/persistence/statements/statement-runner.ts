@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, QueryRunner } from 'typeorm';
 import { MfaError, isMfaError } from '../../domain/mfa-error.js';
 import { resolveTimeouts } from '../../options/resolve-options.js';
-import { isCutOff, isRetriable, isUnavailable } from './database-errors.js';
+import { isCutOff, isUnavailable, wroteNothing } from './database-errors.js';
 import { type RenderedSql, Sql, type SqlDialect, dialectOf, render } from './sql.js';
 import { rememberGivenUp } from './given-up-statements.js';
 import { logUnavailable } from './outage-log.js';
@@ -21,6 +21,8 @@ export interface StatementDeadline<T> {
   patient?: boolean;
   /** Is given the result of a statement that was given up and succeeded after all. */
   whenLate?: (result: T) => unknown;
+  /** Runs in the background when the result is `MFA_BUSY`, and it is certain that the statement wrote nothing. */
+  whenUnwritten?: () => unknown;
 }
 
 /** Sends one statement and returns what the driver returned. */
@@ -61,7 +63,10 @@ export class StatementRunner {
   }
 
   /** Runs several statements in one transaction, {@link retried} as a whole. */
-  async transaction<T>(work: (run: (statement: Sql) => Promise<StatementResult>) => Promise<T>): Promise<T> {
+  async transaction<T>(
+    work: (run: (statement: Sql) => Promise<StatementResult>) => Promise<T>,
+    deadline?: StatementDeadline<T>,
+  ): Promise<T> {
     return this.retried(async (runner) => {
       await runner.startTransaction();
       try {
@@ -72,7 +77,7 @@ export class StatementRunner {
         await runner.rollbackTransaction().catch(() => undefined);
         throw error;
       }
-    });
+    }, deadline);
   }
 
   /**
@@ -87,10 +92,11 @@ export class StatementRunner {
       try {
         return await this.withConnection(work, deadline);
       } catch (error) {
-        if (isCutOff(error)) throw busy(error);
-        if (isUnavailable(error)) throw unavailable(error);
-        if (!isRetriable(error)) throw error;
-        if (attempt === ATTEMPTS) throw busy(error);
+        if (!wroteNothing(error)) throw isUnavailable(error) ? unavailable(error) : error;
+        if (isCutOff(error) || attempt === ATTEMPTS) {
+          inBackground(deadline?.whenUnwritten);
+          throw busy(error);
+        }
       }
       // Full jitter, so that statements that collided do not collide again.
       await sleep(Math.random() * FIRST_PAUSE_MS * 2 ** attempt);
@@ -104,16 +110,25 @@ export class StatementRunner {
   // S29, S30
   async withConnection<T>(
     work: (runner: QueryRunner) => Promise<T>,
-    { patient = false, whenLate }: StatementDeadline<T> = {},
+    { patient = false, whenLate, whenUnwritten }: StatementDeadline<T> = {},
   ): Promise<T> {
-    const runner = await this.connect();
+    const runner = await this.connect().catch((error: unknown) => {
+      inBackground(whenUnwritten);
+      throw error;
+    });
     const done = workThenRelease(runner, work);
     if (patient) return done;
+    let isOver = false;
+    const note = () => void (isOver = true);
+    done.then(note, note);
     try {
       return await within(this.statementTimeoutMs, done);
     } catch (error) {
-      rememberGivenUp(this.dataSource, runner, done);
-      done.then(whenLate).catch(() => undefined);
+      if (!isOver) {
+        rememberGivenUp(this.dataSource, runner, done);
+        const whenFailed = (late: unknown) => (wroteNothing(late) ? whenUnwritten?.() : undefined);
+        done.then(whenLate, whenFailed).catch(() => undefined);
+      }
       throw error;
     }
   }
@@ -151,6 +166,13 @@ async function workThenRelease<T>(runner: QueryRunner, work: (runner: QueryRunne
   } finally {
     await runner.release().catch(logUnavailable);
   }
+}
+
+/** Errors are ignored. */
+function inBackground(work: (() => unknown) | undefined): void {
+  Promise.resolve()
+    .then(work)
+    .catch(() => undefined);
 }
 
 /** The result of `promise`, or `MFA_BUSY` after `timeoutMs`. A rejection after that is ignored. */

@@ -11,12 +11,20 @@ import {
   MfaAccountEntity,
   MfaAuthenticatorEntity,
   MfaBackupCodeEntity,
+  MfaDeviceEntity,
   MfaPasskeyEntity,
   MfaPolicySeenEntity,
   MfaUsageEntity,
 } from '../entities/index.js';
-import { join, literal, raw, Slot, type Sql, sql, type SqlDialect } from '../statements/sql.js';
+import { join, literal, raw, Slot, type Sql, sql, type SqlDialect, type SqlPart } from '../statements/sql.js';
+import { DEVICE_COLUMNS } from './device-sql.js';
 import { PASSKEY_COLUMNS } from './passkey-sql.js';
+
+/**
+ * Ends a read of the account within a write to another table. The account stays as it was found until the write is committed:
+ * a change of the account waits for it, or the write finds the change.
+ */
+export const LOCKING_ACCOUNT = { postgres: raw('FOR SHARE'), mysql: raw('LOCK IN SHARE MODE'), sqlite: raw('') };
 
 /** An attempt in the terms of one factor's columns. */
 export interface BudgetParams {
@@ -36,21 +44,50 @@ export function budgetColumns(factor: AttemptFactor): Record<'failures' | 'locke
 
 export const BUDGET_COLUMNS = ATTEMPT_FACTORS.flatMap((factor) => Object.values(budgetColumns(factor)));
 
+/** Assignments that set every budget to 0. */
+export const NO_BUDGETS = join(
+  [...BUDGET_COLUMNS, raw('locked_until'), raw('most_failures')].map((column) => sql`${column} = 0`),
+);
+
+/**
+ * Assignments of the two columns that the lists of administrators read: the latest lock, and the most failures from two on.
+ * One failure counts as none, so that a right code changes no index. The assignments come first: MySQL evaluates SET from
+ * left to right.
+ * @param next what the counters of this factor become
+ */
+function summarising(
+  factor: AttemptFactor,
+  next: Record<'failures' | 'lockedUntil', Sql>,
+  { greatest }: SqlDialect,
+): Sql {
+  const others = ATTEMPT_FACTORS.filter((each) => each !== factor).map(budgetColumns);
+  const greatestOf = (column: 'failures' | 'lockedUntil') =>
+    sql`${greatest}(${next[column]}, ${join(others.map((each) => each[column]))})`;
+  return sql`locked_until = ${greatestOf('lockedUntil')},
+    most_failures = CASE WHEN ${greatestOf('failures')} > 1 THEN ${greatestOf('failures')} ELSE 0 END`;
+}
+
 /** Assignments that count one attempt as failed. `failures` comes last: MySQL evaluates SET from left to right. */
 export function reserving({ factor, policy, nowMs }: BudgetParams, dialect: SqlDialect): Sql {
   const { failures, lockedUntil, dailyTat } = budgetColumns(factor);
   const now = after(nowMs, 0, dialect);
-  return sql`${lockedUntil} = ${lockAfter({ factor, policy, nowMs }, dialect)},
+  const lock = lockAfter({ factor, policy, nowMs }, dialect);
+  return sql`${summarising(factor, { failures: sql`${failures} + 1`, lockedUntil: lock }, dialect)},
+    ${lockedUntil} = ${lock},
     ${dailyTat} = CASE WHEN ${dailyTat} > ${now} AND ${dailyTat} <= ${after(nowMs, latestTat(policy, 0), dialect)}
       THEN ${dailyTat} ELSE ${now} END + ${literal(dailyInterval(policy))},
     ${failures} = ${failures} + 1`;
 }
 
-/** Whether the factor is neither locked nor over its daily cap nor disabled. */
+/**
+ * Whether the factor is neither locked nor over its daily cap nor disabled. A copy that an unfinished move makes verifies
+ * nothing, or a code would be accepted at both user ids.
+ */
+// S123
 export function budgetOpen({ factor, policy, nowMs }: BudgetParams, dialect: SqlDialect): Sql {
   const { failures, lockedUntil, dailyTat } = budgetColumns(factor);
   const from = (ms: number) => after(nowMs, ms, dialect);
-  return sql`${failures} < ${literal(policy.disableAfter)}
+  return sql`${failures} < ${literal(policy.disableAfter)} AND moved_from IS NULL
     AND (${lockedUntil} <= ${from(0)} OR ${lockedUntil} > ${from(latestLock(policy, 0))})
     AND (${dailyTat} <= ${from(dailyTolerance(policy))} OR ${dailyTat} > ${from(latestTat(policy, 0))})`;
 }
@@ -62,9 +99,26 @@ function after(nowMs: BudgetParams['nowMs'], ms: number, { integer }: SqlDialect
 
 /**
  * Assignments after a success: failures and lock end, the daily cap gets this one attempt back, and a recovery code ends.
+ * @param codesLeft the number of unspent backup codes after a backup code was spent
  */
-export function settling(factor: AttemptFactor, policy: AttemptPolicy): Sql {
-  return sql`${endingFailures(factor)}, ${refunding(factor, policy)}, ${ENDING_RECOVERY}`;
+export function settling({ factor, policy }: Omit<BudgetParams, 'nowMs'>, codesLeft: Sql, dialect: SqlDialect): Sql {
+  const counting = factor === 'backup_code' ? sql`, backup_codes_left = ${codesLeft}` : sql``;
+  return sql`${endingFailures(factor, dialect)}, ${refunding(factor, policy)}, ${ENDING_RECOVERY}${counting}`;
+}
+
+/** The number of unspent codes in a set. */
+export function unspentCodes(userId: SqlPart, setId: SqlPart): Sql {
+  return sql`(SELECT COUNT(*) FROM ${MfaBackupCodeEntity} b WHERE b.user_id = ${userId}
+        AND b.set_id = ${setId} AND NOT EXISTS (SELECT 1 FROM ${MfaUsageEntity} s
+          WHERE s.user_id = b.user_id AND s.kind = 'backup_code' AND s.item = b.id))`;
+}
+
+/**
+ * The number of unspent codes of the account of this user. NULL = MFA is off. An UPDATE on PostgreSQL that waited for the row
+ * counts as of its start, so there a verification subtracts one instead.
+ */
+export function codesLeftOf(userId: string): Sql {
+  return sql`CASE WHEN active_ids = '' THEN NULL ELSE ${unspentCodes(userId, raw('backup_set_id'))} END`;
 }
 
 /** Assignments that end a live recovery code. */
@@ -72,9 +126,10 @@ export function settling(factor: AttemptFactor, policy: AttemptPolicy): Sql {
 export const ENDING_RECOVERY = raw('recovery_hash = NULL, recovery_expires_at = NULL');
 
 /** Assignments that end failures and lock, and leave the daily cap. */
-export function endingFailures(factor: AttemptFactor): Sql {
+export function endingFailures(factor: AttemptFactor, dialect: SqlDialect): Sql {
   const { failures, lockedUntil } = budgetColumns(factor);
-  return sql`${failures} = 0, ${lockedUntil} = 0`;
+  const none = raw('0');
+  return sql`${summarising(factor, { failures: none, lockedUntil: none }, dialect)}, ${failures} = 0, ${lockedUntil} = 0`;
 }
 
 /** The assignment that gives the daily cap one attempt back. */
@@ -85,13 +140,14 @@ function refunding(factor: AttemptFactor, policy: AttemptPolicy): Sql {
 }
 
 /** Assignments that take one open reservation back, with the lock that it brought. */
-export function releasing(factor: AttemptFactor, policy: AttemptPolicy): Sql {
+export function releasing(factor: AttemptFactor, policy: AttemptPolicy, dialect: SqlDialect): Sql {
   const { failures, lockedUntil } = budgetColumns(factor);
+  const lock = sql`CASE WHEN ${failures} % ${literal(policy.maxFailures)} = 0 THEN 0 ELSE ${lockedUntil} END`;
+  const fewer = sql`CASE WHEN ${failures} > 0 THEN ${failures} - 1 ELSE 0 END`;
   // `failures` comes last, as in `reserving`.
   return sql`
-    ${lockedUntil} = CASE WHEN ${failures} % ${literal(policy.maxFailures)} = 0 THEN 0 ELSE ${lockedUntil} END,
-    ${refunding(factor, policy)},
-    ${failures} = CASE WHEN ${failures} > 0 THEN ${failures} - 1 ELSE 0 END`;
+    ${summarising(factor, { failures: fewer, lockedUntil: lock }, dialect)},
+    ${lockedUntil} = ${lock}, ${refunding(factor, policy)}, ${failures} = ${fewer}`;
 }
 
 /** Whether the mfa_token of the account `a` is spent. */
@@ -114,14 +170,18 @@ export interface SnapshotParams {
   /** Where given, the time at which the user was first seen under this policy is read too. */
   // S101
   policyId?: string | Slot;
+  /** Where given, the device of the user with this lookup hash is read too. Only with `authenticators`. */
+  // S113
+  deviceLookupHash?: string | Slot;
   /** A further column of every row. */
   further?: Sql;
 }
 
 /** The account `a` with the rows of one kind, each as `t`. */
 export function snapshotQuery({ userId, lowerCaseId, tokenId, rows, ...params }: SnapshotParams): Sql {
-  const { credentialHash, policyId, further } = params;
+  const { credentialHash, policyId, deviceLookupHash, further } = params;
   const policySeen = policyId === undefined ? sql`` : sql`${policySeenAt(policyId)} AS policy_seen_at,`;
+  const device = deviceLookupHash === undefined ? NO_DEVICE : withDevice(deviceLookupHash);
   const tokenSpent = tokenId === undefined ? raw('0') : sql`CASE WHEN ${tokenIsSpent(tokenId)} THEN 1 ELSE 0 END`;
   const ids = typeof userId === 'string' || userId instanceof Slot ? [userId] : userId;
   const all = lowerCaseId === undefined ? ids : [...ids, lowerCaseId];
@@ -129,11 +189,20 @@ export function snapshotQuery({ userId, lowerCaseId, tokenId, rows, ...params }:
   return sql`
     SELECT a.user_id, a.security_stamp, a.row_version, a.active_ids, a.pending_id, a.backup_set_id, a.user_handle,
       a.must_enroll_since, a.recovery_hash, a.recovery_expires_at,
-      ${join(BUDGET_COLUMNS)}, ${tokenSpent} AS token_spent, ${further ? sql`${further},` : sql``}${policySeen}
-      (SELECT COUNT(*) FROM ${MfaBackupCodeEntity} b WHERE b.user_id = a.user_id
-        AND b.set_id = a.backup_set_id AND NOT EXISTS (SELECT 1 FROM ${MfaUsageEntity} s
-          WHERE s.user_id = b.user_id AND s.kind = 'backup_code' AND s.item = b.id)) AS backup_codes_remaining,
-      ${credentialRows(rows, credentialHash)} WHERE ${theUser} ORDER BY id`;
+      ${join(BUDGET_COLUMNS)}, ${tokenSpent} AS token_spent, ${further ? sql`${further},` : sql``}${policySeen}${device.columns}
+      ${unspentCodes(raw('a.user_id'), raw('a.backup_set_id'))} AS backup_codes_remaining,
+      ${credentialRows(rows, credentialHash)} ${device.from}WHERE ${theUser} ORDER BY ${device.order}`;
+}
+
+const NO_DEVICE = { columns: sql``, from: sql``, order: raw('id') };
+
+/** The device `d` of the account `a`, on each of its rows. It has an `id` too, so the order names the table. */
+function withDevice(lookupHash: string | Slot): typeof NO_DEVICE {
+  return {
+    columns: sql`${DEVICE_COLUMNS},`,
+    from: sql`LEFT JOIN ${MfaDeviceEntity} d ON d.user_id = a.user_id AND d.lookup_hash = ${lookupHash} `,
+    order: raw('t.id'),
+  };
 }
 
 /** When the user of the account `a` was first seen under the policy. */

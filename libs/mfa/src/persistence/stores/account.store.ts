@@ -15,6 +15,7 @@ import {
 } from '../../domain/accounts/account.store.js';
 import { MfaError } from '../../domain/mfa-error.js';
 import { ATTEMPT_FACTORS, type AttemptFactor, type AttemptPolicy } from '../../domain/attempts/attempt-policy.js';
+import { copyLastChange } from './audit.store.js';
 import { isUniqueViolation } from '../statements/database-errors.js';
 import { MfaAccountEntity } from '../entities/index.js';
 import { join, raw, type RenderedSql, type Sql, sql } from '../statements/sql.js';
@@ -23,18 +24,21 @@ import {
   BUDGET_COLUMNS,
   budgetColumns,
   budgetOpen,
+  codesLeftOf,
   ENDING_RECOVERY,
   endingFailures,
+  NO_BUDGETS,
   securityStampQuery,
   releasing,
   reserving,
   settling,
   snapshotQuery,
+  unspentCodes,
 } from './account-sql.js';
-import { optionalNumber, type Row, rowsOf, type SnapshotClaim, toSnapshot } from './row-mappers.js';
+import { optionalNumber, type Row, rowsOf, type SnapshotClaim, toDevice, toSnapshot } from './row-mappers.js';
 
-/** A snapshot to read, of one user or also of the account whose id is in lower case, and a sighting of the user. */
-export type SnapshotQuery = SnapshotClaim & { lowerCaseId?: string; policyId?: string };
+/** A snapshot to read, of one user or also of the account whose id is in lower case, and a sighting and a device of the user. */
+export type SnapshotQuery = SnapshotClaim & { lowerCaseId?: string; policyId?: string; deviceLookupHash?: string };
 
 /** {@link MfaAccountStore} on TypeORM. */
 export class TypeOrmAccountStore extends MfaAccountStore {
@@ -50,15 +54,17 @@ export class TypeOrmAccountStore extends MfaAccountStore {
     return snapshot && accountOf(snapshot);
   }
 
-  override async loadForLogin(userId: string, policyId?: string): Promise<LoginSnapshot> {
+  override async loadForLogin(userId: string, policyId?: string, deviceLookupHash?: string): Promise<LoginSnapshot> {
     const lowerCased = userId.toLowerCase();
     const lowerCaseId = lowerCased === userId ? undefined : lowerCased;
-    const records = await this.query({ userId, lowerCaseId, policyId, rows: 'authenticators' });
+    const records = await this.query({ userId, lowerCaseId, policyId, deviceLookupHash, rows: 'authenticators' });
     const snapshot = toSnapshot(records, { userId, rows: 'authenticators' });
+    const [first] = rowsOf(userId, records);
     return {
       snapshot: snapshot && accountOf(snapshot),
       otherCase: records.some((row) => row.user_id === lowerCaseId),
-      policySeenAtMs: optionalNumber(rowsOf(userId, records)[0]?.policy_seen_at ?? null),
+      policySeenAtMs: optionalNumber(first?.policy_seen_at ?? null),
+      device: first?.d_user_id === userId ? toDevice(first) : null,
     };
   }
 
@@ -98,6 +104,8 @@ export class TypeOrmAccountStore extends MfaAccountStore {
   }
 
   override async commit(userId: string, rowVersion: number, change: AccountChange): Promise<boolean> {
+    // A process that ended may have left an event here, which this change would overwrite.
+    if (change.lastChange) await copyLastChange(this.statements, userId);
     // It waits without a deadline: a change that commits after its deadline would have no event and show no codes (S39, S60).
     const { affected } = await this.statements.run(switchingOver(userId, rowVersion, change), { patient: true });
     return affected === 1;
@@ -122,17 +130,18 @@ export class TypeOrmAccountStore extends MfaAccountStore {
 
   override async settle(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void> {
     await this.statements.run(sql`
-      UPDATE ${MfaAccountEntity} SET ${settling(factor, policy)} WHERE user_id = ${userId}`);
+      UPDATE ${MfaAccountEntity} SET ${settling({ factor, policy }, codesLeftOf(userId), this.statements.dialect)}
+      WHERE user_id = ${userId}`);
   }
 
   override async release(userId: string, factor: AttemptFactor, policy: AttemptPolicy): Promise<void> {
     await this.statements.run(sql`
-      UPDATE ${MfaAccountEntity} SET ${releasing(factor, policy)} WHERE user_id = ${userId}`);
+      UPDATE ${MfaAccountEntity} SET ${releasing(factor, policy, this.statements.dialect)} WHERE user_id = ${userId}`);
   }
 
   override async endFailures(userId: string, factor: AttemptFactor): Promise<void> {
     await this.statements.run(sql`
-      UPDATE ${MfaAccountEntity} SET ${endingFailures(factor)} WHERE user_id = ${userId}`);
+      UPDATE ${MfaAccountEntity} SET ${endingFailures(factor, this.statements.dialect)} WHERE user_id = ${userId}`);
   }
 
   override async endRecovery(userId: string): Promise<void> {
@@ -141,12 +150,12 @@ export class TypeOrmAccountStore extends MfaAccountStore {
 
   override async endLocks(userId: string): Promise<void> {
     const open = ATTEMPT_FACTORS.map((factor) => sql`${budgetColumns(factor).lockedUntil} = 0`);
-    await this.statements.run(sql`UPDATE ${MfaAccountEntity} SET ${join(open)} WHERE user_id = ${userId}`);
+    await this.statements.run(sql`
+      UPDATE ${MfaAccountEntity} SET ${join(open)}, locked_until = 0 WHERE user_id = ${userId}`);
   }
 
   override async clearBudgets(userId: string): Promise<void> {
-    const zeros = BUDGET_COLUMNS.map((column) => sql`${column} = 0`);
-    await this.statements.run(sql`UPDATE ${MfaAccountEntity} SET ${join(zeros)} WHERE user_id = ${userId}`);
+    await this.statements.run(sql`UPDATE ${MfaAccountEntity} SET ${NO_BUDGETS} WHERE user_id = ${userId}`);
   }
 
   override async claimUserHandle(userId: string, handle: string): Promise<string> {
@@ -167,8 +176,11 @@ export class TypeOrmAccountStore extends MfaAccountStore {
       WHERE user_id = ${userId}`);
   }
 
-  override async remove(userId: string): Promise<void> {
-    await this.statements.run(sql`DELETE FROM ${MfaAccountEntity} WHERE user_id = ${userId}`);
+  override async remove(userId: string, rowVersion?: number): Promise<boolean> {
+    const isCurrent = rowVersion === undefined ? sql`` : sql`AND row_version = ${rowVersion}`;
+    const { affected } = await this.statements.run(sql`
+      DELETE FROM ${MfaAccountEntity} WHERE user_id = ${userId} ${isCurrent}`);
+    return rowVersion === undefined || affected === 1;
   }
 
   private async read(claim: SnapshotClaim): Promise<VerificationSnapshot | null> {
@@ -196,20 +208,36 @@ function accountOf({ account, authenticators, backupCodesRemaining, tokenSpent }
 
 function switchingOver(userId: string, rowVersion: number, change: AccountChange): Sql {
   return sql`
-    UPDATE ${MfaAccountEntity} SET ${join([...assignments(change), sql`row_version = row_version + 1`])}
+    UPDATE ${MfaAccountEntity} SET ${join([...assignments(userId, change), sql`row_version = row_version + 1`])}
     WHERE user_id = ${userId} AND row_version = ${rowVersion}`;
 }
 
-function assignments({ securityStamp, activeFactors, pendingId, backupSetId, ...change }: AccountChange): Sql[] {
-  const { mustEnrollSinceMs, recovery } = change;
+function assignments(
+  userId: string,
+  { securityStamp, activeFactors, pendingId, backupSetId, ...change }: AccountChange,
+): Sql[] {
+  const { mustEnrollSinceMs, recovery, lastChange } = change;
   return [
     ...(securityStamp === undefined ? [] : [sql`security_stamp = ${securityStamp}`]),
     ...(activeFactors === undefined ? [] : [sql`active_ids = ${formatActiveFactors(activeFactors)}`]),
     ...(pendingId === undefined ? [] : [sql`pending_id = ${pendingId}`]),
     ...(backupSetId === undefined ? [] : [sql`backup_set_id = ${backupSetId}`]),
+    ...countingCodes(userId, { activeFactors, backupSetId }),
     ...(mustEnrollSinceMs === undefined ? [] : [sql`must_enroll_since = ${mustEnrollSinceMs}`]),
     ...(recovery === undefined ? [] : [recovery === null ? ENDING_RECOVERY : startingRecovery(recovery)]),
+    ...(lastChange ? [sql`last_change = ${lastChange.event}, last_change_id = ${lastChange.id}`] : []),
   ];
+}
+
+/** What the change makes of the number of unspent backup codes. NULL = MFA is off. */
+function countingCodes(userId: string, change: Pick<AccountChange, 'activeFactors' | 'backupSetId'>): Sql[] {
+  const { activeFactors, backupSetId } = change;
+  if (activeFactors === undefined && backupSetId === undefined) return [];
+  if (activeFactors?.length === 0) return [raw('backup_codes_left = NULL')];
+  if (backupSetId === undefined) return [raw('backup_codes_left = COALESCE(backup_codes_left, 0)')];
+  const left = backupSetId === null ? raw('0') : unspentCodes(userId, backupSetId);
+  const counted = activeFactors ? left : sql`CASE WHEN active_ids = '' THEN NULL ELSE ${left} END`;
+  return [sql`backup_codes_left = ${counted}`];
 }
 
 function startingRecovery({ hash, expiresAtMs }: RecoveryCode): Sql {

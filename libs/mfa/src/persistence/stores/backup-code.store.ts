@@ -1,10 +1,14 @@
 import type { DataSource } from 'typeorm';
 import type { BackupCode } from '../../domain/backup-codes/backup-code.js';
 import { type ExpiredBackupSet, MfaBackupCodeStore } from '../../domain/backup-codes/backup-code.store.js';
-import { MfaBackupCodeEntity, MfaUsageEntity } from '../entities/index.js';
+import { MfaAccountEntity, MfaBackupCodeEntity, MfaUsageEntity } from '../entities/index.js';
 import { join, type Sql, sql } from '../statements/sql.js';
 import { StatementRunner, type TypeOrmStoreOptions } from '../statements/statement-runner.js';
+import { codesLeftOf } from './account-sql.js';
 import { toBackupCode } from './row-mappers.js';
+
+/** Parallel spendings after which a count is left to the next one. */
+const MOST_COUNTS = 4;
 
 /** {@link MfaBackupCodeStore} on TypeORM. */
 export class TypeOrmBackupCodeStore extends MfaBackupCodeStore {
@@ -65,6 +69,20 @@ export class TypeOrmBackupCodeStore extends MfaBackupCodeStore {
       setId: row.set_id as string,
       expiresAtMs: Number(row.expires_at),
     }));
+  }
+
+  override async recount(userId: string): Promise<void> {
+    const left = codesLeftOf(userId);
+    const isWrong = sql`COALESCE(backup_codes_left, -1) <> COALESCE(${left}, -1)`;
+    // PostgreSQL counts as of the start of the statement, also when it waited for the row. So a read of its own finds whether
+    // the count is right.
+    for (let counts = 0; counts < MOST_COUNTS; counts += 1) {
+      const { records } = await this.statements.run(sql`
+        SELECT user_id FROM ${MfaAccountEntity} WHERE user_id = ${userId} AND ${isWrong}`);
+      if (records.length === 0) return;
+      await this.statements.run(sql`
+        UPDATE ${MfaAccountEntity} SET backup_codes_left = ${left} WHERE user_id = ${userId}`);
+    }
   }
 
   private async removeCodes(userId: string, where: Sql): Promise<void> {

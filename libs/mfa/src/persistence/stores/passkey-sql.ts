@@ -1,4 +1,5 @@
-import { raw, type Sql, sql } from '../statements/sql.js';
+import { raw, type Sql, sql, type SqlDialect } from '../statements/sql.js';
+import { lastUse } from './last-use.js';
 
 /** The columns of a passkey `t`, without its user. */
 export const PASSKEY_COLUMNS = raw(`t.id, t.credential_id, t.credential_hash, t.public_key, t.counter, t.transports,
@@ -8,8 +9,8 @@ export const PASSKEY_COLUMNS = raw(`t.id, t.credential_id, t.credential_hash, t.
 export type PasskeyUseParams = Record<'counter' | 'backedUp' | 'userVerified' | 'nowMs', number | Sql>;
 
 /** Assignments that store a use. A user who was verified once stays so, and the last use never goes back. */
-export function passkeyUse({ counter, backedUp, userVerified, nowMs }: PasskeyUseParams): Sql {
+export function passkeyUse({ counter, backedUp, userVerified, nowMs }: PasskeyUseParams, dialect: SqlDialect): Sql {
   return sql`counter = ${counter}, backed_up = ${backedUp},
     user_verified = CASE WHEN ${userVerified} = 1 THEN 1 ELSE user_verified END,
-    last_used_at = CASE WHEN last_used_at > ${nowMs} THEN last_used_at ELSE ${nowMs} END`;
+    last_used_at = ${lastUse(nowMs, dialect)}`;
 }

@@ -35,7 +35,7 @@ export class TypeOrmPasskeyStore extends TypeOrmCredentialRows implements MfaPas
   async recordUse({ userId, id, counter, backedUp, userVerified, nowMs }: PasskeyUse): Promise<boolean> {
     const use = { counter: counter.to, backedUp: Number(backedUp), userVerified: Number(userVerified), nowMs };
     const { affected } = await this.statements.run(sql`
-      UPDATE ${MfaPasskeyEntity} SET ${passkeyUse(use)}
+      UPDATE ${MfaPasskeyEntity} SET ${passkeyUse(use, this.statements.dialect)}
       WHERE user_id = ${userId} AND id = ${id} ${counter.from === null ? sql`` : sql`AND counter = ${counter.from}`}`);
     return affected === 1;
   }

@@ -7,6 +7,7 @@ import {
 } from '../../domain/accounts/account.js';
 import type { Authenticator, TotpAlgorithm } from '../../domain/authenticators/authenticator.js';
 import type { BackupCode } from '../../domain/backup-codes/backup-code.js';
+import type { TrustedDevice } from '../../domain/devices/device.js';
 import type { Passkey } from '../../domain/passkeys/passkey.js';
 import { misunderstood } from '../statements/statement-runner.js';
 import type { SnapshotParams } from './account-sql.js';
@@ -59,18 +60,25 @@ export function rowsOf(userId: string, records: readonly Row[]): Row[] {
 const folded = (id: string): string => id.replace(/ +$/, '').toLowerCase();
 
 export function toAccount(row: Row): MfaAccount {
+  return {
+    ...toListed(row),
+    securityStamp: Number(row.security_stamp),
+    rowVersion: Number(row.row_version),
+    pendingId: row.pending_id as string | null,
+    backupSetId: row.backup_set_id as string | null,
+    userHandle: row.user_handle as string | null,
+    recovery: toRecovery(row),
+  };
+}
+
+/** What the lists of administrators show of an account. */
+export function toListed(row: Row): Pick<MfaAccount, 'userId' | 'activeFactors' | 'budgets' | 'mustEnrollSinceMs'> {
   if (typeof row.active_ids !== 'string') throw misunderstood('a list of authenticators that is not a string');
   const budgets = ATTEMPT_FACTORS.map((factor) => [factor, toBudget(row, factor)]);
   return {
     userId: row.user_id as string,
-    securityStamp: Number(row.security_stamp),
-    rowVersion: Number(row.row_version),
     activeFactors: parseActiveFactors(row.active_ids),
-    pendingId: row.pending_id as string | null,
-    backupSetId: row.backup_set_id as string | null,
-    userHandle: row.user_handle as string | null,
     mustEnrollSinceMs: optionalNumber(row.must_enroll_since),
-    recovery: toRecovery(row),
     budgets: Object.fromEntries(budgets) as Record<AttemptFactor, AttemptBudget>,
   };
 }
@@ -133,5 +141,27 @@ export function toBackupCode(row: Row): BackupCode {
     hash: row.hash as string,
     usedAtMs: optionalNumber(row.used_at),
     expiresAtMs: optionalNumber(row.expires_at),
+  };
+}
+
+/** The device of a row with `DEVICE_COLUMNS`. */
+export function toDevice(row: Row): TrustedDevice {
+  return {
+    id: row.d_id as string,
+    userId: row.d_user_id as string,
+    kind: row.d_kind as TrustedDevice['kind'],
+    lookupHash: row.d_lookup_hash as string,
+    secretHash: row.d_secret_hash as string,
+    previousHash: row.d_previous_hash as string | null,
+    rotatedAtMs: optionalNumber(row.d_rotated_at),
+    keyId: row.d_key_id as string,
+    securityStamp: Number(row.d_security_stamp),
+    credentialVersion: row.d_credential_version as string,
+    method: row.d_method as string,
+    label: row.d_label as string,
+    createdAtMs: Number(row.d_created_at),
+    lastUsedAtMs: Number(row.d_last_used_at),
+    expiresAtMs: Number(row.d_expires_at),
+    mfaAtMs: Number(row.d_mfa_at),
   };
 }

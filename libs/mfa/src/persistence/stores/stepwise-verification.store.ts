@@ -41,11 +41,20 @@ export class StepwiseVerificationStore extends MfaVerificationStore {
   }
 
   override async spendAndSettle(completion: VerificationCompletion): Promise<boolean> {
+    const whenKnown = (isSpent: boolean) => (isSpent ? this.settle(completion) : this.release(completion));
+    return (await this.stores.usage.spend(completion, whenKnown)) === true && this.settle(completion);
+  }
+
+  /** Settles the budget and records the use. Returns `false` as {@link recordUse} does. */
+  private async settle(completion: VerificationCompletion): Promise<boolean> {
     const { userId, budget, policy, endsRecovery } = completion;
-    if ((await this.stores.usage.spend(completion)) !== true) return false;
     if (budget !== null) await this.stores.accounts.settle(userId, budget, policy);
     else if (endsRecovery) await this.stores.accounts.endRecovery(userId);
     return this.recordUse(completion);
+  }
+
+  private async release({ userId, budget, policy }: VerificationCompletion): Promise<void> {
+    if (budget !== null) await this.stores.accounts.release(userId, budget, policy);
   }
 
   private load({ userId, token, rows, credentialHash }: VerificationAttempt): Promise<VerificationSnapshot | null> {

@@ -1,25 +1,14 @@
 import type { DataSource } from 'typeorm';
 import type { Spending, SpentEntry, UsageEntry, UsageKind } from '../../domain/usage/usage.js';
-import { MfaUsageStore } from '../../domain/usage/usage.store.js';
+import { MfaUsageStore, type WhenKnown } from '../../domain/usage/usage.store.js';
 import { MfaAccountEntity, MfaUsageEntity } from '../entities/index.js';
 import { isUniqueViolation } from '../statements/database-errors.js';
-import {
-  type Slot,
-  type Sql,
-  type SqlDialect,
-  type SqlPart,
-  type SqlValue,
-  join,
-  raw,
-  sql,
-} from '../statements/sql.js';
-import { StatementRunner, type TypeOrmStoreOptions } from '../statements/statement-runner.js';
-import { budgetColumns } from './account-sql.js';
+import { type Slot, type Sql, type SqlDialect, type SqlPart, type SqlValue, join, sql } from '../statements/sql.js';
+import { type StatementDeadline, StatementRunner, type TypeOrmStoreOptions } from '../statements/statement-runner.js';
+import { budgetColumns, LOCKING_ACCOUNT } from './account-sql.js';
 import { isGalera } from './galera.js';
+import { purging } from './purging.js';
 import { rowsOf } from './row-mappers.js';
-
-/** The account stays as it was found until the spending is committed: an erasure waits for it, or comes before it. */
-const LOCKING = { postgres: raw('FOR SHARE OF a'), mysql: raw('LOCK IN SHARE MODE'), sqlite: raw('') };
 
 /** {@link MfaUsageStore} on TypeORM. */
 export class TypeOrmUsageStore extends MfaUsageStore {
@@ -33,29 +22,39 @@ export class TypeOrmUsageStore extends MfaUsageStore {
     this.statements = new StatementRunner(dataSource, options);
   }
 
-  override async spend(spending: Spending): Promise<boolean> {
+  override async spend(spending: Spending, whenKnown?: WhenKnown): Promise<boolean> {
+    // Anything but exactly what was to be spent issues nothing (S29).
+    const isSpent = ({ affected }: { affected: number }) => affected === spending.entries.length;
     if (spending.entries.length === 0) return false;
+    const deadline = {
+      whenLate: (result: { affected: number }) => whenKnown?.(isSpent(result)),
+      whenUnwritten: () => whenKnown?.(false),
+    };
     try {
       const isCluster =
         this.statements.dialect.family === 'mysql' && (await isGalera(this.dataSource, this.statements));
-      const affected = isCluster
-        ? await this.spendCertified(spending)
-        : (await this.statements.run(this.insert(spending))).affected;
-      // Anything but exactly what was to be spent issues nothing (S29).
-      return affected === spending.entries.length;
+      return isSpent(
+        await (isCluster
+          ? this.spendCertified(spending, deadline)
+          : this.statements.run(this.insert(spending), deadline)),
+      );
     } catch (error) {
       if (isUniqueViolation(error)) return false;
       throw error;
     }
   }
 
+  /**
+   * The account is locked in a table of its own. In a join with the entries, PostgreSQL repeats the first entry for each of
+   * them when the lock had to wait for a change of the account, and the spending would fail.
+   */
   private insert({ userId, entries, nowMs, ...expected }: Spending): Sql {
     const { dialect } = this.statements;
     return sql`
       INSERT INTO ${MfaUsageEntity} (user_id, kind, item, spent_at, expires_at)
       SELECT a.user_id, e.kind, e.item, e.spent_at, e.expires_at
-      FROM ${MfaAccountEntity} a CROSS JOIN (${usageRows(inOrder(entries), nowMs, dialect)}) e
-      WHERE a.user_id = ${userId} AND ${stillAs(expected, raw('a.'))} ${LOCKING[dialect.family]}`;
+      FROM (SELECT user_id FROM ${MfaAccountEntity} WHERE user_id = ${userId} AND ${stillAs(expected)}
+        ${LOCKING_ACCOUNT[dialect.family]}) a CROSS JOIN (${usageRows(inOrder(entries), nowMs, dialect)}) e`;
   }
 
   /**
@@ -63,18 +62,21 @@ export class TypeOrmUsageStore extends MfaUsageStore {
    * in the same transaction, so that of a spending and a change of the account on two nodes one fails certification
    * (1213) and is tried again. One millisecond of a daily cap is a change that means nothing.
    */
-  private async spendCertified(spending: Spending): Promise<number> {
+  private async spendCertified(
+    spending: Spending,
+    deadline: StatementDeadline<{ affected: number }>,
+  ): Promise<{ affected: number }> {
     const { dailyTat } = budgetColumns('confirmation');
     return this.statements.transaction(async (run) => {
       const { affected } = await run(sql`
         UPDATE ${MfaAccountEntity} SET ${dailyTat} = ${dailyTat} + 1
         WHERE user_id = ${spending.userId} AND ${stillAs(spending)}`);
-      return affected === 1 ? (await run(this.insert(spending))).affected : 0;
-    });
+      return affected === 1 ? run(this.insert(spending)) : { affected: 0 };
+    }, deadline);
   }
 
   override async purge(beforeMs: number, limit: number): Promise<number> {
-    const { affected } = await this.statements.run(this.purging(beforeMs, limit));
+    const { affected } = await this.statements.run(purging(MfaUsageEntity, beforeMs, limit, this.statements.dialect));
     return affected;
   }
 
@@ -93,31 +95,17 @@ export class TypeOrmUsageStore extends MfaUsageStore {
   override async removeAll(userId: string): Promise<void> {
     await this.statements.run(sql`DELETE FROM ${MfaUsageEntity} WHERE user_id = ${userId}`);
   }
-
-  /** The form measured fastest on each database; all of them let several instances purge at once. */
-  private purging(beforeMs: number, limit: number): Sql {
-    const overdue = sql`expires_at <= ${beforeMs}`;
-    const expired = sql`FROM ${MfaUsageEntity} WHERE ${overdue} ORDER BY expires_at LIMIT ${limit}`;
-    switch (this.statements.dialect.family) {
-      case 'postgres':
-        // In a partitioned table several rows have the same ctid. The condition on the expiry keeps the rows that still matter (S27).
-        return sql`DELETE FROM ${MfaUsageEntity} WHERE ctid = ANY(ARRAY(SELECT ctid ${expired})) AND ${overdue}`;
-      case 'mysql':
-        return sql`DELETE ${expired}`;
-      case 'sqlite':
-        return sql`DELETE FROM ${MfaUsageEntity} WHERE rowid IN (SELECT rowid ${expired})`;
-    }
-  }
 }
 
 /** Whether the account is as the spending found it: at its security stamp, with its backup set and recovery code. */
-function stillAs(
-  { securityStamp, backupSetId, recoveryHash }: Pick<Spending, 'securityStamp' | 'backupSetId' | 'recoveryHash'>,
-  alias = raw(''),
-): Sql {
-  const liveSet = backupSetId === undefined ? sql`` : sql`AND ${alias}backup_set_id = ${backupSetId}`;
-  const liveRecovery = recoveryHash === undefined ? sql`` : sql` AND ${alias}recovery_hash = ${recoveryHash}`;
-  return sql`${alias}security_stamp = ${securityStamp} ${liveSet}${liveRecovery}`;
+function stillAs({
+  securityStamp,
+  backupSetId,
+  recoveryHash,
+}: Pick<Spending, 'securityStamp' | 'backupSetId' | 'recoveryHash'>): Sql {
+  const liveSet = backupSetId === undefined ? sql`` : sql`AND backup_set_id = ${backupSetId}`;
+  const liveRecovery = recoveryHash === undefined ? sql`` : sql` AND recovery_hash = ${recoveryHash}`;
+  return sql`security_stamp = ${securityStamp} ${liveSet}${liveRecovery}`;
 }
 
 /** One row to be spent: the values of an entry, or their slots. */

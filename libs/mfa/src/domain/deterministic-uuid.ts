@@ -10,3 +10,9 @@ export function deterministicUuid(...names: readonly string[]): string {
   bytes[8] = (bytes[8]! & 0x3f) | 0x80;
   return bytes.toString('hex').replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
+
+/** The id of the authenticator that an import writes for a user. */
+export const importedAuthenticatorId = (userId: string): string => deterministicUuid('imported authenticator', userId);
+
+/** What is spent when an import of a user is complete, and never removed. */
+export const importMarkerOf = (userId: string): string => `import:${importedAuthenticatorId(userId)}`;
