@@ -14,6 +14,7 @@ import {
 import { afterAll, afterEach, beforeAll, expect } from 'vitest';
 import { loadConfig } from '../../apps/demo/src/config.js';
 import { createDemoApp } from '../../apps/demo/src/create-app.js';
+import { makeAdmin } from '../../apps/demo/src/make-admin.js';
 import { choosePort } from '../../apps/demo/src/origin.js';
 import { independentTotp } from './independent-totp.js';
 
@@ -42,7 +43,13 @@ async function startDemo(httpAdapter: 'express' | 'fastify') {
     await app.close();
     await rm(folder, { recursive: true, force: true });
   };
-  return { url: `http://localhost:${config.port}`, clock, admin: app.get(MfaAdminService, { strict: false }), stop };
+  return {
+    url: `http://localhost:${config.port}`,
+    clock,
+    config,
+    admin: app.get(MfaAdminService, { strict: false }),
+    stop,
+  };
 }
 
 type Demo = Awaited<ReturnType<typeof startDemo>>;
@@ -87,10 +94,18 @@ export function useDemo(httpAdapter: 'express' | 'fastify') {
       await user.enroll();
       return user;
     },
+    /** The same person at another browser. */
+    async elsewhere(user: DemoPage, options?: BrowserContextOptions): Promise<DemoPage> {
+      const other = await DemoPage.open(browser, demo, options, user);
+      opened.push(other);
+      return other;
+    },
     advance: (seconds: number) => demo.clock.advance(seconds),
     nowMs: () => demo.clock.nowMs(),
     /** What a support desk of the demo would call. */
     admin: () => demo.admin,
+    /** What `npm run make-admin` does. */
+    makeAdmin: ({ email }: DemoPage) => makeAdmin(demo.config, email),
   };
 }
 
@@ -103,7 +118,7 @@ export class DemoPage {
   readonly incidents: string[];
   /** Addresses besides the demo's own that the page may load. */
   readonly allowed: string[] = [];
-  secret = '';
+  secret: string;
   backupCodes: string[] = [];
 
   private constructor(
@@ -113,6 +128,7 @@ export class DemoPage {
     first?: DemoPage,
   ) {
     this.email = first?.email ?? `ada${++users}@example.com`;
+    this.secret = first?.secret ?? '';
     this.incidents = first?.incidents ?? [];
     page.on('pageerror', (error) => this.incidents.push(String(error)));
     page.on('console', (message) => {
@@ -126,10 +142,15 @@ export class DemoPage {
     });
   }
 
-  static async open(browser: Browser, demo: Demo, options: BrowserContextOptions = {}): Promise<DemoPage> {
+  static async open(
+    browser: Browser,
+    demo: Demo,
+    options: BrowserContextOptions = {},
+    first?: DemoPage,
+  ): Promise<DemoPage> {
     const context = await browser.newContext({ permissions: ['clipboard-read', 'clipboard-write'], ...options });
     context.setDefaultTimeout(15_000);
-    const opened = new DemoPage(await context.newPage(), context, demo);
+    const opened = new DemoPage(await context.newPage(), context, demo, first);
     await opened.page.goto(demo.url);
     await opened.heading('Sign in');
     return opened;

@@ -50,7 +50,7 @@ describe.skipIf(noBrowser).each(['express', 'fastify'] as const)('the flow in a 
     await user.heading('Your account');
     await page.getByRole('heading', { name: 'Vault' }).waitFor();
     await user.button('Send').waitFor();
-    expect(await page.getByRole('listitem').filter({ hasText: 'Pixel' }).innerText()).toContain('Last used');
+    await expect.poll(() => page.getByRole('listitem').filter({ hasText: 'Pixel' }).innerText()).toContain('Last used');
   });
 
   it('signs in with a backup code once, says how many are left, and warns of few', async () => {
@@ -93,10 +93,9 @@ describe.skipIf(noBrowser).each(['express', 'fastify'] as const)('the flow in a 
     await user.complains('not accepted');
     await user.answerDialog('Confirm', user.nextCode());
     await user.says('Sent €7.00 to Alan Turing');
-    expect(await user.page.locator('#transfers li').allInnerTexts()).toEqual([
-      expect.stringMatching(/^Alan Turing[^]*€7\.00$/),
-      expect.stringMatching(/^Grace Hopper[^]*€25\.50$/),
-    ]);
+    await expect
+      .poll(() => user.page.locator('#transfers li').allInnerTexts())
+      .toEqual([expect.stringMatching(/^Alan Turing[^]*€7\.00$/), expect.stringMatching(/^Grace Hopper[^]*€25\.50$/)]);
   });
 
   it('turns two-step verification off with a backup code', async () => {

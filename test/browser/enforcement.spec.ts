@@ -79,7 +79,7 @@ describe.skipIf(noBrowser)('required factors and recovery in a browser', () => {
     await key.verifyUser(true);
     await user.user.button('Continue').click();
     await user.user.keepBackupCodes();
-    expect(await user.listed()).toEqual([expect.stringContaining(': Passkey')]);
+    await expect.poll(() => user.listed()).toEqual([expect.stringContaining(': Passkey')]);
     expect(await user.amr()).toEqual(['pwd', 'mfa']);
     await user.startLogin();
     await user.login();

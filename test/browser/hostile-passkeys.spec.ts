@@ -45,7 +45,7 @@ describe.skipIf(noBrowser)('hostile passkeys and cancelled ones in a browser', (
     await user.user.complains('The passkey was not accepted');
     await user.page.keyboard.press('Escape');
     await user.page.reload();
-    expect(await user.listed()).toEqual(['Laptop: Passkey']);
+    await expect.poll(() => user.listed()).toEqual(['Laptop: Passkey']);
     expect(await user.page.locator('#transfers li').count()).toBe(0);
   });
 
@@ -167,7 +167,7 @@ describe.skipIf(noBrowser)('hostile passkeys and cancelled ones in a browser', (
     await tab.user.button('Cancel').click();
     await tab.page.reload();
     await tab.page.getByText('USB key').waitFor();
-    expect(await tab.listed()).toEqual(['Laptop: Passkey', 'USB key: Passkey']);
+    await expect.poll(() => tab.listed()).toEqual(['Laptop: Passkey', 'USB key: Passkey']);
 
     await usb.unplug();
     await other.touch(true);

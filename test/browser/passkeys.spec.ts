@@ -33,7 +33,7 @@ describe.skipIf(noBrowser)('passkeys in a browser', () => {
     const user = new PasskeyPage(await visitor());
     await VirtualKey.plugIn(user.page, settings);
     await user.enroll();
-    expect(await user.listed()).toEqual(['Laptop: Passkey']);
+    await expect.poll(() => user.listed()).toEqual(['Laptop: Passkey']);
     expect(user.user.backupCodes).toHaveLength(10);
 
     await user.startLogin();
@@ -54,7 +54,7 @@ describe.skipIf(noBrowser)('passkeys in a browser', () => {
     await user.user.field('New name').fill('Blue key');
     await user.user.button('Save').click();
     await user.user.says('new name');
-    expect(await user.listed()).toEqual(['Blue key: Passkey']);
+    await expect.poll(() => user.listed()).toEqual(['Blue key: Passkey']);
 
     await user.user.button('Remove Blue key').click();
     await user.user.button('Remove').click();
@@ -69,7 +69,7 @@ describe.skipIf(noBrowser)('passkeys in a browser', () => {
     await VirtualKey.plugIn(user.page);
     await user.add('Laptop', () => user.user.field('Code from your authenticator app').fill(user.user.nextCode()));
     await user.user.says('The passkey was added');
-    expect(await user.listed()).toEqual(['Phone: Authenticator app', 'Laptop: Passkey']);
+    await expect.poll(() => user.listed()).toEqual(['Phone: Authenticator app', 'Laptop: Passkey']);
     await user.startLogin();
     await user.user.button('Use the authenticator app instead').click();
     await user.user.heading('Enter your code');
@@ -86,7 +86,7 @@ describe.skipIf(noBrowser)('passkeys in a browser', () => {
     expect(await user.user.button('Use the authenticator app instead').isVisible()).toBe(false);
     await user.user.answerDialog('Remove', user.user.backupCodes[0]!, 'backup');
     await user.user.says('was removed');
-    expect(await user.listed()).toEqual(['Laptop: Passkey']);
+    await expect.poll(() => user.listed()).toEqual(['Laptop: Passkey']);
   });
 
   it('S86 a browser without the JSON methods of WebAuthn enrolls a passkey and signs in with it', async () => {
@@ -125,7 +125,7 @@ describe.skipIf(noBrowser)('passkeys in a browser', () => {
     expect(await user.page.locator('#setup-proof-form .problem').getAttribute('data-tone')).toBe('calm');
     expect(await key.credentials()).toHaveLength(1);
     await user.user.button('Cancel').click();
-    expect(await user.listed()).toEqual(['Laptop: Passkey']);
+    await expect.poll(() => user.listed()).toEqual(['Laptop: Passkey']);
   });
 
   it('S86 the browser learns after a sign-in and after a removal which passkeys are accepted', async () => {

@@ -1,4 +1,6 @@
 import { get, post } from './api.js';
+import { drawAdminEntry, forgetUsers } from './admin.js';
+import { drawDevices } from './devices.js';
 import { drawSecurity, offerNewCodes } from './security.js';
 import { startAgain } from './sign-in.js';
 import { byId, clearProblem, notify, onClick, show, showAccount } from './ui.js';
@@ -7,10 +9,12 @@ import { abandonPasskey } from './webauthn.js';
 
 /** Draws the signed-in page from what the server says now. */
 async function enter() {
-  const { email } = await get('/auth/me');
+  const me = await get('/auth/me');
   const status = await get('/mfa/status');
-  showAccount(email);
+  showAccount(me.email);
+  drawAdminEntry(me);
   drawSecurity(status);
+  await drawDevices(status);
   await drawVault(status);
   show('home');
 }
@@ -18,6 +22,7 @@ async function enter() {
 /** No session any more: the sign-in form, whatever was on the screen. */
 function leave(reason) {
   showAccount(null);
+  forgetUsers();
   abandonPasskey();
   startAgain(reason);
 }

@@ -18,7 +18,6 @@ export function showBackupCodes(list, said) {
   form.reset();
   clearProblem(form);
   show('backup-codes');
-  byId('backup-codes-title').focus();
   notify(said);
 }
 

@@ -4,9 +4,7 @@ import { startEnrollment } from './enroll.js';
 import { ProofField } from './proof-field.js';
 import { byId, changed, clearProblem, fieldProblem, isShown, notify, onSubmit, show } from './ui.js';
 
-const proofField = new ProofField('second-step-code', {
-  onKind: (kind) => setTitle(kind === 'passkey' ? 'Use your passkey' : 'Enter your code'),
-});
+const proofField = new ProofField('second-step-code', { onKind: drawKind });
 /** The login between its two steps: `{ mfa_token, email }`. */
 let challenge;
 
@@ -38,12 +36,13 @@ function proceed(answer, email) {
   show('second-step');
 }
 
-onSubmit(byId('second-step-form'), async () => {
+onSubmit(byId('second-step-form'), async ({ remember }) => {
   const { mfa_token, email } = challenge;
   const { kind } = proofField;
+  const rememberDevice = remember !== undefined && trustsBrowsers(kind);
   let answer;
   try {
-    answer = await proofField.submit((proof) => post('/mfa/verify', { mfa_token, ...proof }));
+    answer = await proofField.submit((proof) => post('/mfa/verify', { mfa_token, ...proof, rememberDevice }));
   } catch (error) {
     if (error.code !== 'MFA_TOKEN_INVALID') throw error;
     return startAgain('That took too long. Please sign in again.');
@@ -61,8 +60,15 @@ const leadAfter = (kind) =>
     ? 'The recovery code was right. Set up a new factor now: it replaces every factor and backup code that you had.'
     : 'Your role does not allow the factor that you used. Set up another one.';
 
-/** The heading, and the title of the window while it shows the second step. */
-function setTitle(title) {
+/** Backup codes and recovery codes are for emergencies: no browser is trusted after one. */
+function trustsBrowsers(kind) {
+  return kind === 'totp' || kind === 'passkey';
+}
+
+/** The heading and the checkbox for this kind of proof, and the title of the window while it shows the second step. */
+function drawKind(kind) {
+  const title = kind === 'passkey' ? 'Use your passkey' : 'Enter your code';
+  byId('remember-field').hidden = !trustsBrowsers(kind);
   byId('second-step-title').textContent = title;
   if (isShown('second-step')) document.title = `${title} · nestjs-mfa demo`;
 }

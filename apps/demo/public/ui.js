@@ -1,11 +1,11 @@
 export const byId = (id) => document.getElementById(id);
 
-/** Shows one view and moves the focus into it: to its first empty field, else to its heading. */
+/** Shows one view and moves the focus into it: to its first field that is not a checkbox, else to its heading. */
 export function show(name) {
   for (const view of document.querySelectorAll('[data-view]')) view.hidden = view.dataset.view !== name;
   const view = document.querySelector(`[data-view="${name}"]`);
   document.title = `${view.querySelector('h1').textContent} · nestjs-mfa demo`;
-  const field = name === 'home' ? null : [...view.querySelectorAll('input')].find(isVisible);
+  const field = name === 'home' ? null : [...view.querySelectorAll('input:not([type="checkbox"])')].find(isVisible);
   (field ?? view.querySelector('h1')).focus({ preventScroll: true });
   window.scrollTo(0, 0);
 }

@@ -2,6 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { MfaModule } from 'nestjs-mfa';
 import { AccountsModule } from './accounts/accounts.module.js';
+import { AdminModule } from './admin/admin.module.js';
 import { UserSession } from './accounts/user-session.entity.js';
 import type { DemoConfig } from './config.js';
 import { databaseOptions } from './database.js';
@@ -23,12 +24,16 @@ export class AppModule {
             issuer: config.issuer,
             keys: config.keys,
             passkeys: passkeysOf(config),
+            // The demo usually runs over http. The library refuses `secure: false` in production.
+            trustedDevices: config.secureDevices ? {} : { cookie: { secure: false } },
+            audit: { retentionDays: 90 },
             cleanup: { tables: [{ entity: UserSession, expiresAt: 'expiresAtMs' }] },
           }),
           host: DemoMfaHost,
         }),
         AccountsModule,
         VaultModule,
+        AdminModule,
         PageModule,
       ],
     };

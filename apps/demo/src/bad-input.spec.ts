@@ -15,7 +15,7 @@ const NUL = '\u0000';
 const nested = (depth: number) => '['.repeat(depth) + ']'.repeat(depth);
 const nestedObjects = (depth: number) => '{"a":'.repeat(depth) + '1' + '}'.repeat(depth);
 const inEveryField = (value: string) =>
-  `{"email":${value},"password":${value},"to":${value},"amount":${value},"code":${value},"name":${value},"mfa_token":${value},"passkey":${value},"purpose":${value},"method":${value},"role":${value}}`;
+  `{"email":${value},"password":${value},"to":${value},"amount":${value},"code":${value},"name":${value},"mfa_token":${value},"passkey":${value},"purpose":${value},"method":${value},"role":${value},"rememberDevice":${value}}`;
 
 /** Values of every kind that JSON knows, put into every field, plus bodies that are wrong as a whole. */
 const BODIES: Record<string, string> = {
@@ -72,6 +72,7 @@ const ROUTES = [
   ['post', '/mfa/passkeys/confirm'],
   ['post', '/mfa/passkeys/options'],
   ['patch', '/mfa/authenticators/x'],
+  ['post', '/mfa/devices/x/revoke'],
 ] as const;
 
 describe.each(['express', 'fastify'] as const)('S67 bad input to the demo on %s', (httpAdapter) => {
@@ -141,7 +142,7 @@ describe.each(['express', 'fastify'] as const)('S67 bad input to the demo on %s'
 
   it('S67 never returns a 5xx for any method, path, header or cookie', async () => {
     const paths = [
-      ...['/', '/auth/me', '/vault', '/mfa/status', '/docs', '/docs-json', '/assets/app.js'],
+      ...['/', '/auth/me', '/vault', '/mfa/status', '/mfa/devices', '/docs', '/docs-json', '/assets/app.js'],
       ...['/%', '/%00', '/%E0%A4%A', '/%ff', '/..%2f..%2fetc%2fpasswd', '//', '/auth//login', '/assets/%00.js'],
       ...['/assets/%F0%9F%98%80.js', '/docs/%2e%2e', '/mfa/authenticators/%E0%A4%A', '/auth/login?a[b][c]=1&a=%'],
       `/${'a'.repeat(5_000)}`,

@@ -101,6 +101,15 @@ describe('PORT, HTTP_ADAPTER and DATABASE_URL', () => {
     expect(loadConfig({ PORT: '0', HTTP_ADAPTER: 'fastify' }, cwd)).toMatchObject({ port: 0, httpAdapter: 'fastify' });
   });
 
+  it.each([
+    [{}, false],
+    [{ ORIGIN: 'http://localhost:8080' }, false],
+    [{ ORIGIN: 'https://demo.example' }, true],
+    [{ NODE_ENV: 'production' }, true],
+  ])('S110 with %j, the cookie of a trusted browser requires https: %s', (env, secureDevices) => {
+    expect(loadConfig(env, cwd)).toMatchObject({ secureDevices });
+  });
+
   it('refuses another adapter', () => {
     expect(() => loadConfig({ HTTP_ADAPTER: 'koa' }, cwd)).toThrow(/^HTTP_ADAPTER must be express/);
   });

@@ -12,6 +12,8 @@ export interface DemoConfig {
   httpAdapter: DemoHttpAdapter;
   /** Origin of the page, where it is not `http://localhost` with the port: passkeys work there only. */
   origin?: string | undefined;
+  /** Whether the cookie of a trusted browser works over https only. */
+  secureDevices: boolean;
   /** Absolute path of the folder of the SQLite file and of the kept keys. */
   dataDir: string;
   /** `postgres:`, `mysql:` or `mariadb:` URL; without it a SQLite file in `dataDir`. */
@@ -35,10 +37,12 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env, cwd = process.c
   const keysFile = join(dataDir, 'keys');
   const databaseUrl = parseDatabaseUrl(given(env.DATABASE_URL));
   const ownKeys = given(env.MFA_KEYS);
+  const origin = parseOrigin(given(env.ORIGIN));
   return {
     port: parsePort(given(env.PORT)),
     httpAdapter: parseAdapter(given(env.HTTP_ADAPTER)),
-    origin: parseOrigin(given(env.ORIGIN)),
+    origin,
+    secureDevices: env.NODE_ENV === 'production' || origin?.startsWith('https:') === true,
     dataDir,
     databaseUrl,
     issuer: 'MFA demo',

@@ -88,4 +88,10 @@ export class DemoMfaHost extends MfaHost {
     await this.sessions.closeOthers(userId, kept);
     if (!enabled) await this.sessions.forgetSecondFactors(userId);
   }
+
+  /** For the log of the administrators. */
+  override requestInfo(context: ExecutionContext) {
+    const { ip, headers } = context.switchToHttp().getRequest<{ ip?: string; headers: { 'user-agent'?: string } }>();
+    return { ip, userAgent: headers['user-agent'] };
+  }
 }

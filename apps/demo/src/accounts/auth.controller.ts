@@ -1,5 +1,6 @@
 import { Body, Controller, Get, Header, HttpCode, Post, Req, Res, UseGuards } from '@nestjs/common';
 import { ApiBearerAuth, ApiCookieAuth, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
+import type { MfaCookieResponse } from 'nestjs-mfa';
 import { AuthService, type LoginResult } from './auth.service.js';
 import { LoginDto, RegisterDto } from './credentials.dto.js';
 import { JsonOnlyGuard } from './json-only.guard.js';
@@ -29,9 +30,9 @@ export class AuthController {
   async register(
     @Body() registration: RegisterDto,
     @Req() request: CookieRequest,
-    @Res({ passthrough: true }) response: unknown,
+    @Res({ passthrough: true }) response: MfaCookieResponse,
   ): Promise<LoginResult> {
-    return this.withCookie(await this.auth.register(registration), request, response);
+    return this.withCookie(await this.auth.register(registration, { request, response }), request, response);
   }
 
   @ApiOperation({ summary: 'First step of signing in' })
@@ -42,9 +43,9 @@ export class AuthController {
   async login(
     @Body() { email, password }: LoginDto,
     @Req() request: CookieRequest,
-    @Res({ passthrough: true }) response: unknown,
+    @Res({ passthrough: true }) response: MfaCookieResponse,
   ): Promise<LoginResult> {
-    return this.withCookie(await this.auth.login(email, password), request, response);
+    return this.withCookie(await this.auth.login(email, password, { request, response }), request, response);
   }
 
   private withCookie(result: LoginResult, request: CookieRequest, response: unknown): LoginResult {

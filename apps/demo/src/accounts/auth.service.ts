@@ -1,18 +1,12 @@
 import { Injectable, UnauthorizedException } from '@nestjs/common';
-import { MfaChallengeService, type MfaChallengeResult } from 'nestjs-mfa';
-import type { Role } from './role.js';
+import { MfaChallengeService, type MfaChallengeResult, type MfaDeviceExchange } from 'nestjs-mfa';
+import type { RegisterDto } from './credentials.dto.js';
 import { SessionsService, type SecondFactor } from './sessions.service.js';
 import type { UserSession } from './user-session.entity.js';
 import type { User } from './user.entity.js';
 import { UsersService } from './users.service.js';
 
 export type LoginResult = { accessToken: string } | Extract<MfaChallengeResult, { mfaRequired: true }>;
-
-export interface Registration {
-  email: string;
-  password: string;
-  role?: Role | undefined;
-}
 
 const WRONG = 'E-mail address or password is wrong';
 
@@ -26,20 +20,26 @@ export class AuthService {
   ) {}
 
   /** Makes the account and signs it in. */
-  async register({ role = 'member', ...credentials }: Registration): Promise<LoginResult> {
-    return this.signIn(await this.users.create({ ...credentials, role }));
+  async register({ role = 'member', ...credentials }: RegisterDto, device: MfaDeviceExchange): Promise<LoginResult> {
+    return this.signIn(await this.users.create({ ...credentials, role }), device);
   }
 
-  /** A session for a user without a second step, else the second step that a right password leads to. */
-  async login(email: string, password: string): Promise<LoginResult> {
+  /** A session for a user without a second step or in a trusted browser, else the second step. */
+  async login(email: string, password: string, device: MfaDeviceExchange): Promise<LoginResult> {
     const user = await this.users.findByPassword(email, password);
     if (!user) throw new UnauthorizedException(WRONG);
-    return this.signIn(user);
+    return this.signIn(user, device);
   }
 
   /** The end of every first factor: the library decides what comes before the session. */
-  private async signIn({ id, email }: User): Promise<LoginResult> {
-    const result = await this.challenges.issue(id, { amr: ['pwd'], accountName: email });
+  private async signIn({ id, email, passwordHash }: User, device: MfaDeviceExchange): Promise<LoginResult> {
+    const result = await this.challenges.issue(id, {
+      amr: ['pwd'],
+      accountName: email,
+      // With another password, no browser is trusted any more.
+      credentialVersion: passwordHash,
+      device,
+    });
     if (result.mfaRequired) return result;
     const accessToken = await this.completeLogin(id, result.login);
     if (accessToken === null) throw new UnauthorizedException(WRONG);

@@ -2,7 +2,7 @@ import { applyDecorators } from '@nestjs/common';
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import { IsEmail, IsIn, IsString, Length, MaxLength, ValidateIf } from 'class-validator';
-import { ROLES, type Role } from './role.js';
+import { OPEN_ROLES } from './role.js';
 
 /**
  * An address in one spelling: nobody means two accounts by `Ada@` and `ada@`. Text that is not printable ASCII is
@@ -38,8 +38,12 @@ export class RegisterDto {
   @Length(8, 256, { message: 'password must have 8 to 256 characters' })
   password!: string;
 
-  @ApiPropertyOptional({ enum: ROLES, default: 'member', description: 'Decides whether a second factor is required' })
+  @ApiPropertyOptional({
+    enum: OPEN_ROLES,
+    default: 'member',
+    description: 'Decides whether a second factor is required',
+  })
   @ValidateIf((_, role) => role !== undefined)
-  @IsIn(ROLES, { message: `role must be one of: ${ROLES.join(', ')}` })
-  role?: Role;
+  @IsIn(OPEN_ROLES, { message: `role must be one of: ${OPEN_ROLES.join(', ')}` })
+  role?: (typeof OPEN_ROLES)[number];
 }

@@ -1,12 +1,15 @@
 import type { MfaPolicy } from 'nestjs-mfa';
 
-/** Roles of the demo. They differ only in what they require of the sign-in. */
-export const ROLES = ['member', 'manager', 'staff'] as const;
-export type Role = (typeof ROLES)[number];
+/** Roles that a registration can choose. They differ only in what they require of the sign-in. */
+export const OPEN_ROLES = ['member', 'manager', 'staff'] as const;
 
-/** Which role must have a second factor: a member need not, a manager must within a week, a member of staff at once. */
+/** An administrator has power over other accounts, so no request gives this role: `npm run make-admin` does. */
+export type Role = (typeof OPEN_ROLES)[number] | 'admin';
+
+/** Which role must have a second factor: a member need not, a manager must within a week, staff and admins at once. */
 export const POLICIES: Record<Role, MfaPolicy | null> = {
   member: null,
   manager: { id: 'manager', required: true, graceSeconds: 7 * 24 * 60 * 60 },
   staff: { id: 'staff', required: true },
+  admin: { id: 'admin', required: true },
 };

@@ -3,8 +3,9 @@ import { HttpAdapterHost } from '@nestjs/core';
 import { SESSION_SECONDS } from './sessions.service.js';
 import { SESSION_COOKIE } from './session-token.js';
 
-/** What both adapters' requests tell about their connection. */
+/** What the requests of both adapters have. */
 export interface CookieRequest {
+  headers: object;
   protocol?: string;
 }
 

@@ -26,8 +26,10 @@ export class SessionGuard implements CanActivate {
 }
 
 /** The session that {@link SessionGuard} admitted. */
-export const CurrentSession = createParamDecorator((_: unknown, context: ExecutionContext): UserSession => {
+export function sessionOf(context: ExecutionContext): UserSession {
   const session = context.switchToHttp().getRequest<SignedInRequest>()[SESSION];
-  if (!session) throw new Error('@CurrentSession() needs SessionGuard on the route');
+  if (!session) throw new Error('the session of a request needs SessionGuard on the route');
   return session;
-});
+}
+
+export const CurrentSession = createParamDecorator((_: unknown, context: ExecutionContext) => sessionOf(context));

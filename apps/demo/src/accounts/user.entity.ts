@@ -16,7 +16,7 @@ export class User {
   @Column({ name: 'password_hash', type: 'varchar', length: 255 })
   passwordHash!: string;
 
-  /** Chosen at the registration. */
+  /** Chosen at the registration, but for administrators. */
   @Column({ name: 'role', type: 'varchar', length: 16, default: 'member' })
   role!: Role;
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { ConflictException, Injectable } from '@nestjs/common';
 import { InjectRepository } from '@nestjs/typeorm';
 import { MfaClock } from 'nestjs-mfa';
-import { Repository } from 'typeorm';
+import { In, Repository } from 'typeorm';
 import { hashPassword, passwordMatches } from './passwords.js';
 import type { Role } from './role.js';
 import { User } from './user.entity.js';
@@ -39,6 +39,33 @@ export class UsersService {
     const found = await this.users.findOneBy({ email });
     // `===`, because a database may compare loosely: MariaDB finds "alice" for "ALICE".
     return found?.email === email ? found : null;
+  }
+
+  findById(id: string): Promise<User | null> {
+    return this.users.findOneBy({ id });
+  }
+
+  /** The users with these ids, in the order of the ids. Those who do not exist are left out. */
+  async findByIds(ids: string[]): Promise<User[]> {
+    const found = new Map((await this.users.findBy({ id: In(ids) })).map((user) => [user.id, user]));
+    return ids.flatMap((id) => found.get(id) ?? []);
+  }
+
+  /** Users whose e-mail address contains `text` and comes after `after`, by address. */
+  search(text: string, { after, limit }: { after: string; limit: number }): Promise<User[]> {
+    // The text itself is searched for, so its wildcards are escaped. Databases differ in their own escape character.
+    const pattern = `%${text.replace(/[!%_]/g, '!$&')}%`;
+    return this.users
+      .createQueryBuilder('user')
+      .where(`user.email LIKE :pattern ESCAPE '!'`, { pattern })
+      .andWhere('user.email > :after', { after })
+      .orderBy('user.email')
+      .take(limit)
+      .getMany();
+  }
+
+  async setRole(id: string, role: Role): Promise<void> {
+    await this.users.update({ id }, { role });
   }
 
   /** `null` = there is no such user. */
