@@ -1,9 +1,7 @@
 import { Module, type ConfigurableModuleAsyncOptions, type DynamicModule, type Provider } from '@nestjs/common';
 import { getDataSourceToken, TypeOrmModule } from '@nestjs/typeorm';
 import { MfaAdminService } from './admin/admin.service.js';
-import { MovedRows } from './admin/moved-rows.js';
-import { UserMove } from './admin/user-move.js';
-import { UserPurge } from './admin/user-purge.js';
+import { ADMIN_PROVIDERS } from './admin/providers.js';
 import { MfaAuditService } from './audit/audit.service.js';
 import { MfaChallengeService } from './challenge/challenge.service.js';
 import { CHALLENGE_PROVIDERS } from './challenge/providers.js';
@@ -51,7 +49,7 @@ const PROVIDERS: Provider[] = [
   ...[...POLICY_PROVIDERS, ...DEVICE_PROVIDERS],
   ...[...CHALLENGE_PROVIDERS, ...VERIFICATION_PROVIDERS, ...ENROLLMENT_PROVIDERS],
   ...[...GUARD_PROVIDERS, ...HTTP_PROVIDERS],
-  ...[MfaStatusService, MovedRows, UserMove, UserPurge, MfaAdminService, MfaAuditService, MfaCleanupService],
+  ...[...ADMIN_PROVIDERS, MfaStatusService, MfaAuditService, MfaCleanupService],
 ];
 
 /** What the application may inject. */

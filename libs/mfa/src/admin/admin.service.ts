@@ -1,45 +1,26 @@
-import { requireUserId } from '../domain/accounts/account.js';
 import { type ExecutionContext, Inject, Injectable } from '@nestjs/common';
+import { requireUserId } from '../domain/accounts/account.js';
 import { MfaAccountListStore } from '../domain/accounts/account-list.store.js';
-import { MfaAuditService } from '../audit/audit.service.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
-import { changeAccount } from '../domain/accounts/change-account.js';
-import { openAccount } from '../domain/accounts/open-account.js';
-import { generateRecoveryCode } from '../domain/backup-codes/generate.js';
 import { MfaClock } from '../domain/clock.js';
-import { normaliseCode } from '../domain/code.js';
 import { MfaDeviceStore } from '../domain/devices/device.store.js';
-import { MfaError } from '../domain/mfa-error.js';
-import { MfaRandom } from '../domain/random.js';
-import { RECOVERY_LIFETIME_MS, recoveryHash } from '../domain/recovery/recovery-code.js';
-import { MfaBackupCodeStore } from '../domain/backup-codes/backup-code.store.js';
 import { pageOf } from '../domain/paging.js';
-import { MfaPasskeyStore } from '../domain/passkeys/passkey.store.js';
-import { MfaPolicySeenStore } from '../domain/policy/policy-seen.store.js';
-import { MfaUsageStore } from '../domain/usage/usage.store.js';
-import { AuthenticatorRemoval } from '../enrollment/authenticator-removal.js';
-import { tidyUp } from '../events/tidy-up.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MfaEvents } from '../events/mfa-events.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
-import { LoginPolicies } from '../policy/login-policies.js';
 import { asOwner, type MfaAdminAction, readAction, readEnrollmentFlag } from './admin-action.js';
+import { type MfaRecoveryCode, RecoveryCodeIssuing } from './recovery-code-issuing.js';
 import { type MfaUserExport, userExport } from './user-export.js';
 import { UserMove } from './user-move.js';
 import { UserPurge } from './user-purge.js';
+import { UserReset } from './user-reset.js';
+import { UserRowsReader } from './user-rows.js';
 import { listedUser, type MfaUserList, type MfaUserListQuery, readListQuery } from './user-list.js';
 
 /** Who resets the factors of a user, and what follows. */
 export interface MfaResetOptions extends MfaAdminAction {
   /** Whether the next login must enroll a new factor. With `false` it requires no second factor. @default true */
   requireEnrollment?: boolean | null | undefined;
-}
-
-/** A recovery code, to hand over to the user once. */
-export interface MfaRecoveryCode {
-  /** `XXXX-XXXX-XXXX-XXXX`, 80 random bits. Only its hash is stored. */
-  code: string;
-  expiresAt: Date;
 }
 
 /**
@@ -57,18 +38,13 @@ export class MfaAdminService {
   constructor(
     private readonly accounts: MfaAccountStore,
     private readonly lists: MfaAccountListStore,
-    private readonly codes: MfaBackupCodeStore,
-    private readonly passkeys: MfaPasskeyStore,
-    private readonly usage: MfaUsageStore,
-    private readonly policiesSeen: MfaPolicySeenStore,
     private readonly devices: MfaDeviceStore,
-    private readonly audit: MfaAuditService,
-    private readonly removal: AuthenticatorRemoval,
-    private readonly policies: LoginPolicies,
+    private readonly resets: UserReset,
+    private readonly recoveryCodes: RecoveryCodeIssuing,
     private readonly move: UserMove,
+    private readonly rows: UserRowsReader,
     private readonly purge: UserPurge,
     private readonly events: MfaEvents,
-    private readonly random: MfaRandom,
     private readonly clock: MfaClock,
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {}
@@ -151,31 +127,7 @@ export class MfaAdminService {
     const id = requireUserId(userId, 'MfaAdminService.reset');
     const by = readAction(options, 'MfaAdminService.reset');
     const mustEnroll = readEnrollmentFlag(options.requireEnrollment);
-    await this.move.requireOwnAccount(id);
-    if (mustEnroll) {
-      this.requireEnrollmentInLogin();
-      await openAccount(this.accounts, id, this.clock.nowMs());
-    } else if (!(await this.accounts.load(id))) return;
-    const change = mustEnroll ? { mustEnrollSinceMs: this.clock.nowMs() } : {};
-    const event = this.events.prepare({ type: 'mfa.reset', userId: id, ...by }, context);
-    const removal = await this.removal.all(id, event, { change }).catch(async (error: unknown) => {
-      // An account that was purged in the meantime: without a new row, the next login would enroll nothing.
-      if (mustEnroll || (await this.accounts.load(id)) !== null) throw error;
-      return null;
-    });
-    if (!removal) return;
-    // No context: it has the session of the administrator, and every session of the user must end.
-    await this.events.changed(event, { enabled: false });
-    await removal.tidyUp();
-    await tidyUp(() => this.accounts.clearBudgets(id));
-  }
-
-  private requireEnrollmentInLogin(): void {
-    if (this.policies.canEnrollInLogin) return;
-    throw new MfaError('MFA_MISCONFIGURED', {
-      message:
-        'MfaAdminService.reset: after a reset the user must enroll within a login. Implement `MfaHost.authorizeEnrollment`, or set option `enrollment.allowPasswordOnly: true`, or give `requireEnrollment: false`',
-    });
+    await this.resets.run(id, { by, mustEnroll, context });
   }
 
   /**
@@ -194,24 +146,7 @@ export class MfaAdminService {
   ): Promise<MfaRecoveryCode> {
     const id = requireUserId(userId, 'MfaAdminService.issueRecoveryCode');
     const by = readAction(action, 'MfaAdminService.issueRecoveryCode');
-    if (by.actor.id === id && by.actor.type === 'admin') {
-      throw new MfaError('MFA_BAD_REQUEST', {
-        message: ['an administrator cannot issue a recovery code for their own account'],
-      });
-    }
-    const nowMs = this.clock.nowMs();
-    await this.move.requireOwnAccount(id);
-    await openAccount(this.accounts, id, nowMs);
-    const code = generateRecoveryCode(this.random);
-    const expiresAtMs = nowMs + RECOVERY_LIFETIME_MS;
-    const hash = recoveryHash(id, normaliseCode(code), this.options.keyRing.newest);
-    const event = this.events.prepare({ type: 'mfa.recovery_code.issued', userId: id, ...by }, context);
-    const { lastChange } = event;
-    await changeAccount(this.accounts, id, () => ({ recovery: { hash, expiresAtMs }, lastChange }), 'MFA_BUSY');
-    // Guesses at an earlier code do not lock this one. The daily cap stays (S51).
-    await tidyUp(() => this.accounts.endFailures(id, 'recovery_code'));
-    this.events.committed(event);
-    return { code, expiresAt: new Date(expiresAtMs) };
+    return this.recoveryCodes.issue(id, { by, context });
   }
 
   /**
@@ -264,15 +199,7 @@ export class MfaAdminService {
    */
   async exportUser(userId: string | number): Promise<MfaUserExport> {
     const id = requireUserId(userId, 'MfaAdminService.exportUser');
-    const snapshot = await this.accounts.load(id);
-    const setId = snapshot?.account.backupSetId;
-    const codes = setId ? await this.codes.list(id, setId) : [];
-    const passkeys = await this.passkeys.list(id);
-    const spent = await this.usage.list(id);
-    const sightings = await this.policiesSeen.list(id);
-    const devices = await this.devices.list(id);
-    const events = (await this.audit.listAll(id)).map(({ event, state }) => ({ ...event, state }));
-    return userExport({ userId: id, snapshot, codes, passkeys, spent, sightings, devices, events });
+    return userExport(await this.rows.read(id));
   }
 
   /**

@@ -1,13 +1,12 @@
-import { activeIdsOf, isActive, isEnabled, type AccountSnapshot, type MfaAccount } from '../domain/accounts/account.js';
+import { activeIdsOf, isActive, isEnabled, type MfaAccount } from '../domain/accounts/account.js';
 import { ATTEMPT_FACTORS, type AttemptFactor } from '../domain/attempts/attempt-policy.js';
 import type { AuditState } from '../domain/audit/audit.store.js';
 import type { Authenticator, TotpParameters } from '../domain/authenticators/authenticator.js';
-import type { BackupCode } from '../domain/backup-codes/backup-code.js';
 import type { TrustedDevice } from '../domain/devices/device.js';
 import type { Passkey } from '../domain/passkeys/passkey.js';
 import type { MfaEvent } from '../host/mfa-event.js';
-import type { PolicySighting } from '../domain/policy/policy-seen.store.js';
-import type { SpentEntry, UsageKind } from '../domain/usage/usage.js';
+import type { UsageKind } from '../domain/usage/usage.js';
+import type { UserRows } from './user-rows.js';
 
 /** What the module stores about one user, without secrets, hashes and tokens (GDPR Art. 15). */
 export interface MfaUserExport {
@@ -69,19 +68,6 @@ export interface MfaUserExport {
 
 type PublicPasskeyField =
   'id' | 'name' | 'credentialId' | 'transports' | 'backupEligible' | 'backedUp' | 'userVerified' | 'aaguid';
-
-/** The rows of one user. */
-export interface UserRows {
-  userId: string;
-  /** `null` = the user has no MFA account. */
-  snapshot: AccountSnapshot | null;
-  codes: readonly BackupCode[];
-  passkeys: readonly Passkey[];
-  spent: readonly SpentEntry[];
-  sightings: readonly PolicySighting[];
-  devices: readonly TrustedDevice[];
-  events: MfaUserExport['events'];
-}
 
 /** Builds the export. */
 export function userExport({

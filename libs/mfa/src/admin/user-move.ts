@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { type AccountSnapshot, activeIdsOf, type ActiveFactor } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
 import { changeAccount } from '../domain/accounts/change-account.js';
+import { retryLostRaces } from '../domain/accounts/lost-races.js';
 import {
   finishedTombstone,
   isMoved,
@@ -29,9 +30,6 @@ interface Found {
   /** Without such an account, the sightings to copy. */
   sightings: readonly PolicySighting[];
 }
-
-/** Changes of the old account that may come in between before a move gives up. */
-const MOST_TRIES = 12;
 
 /**
  * Moves the rows of a user to another id. First it inserts the new account, which no purge and no other move overlooks from
@@ -69,32 +67,13 @@ export class UserMove {
    * them was purged meanwhile; `MFA_MISCONFIGURED` if a secret cannot be opened; `MFA_BUSY` if the old account keeps changing
    */
   async run(move: Move): Promise<boolean> {
-    for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+    return retryLostRaces(async () => {
       const { target, source, sightings } = await this.read(move);
       // A user without an account may have been seen under a policy.
       if (source === null) return this.moves.copySightings(move.to, sightings);
       if (isMoved(source) && !isMoving(source)) return false;
-      if (!isMoved(source) && !(await this.copyAndClose(source, move, target))) continue;
-      if (await this.finish(move)) return true;
-    }
-    throw new MfaError('MFA_BUSY', { retryAfterSeconds: 1 });
-  }
-
-  /**
-   * Checks that the account is not the tombstone of a move, and not an unfinished copy. One statement.
-   * @throws MfaError `MFA_BAD_REQUEST` if it is
-   */
-  // S123
-  async requireOwnAccount(userId: string): Promise<void> {
-    const found = await this.moves.find(userId);
-    if (found === null) return;
-    if (isMoved({ account: found }))
-      throw new MfaError('MFA_BAD_REQUEST', { message: ['the user was moved to another user id'] });
-    if (found.movedFrom === null || found.movedFrom === userId) return;
-    throw new MfaError('MFA_BAD_REQUEST', {
-      message: [
-        'a move to this user id was not finished. Repeat `moveUser`, or call `purgeUser` for this user id first',
-      ],
+      if (!isMoved(source) && !(await this.copyAndClose(source, move, target))) return null;
+      return (await this.finish(move)) || null;
     });
   }
 

@@ -1,20 +1,18 @@
 import { type ExecutionContext, Inject, Injectable } from '@nestjs/common';
 import { type AccountSnapshot, isEnabled } from '../domain/accounts/account.js';
 import { MfaAccountStore } from '../domain/accounts/account.store.js';
+import { retryLostRaces } from '../domain/accounts/lost-races.js';
 import { isMoved, isMovedTo, isMoving, purgingAccount } from '../domain/accounts/moved-account.js';
 import { type MoveTarget, MfaUserMoveStore } from '../domain/accounts/user-move.store.js';
 import { MfaClock } from '../domain/clock.js';
 import { MfaDeviceStore } from '../domain/devices/device.store.js';
 import { MFA_FACTORS, type Factor } from '../domain/factors/factor.js';
-import { MfaError } from '../domain/mfa-error.js';
+import { busyError, MfaError } from '../domain/mfa-error.js';
 import { MfaPolicySeenStore } from '../domain/policy/policy-seen.store.js';
 import { MfaRandom } from '../domain/random.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import { MfaEvents, type PreparedEvent } from '../events/mfa-events.js';
 import type { AttributedAction } from './admin-action.js';
-
-/** Changes of the account that may come in between before a purge gives up. */
-const MOST_TRIES = 12;
 
 /** The row version of an account that reserves an id is random, so that no account of another time has the same one. */
 const VERSION_BYTES = 6;
@@ -78,8 +76,7 @@ export class UserPurge {
       pending: 0,
       removed: 0,
     };
-    for (let tries = 0; tries < MOST_TRIES; tries += 1) if (await this.attempt(id, progress, caller)) return;
-    throw busy();
+    await retryLostRaces(async () => (await this.attempt(id, progress, caller)) || null);
   }
 
   /** `false` = another change was first. */
@@ -93,7 +90,7 @@ export class UserPurge {
     }
     // Another purge removed the tombstone and its rows. What is there now was moved back.
     if (progress.sawTombstone || (target && isMoved({ account: target }))) return true;
-    if (target?.movedFrom === null && progress.isGone) throw busy();
+    if (target?.movedFrom === null && progress.isGone) throw busyError();
     progress.isGone ||= target?.movedFrom !== null;
     // S121: its audit row cannot be lost.
     if (isEnabled(snapshot)) progress.disabled ??= await this.events.begin(disabled(id, caller.by), caller.context);
@@ -175,8 +172,6 @@ export class UserPurge {
 }
 
 const disabled = (userId: string, by: AttributedAction) => ({ type: 'mfa.disabled', userId, ...by }) as const;
-
-const busy = () => new MfaError('MFA_BUSY', { retryAfterSeconds: 1 });
 
 const unfinished = (problem: string) =>
   new MfaError('MFA_BAD_REQUEST', {

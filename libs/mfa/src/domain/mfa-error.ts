@@ -63,6 +63,11 @@ export class MfaError extends Error {
   }
 }
 
+/** `MFA_BUSY` for what may succeed a second later: a race was lost, or the database cannot be used. */
+export function busyError(cause?: unknown): MfaError {
+  return new MfaError('MFA_BUSY', { retryAfterSeconds: 1, cause });
+}
+
 /** Whether `error` is an {@link MfaError}, also when another copy of the library created it. */
 export function isMfaError(error: unknown): error is MfaError {
   return typeof error === 'object' && error !== null && ERROR_BRAND in error;

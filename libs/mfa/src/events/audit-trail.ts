@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { auditId, type LastChange, MfaAuditStore } from '../domain/audit/audit.store.js';
-import { errorName, MfaError } from '../domain/mfa-error.js';
+import { busyError, errorName } from '../domain/mfa-error.js';
 import { MfaRandom } from '../domain/random.js';
 import type { MfaEvent } from '../host/mfa-event.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
@@ -84,7 +84,7 @@ export class AuditTrail {
   /** Replaces the user id of a purged user by a keyed hash, after everything else was removed. */
   async finishPurge({ userId, id }: AuditRecord): Promise<void> {
     // A row that is written later would keep the id.
-    if (!(await this.settled())) throw new MfaError('MFA_BUSY', { retryAfterSeconds: 1 });
+    if (!(await this.settled())) throw busyError();
     await this.pseudonymise(userId, id);
   }
 

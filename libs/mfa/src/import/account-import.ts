@@ -1,6 +1,6 @@
 import { isActive, isEnabled, type AccountSnapshot } from '../domain/accounts/account.js';
 import { changeAccount, type DecidedChange } from '../domain/accounts/change-account.js';
-import { isMfaError, MfaError } from '../domain/mfa-error.js';
+import { busyError, isMfaError } from '../domain/mfa-error.js';
 import type { SpentEntry, UsageEntry } from '../domain/usage/usage.js';
 import type { BadReason, BenignReason } from './import-report.js';
 import { type AuthenticatorParams, begunAt, idsOf, ImportedRows } from './imported-rows.js';
@@ -96,7 +96,7 @@ export class AccountImport {
     if (known) return known;
     await this.tools.accounts.open(userId, this.tools.clock.nowMs());
     const opened = await this.load(userId);
-    if (!opened) throw changedMeanwhile();
+    if (!opened) throw busyError();
     return opened;
   }
 
@@ -114,7 +114,7 @@ export class AccountImport {
     const { authenticatorId, setId } = idsOf(userId);
     const decide = (now: AccountSnapshot): DecidedChange => {
       // What was spent before the commit, and its marker, are of this security stamp.
-      if (isEnabled(now) || now.account.securityStamp !== account.securityStamp) throw changedMeanwhile();
+      if (isEnabled(now) || now.account.securityStamp !== account.securityStamp) throw busyError();
       return {
         securityStamp: now.account.securityStamp + 1,
         activeFactors: [{ type: 'totp', id: authenticatorId }],
@@ -170,12 +170,8 @@ export class AccountImport {
     const spending = { userId, securityStamp, backupSetId, entries: [entry], nowMs: clock.nowMs() };
     // Another run may have spent it meanwhile.
     if ((await usage.spend(spending)) === true || (await usage.has(userId, entry))) return;
-    throw changedMeanwhile();
+    throw busyError();
   }
-}
-
-function changedMeanwhile(): MfaError {
-  return new MfaError('MFA_BUSY', { retryAfterSeconds: 1 });
 }
 
 /** Does the work, and again when the account changed meanwhile. */

@@ -2,7 +2,7 @@ import { type ExecutionContext, Inject, Injectable, Logger, type OnModuleInit } 
 import type { ActiveFactor, MfaAccount } from '../domain/accounts/account.js';
 import { MfaClock } from '../domain/clock.js';
 import { enrollmentMethodsOf, type Factor, MFA_FACTORS } from '../domain/factors/factor.js';
-import { errorName, MfaError } from '../domain/mfa-error.js';
+import { busyError, errorName, MfaError } from '../domain/mfa-error.js';
 import { enforcedFromMs, hasAllowedFactor, type Policy } from '../domain/policy/policy.js';
 import { MfaPolicySeenStore } from '../domain/policy/policy-seen.store.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
@@ -56,11 +56,11 @@ export class LoginPolicies implements OnModuleInit {
       .call((host) => host.policy?.(userId, context))
       .catch((cause: unknown) => {
         this.logger.error(`MfaHost.policy failed, so the request is refused: ${errorName(cause)}`);
-        throw busy(cause);
+        throw busyError(cause);
       });
     if (given === undefined) {
       this.logger.error('MfaHost.policy returned undefined, so the request is refused. Return null for no policy');
-      throw busy();
+      throw busyError();
     }
     return given === null ? null : this.read(given, 'MfaHost.policy');
   }
@@ -104,4 +104,3 @@ export class LoginPolicies implements OnModuleInit {
   }
 }
 
-const busy = (cause?: unknown) => new MfaError('MFA_BUSY', { retryAfterSeconds: 1, cause });

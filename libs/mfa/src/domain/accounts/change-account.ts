@@ -1,11 +1,9 @@
 import type { LastChange } from '../audit/audit.store.js';
-import { isMfaError, MfaError, type MfaErrorCode } from '../mfa-error.js';
+import { busyError, isMfaError, MfaError, type MfaErrorCode } from '../mfa-error.js';
 import type { AccountSnapshot, MfaAccount } from './account.js';
 import { isMoved, isPurging } from './moved-account.js';
 import type { AccountChange, MfaAccountStore } from './account.store.js';
-
-/** Lost races after which a change throws. Each one means that another change of the same user succeeded. */
-const MOST_TRIES = 12;
+import { retryLostRaces } from './lost-races.js';
 
 /** Pauses in milliseconds before each attempt to find out whether a change was committed. */
 const PAUSES_MS = [0, 100, 200, 400, 800, 1_600, 3_200];
@@ -33,24 +31,20 @@ export async function changeAccount(
   missing: MfaErrorCode = 'MFA_NOT_ENABLED',
   { ofMove = false } = {},
 ): Promise<{ before: AccountSnapshot; after: AccountSnapshot }> {
-  for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+  return retryLostRaces(async () => {
     const before = await accounts.load(userId);
     // S123: a change of a moved account could make its id one without a second step.
     if (!before || isPurging(before) || (isMoved(before) && !ofMove))
-      throw missing === 'MFA_BUSY' ? busy() : new MfaError(missing);
+      throw missing === 'MFA_BUSY' ? busyError() : new MfaError(missing);
     const decided = await decide(before);
     if (decided === null) return { before, after: before };
     const { lastChange, ...fields } = decided;
     const change = endingSetup(fields);
-    if (await commits(accounts, before.account, lastChange ? { ...change, lastChange } : change)) {
-      const rowVersion = before.account.rowVersion + 1;
-      return { before, after: { ...before, account: { ...before.account, ...change, rowVersion } } };
-    }
-  }
-  throw busy();
+    if (!(await commits(accounts, before.account, lastChange ? { ...change, lastChange } : change))) return null;
+    const rowVersion = before.account.rowVersion + 1;
+    return { before, after: { ...before, account: { ...before.account, ...change, rowVersion } } };
+  });
 }
-
-const busy = () => new MfaError('MFA_BUSY', { retryAfterSeconds: 1 });
 
 function endingSetup<T extends AccountChange>(change: T): T | ({ pendingId: null } & T) {
   return change.activeFactors === undefined && change.backupSetId === undefined

@@ -5,7 +5,7 @@ import { MfaBackupCodeStore } from '../../domain/backup-codes/backup-code.store.
 import { generateBackupCodes } from '../../domain/backup-codes/generate.js';
 import { MfaClock } from '../../domain/clock.js';
 import { normaliseCode } from '../../domain/code.js';
-import { MfaError } from '../../domain/mfa-error.js';
+import { busyError } from '../../domain/mfa-error.js';
 import { MfaRandom } from '../../domain/random.js';
 import { SecretBox } from '../../domain/secrets/secret-box.js';
 import type { UsageEntry } from '../../domain/usage/usage.js';
@@ -67,7 +67,7 @@ export class BackupCodeIssuing {
    * @throws MfaError `MFA_BUSY` when the change waited for longer than the grace: the set may be gone
    */
   requireHeld({ heldUntilMs }: IssuedBackupCodes): void {
-    if (this.clock.nowMs() >= heldUntilMs) throw new MfaError('MFA_BUSY', { retryAfterSeconds: 1 });
+    if (this.clock.nowMs() >= heldUntilMs) throw busyError();
   }
 
   /** After the account named the set: it stays. */

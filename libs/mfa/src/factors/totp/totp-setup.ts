@@ -5,7 +5,7 @@ import { changeAccount, type DecidedChange } from '../../domain/accounts/change-
 import type { Authenticator } from '../../domain/authenticators/authenticator.js';
 import { MfaAuthenticatorStore } from '../../domain/authenticators/authenticator.store.js';
 import { MfaClock } from '../../domain/clock.js';
-import { isMfaError, MfaError, type MfaRequiredProof } from '../../domain/mfa-error.js';
+import { busyError, isMfaError, MfaError, type MfaRequiredProof } from '../../domain/mfa-error.js';
 import { MfaRandom } from '../../domain/random.js';
 import { SecretBox, SecretReader } from '../../domain/secrets/secret-box.js';
 import { generateSecret } from '../../domain/totp/totp.js';
@@ -94,7 +94,7 @@ export class TotpSetup {
 
     await discard();
     const shared = this.sharedSetup(after, request);
-    if (!shared) throw busy();
+    if (!shared) throw busyError();
     return { ...shared, resumed: true, replacedId: null };
   }
 
@@ -124,12 +124,12 @@ export class TotpSetup {
     if (this.sharedSetup(current, request)) return null;
     // While this request waited, the row may have expired and been collected.
     const { id } = made.authenticator;
-    if (!current.authenticators.some((row) => row.id === id) || this.isExpired(made)) throw busy();
+    if (!current.authenticators.some((row) => row.id === id) || this.isExpired(made)) throw busyError();
     return { pendingId: id, lastChange: null };
   }
 
   private opened(made: PendingSetup, replacedId: string | null): OpenSetup {
-    if (this.isExpired(made)) throw busy();
+    if (this.isExpired(made)) throw busyError();
     return { ...made, resumed: false, replacedId };
   }
 
@@ -156,7 +156,7 @@ export class TotpSetup {
     const owner = pending.authenticator.setupBinding;
     if (owner === binding && (binding !== null || !madeBefore)) return pending;
     if (madeBefore) return null;
-    throw busy();
+    throw busyError();
   }
 
   private changed(current: AccountSnapshot, { needed, isLogin }: SetupRequest): MfaError {
@@ -197,4 +197,3 @@ export class TotpSetup {
   }
 }
 
-const busy = () => new MfaError('MFA_BUSY', { retryAfterSeconds: 1 });

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, QueryRunner } from 'typeorm';
-import { MfaError, isMfaError } from '../../domain/mfa-error.js';
+import { busyError, isMfaError, MfaError } from '../../domain/mfa-error.js';
 import { resolveTimeouts } from '../../options/resolve-options.js';
 import { isCutOff, isUnavailable, wroteNothing } from './database-errors.js';
 import { type RenderedSql, Sql, type SqlDialect, dialectOf, render } from './sql.js';
@@ -95,7 +95,7 @@ export class StatementRunner {
         if (!wroteNothing(error)) throw isUnavailable(error) ? unavailable(error) : error;
         if (isCutOff(error) || attempt === ATTEMPTS) {
           inBackground(deadline?.whenUnwritten);
-          throw busy(error);
+          throw busyError(error);
         }
       }
       // Full jitter, so that statements that collided do not collide again.
@@ -178,7 +178,7 @@ function inBackground(work: (() => unknown) | undefined): void {
 /** The result of `promise`, or `MFA_BUSY` after `timeoutMs`. A rejection after that is ignored. */
 function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(busy()), timeoutMs);
+    const timer = setTimeout(() => reject(busyError()), timeoutMs);
     const settled =
       <V>(settle: (value: V) => void) =>
       (value: V) => {
@@ -191,11 +191,7 @@ function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
 
 function unavailable(cause: unknown): MfaError {
   logUnavailable(cause);
-  return busy(cause);
-}
-
-function busy(cause?: unknown): MfaError {
-  return new MfaError('MFA_BUSY', { retryAfterSeconds: 1, cause });
+  return busyError(cause);
 }
 
 export interface StatementResult {

@@ -13,7 +13,7 @@ import {
   type RowsClaim,
   MfaAccountStore,
 } from '../../domain/accounts/account.store.js';
-import { MfaError } from '../../domain/mfa-error.js';
+import { busyError } from '../../domain/mfa-error.js';
 import { ATTEMPT_FACTORS, type AttemptFactor, type AttemptPolicy } from '../../domain/attempts/attempt-policy.js';
 import { copyLastChange } from './audit.store.js';
 import { isUniqueViolation } from '../statements/database-errors.js';
@@ -165,7 +165,7 @@ export class TypeOrmAccountStore extends MfaAccountStore {
     const { records } = await this.statements.run(sql`
       SELECT user_id, user_handle FROM ${MfaAccountEntity} WHERE user_id = ${userId}`);
     const [row] = rowsOf(userId, records);
-    if (typeof row?.user_handle !== 'string') throw new MfaError('MFA_BUSY', { retryAfterSeconds: 1 });
+    if (typeof row?.user_handle !== 'string') throw busyError();
     return row.user_handle;
   }
 

@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import { MfaError } from '../../domain/mfa-error.js';
+import { busyError } from '../../domain/mfa-error.js';
 import {
   type DueQuery,
   type DueUser,
@@ -37,7 +37,7 @@ export class TypeOrmPolicySeenStore extends MfaPolicySeenStore {
       if (!isUniqueViolation(error)) throw error;
     }
     const recorded = await this.firstSeen(userId, policyId);
-    if (recorded === null) throw new MfaError('MFA_BUSY', { retryAfterSeconds: 1 });
+    if (recorded === null) throw busyError();
     return recorded;
   }
 
