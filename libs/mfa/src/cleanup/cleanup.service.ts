@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, Logger, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { ModuleRef, ModulesContainer } from '@nestjs/core';
 import type { SchedulerRegistry } from '@nestjs/schedule';
@@ -16,30 +15,19 @@ import { CLOCK_SKEW_MS } from '../domain/usage/usage.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
+import { PacedBatches } from './paced-batches.js';
 import type { MfaPurgeReport } from './purge-report.js';
 
 /** Name of the interval in the host's `SchedulerRegistry`. */
 export const MFA_CLEANUP_INTERVAL = 'nestjs-mfa:cleanup';
-
-/** Length of the pause after each statement, as a multiple of its duration. So the cleanup runs at most a quarter of the time. */
-const REST = 3;
-
-/** Locked rows after which a run stops. Each one waits for the statement timeout; more of them mean that the table is locked. */
-const MOST_LOCKED = 10;
-
-interface PurgedBatch {
-  removed: number;
-  /** Whether there may be more expired rows. */
-  full: boolean;
-}
 
 /** An expired row, with its store and the `type` under which an account names it. */
 type CollectedCredential = ExpiredCredential & { type: string; store: CredentialRowsStore };
 
 /**
  * Removes expired rows in bounded batches: used codes, abandoned setups, replaced backup codes, passkeys that no account
- * names, expired devices, old events, and rows of the host's tables in the option `cleanup.tables`. Runs on a schedule. Several instances may run it at once, because each removal
- * is one conditional statement.
+ * names, expired devices, old events, and rows of the host's tables in the option `cleanup.tables`. Runs on a schedule.
+ * Several instances may run it at once, because each removal is one conditional statement.
  * @example
  * // With `cleanup: false`, for example from a cron job:
  * const { usage, hostRows } = await this.cleanup.purge();
@@ -50,6 +38,7 @@ type CollectedCredential = ExpiredCredential & { type: string; store: Credential
 export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestroy {
   private readonly logger = new Logger('nestjs-mfa');
   private readonly closing = new AbortController();
+  private readonly batches: PacedBatches;
   private timer: NodeJS.Timeout | null = null;
   private registry: SchedulerRegistry | null = null;
   private running: Promise<MfaPurgeReport> | null = null;
@@ -67,7 +56,10 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
     private readonly moduleRef: ModuleRef,
     private readonly modules: ModulesContainer,
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
-  ) {}
+  ) {
+    const limit = () => Math.min(options.cleanup.batchSize, hostTables.largestPurge);
+    this.batches = new PacedBatches(limit, this.closing.signal);
+  }
 
   async onApplicationBootstrap(): Promise<void> {
     if (!this.options.cleanup.enabled) return;
@@ -112,11 +104,11 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
     // An error in one table does not stop the others.
     const step = (work: () => Promise<number>) => work().catch((error: unknown) => (failures.push(error), 0));
     const report = {
-      usage: await step(() => this.inBatches((limit) => this.purged(limit, () => this.usage.purge(nowMs, limit)))),
+      usage: await step(() => this.batches.purge((limit) => this.usage.purge(nowMs, limit))),
       authenticators: await step(() => this.collectCredentials('totp', this.authenticators, skewed)),
       backupSets: await step(() => this.collectBackupSets(skewed)),
       passkeys: await step(() => this.collectCredentials('passkey', this.passkeys, skewed)),
-      devices: await step(() => this.inBatches((limit) => this.purged(limit, () => this.devices.purge(skewed, limit)))),
+      devices: await step(() => this.batches.purge((limit) => this.devices.purge(skewed, limit))),
       audit: await step(() => this.purgeAudit(nowMs)),
       hostRows: await step(() => this.purgeHostTables(nowMs)),
     };
@@ -129,7 +121,7 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
   private async purgeAudit(nowMs: number): Promise<number> {
     const { audit } = this.options;
     if (!audit) return 0;
-    await this.collectEach(
+    await this.batches.each(
       (limit) => this.audit.listUncopied(limit),
       (userId) => userId,
       async (userId) => {
@@ -138,45 +130,19 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
       },
     );
     const beforeMs = nowMs - audit.retentionMs;
-    return this.inBatches((limit) => this.purged(limit, () => this.audit.purge(beforeMs, limit)));
+    return this.batches.purge((limit) => this.audit.purge(beforeMs, limit));
   }
 
   private async purgeHostTables(nowMs: number): Promise<number> {
     let removed = 0;
     for (const table of this.options.cleanup.tables) {
-      removed += await this.inBatches((limit) => this.purged(limit, () => this.hostTables.purge(table, nowMs, limit)));
+      removed += await this.batches.purge((limit) => this.hostTables.purge(table, nowMs, limit));
     }
     return removed;
   }
 
-  private async inBatches(removeUpTo: (limit: number) => Promise<PurgedBatch>): Promise<number> {
-    const limit = Math.min(this.options.cleanup.batchSize, this.hostTables.largestPurge);
-    let total = 0;
-    // An application that closes waits only for the current statement.
-    while (!this.closing.signal.aborted) {
-      const { removed, full } = await removeUpTo(limit);
-      total += removed;
-      if (!full || removed === 0) break;
-    }
-    return total;
-  }
-
-  private async purged(limit: number, purge: () => Promise<number>): Promise<PurgedBatch> {
-    const removed = await this.paced(purge);
-    return { removed, full: removed >= limit };
-  }
-
-  /** Runs one statement, then pauses, so that requests can use the database. (SQLite blocks the process during a statement.) */
-  private async paced<T>(work: () => Promise<T>): Promise<T> {
-    const startedAt = performance.now();
-    const result = await work();
-    const rest = (performance.now() - startedAt) * REST;
-    await sleep(rest, undefined, { signal: this.closing.signal }).catch(() => undefined);
-    return result;
-  }
-
   private collectCredentials(type: string, store: CredentialRowsStore, beforeMs: number): Promise<number> {
-    return this.collectEach(
+    return this.batches.each(
       (limit) => store.listExpired(beforeMs, limit),
       ({ id }) => id,
       (each) => this.collectCredential({ type, store, ...each }, beforeMs),
@@ -184,39 +150,11 @@ export class MfaCleanupService implements OnApplicationBootstrap, OnModuleDestro
   }
 
   private collectBackupSets(beforeMs: number): Promise<number> {
-    return this.collectEach(
+    return this.batches.each(
       (limit) => this.codes.listExpired(beforeMs, limit),
       ({ setId }) => setId,
       (each) => this.collectBackupSet(each, beforeMs),
     );
-  }
-
-  /** Collects row by row. A row that another transaction has locked is skipped until the next run. */
-  private async collectEach<T>(
-    list: (limit: number) => Promise<T[]>,
-    keyOf: (each: T) => string,
-    collect: (each: T) => Promise<boolean>,
-  ): Promise<number> {
-    const locked = new Set<string>();
-    const collectOne = async (each: T) => {
-      if (locked.has(keyOf(each))) return false;
-      try {
-        return await this.paced(() => collect(each));
-      } catch (error) {
-        locked.add(keyOf(each));
-        if ((error as { code?: unknown }).code !== 'MFA_BUSY' || locked.size > MOST_LOCKED) throw error;
-        return false;
-      }
-    };
-    return this.inBatches(async (limit) => {
-      const expired = await list(limit);
-      let removed = 0;
-      for (const each of expired) {
-        if (this.closing.signal.aborted) break;
-        if (await collectOne(each)) removed += 1;
-      }
-      return { removed, full: expired.length >= limit };
-    });
   }
 
   /** Returns `false` when another change of this account came first; the next run collects the row. */
