@@ -75,6 +75,14 @@ describe('docs/reference/services.md', () => {
     expect(firstCells(options).filter(Boolean).toSorted()).toEqual(propertiesOf('MfaIssueOptions'));
   });
 
+  it('lists the properties of an export of a user', () => {
+    const row = tableRows(page('services'))
+      .find(([first]) => code(first) === 'exportUser(userId)')!
+      .join(' ');
+    const [, listed = ''] = /`\{ (userId, [^}]+) \}`/.exec(row) ?? [];
+    expect(listed.split(', ')).toEqual(propertiesOf('MfaUserExport', true));
+  });
+
   it('lists every other value that the package exports', () => {
     const documented = [...page('services'), ...page('decorators')].join('');
     expect(Object.keys(library).filter((name) => !documented.includes(name))).toEqual([]);
