@@ -4,13 +4,15 @@ import { MfaAdminService, type MfaEvent } from 'nestjs-mfa';
 import request from 'supertest';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Client } from '../support/client.js';
-import { startHostApp, type HostApp } from '../support/host-app.js';
-import { EnrollingClient, POLICIES } from '../support/policy-host.js';
+import { HostState, startHostApp, type HostApp } from '../support/host-app.js';
+import { EnrollingClient, POLICIES, PolicyHost } from '../support/policy-host.js';
 import { writeExample, type Example } from './example.js';
 import { codeFiles, read } from './markdown.js';
 
 const AGENT = 'agent-7';
-const ACTIONS = ['/unlock', '/recovery-code', '/reset', '/revoke-devices', '/move'];
+const ACTIONS = ['/unlock', '/recovery-code', '/reset', '/revoke-devices'];
+/** A second person must approve for this user. */
+const DIRECTOR = 'director';
 
 let example: Example;
 let host: HostApp;
@@ -21,12 +23,20 @@ let ownerMessage: (event: MfaEvent) => string | null;
 beforeAll(async () => {
   example = await writeExample(codeFiles(read('docs/guides/support-desk.md')));
   const load = <T>(file: string) => import(join(example.folder, 'src/guides/support', file)) as Promise<T>;
-  const { SupportDeskController, SupportListController, SupportRoles } =
+  const { SupportDeskController, SupportListController, SupportRoles, SupportSessions } =
     await load<Record<string, Type>>('support-desk.controller.ts');
   ({ ownerMessage } = await load<{ ownerMessage: typeof ownerMessage }>('owner-messages.ts'));
   const isAgent = async (context: ExecutionContext) =>
     context.switchToHttp().getRequest<{ headers: { authorization?: string } }>().headers.authorization?.endsWith(AGENT);
-  const providers: Provider[] = [{ provide: SupportRoles!, useValue: { isAgent } }];
+  const needsApproval = async (userId: string) => userId === DIRECTOR;
+  const providers: Provider[] = [
+    { provide: SupportRoles!, useValue: { isAgent, needsApproval } },
+    {
+      provide: SupportSessions!,
+      inject: [HostState],
+      useFactory: (state: HostState) => ({ endAll: async (userId: string) => state.signOut(userId) }),
+    },
+  ];
   host = await startHostApp({ ...POLICIES, providers, controllers: [SupportDeskController!, SupportListController!] });
   agent = new Client(host, AGENT);
   const { authenticator } = await agent.enroll();
@@ -78,13 +88,16 @@ describe('the controller of the guide about the support desk', () => {
     expect(status.body).toMatchObject({ enabled: true, methods: ['totp', 'backup_code'] });
   });
 
-  it('S102 resets into an enrollment, which a recovery code allows', async () => {
+  it('S102 resets into an enrollment, which only a recovery code allows where the hook returns false', async () => {
     const user = new EnrollingClient(host, 'robbed');
     await user.enroll();
     await agent.post(path('robbed', '/reset'), { case: 'case 4713' }).expect(204);
+    PolicyHost.authorizes = () => false;
     const { mfa_token } = await user.mustEnroll();
+    await user.send('/mfa/totp/setup', { mfa_token }).expect(401, /MFA_PROOF_REQUIRED/);
     const { body } = await agent.post(path('robbed', '/recovery-code'), { case: 'case 4713' }).expect(200);
     const { confirmed } = await user.enrollTotpBy(mfa_token, { code: body.code, method: 'recovery_code' });
+    PolicyHost.restore();
     expect(confirmed.body).toMatchObject({ login: { accessToken: expect.any(String) as string } });
     expect(messages('robbed')).toContainEqual(expect.stringContaining('Our support removed your second factors'));
   });
@@ -107,32 +120,29 @@ describe('the controller of the guide about the support desk', () => {
     await first.get('/support/mfa-users/locked').expect(403);
   });
 
-  it('S123 moves a user to another user id, where the factors work', async () => {
-    const user = new Client(host, 'before-merge');
-    const { backupCodes } = await user.enroll();
-    const body = { case: 'case 4715', newUserId: 'after-merge' };
+  it('ends the trust in every device of a user, and the sessions', async () => {
+    const [user, other] = [new Client(host, 'lost-laptop'), new Client(host, 'few-1')];
     await agent.post('/mfa/step-up', { code: nextAgentCode() }).expect(200);
-    await agent.post(path('before-merge', '/move'), { newUserId: 'after-merge' }).expect(400, /case/);
-    await agent.post(path('before-merge', '/move'), { case: 'case 4714' }).expect(400, /new user id/);
-    await agent.post(path('before-merge', '/move'), body).expect(204);
-    const moved = new Client(host, 'after-merge');
-    await moved.verify(await moved.login(), backupCodes[0]).expect(200);
-    await user.verify(await user.login(), backupCodes[1]).expect(401);
-    const event = {
-      type: 'mfa.user.moved',
-      userId: 'after-merge',
-      previousUserId: 'before-merge',
-      reason: 'case 4715',
-    };
-    expect(host.state.events).toContainEqual(
-      expect.objectContaining({ ...event, actor: { type: 'admin', id: AGENT } }),
-    );
+    await user.get('/mfa/status').expect(200);
+    await agent.post(path('lost-laptop', '/revoke-devices'), { case: 'case 4716' }).expect(204);
+    const event = { type: 'mfa.device.revoked', userId: 'lost-laptop', reason: 'case 4716' };
+    expect(host.state.events).toContainEqual(expect.objectContaining(event));
+    await user.get('/mfa/status').expect(401);
+    await other.get('/mfa/status').expect(200);
   });
 
-  it('ends the trust in every device of a user', async () => {
-    await agent.post(path('few-1', '/revoke-devices'), { case: 'case 4716' }).expect(204);
-    const event = { type: 'mfa.device.revoked', userId: 'few-1', reason: 'case 4716' };
-    expect(host.state.events).toContainEqual(expect.objectContaining(event));
+  it('does nothing for which a second person must approve, and ends the sessions of such a user', async () => {
+    const user = new Client(host, DIRECTOR);
+    await user.enroll();
+    await agent.post('/mfa/step-up', { code: nextAgentCode() }).expect(200);
+    const body = { case: 'case 4718' };
+    for (const action of ['/unlock', '/recovery-code', '/reset']) {
+      await agent.post(path(DIRECTOR, action), body).expect(403, /second person/);
+    }
+    const { enabled, recoveryCode } = await host.app.get(MfaAdminService, { strict: false }).exportUser(DIRECTOR);
+    expect([enabled, recoveryCode]).toEqual([true, null]);
+    await agent.post(path(DIRECTOR, '/revoke-devices'), body).expect(204);
+    await user.get('/mfa/status').expect(401);
   });
 
   it('S67 refuses with 400 what a client sends and the services cannot use', async () => {
@@ -143,9 +153,10 @@ describe('the controller of the guide about the support desk', () => {
       await agent.get(`/support/mfa-users/few-codes?${query}`).expect(400, /MfaAdminService.list: `after`/);
       if (query.length < 20) await agent.get(`/support/mfa-users/locked?${query}`).expect(400);
     }
-    const body = { case: 'case 4717', newUserId: 'new-id' };
+    const body = { case: 'case 4717' };
     for (const id of ['a%00b', '%20ann', 'ann%20', 'a'.repeat(256)]) {
       await agent.get(path(id)).expect(400, /MfaStatusService.statusOf: the user id/);
+      await agent.get(path(id, '/attempts')).expect(400, /MfaAdminService.exportUser: the user id/);
       for (const action of ACTIONS) await agent.post(path(id, action), body).expect(400, /the user id/);
     }
     for (const action of ACTIONS) {
@@ -155,24 +166,23 @@ describe('the controller of the guide about the support desk', () => {
         await agent.post(url, { ...body, case: unusable }).expect(400, /case|reason/);
       }
     }
-    for (const newUserId of ['bad-input', ' new-id', 'a\0b', '', 7, null]) {
-      await agent.post(path('bad-input', '/move'), { ...body, newUserId }).expect(400, /new user id|the user id/);
-    }
     const status = await agent.get(path('bad-input')).expect(200);
     expect(status.body).toMatchObject({ enabled: true });
   });
 
-  it('sees in an export why a user is refused: a lock, or the daily cap, which no list of locked users shows', async () => {
+  it('shows why a user is refused: a lock, or the daily cap, which no list of locked users shows', async () => {
     const user = new Client(host, 'capped');
     await user.enroll();
     const admin = host.app.get(MfaAdminService, { strict: false });
     const fail = async (status: number) => void (await user.verify(await user.login(), '000000').expect(status));
     const isListed = async () => (await admin.list({ locked: true })).users.some(({ userId }) => userId === 'capped');
     for (let wrong = 0; wrong < 5; wrong += 1) await fail(401);
+    const lockedAtMs = host.clock.nowMs();
+    await agent.post('/mfa/step-up', { code: nextAgentCode() }).expect(200);
+    const { body } = await agent.get(path('capped', '/attempts')).expect(200);
     const { attempts } = await admin.exportUser('capped');
-    expect(attempts).toEqual([
-      { factor: 'totp', failures: 5, lockedUntil: new Date(host.clock.nowMs() + 15 * 60_000) },
-    ]);
+    expect(attempts).toEqual([{ factor: 'totp', failures: 5, lockedUntil: new Date(lockedAtMs + 15 * 60_000) }]);
+    expect(body).toEqual({ attempts: JSON.parse(JSON.stringify(attempts)) as unknown });
     host.clock.advance(15 * 60);
     for (let wrong = 0; wrong < 5; wrong += 1) await fail(401);
     host.clock.advance(31 * 60);
@@ -190,7 +200,8 @@ describe('the controller of the guide about the support desk', () => {
     await agent.post('/mfa/step-up', { code: nextAgentCode() }).expect(200);
     const body = { case: 'case 4714' };
     await other.post(path('lost-all', '/reset'), body).expect(403, /Forbidden/);
-    for (const action of ['/reset', '/recovery-code']) {
+    await other.get(path('lost-all', '/attempts')).expect(403, /Forbidden/);
+    for (const action of ACTIONS) {
       await agent.post(path(AGENT, action), body).expect(403, /colleague/);
       await agent.post(path('lost-all', action)).expect(400, /case/);
     }
@@ -216,6 +227,13 @@ describe('the messages of the guide', () => {
       const event = { type, userId: 'ann', at: new Date(0), actor: { type: 'user' }, authenticator } as MfaEvent;
       expect(ownerMessage(event), type).toContain('1970-01-01 00:00 UTC');
     }
+  });
+
+  it('name the factor that was removed, where its row exists', () => {
+    const removed = { type: 'mfa.authenticator.removed', userId: 'ann', at: new Date(0), actor: { type: 'user' } };
+    const text = (more: object) => ownerMessage({ ...removed, ...more } as MfaEvent);
+    expect(text({ authenticator: { name: 'Phone' } })).toContain('UTC: Phone.');
+    expect(text({})).toContain('UTC: name unknown.');
   });
 
   it('leave out what the owner needs no message about', () => {
