@@ -11,11 +11,11 @@ import ts from 'typescript';
 const SOURCE = fileURLToPath(new URL('../libs/mfa/src/host/mfa-event.ts', import.meta.url));
 const PAGE = fileURLToPath(new URL('../docs/reference/events.md', import.meta.url));
 /** This sentence in a comment is the last column of the table. */
-const OWED = / ?Send the owner a message\.$/;
+const OWED = / ?Send the owner a message(, unless [^.]+)?\.$/;
 /** Properties that every event may have. The table leaves them out. */
 const OF_EVERY_EVENT = ['reason'];
 
-/** Every event: `{ type, when, properties, isChange, owesMessage }`. Throws for one without a comment. */
+/** Every event: `{ type, when, properties, isChange, message }`. Throws for one without a comment. */
 export function eventsOf(source = readFileSync(SOURCE, 'utf8')) {
   const file = ts.createSourceFile(SOURCE, source, ts.ScriptTarget.ES2022, true);
   const unionOf = (name) => file.statements.find((each) => ts.isTypeAliasDeclaration(each) && each.name.text === name);
@@ -34,10 +34,17 @@ export function eventsOf(source = readFileSync(SOURCE, 'utf8')) {
           .filter((each) => !OF_EVERY_EVENT.includes(each.name.text))
           .map((each) => `${each.name.text}${each.questionToken ? '?' : ''}`),
         isChange: name === 'ChangeDetails',
-        owesMessage: OWED.test(comment),
+        message: messageIn(comment),
       };
     });
   });
+}
+
+/** Whether the owner must get a message, as the table has it. */
+function messageIn(comment) {
+  const [sentence, exception] = OWED.exec(comment) ?? [];
+  if (sentence === undefined) return '';
+  return exception === undefined ? 'yes' : exception.slice(2);
 }
 
 function commentIn(text) {
@@ -46,11 +53,11 @@ function commentIn(text) {
 }
 
 function tableOf(events) {
-  const rows = events.map(({ type, when, properties, isChange, owesMessage }) => [
+  const rows = events.map(({ type, when, properties, isChange, message }) => [
     isChange ? `**\`${type}\`**` : `\`${type}\``,
     when,
     properties.map((name) => `\`${name}\``).join(', '),
-    owesMessage ? 'yes' : '',
+    message,
   ]);
   const head = ['Type', 'When', 'More properties', 'Message to the owner'];
   const row = (cells) => `| ${cells.join(' | ')} |`;

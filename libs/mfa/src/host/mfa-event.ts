@@ -51,7 +51,7 @@ type ChangeDetails =
   | { type: 'mfa.authenticator.removed'; authenticator?: MfaEventAuthenticator }
   /** A new set replaced the backup codes. Send the owner a message. */
   | { type: 'mfa.backup_codes.regenerated' }
-  /** The user has no factor any more: removed, disabled or purged. `authenticator` is the last one, if it was removed by itself. Send the owner a message. */
+  /** The user has no factor any more: removed, disabled or purged. `authenticator` is the last one, if it was removed by itself. Send the owner a message, unless it was a purge. */
   | { type: 'mfa.disabled'; authenticator?: MfaEventAuthenticator }
   /** A new factor replaced every other one, after a recovery code. Send the owner a message. */
   | { type: 'mfa.recovered'; authenticator: MfaEventAuthenticator }
@@ -91,15 +91,15 @@ type OtherDetails =
   | { type: 'mfa.recovery_code.issued' }
   /** A recovery code was used. Send the owner a message. */
   | { type: 'mfa.recovery_code.used' }
-  /** A user enrolled a factor within a login; a person who has only the password may have done it. `reason` is `policy`, `reset` or `recovery`. Send the owner a message. */
+  /** A user enrolled a factor within a login; a person who has only the password may have done it. It comes after `mfa.authenticator.confirmed` or `mfa.recovered` of the same factor: one message is enough. `reason` is `policy`, `reset` or `recovery`. Send the owner a message. */
   | { type: 'mfa.enrollment.completed'; authenticator: MfaEventAuthenticator; reason: MfaEnrollmentReason | 'recovery' }
   /** A user trusts a device: its logins require no second factor. Send the owner a message. */
   | { type: 'mfa.device.trusted'; device: MfaEventDevice }
   /** A trusted device replaced the second step of a login. */
   | { type: 'mfa.device.used'; device: MfaEventDevice }
-  /** The owner revoked `device`, or an administrator revoked every device. A device that a further one replaces has no event of its own. */
+  /** The owner revoked `device`, or an administrator revoked every device. A device that a further one replaces has no event of its own. Send the owner a message, unless the owner did it. */
   | { type: 'mfa.device.revoked'; device?: MfaEventDevice }
-  /** An old or wrong secret of a device was presented, so the device was ended; somebody may have copied it. Send the owner a message. */
+  /** A secret of a device was presented that is older than the previous one, or wrong, so the device was ended. Somebody may have copied it. Send the owner a message. */
   | { type: 'mfa.device.reused'; device: MfaEventDevice }
   /** An administrator, or a change of the password, ended the locks of the user. */
   | { type: 'mfa.unlocked' }
