@@ -1,129 +1,30 @@
 import { join } from 'node:path';
-import type { Provider, Type } from '@nestjs/common';
-import { MfaAdminService, MfaDeviceService, type MfaCookieResponse, type MfaEvent, type MfaLogin } from 'nestjs-mfa';
-import request, { type Response } from 'supertest';
+import { MfaAdminService } from 'nestjs-mfa';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Client } from '../support/client.js';
-import { Browser } from '../support/device-client.js';
-import { HostState, startHostApp, TestHost, type HostApp } from '../support/host-app.js';
-import { writeExample, type Example } from './example.js';
-import { codeFiles, read } from './markdown.js';
-
-interface GuideUser {
-  id: string;
-  email: string;
-  passwordHash: string | null;
-}
-interface Listed {
-  id: string;
-  current: boolean;
-}
-type Send = <T>(method: 'GET' | 'POST', path: string, body?: object) => Promise<T>;
-interface Pages {
-  verify(send: Send, mfaToken: string | undefined, code: string, remember: boolean): Promise<object>;
-  listDevices(send: Send): Promise<Listed[]>;
-  revoke(send: Send, id: string): Promise<Listed[]>;
-  forgetThisBrowser(send: Send): Promise<void>;
-}
-type SignIn = (its: object, credentials: object, ask: () => Promise<object>) => Promise<string>;
+import type { Example } from './example.js';
+import { type DevicesGuide, startDevicesGuide, writeDevicesGuide } from './devices-guide.js';
+import { read } from './markdown.js';
 
 const DAY = 24 * 60 * 60;
 let example: Example;
-const load = <T>(file: string) => import(join(example.folder, 'src/guides/devices', file)) as Promise<T>;
-
 beforeAll(async () => {
-  example = await writeExample(codeFiles(read('docs/guides/trusted-devices.md')));
+  example = await writeDevicesGuide();
 });
-afterAll(() => example.remove());
+afterAll(() => example?.remove());
 
 describe.each(['express', 'fastify'] as const)('the guide about trusted devices, on %s', (adapter) => {
-  let host: HostApp;
-  let pages: Pages;
-  let signIn: SignIn;
-  const users = new Map<string, GuideUser>();
-  const mails: string[] = [];
+  let guide: DevicesGuide;
+  let host: DevicesGuide['host'];
+  let pages: DevicesGuide['pages'];
+  let mails: string[];
+  const newUser: DevicesGuide['newUser'] = (...given) => guide.newUser(...given);
+  const browserOf = () => guide.browserOf();
 
   beforeAll(async () => {
-    const { DeviceSignIn, DeviceSessions } = await load<Record<string, Type>>('sign-in.ts');
-    const { DeviceLoginController, DeviceFirstFactors } = await load<Record<string, Type>>('login.controller.ts');
-    const { DeviceHost } = await load<{ DeviceHost: typeof TestHost }>('device-host.ts');
-    const { trustedDevices } = await load<{ trustedDevices: object }>('trusted-devices.option.ts');
-    pages = await load<Pages>('device-pages.ts');
-    ({ signIn } = await load<{ signIn: SignIn }>('device-app.ts'));
-
-    const sessions = (state: HostState) => ({
-      open: async (login: MfaLogin, response: MfaCookieResponse) => {
-        const cookie = `session=${state.signIn(login.userId, login)}; Path=/`;
-        if (response.setHeader)
-          response.setHeader('set-cookie', [response.getHeader('set-cookie') ?? [], cookie].flat().map(String));
-        else response.header!('set-cookie', cookie);
-      },
-      tokens: async (login: MfaLogin) => ({ accessToken: state.signIn(login.userId, login) }),
-    });
-    class GuideHost extends TestHost {
-      private get guide() {
-        const mailer = { send: async (_: string, text: string) => void mails.push(text) };
-        return { sessions: sessions(this.auth.state), mailer };
-      }
-      override completeLogin(login: MfaLogin, context: never) {
-        return DeviceHost.prototype.completeLogin.call(this.guide as never, login, context);
-      }
-      override notify(event: MfaEvent) {
-        super.notify(event);
-        return DeviceHost.prototype.notify.call(this.guide as never, event);
-      }
-    }
-    Reflect.defineMetadata('design:paramtypes', Reflect.getMetadata('design:paramtypes', TestHost), GuideHost);
-
-    const find = async (id: string) => users.get(id)!;
-    const providers: Provider[] = [
-      DeviceSignIn!,
-      {
-        provide: DeviceFirstFactors!,
-        useValue: {
-          byPassword: find,
-          byLink: find,
-          byProvider: async ({ query }: { query: { code: string } }) => find(query.code),
-        },
-      },
-      { provide: DeviceSessions!, inject: [HostState], useFactory: sessions },
-    ];
-    host = await startHostApp({
-      ...{ adapter, host: GuideHost, providers, controllers: [DeviceLoginController!] },
-      options: { trustedDevices, backupCodes: { count: 4 } },
-    });
+    guide = await startDevicesGuide(example, adapter);
+    ({ host, pages, mails } = guide);
   });
   afterAll(() => host?.close());
-
-  async function newUser(id: string, passwordHash: string | null = 'hash-1') {
-    users.set(id, { id, email: id, passwordHash });
-    const { authenticator, backupCodes } = await new Client(host, id).enroll();
-    host.clock.advance(30);
-    mails.splice(0);
-    return { authenticator, backupCodes };
-  }
-
-  /** Requests of one browser, with its cookies. */
-  function browserOf() {
-    const browser = new Browser();
-    const ask = async (method: 'GET' | 'POST', path: string, body?: object): Promise<Response> => {
-      const server = host.app.getHttpServer() as Parameters<typeof request>[0];
-      const session = browser.cookies.get('session');
-      const sent = (method === 'GET' ? request(server).get(path) : request(server).post(path)).set({
-        cookie: browser.header,
-        ...(session && { authorization: `Bearer ${session}` }),
-      });
-      const response = await (body ? sent.send(body) : sent);
-      browser.keep(response);
-      return response;
-    };
-    const send: Send = async (method, path, body) => {
-      const { status, body: parsed } = await ask(method, path, body);
-      if (status >= 300) throw new Error(String(status));
-      return parsed as never;
-    };
-    return { browser, ask, send };
-  }
 
   const PATHS: Record<'the password' | 'OAuth' | 'the link', (id: string) => ['GET' | 'POST', string, object?]> = {
     'the password': (id: string) => ['POST', '/login/password', { email: id, password: 'x' }],
@@ -132,14 +33,18 @@ describe.each(['express', 'fastify'] as const)('the guide about trusted devices,
   };
 
   /** Whether the first factor alone opens a session. */
-  async function isTrusted(id: string, { browser, ask }: ReturnType<typeof browserOf>, path = PATHS['the password']) {
+  async function isTrusted(
+    id: string,
+    { browser, ask }: ReturnType<DevicesGuide['browserOf']>,
+    path = PATHS['the password'],
+  ) {
     browser.cookies.delete('session');
     browser.cookies.delete('mfa_token');
     await ask(...path(id));
     return browser.cookies.has('session');
   }
 
-  async function trust(id: string, its: ReturnType<typeof browserOf>, code: string, remember = true) {
+  async function trust(id: string, its: ReturnType<DevicesGuide['browserOf']>, code: string, remember = true) {
     const { mfa_token } = await its.send<{ mfa_token: string }>(...PATHS['the password'](id));
     expect(await pages.verify(its.send, mfa_token, code, remember)).toEqual({ signedIn: true });
     host.clock.advance(30);
@@ -159,7 +64,9 @@ describe.each(['express', 'fastify'] as const)('the guide about trusted devices,
       // After a redirect the token is in its cookie.
       expect(await pages.verify(mine.send, mfa_token, authenticator.code(), true)).toEqual({ signedIn: true });
       const provedAt = new Date(host.clock.nowMs());
-      expect(mails).toEqual([expect.stringMatching(/^A device was trusted on .*without your second factor/)]);
+      expect(mails).toEqual([
+        expect.stringMatching(/^A device was trusted on .* UTC: Firefox\. .*without your second factor/),
+      ]);
       host.clock.advance(DAY);
       expect([await isTrusted(user, mine, path), await isTrusted(user, other, path)]).toEqual([true, false]);
       const session = host.state.sessions.get(mine.browser.cookies.get('session')!);
@@ -172,7 +79,7 @@ describe.each(['express', 'fastify'] as const)('the guide about trusted devices,
       expect((await mine.ask('GET', '/transfers')).body).toMatchObject({ code: 'MFA_STEP_UP_REQUIRED' });
       // One trust counts for every login path, until the password changes.
       for (const each of Object.values(PATHS)) expect(await isTrusted(user, mine, each)).toBe(true);
-      users.get(user)!.passwordHash = 'hash-2';
+      guide.users.get(user)!.passwordHash = 'hash-2';
       expect(await isTrusted(user, mine, path)).toBe(false);
     },
   );
@@ -222,7 +129,11 @@ describe.each(['express', 'fastify'] as const)('the guide about trusted devices,
     mails.splice(0);
     expect(await isTrusted('vera', stolen)).toBe(false);
     expect(await isTrusted('vera', mine)).toBe(false);
-    expect(mails).toEqual([expect.stringMatching(/^Somebody may have copied what your device signs in with/)]);
+    expect(mails).toEqual([
+      expect.stringMatching(
+        /^A trusted device presented an old key on .* UTC: Firefox\. .*Somebody who copied the key/,
+      ),
+    ]);
     await trust('vera', mine, authenticator.code());
     mails.splice(0);
     const admin = host.app.get(MfaAdminService, { strict: false });
@@ -230,39 +141,45 @@ describe.each(['express', 'fastify'] as const)('the guide about trusted devices,
     expect(mails).toEqual([expect.stringMatching(/^Our support ended the trust/)]);
   });
 
-  it('S113 signs in an app by its token, and asks again where the token is refused', async () => {
-    const { authenticator, backupCodes } = await newUser('paul');
-    const kept = new Map<string, string>();
-    const storage = {
-      get: async (key: string) => kept.get(key) ?? null,
-      set: async (key: string, value: string) => void kept.set(key, value),
-      delete: async (key: string) => void kept.delete(key),
-    };
-    let asked = 0;
-    const open = (code: string, remember: boolean) =>
-      signIn({ send: browserOf().send, storage }, { email: 'paul', password: 'x' }, async () => {
-        asked += 1;
-        return { code, remember };
-      });
-    expect(await open(authenticator.code(), true)).toContain('paul');
-    expect([...kept.keys()]).toEqual(['mfa-device:paul']);
-    for (let logins = 0; logins < 2; logins += 1) expect(await open('none', false)).toContain('paul');
-    expect(asked).toBe(1);
-    const devices = host.app.get(MfaDeviceService, { strict: false });
-    const [listed] = await devices.list('paul');
-    await devices.revoke('paul', listed!.id);
-    host.clock.advance(30);
-    await open(authenticator.code(), false);
-    expect(asked).toBe(2);
-    expect(kept.size).toBe(0);
-    await open(backupCodes[0]!, true);
-    expect(kept.size).toBe(0);
+  it('gives the events of a login an address and a user agent', async () => {
+    const { authenticator } = await newUser('emma');
+    const mine = browserOf();
+    await trust('emma', mine, authenticator.code());
+    expect(await isTrusted('emma', mine)).toBe(true);
+    for (const type of ['mfa.challenge.issued', 'mfa.device.trusted', 'mfa.device.used']) {
+      const event = host.state.events.findLast((each) => each.type === type);
+      expect(event, type).toMatchObject({ userId: 'emma', ip: expect.stringContaining('127.0.0.1') as string });
+      expect(event, type).toMatchObject({ userAgent: 'Firefox' });
+    }
+  });
+
+  it('names a device without a user agent in its messages', () => {
+    const device = { id: '1', label: '', createdAt: new Date(0) };
+    const event = { userId: 'ann', at: new Date(0), actor: { type: 'user' }, device } as const;
+    for (const type of ['mfa.device.trusted', 'mfa.device.reused'] as const)
+      expect(guide.deviceMessage({ ...event, type })).toContain('1970-01-01 00:00 UTC: a device without a name.');
+  });
+
+  it('has requests to try it by hand', async () => {
+    const { authenticator } = await newUser('ann@acme.example');
+    const its = browserOf();
+    const lines = read('docs/guides/trusted-devices.md').matchAll(/^curl .*localhost:3000(\S+) -d '(.*)'$/gm);
+    const requests = [...lines].map(([, path = '', body = '']) => ({ path, body: JSON.parse(body) as object }));
+    const responses: { mfa_token?: string }[] = [];
+    for (const { path, body } of requests) {
+      const real = path === '/mfa/verify' && { mfa_token: responses[0]!.mfa_token, code: authenticator.code() };
+      responses.push(await its.send('POST', path, { ...body, ...real }));
+    }
+    expect(requests.map(({ path }) => path)).toEqual(['/login/password', '/mfa/verify', '/login/password']);
+    const signedIn = { signedIn: true };
+    expect(responses).toEqual([expect.objectContaining({ mfaRequired: true }), signedIn, signedIn]);
   });
 });
 
 describe('the policy of the guide', () => {
   it('switches trusted devices off for administrators only', async () => {
-    const { devicePolicyOf } = await load<{ devicePolicyOf(user: object): object }>('device-policy.ts');
+    const policy = join(example.folder, 'src/guides/devices/device-policy.ts');
+    const { devicePolicyOf } = (await import(policy)) as { devicePolicyOf(user: object): object };
     expect(devicePolicyOf({ role: 'admin' })).toMatchObject({ trustedDevices: false, required: true });
     expect(devicePolicyOf({ role: 'member' })).toMatchObject({ trustedDevices: true, required: false });
   });
