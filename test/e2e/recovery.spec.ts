@@ -49,6 +49,23 @@ describe.each(testDatabases)('recovery on %s', (database) => {
     expect(host.state.revocations).toContain(`mfa.recovered ${user.userId}`);
   });
 
+  it('S70 never counts a spent code that is sent again as a guess, so the next one works', async () => {
+    const user = newUser();
+    await user.enroll();
+    const statuses: number[] = [];
+    // More submissions than the daily cap has guesses.
+    for (let codes = 0; codes < 3; codes += 1) {
+      const { code } = await admin.issueRecoveryCode(user.userId, AGENT);
+      for (let times = 0; times < 6; times += 1) {
+        statuses.push((await recover(user, await user.login(), code)).status);
+      }
+    }
+    expect(statuses).toEqual(Array.from({ length: 18 }, (_, index) => (index % 6 === 0 ? 200 : 401)));
+    expect((await admin.exportUser(user.userId)).attempts).toEqual([]);
+    await recover(user, await user.login(), 'ABCD-EFGH-2345-6789').expect(401);
+    expect((await admin.exportUser(user.userId)).attempts).toMatchObject([{ factor: 'recovery_code', failures: 1 }]);
+  });
+
   it('S104 accepts a code once, for 24 hours, and only the newest one', async () => {
     const user = newUser();
     await user.enroll();

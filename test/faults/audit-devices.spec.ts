@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { MfaAuditService, MfaDeviceEntity, type MfaAuditEntry, type MfaEventType } from 'nestjs-mfa';
+import { MfaDeviceStore } from '../../libs/mfa/src/domain/devices/device.store.js';
 import { MfaAuditStore } from '../../libs/mfa/src/domain/audit/audit.store.js';
 import { MfaError } from '../../libs/mfa/src/domain/mfa-error.js';
 import { AuditTrail } from '../../libs/mfa/src/events/audit-trail.js';
@@ -56,6 +57,27 @@ describe.each(testDatabases)('the audit table and trusted devices on %s', (datab
     host.clock.advance(90);
     return { user, steal: () => thief.logIn() };
   }
+
+  it.each<['started' | 'done', () => void]>([
+    ['started', () => undefined],
+    ['done', beBusy],
+  ])(
+    'S112 S121 delivers the alarm, and keeps its row as %s, where the response to the removal was lost',
+    async (state, prepare) => {
+      const { user, steal } = await stolen();
+      prepare();
+      const store = get(MfaDeviceStore);
+      const removeWith = store.removeWith.bind(store);
+      vi.spyOn(store, 'removeWith').mockImplementationOnce(async (device) => {
+        await removeWith(device);
+        throw new MfaError('MFA_BUSY', { retryAfterSeconds: 1 });
+      });
+      expect((await steal()).status).toBe(503);
+      expect(await devicesOf(user)).toBe(0);
+      expect(deviceEvents(user).filter((type) => type === 'mfa.device.reused')).toHaveLength(1);
+      expect(await statesOf(user, 'mfa.device.reused')).toEqual([state]);
+    },
+  );
 
   it('S121 has the row of a device that is trusted, whatever statement the process died at', async () => {
     let made = 0;

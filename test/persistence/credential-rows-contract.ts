@@ -14,7 +14,7 @@ interface CredentialRow {
 export interface CredentialRows {
   rows(): CredentialRowsStore;
   userId(): string;
-  /** Adds a row of the user, unless `rest` names another one. */
+  /** Adds a confirmed row of the user, unless `rest` names another one. */
   add(rest?: { userId?: string; expiresAtMs?: number }): Promise<CredentialRow>;
   /** All rows of the user. */
   all(): Promise<readonly CredentialRow[]>;
@@ -24,7 +24,7 @@ const NOW = 1_800_000_000_000;
 
 /** What the stores of authenticators and of passkeys do alike. */
 export function credentialRowsContract({ rows, userId, add, all }: CredentialRows): void {
-  it('removes all rows of one user, and returns how many there were', async () => {
+  it('removes all rows of one user, and returns how many were confirmed', async () => {
     await add();
     await add();
     await add({ userId: 'somebody else' });

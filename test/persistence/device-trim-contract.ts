@@ -41,6 +41,19 @@ export function trimming({ stores, userId, trusted }: DeviceContext): void {
     expect((await left()).size).toBe(2);
   });
 
+  it('S111 loses the new device itself if the account has another security stamp, or is gone', async () => {
+    const other = await trusted();
+    const [older, newer] = [await trusted({ securityStamp: NOW - 1 }), await trusted({ securityStamp: NOW + 1 })];
+    await devices().trim(older, { max: 9, nowMs: NOW });
+    expect(await left()).toEqual(ids(other, newer));
+    await devices().trim(newer, { max: 9, nowMs: NOW });
+    expect(await left()).toEqual(new Set());
+    const stranger = device(`user-${randomUUID()}`);
+    await devices().add(stranger);
+    await devices().trim(stranger, { max: 9, nowMs: NOW });
+    expect(await devices().list(stranger.userId)).toEqual([]);
+  });
+
   it('leaves the devices of other users', async () => {
     const theirs = device(`user-${randomUUID()}`, { expiresAtMs: 1, securityStamp: 1 });
     await devices().add(theirs);

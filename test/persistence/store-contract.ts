@@ -355,7 +355,7 @@ function budgetContract(stores: () => Stores, userId: () => string): void {
 function authenticatorContract(stores: () => Stores, userId: () => string): void {
   const all = async () => (await stores().accounts.load(userId()))!.authenticators;
   const add = async (rest: Partial<Authenticator> = {}) => {
-    const added = authenticator(userId(), rest);
+    const added = authenticator(userId(), { confirmedAtMs: NOW, ...rest });
     await stores().authenticators.add(added);
     return added;
   };
@@ -375,8 +375,16 @@ function authenticatorContract(stores: () => Stores, userId: () => string): void
     await stores().authenticators.removeAll(userId());
   });
 
+  it('S121 counts no row that was never confirmed among those that it removes', async () => {
+    await add({ confirmedAtMs: null });
+    await add();
+    await add({ confirmedAtMs: null, expiresAtMs: NOW });
+    expect(await stores().authenticators.removeAll(userId())).toBe(1);
+    expect(await all()).toEqual([]);
+  });
+
   it('confirms and ends the expiry', async () => {
-    const pending = await add({ expiresAtMs: NOW + 1 });
+    const pending = await add({ confirmedAtMs: null, expiresAtMs: NOW + 1 });
     await stores().authenticators.confirm(pending, NOW);
     expect(await all()).toMatchObject([{ confirmedAtMs: NOW, expiresAtMs: null }]);
   });

@@ -53,6 +53,11 @@ export class InMemoryAuthenticatorStore extends InMemoryCredentialRows<Authentic
     super(state.authenticators);
   }
 
+  override async removeAll(userId: string): Promise<number> {
+    removeWhere(this.rows, (row) => row.userId === userId && row.confirmedAtMs === null);
+    return super.removeAll(userId);
+  }
+
   async add(authenticator: Authenticator): Promise<void> {
     if (this.rows.has(authenticator.id)) throw new Error('An authenticator of this id exists');
     this.rows.set(authenticator.id, { ...authenticator });

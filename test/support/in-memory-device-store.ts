@@ -33,7 +33,10 @@ export class InMemoryDeviceStore extends MfaDeviceStore {
       row.securityStamp < device.securityStamp ||
       (row.keyId === device.keyId && row.credentialVersion !== device.credentialVersion);
     const kept = all.filter((row) => !isDead(row)).slice(0, max);
-    all.filter((row) => !kept.includes(row)).forEach(({ id }) => this.state.devices.delete(id));
+    const hasAccount = this.state.accounts.get(device.userId)?.securityStamp === device.securityStamp;
+    all
+      .filter((row) => !kept.includes(row) || (row.id === device.id && !hasAccount))
+      .forEach(({ id }) => this.state.devices.delete(id));
   }
 
   override async rotate(device: TrustedDevice, nextHash: string, nowMs: number): Promise<boolean> {

@@ -69,7 +69,7 @@ export function inMemoryMfa(given: Partial<MfaOptions> = {}) {
   const factors: Factor[] = [
     new TotpFactor(authenticators, reader, clock, options),
     new BackupCodeFactor(hasher, reader, issuing),
-    new RecoveryCodeFactor(events, options),
+    new RecoveryCodeFactor(usage, events, options),
   ];
   const policies = new LoginPolicies(hostAccess, policiesSeen, clock, factors, options);
   const enrollments = new EnrollmentChallenges(accounts, tokens, policies, events, clock, factors, options);

@@ -35,9 +35,6 @@ export interface DeviceUse {
   as: DeviceKind;
 }
 
-/** `gone` = the row is missing, also because this use removed it. */
-export type DeviceOutcome = 'trusted' | 'asked' | 'gone';
-
 /** The rules of trusted devices once more, written independently of the library, in plain seconds. */
 export class DeviceModel {
   readonly all: Device[] = [];
@@ -49,18 +46,17 @@ export class DeviceModel {
     return this.all.filter((device) => isLive(device, now));
   }
 
-  /** A login whose other facts allow the device or not. */
-  use({ device, secret, as }: DeviceUse, isAllowed: boolean, now: number): DeviceOutcome {
-    if (device.gone) return 'gone';
-    if (!isLive(device, now) || !isAllowed || as !== device.kind) return 'asked';
+  /** A login whose other facts allow the device or not. Returns whether it needs no second factor. */
+  use({ device, secret, as }: DeviceUse, isAllowed: boolean, now: number): boolean {
+    if (device.gone || !isLive(device, now) || !isAllowed || as !== device.kind) return false;
     if (secret === 0 || (secret === 1 && now - device.rotatedAt <= OVERLAP_SECONDS)) {
       device.usedAt = now;
-      return 'trusted';
+      return true;
     }
     device.gone = true;
     // The previous one comes late where a response was lost.
     if (secret !== 1) this.alarms += 1;
-    return 'gone';
+    return false;
   }
 
   /** The new device replaces the one of its browser, those that a login would not accept, and those beyond the limit. */

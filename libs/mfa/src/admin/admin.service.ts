@@ -19,7 +19,11 @@ import { listedUser, type MfaUserList, type MfaUserListQuery, readListQuery } fr
 
 /** Who resets the factors of a user, and what follows. */
 export interface MfaResetOptions extends MfaAdminAction {
-  /** Whether the next login must enroll a new factor. With `false` it requires no second factor. @default true */
+  /**
+   * Whether the next login must enroll a new factor. With `false` it requires no second factor, unless an earlier reset
+   * required an enrollment.
+   * @default true
+   */
   requireEnrollment?: boolean | null | undefined;
 }
 
@@ -169,7 +173,7 @@ export class MfaAdminService {
    * verifies for it, until {@link purgeUser} removes it. Factors, spent codes, failures, the WebAuthn user handle and a
    * required enrollment stay. mfa_tokens, a pending setup, trusted devices and a recovery code end.
    * Credentials of factors of the host keep their ids: move their rows in your tables. Rows of the audit table stay under
-   * the old id, because an audit trail is not rewritten. The event `mfa.user.moved` names the old id as `previousUserId`.
+   * the old id. The event `mfa.user.moved` names the old id as `previousUserId`.
    * After a wrong new id, call {@link purgeUser} for that id.
    * @throws MfaException `MFA_BAD_REQUEST` if the new id has an MFA account, if the old one was moved to another id, or if one
    * of the two was purged during the move; `MFA_MISCONFIGURED` if a key is missing; `MFA_BUSY`; TypeError for unusable user ids or an unusable action
@@ -194,7 +198,7 @@ export class MfaAdminService {
 
   /**
    * Returns what is stored about the user, for a data-protection request. It contains no secrets, hashes and tokens.
-   * Seven statements.
+   * Seven statements, and two more with an audit table.
    * @throws MfaException `MFA_BUSY`; TypeError for an unusable user id
    */
   async exportUser(userId: string | number): Promise<MfaUserExport> {

@@ -31,9 +31,7 @@ interface Progress {
   isDelivered: boolean;
   /** The event of the change, which was written before the account was removed. */
   disabled: PreparedEvent | null;
-  /** Pending setups, which are rows of no change. */
-  pending: number;
-  /** Authenticators and passkeys. */
+  /** Rows of factors that were confirmed. */
   removed: number;
 }
 
@@ -73,7 +71,6 @@ export class UserPurge {
       isGone: false,
       isDelivered: false,
       disabled: null,
-      pending: 0,
       removed: 0,
     };
     await retryLostRaces(async () => (await this.attempt(id, progress, caller)) || null);
@@ -97,7 +94,6 @@ export class UserPurge {
     if (snapshot && !(await this.removeAccount(snapshot, target))) return false;
     progress.isGone = true;
     if (isEnabled(snapshot)) await this.deliver(id, progress, caller);
-    if (snapshot?.account.pendingId) progress.pending = 1;
     return this.removeReserved(id, progress, caller);
   }
 
@@ -145,8 +141,8 @@ export class UserPurge {
     if (!(await this.moves.open(account))) return false;
     try {
       progress.removed += await this.removeRows(id);
-      // More rows than the account named: an earlier purge stopped before it delivered the change.
-      if (progress.removed > progress.pending) await this.deliver(id, progress, caller);
+      // Rows that no account named: an earlier purge stopped before it delivered the change.
+      if (progress.removed > 0) await this.deliver(id, progress, caller);
     } catch (error) {
       await this.accounts.remove(id, rowVersion).catch(() => false);
       throw error;
@@ -154,7 +150,7 @@ export class UserPurge {
     return this.accounts.remove(id, rowVersion);
   }
 
-  /** Removes the rows of every table, also after an error in one. Returns the number of authenticators and passkeys. */
+  /** Removes the rows of every table, also after an error in one. Returns the number of confirmed ones of factors. */
   private async removeRows(id: string): Promise<number> {
     const removals = this.factors.map((factor) => factor.purge(id));
     const others = [this.usage.removeAll(id), this.policiesSeen.removeAll(id), this.devices.removeAll(id)];

@@ -12,6 +12,7 @@ import { MfaPasskeyStore } from '../domain/passkeys/passkey.store.js';
 import { MfaPolicySeenStore, type PolicySighting } from '../domain/policy/policy-seen.store.js';
 import type { SpentEntry } from '../domain/usage/usage.js';
 import { MfaUsageStore } from '../domain/usage/usage.store.js';
+import { MfaEvents } from '../events/mfa-events.js';
 import type { MfaEvent } from '../host/mfa-event.js';
 
 /** The rows of one user in all tables. */
@@ -38,9 +39,10 @@ export class UserRowsReader {
     private readonly policiesSeen: MfaPolicySeenStore,
     private readonly devices: MfaDeviceStore,
     private readonly audit: MfaAuditService,
+    private readonly recorded: MfaEvents,
   ) {}
 
-  /** Seven statements. */
+  /** Seven statements, and two more with an audit table. */
   async read(userId: string): Promise<UserRows> {
     const snapshot = await this.accounts.load(userId);
     const setId = snapshot?.account.backupSetId;
@@ -49,6 +51,8 @@ export class UserRowsReader {
     const spent = await this.usage.list(userId);
     const sightings = await this.policiesSeen.list(userId);
     const devices = await this.devices.list(userId);
+    // A process that ended may have left the event of the last change in the account.
+    await this.recorded.keepLastChange(userId);
     const events = (await this.audit.listAll(userId)).map(({ event, state }) => ({ ...event, state }));
     return { userId, snapshot, codes, passkeys, spent, sightings, devices, events };
   }

@@ -4,7 +4,7 @@ import { errorName } from '../domain/mfa-error.js';
 import type { RingKey } from '../domain/secrets/key-ring.js';
 import { appendCookie, cookieValues } from '../host/cookies.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../options/resolve-options.js';
-import type { DeviceExchange } from './device-exchange.js';
+import { type DeviceExchange, isSent } from './device-exchange.js';
 
 /** The cookie of one user's device. */
 export interface DeviceCookieValue {
@@ -61,7 +61,8 @@ export class DeviceCookie {
   }
 
   private append({ response }: DeviceExchange, name: string, value: string, maxAgeSeconds: number): boolean {
-    if (response === null) return false;
+    // The host may have sent it in the meantime. A Fastify reply takes headers even then.
+    if (response === null || isSent(response)) return false;
     const cookie = [`${name}=${value}`, `Max-Age=${maxAgeSeconds}`, 'Path=/', 'HttpOnly', 'SameSite=Lax'];
     try {
       appendCookie(response, [...cookie, ...(this.isSecure ? ['Secure'] : [])].join('; '));

@@ -48,10 +48,16 @@ export function exchangeOfContext(context: ExecutionContext | undefined): Device
   return exchangeOf(sent, res ?? reply ?? (sent as AnyRequest | undefined)?.res);
 }
 
+/** Whether the headers of a response were sent. */
+export function isSent(response: object): boolean {
+  const { headersSent, sent } = response as SentResponse;
+  return headersSent === true || sent === true;
+}
+
 function isResponse(value: unknown): value is MfaCookieResponse {
   if (!isObject(value)) return false;
-  const { getHeader, setHeader, header, headersSent, sent } = value as Partial<MfaCookieResponse> & SentResponse;
-  if (headersSent === true || sent === true) return false;
+  const { getHeader, setHeader, header } = value as Partial<MfaCookieResponse>;
+  if (isSent(value)) return false;
   return typeof getHeader === 'function' && (typeof setHeader === 'function' || typeof header === 'function');
 }
 

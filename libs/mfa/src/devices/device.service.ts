@@ -4,7 +4,7 @@ import { MfaClock } from '../domain/clock.js';
 import type { TrustedDevice } from '../domain/devices/device.js';
 import { deviceHash } from '../domain/devices/device-secret.js';
 import { MfaDeviceStore } from '../domain/devices/device.store.js';
-import { isLiveDevice } from '../domain/devices/device-use.js';
+import { deviceExpiry, isLiveDevice } from '../domain/devices/device-use.js';
 import { MfaError } from '../domain/mfa-error.js';
 import { ThrowsMfaException } from '../errors/throws-mfa-exception.js';
 import { MfaEvents } from '../events/mfa-events.js';
@@ -43,12 +43,16 @@ export class MfaDeviceService {
     const securityStamp = await this.accounts.securityStampOf(userId);
     if (securityStamp === null) return [];
     const nowMs = this.clock.nowMs();
-    const { keyRing } = this.options;
+    const { keyRing, trustedDevices } = this.options;
+    const lifetimeMs = trustedDevices?.lifetimeMs ?? Infinity;
     const live = (await this.devices.list(userId)).filter(
-      (each) => isLiveDevice(each, { securityStamp }, nowMs) && keyRing.byId(each.keyId) !== null,
+      (each) => isLiveDevice(each, { securityStamp, lifetimeMs }, nowMs) && keyRing.byId(each.keyId) !== null,
     );
     const current = this.currentOf(userId, context);
-    return live.map((device) => deviceView(device, device.lookupHash === current));
+    return live.map((device) => {
+      const expiresAtMs = deviceExpiry(device, lifetimeMs);
+      return deviceView({ ...device, expiresAtMs }, device.lookupHash === current);
+    });
   }
 
   /**

@@ -12,7 +12,7 @@ import {
   readDeviceToken,
 } from '../domain/devices/device-secret.js';
 import { MfaDeviceStore } from '../domain/devices/device.store.js';
-import { isLiveDevice, presentedSecret } from '../domain/devices/device-use.js';
+import { deviceExpiry, isLiveDevice, presentedSecret } from '../domain/devices/device-use.js';
 import { isAllowed, type LoginRules } from '../domain/policy/policy.js';
 import { isSame, type RingKey } from '../domain/secrets/key-ring.js';
 import { MfaEvents } from '../events/mfa-events.js';
@@ -89,18 +89,15 @@ export class TrustedLogins {
     found: TrustedDevice | null,
     login: TrustedLogin,
   ): Promise<{ mfaAt: Date } | null> {
-    const { userId, exchange } = presented;
-    let areGone = true;
+    const { userId } = presented;
     for (const [index, token] of tokens.entries()) {
       const device = index === 0 ? found : await this.devices.find(userId, deviceHash(token.lookupId));
       const used = await this.use({ ...presented, ...token }, device, login);
-      if (used !== null && used !== 'ended') {
-        this.events.emit({ type: 'mfa.device.used', userId, device: eventDevice(used) }, login.context);
-        return { mfaAt: new Date(used.mfaAtMs) };
-      }
-      areGone &&= device === null || used === 'ended';
+      if (used === null) continue;
+      this.events.emit({ type: 'mfa.device.used', userId, device: eventDevice(used) }, login.context);
+      return { mfaAt: new Date(used.mfaAtMs) };
     }
-    if (areGone && presented.kind === 'cookie') this.cookie.clear(exchange, userId);
+    // No cookie is cleared: another tab may have received a new one under the same name.
     return null;
   }
 
@@ -110,7 +107,7 @@ export class TrustedLogins {
     presented: PresentedDevice,
     found: TrustedDevice | null,
     login: TrustedLogin,
-  ): Promise<TrustedDevice | 'ended' | null> {
+  ): Promise<TrustedDevice | null> {
     const first = await this.tryUse(presented, found, login);
     if (first !== 'overtaken' && first !== 'changed') return first;
     const now = await this.devices.find(presented.userId, deviceHash(presented.lookupId));
@@ -119,7 +116,7 @@ export class TrustedLogins {
   }
 
   /**
-   * Returns the device if this use is accepted; `ended` if its secret ended it. If another request changed the row since it
+   * Returns the device if this use is accepted. If another request changed the row since it
    * was read: `overtaken` where the secret was right, else `changed`.
    * @param wasAccepted whether the secret was the current or the previous one at an earlier read of this login
    */
@@ -128,7 +125,7 @@ export class TrustedLogins {
     found: TrustedDevice | null,
     login: TrustedLogin,
     { wasAccepted = false } = {},
-  ): Promise<TrustedDevice | 'ended' | 'overtaken' | 'changed' | null> {
+  ): Promise<TrustedDevice | 'overtaken' | 'changed' | null> {
     const known = found && this.trusted(presented, found, login);
     if (!known) return null;
     const { device } = known;
@@ -141,7 +138,7 @@ export class TrustedLogins {
       // The browser has received a later secret in another tab, so none is sent.
       return (await this.devices.noteUse(device, device.secretHash, nowMs)) === true ? device : null;
     }
-    return (await this.end(device, secret, login)) ? 'ended' : 'changed';
+    return (await this.end(device, secret, login)) ? null : 'changed';
   }
 
   /** Checks everything but the secret. */
@@ -152,7 +149,10 @@ export class TrustedLogins {
     { account, rules, credentialVersion }: TrustedLogin,
   ): KnownDevice | null {
     const key = this.options.keyRing.byId(device.keyId);
-    if (!key || device.kind !== kind || !isLiveDevice(device, account, this.clock.nowMs())) return null;
+    const { securityStamp } = account;
+    const { lifetimeMs } = this.options.trustedDevices!;
+    const isLive = isLiveDevice(device, { securityStamp, lifetimeMs }, this.clock.nowMs());
+    if (!key || device.kind !== kind || !isLive) return null;
     if (rules.policy?.trustedDevices === false || !isAllowed(device.method, rules)) return null;
     const version = credentialVersionMac(account.userId, credentialVersion, key);
     return isSame(version, device.credentialVersion) ? { device, key } : null;
@@ -201,7 +201,8 @@ export class TrustedLogins {
   private send(presented: PresentedDevice, { device, key }: KnownDevice, secret: string, nowMs: number): void {
     const { lookupId, userId, kind, exchange } = presented;
     if (kind === 'token') return;
-    const maxAgeSeconds = Math.floor((device.expiresAtMs - nowMs) / 1000);
+    const expiresAtMs = deviceExpiry(device, this.options.trustedDevices!.lifetimeMs);
+    const maxAgeSeconds = Math.floor((expiresAtMs - nowMs) / 1000);
     this.cookie.clear(exchange, userId, key);
     this.cookie.set(exchange, { userId, key, value: deviceTokenText({ lookupId, secret }), maxAgeSeconds });
   }

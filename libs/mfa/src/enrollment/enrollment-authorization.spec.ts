@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { inMemoryEnrollment } from '../../../../test/support/in-memory-enrollment.js';
 import { normaliseCode } from '../domain/code.js';
 import { recoveryHash } from '../domain/recovery/recovery-code.js';
-import { MfaError } from '../domain/mfa-error.js';
+import { busyError, MfaError } from '../domain/mfa-error.js';
 import type { WhenKnown } from '../domain/usage/usage.store.js';
 import type { EnrollingLogin } from './enrollers.js';
 
@@ -118,6 +118,20 @@ describe('a recovery code as authorization', () => {
     await expect(require()).resolves.toBeUndefined();
     const other = { spend: { ...login.spend, item: 'token-2' } };
     await expect(require(other, request(CODE))).rejects.toMatchObject({ code: 'MFA_CODE_REJECTED' });
+  });
+
+  it('S70 costs no attempt where it is spent already, nor where that cannot be read', async () => {
+    await require({}, request(CODE));
+    const other = { spend: { ...login.spend, item: 'token-2' } };
+    for (let times = 0; times < 6; times += 1) {
+      await expect(require(other, request(CODE))).rejects.toMatchObject({ code: 'MFA_CODE_REJECTED' });
+    }
+    expect(mfa.budgetOf('ann', 'recovery_code')).toMatchObject({ failures: 0, lockedUntilMs: 0 });
+    const list = vi.spyOn(mfa.usage, 'list');
+    // The first read is that of the decision.
+    list.mockResolvedValueOnce([]).mockRejectedValueOnce(busyError());
+    await expect(require(other, request(CODE))).rejects.toMatchObject({ code: 'MFA_BUSY' });
+    expect(mfa.budgetOf('ann', 'recovery_code')).toMatchObject({ failures: 0, lockedUntilMs: 0 });
   });
 
   it('S50 costs an attempt where it is wrong, and none where it has another format', async () => {

@@ -3,7 +3,7 @@ import type { AccountSnapshot, MfaAccount } from '../domain/accounts/account.js'
 import { MfaClock } from '../domain/clock.js';
 import { readCode } from '../domain/code.js';
 import { MfaError } from '../domain/mfa-error.js';
-import { isRecoveryCodeShape, matchRecoveryCode } from '../domain/recovery/recovery-code.js';
+import { isRecoveryCodeShape, isSpentRecoveryCode, matchRecoveryCode } from '../domain/recovery/recovery-code.js';
 import type { Spending, UsageEntry } from '../domain/usage/usage.js';
 import { MfaUsageStore, type WhenKnown } from '../domain/usage/usage.store.js';
 import { MfaEvents } from '../events/mfa-events.js';
@@ -76,13 +76,15 @@ export class EnrollmentAuthorization {
     };
     if (!isRecoveryCodeShape(code)) throw refuse('malformed');
     await this.limiter.reserve(account, 'recovery_code', context);
-    const found = matchRecoveryCode(account, code, { keyRing: this.options.keyRing, nowMs: this.clock.nowMs() });
+    const { keyRing } = this.options;
+    const release = () => this.limiter.release(userId, 'recovery_code');
+    const found = matchRecoveryCode(account, code, { keyRing, nowMs: this.clock.nowMs() });
     if (!found) {
+      if (await this.isSpent({ userId, code, keyRing }, release)) throw refuse('already_spent');
       this.events.emit({ ...failed, failure: 'wrong_code' }, context);
       throw new MfaError('MFA_CODE_REJECTED');
     }
     const { entry, recoveryHash } = found;
-    const release = () => this.limiter.release(userId, 'recovery_code');
     const whenKnown = (isSpent: boolean) => (isSpent ? this.limiter.settle(userId, 'recovery_code') : release());
     if (!(await this.store(account, { entries: [entry, authorized], recoveryHash }, whenKnown))) {
       await release();
@@ -91,6 +93,22 @@ export class EnrollmentAuthorization {
     await tidyUp(() => this.limiter.settle(userId, 'recovery_code'));
     this.events.emit({ type: 'mfa.verification.succeeded', userId, factor: 'recovery_code' }, context);
     this.events.emit({ type: 'mfa.recovery_code.used', userId }, context);
+  }
+
+  /** Releases the attempt for a code that was right once, and where that is not known. */
+  // S58, S70
+  private async isSpent(
+    given: Parameters<typeof isSpentRecoveryCode>[1],
+    release: () => Promise<void>,
+  ): Promise<boolean> {
+    try {
+      const isSpent = await isSpentRecoveryCode(this.usage, given);
+      if (isSpent) await release();
+      return isSpent;
+    } catch (error) {
+      await release();
+      throw error;
+    }
   }
 
   private async store(

@@ -49,9 +49,14 @@ export class AuditTrail {
     return { id: auditId(event.at.getTime(), this.random.bytes(6)), userId, event: text };
   }
 
-  /** Inserts an event without a change. */
-  add(record: AuditRecord): void {
-    if (this.waiting < MOST_WAITING) this.later(() => this.store.add({ ...record, state: 'done' }, { patient: true }));
+  /**
+   * Inserts an event without a change.
+   * @param options `requiresAccount` = the user may have been purged before the event. Then it is left out: it would bring the
+   * user id back
+   */
+  add(record: AuditRecord, { requiresAccount = false } = {}): void {
+    const row = { ...record, state: 'done' } as const;
+    if (this.waiting < MOST_WAITING) this.later(() => this.store.add(row, { patient: true, requiresAccount }));
     else this.logger.error('An event is not in the audit table, because too many others wait to be written');
   }
 

@@ -33,6 +33,9 @@ export interface PreparedEvent {
   isStarted?: true;
 }
 
+/** The event of a change that was made in any case, or may have been made. */
+type UrgentEvent = Pick<PreparedEvent, 'event' | 'record'> & { isBegun: boolean; isMade: boolean };
+
 /** Every event is published here, for monitoring tools. Without a subscriber it costs nothing. */
 const CHANNEL = channel('nestjs-mfa:event');
 
@@ -98,7 +101,7 @@ export class MfaEvents implements OnModuleInit {
     try {
       if (!this.host.instance.notify && !this.emitter && !CHANNEL.hasSubscribers && !this.audit?.isOn) return;
       const { event, record } = this.prepare(draft, context);
-      if (record) this.audit?.add(record);
+      if (record) this.audit?.add(record, { requiresAccount: mayFollowPurge(draft) });
       queueMicrotask(() => this.deliver(event)); // the flow goes on first
     } catch (error) {
       // A change is committed by now, so nothing may throw before the host ends its sessions (S60, S79).
@@ -137,7 +140,7 @@ export class MfaEvents implements OnModuleInit {
 
   /**
    * Like {@link around}, for a change that must be made in any case. If the event cannot be written before it, that is done
-   * afterwards in the background.
+   * afterwards in the background. If the change throws, it may have been made, so the event is delivered too.
    */
   async aroundUrgent<T>(draft: MfaEventDraft, work: () => Promise<T>, context?: ExecutionContext): Promise<T> {
     const prepared = this.prepare(draft, context);
@@ -145,12 +148,19 @@ export class MfaEvents implements OnModuleInit {
       () => true,
       () => false,
     );
-    const result = await work();
-    if (result === false) return result;
-    // What was given up at its deadline may still be written. So this is the same row.
-    if (!isBegun && prepared.record) this.audit?.add(prepared.record);
-    this.finish(isBegun ? prepared : { ...prepared, record: null });
+    const result = await work().catch((error: unknown) => {
+      // A row that was written stays `started`.
+      this.finishUrgent({ ...prepared, isBegun, isMade: false });
+      throw error;
+    });
+    if (result !== false) this.finishUrgent({ ...prepared, isBegun, isMade: true });
     return result;
+  }
+
+  private finishUrgent({ event, record, isBegun, isMade }: UrgentEvent): void {
+    // What was given up at its deadline may still be written. So this is the same row.
+    if (!isBegun && record) this.audit?.add(record);
+    this.finish({ event, record: isBegun && isMade ? record : null });
   }
 
   /**
@@ -170,7 +180,7 @@ export class MfaEvents implements OnModuleInit {
   }
 
   /** Delivers the event of a change that was made. */
-  finish({ event, record }: PreparedEvent): void {
+  finish({ event, record }: Pick<PreparedEvent, 'event' | 'record'>): void {
     if (record) this.audit?.finish(record);
     queueMicrotask(() => this.deliver(event));
   }
@@ -235,6 +245,9 @@ export class MfaEvents implements OnModuleInit {
     }
   }
 }
+
+/** Whether a purge by another process may come before the event: it is about an earlier moment. */
+const mayFollowPurge = (draft: MfaEventDraft) => draft.type === 'mfa.login.superseded' || 'count' in draft;
 
 /** The authenticator in the form that events use. */
 export function eventAuthenticator(

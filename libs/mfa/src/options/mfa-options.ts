@@ -169,7 +169,11 @@ export interface MfaTrustedDeviceCookieOptions {
 
 /** Browsers and apps that a user trusts. Their logins require no second factor. */
 export interface MfaTrustedDeviceOptions {
-  /** Days until a device must prove a second factor again, 1 to 365. Use does not prolong them. @default 30 */
+  /**
+   * Days until a device must prove a second factor again, 1 to 365. Use does not prolong them. A lower value applies to
+   * trusted devices at once.
+   * @default 30
+   */
   lifetimeDays?: number | null | undefined;
   /** Devices that a user may have, 1 to 50. A further one replaces the one that was not used for the longest time. @default 10 */
   max?: number | null | undefined;

@@ -71,7 +71,7 @@ export class ProofVerifier {
     const snapshot = await this.reserve(claim, factor, shape);
     const nowMs = this.clock.nowMs();
     const evaluation = await this.match(claim, factor, proof, { snapshot, nowMs, prepare });
-    if (!evaluation.match) throw this.rejectEvaluated(claim, factor, evaluation);
+    if (!evaluation.match) throw await this.rejectEvaluated(claim, factor, evaluation);
     const { match } = evaluation;
     await this.spendAndSettle(claim, snapshot, factor, match);
 
@@ -210,12 +210,19 @@ export class ProofVerifier {
     return new MfaError('MFA_CODE_REJECTED');
   }
 
-  /** Refuses a proof that was evaluated. Its attempt stays counted, if its factor has a budget. */
-  private rejectEvaluated(
-    { userId, context }: ProofRequest,
-    { method, budget }: Factor,
+  /** Refuses a proof that was evaluated. Its attempt stays counted, if its factor has a budget and it was a guess. */
+  // S70
+  private async rejectEvaluated(
+    claim: ProofRequest,
+    factor: Factor,
     { failure = 'wrong_code', skewSteps, credential }: Extract<FactorEvaluation, { match: null }>,
-  ): MfaError {
+  ): Promise<MfaError> {
+    const { userId, context } = claim;
+    const { method, budget } = factor;
+    if (failure === 'already_spent') {
+      await this.release(userId, factor);
+      return this.reject(claim, factor, failure);
+    }
     const skew = skewSteps === undefined ? {} : { skewSteps };
     const draft = { type: 'mfa.verification.failed', userId, factor: method, failure, ...skew } as const;
     if (budget !== null) this.events.emit(draft, context);

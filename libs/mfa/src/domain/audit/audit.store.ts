@@ -36,9 +36,10 @@ export interface Pseudonymisation {
 export abstract class MfaAuditStore {
   /**
    * Inserts a row. If it is there already, one that is `done` marks it as `done`.
-   * @param options `patient` = it waits as long as the database needs, so that a queue of rows uses one connection
+   * @param options `patient` = it waits as long as the database needs, so that a queue of rows uses one connection;
+   * `requiresAccount` = it inserts nothing if the user has no account
    */
-  abstract add(row: AuditRow, options?: { patient?: boolean }): Promise<void>;
+  abstract add(row: AuditRow, options?: { patient?: boolean; requiresAccount?: boolean }): Promise<void>;
 
   /** Marks a row as `done`. It waits as long as the database needs. */
   abstract finish(id: string): Promise<void>;

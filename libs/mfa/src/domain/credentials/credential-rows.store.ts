@@ -18,7 +18,7 @@ export abstract class CredentialRowsStore {
   /** Removes the row if it is still expired. Its expiry may have changed since it was listed. */
   abstract removeExpired(userId: string, id: string, beforeMs: number): Promise<void>;
 
-  /** Removes all rows of the user. Returns their number. */
+  /** Removes all rows of the user. Returns how many of them were confirmed. */
   abstract removeAll(userId: string): Promise<number>;
 
   /** Up to `limit` rows with `expiresAtMs <= beforeMs`, oldest first. */

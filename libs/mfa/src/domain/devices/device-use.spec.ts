@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { TrustedDevice } from './device.js';
-import { isLiveDevice, presentedSecret } from './device-use.js';
+import { deviceExpiry, isLiveDevice, presentedSecret } from './device-use.js';
 
 const NOW = 1_800_000_000_000;
 const device = (rest: Partial<TrustedDevice> = {}) =>
@@ -39,15 +39,27 @@ describe('a presented secret', () => {
 });
 
 describe('a device is live', () => {
-  const live = device({ securityStamp: 7, expiresAtMs: NOW });
+  const live = device({ securityStamp: 7, createdAtMs: NOW - 1_000, expiresAtMs: NOW });
+  const account = { securityStamp: 7, lifetimeMs: 5_000 };
 
   it('S111 until the millisecond in which it expires', () => {
-    expect(isLiveDevice(live, { securityStamp: 7 }, NOW - 1)).toBe(true);
-    expect(isLiveDevice(live, { securityStamp: 7 }, NOW)).toBe(false);
-    expect(isLiveDevice(live, { securityStamp: 7 }, NOW + 1)).toBe(false);
+    expect(isLiveDevice(live, account, NOW - 1)).toBe(true);
+    expect(isLiveDevice(live, account, NOW)).toBe(false);
+    expect(isLiveDevice(live, account, NOW + 1)).toBe(false);
+  });
+
+  it('S111 for the present lifetime at most, and not longer where that became longer', () => {
+    const shorter = { ...account, lifetimeMs: 600 };
+    expect(isLiveDevice(live, shorter, NOW - 401)).toBe(true);
+    expect(isLiveDevice(live, shorter, NOW - 400)).toBe(false);
+    expect([deviceExpiry(live, 600), deviceExpiry(live, 1_000), deviceExpiry(live, 5_000)]).toEqual([
+      NOW - 400,
+      NOW,
+      NOW,
+    ]);
   });
 
   it('S111 under exactly the security stamp under which it was trusted', () => {
-    for (const securityStamp of [6, 8]) expect(isLiveDevice(live, { securityStamp }, NOW - 1)).toBe(false);
+    for (const securityStamp of [6, 8]) expect(isLiveDevice(live, { ...account, securityStamp }, NOW - 1)).toBe(false);
   });
 });

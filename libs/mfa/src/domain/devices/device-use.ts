@@ -27,12 +27,18 @@ export function presentedSecret(
   return Math.abs(nowMs - (rotatedAtMs ?? 0)) <= OVERLAP_MS ? 'previous' : 'lost';
 }
 
+/** When a device expires, in epoch milliseconds. A shorter `lifetimeMs` applies to devices that are trusted already. */
+// S111
+export function deviceExpiry({ createdAtMs, expiresAtMs }: TrustedDevice, lifetimeMs: number): number {
+  return Math.min(expiresAtMs, createdAtMs + lifetimeMs);
+}
+
 /** Whether the device is trusted by its row alone: it is not expired, and the factors did not change since. */
 // S111
 export function isLiveDevice(
-  { securityStamp, expiresAtMs }: TrustedDevice,
-  account: { securityStamp: number },
+  device: TrustedDevice,
+  { securityStamp, lifetimeMs }: { securityStamp: number; lifetimeMs: number },
   nowMs: number,
 ): boolean {
-  return securityStamp === account.securityStamp && nowMs < expiresAtMs;
+  return device.securityStamp === securityStamp && nowMs < deviceExpiry(device, lifetimeMs);
 }

@@ -25,7 +25,8 @@ export abstract class MfaDeviceStore {
    * Removes what the new device makes superfluous. Call it after {@link add}. It removes the replaced device, expired
    * devices, those with a lower security stamp, and those with the same `keyId` and another credential version. Of the
    * remaining ones, the `max` most recently used stay; among those used at the same time, the newest, then the smallest ids.
-   * A higher security stamp removes nothing: a parallel login has read a newer account.
+   * A higher security stamp removes nothing: a parallel login has read a newer account. The new device goes too if the account
+   * is gone, or has another security stamp than the device.
    */
   abstract trim(device: TrustedDevice, trim: DeviceTrim): Promise<void>;
 

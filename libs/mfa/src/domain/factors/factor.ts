@@ -140,7 +140,7 @@ export abstract class Factor {
    */
   abstract forget(snapshot: AccountSnapshot, ids?: readonly string[]): Promise<void>;
 
-  /** Deletes every row of the user. Returns how many there were, as far as the module stores them. */
+  /** Deletes every row of the user. Returns how many were in use once, as far as the module stores them. */
   abstract purge(userId: string): Promise<number>;
 }
 

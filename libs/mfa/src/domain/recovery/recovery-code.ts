@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import type { MfaAccount } from '../accounts/account.js';
 import { isSame, type KeyRing, type RingKey } from '../secrets/key-ring.js';
 import { CLOCK_SKEW_MS, type UsageEntry } from '../usage/usage.js';
+import type { MfaUsageStore } from '../usage/usage.store.js';
 
 /** How long a recovery code can be used, in milliseconds. */
 export const RECOVERY_LIFETIME_MS = 24 * 60 * 60 * 1000;
@@ -40,8 +41,25 @@ export function matchRecoveryCode(
 ): RecoveryMatch | null {
   if (recovery === null || nowMs >= recovery.expiresAtMs) return null;
   const { hash, expiresAtMs } = recovery;
-  const isRight = keyRing.ids.some((id) => isSame(recoveryHash(userId, code, keyRing.byId(id)!), hash));
-  if (!isRight) return null;
+  if (!hashesOf(userId, code, keyRing).some((each) => isSame(each, hash))) return null;
   const entry = { kind: 'recovery_code', item: hash, expiresAtMs: expiresAtMs + CLOCK_SKEW_MS } as const;
   return { entry, recoveryHash: hash };
+}
+
+/**
+ * Whether the code is a recovery code of the user that was spent, as far as that is still stored. Who sends it again guesses
+ * nothing. One statement.
+ */
+// S70
+export async function isSpentRecoveryCode(
+  usage: MfaUsageStore,
+  { userId, code, keyRing }: { userId: string; code: string; keyRing: KeyRing },
+): Promise<boolean> {
+  const hashes = hashesOf(userId, code, keyRing);
+  return (await usage.list(userId)).some(({ kind, item }) => kind === 'recovery_code' && hashes.includes(item));
+}
+
+/** The hashes under every key of the ring. */
+function hashesOf(userId: string, code: string, keyRing: KeyRing): string[] {
+  return keyRing.ids.map((id) => recoveryHash(userId, code, keyRing.byId(id)!));
 }

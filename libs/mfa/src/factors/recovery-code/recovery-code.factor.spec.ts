@@ -15,7 +15,7 @@ let hash: string;
 let expiresAtMs: number;
 beforeEach(async () => {
   mfa = inMemoryMfa();
-  factor = new RecoveryCodeFactor(mfa.events, mfa.options);
+  factor = new RecoveryCodeFactor(mfa.usage, mfa.events, mfa.options);
   hash = recoveryHash('ann', CODE, mfa.options.keyRing.newest);
   expiresAtMs = mfa.clock.nowMs() + 1000;
   await mfa.accounts.open('ann', mfa.clock.nowMs());
@@ -68,6 +68,17 @@ describe('RecoveryCodeFactor', () => {
     await expect(evaluate(PASSKEY)).resolves.toEqual({ match: null });
     mfa.clock.advance(1);
     await expect(evaluate(PROOF)).resolves.toEqual({ match: null });
+  });
+
+  it('S70 names a code of the user that was spent', async () => {
+    const { match } = await evaluate(PROOF);
+    const { securityStamp } = (await snapshot()).account;
+    const spending = { userId: 'ann', securityStamp, entries: [match!.entry], nowMs: mfa.clock.nowMs() };
+    await expect(mfa.usage.spend(spending)).resolves.toBe(true);
+    const { rowVersion } = (await mfa.accounts.load('ann'))!.account;
+    await mfa.accounts.commit('ann', rowVersion, { recovery: null });
+    await expect(evaluate(PROOF)).resolves.toEqual({ match: null, failure: 'already_spent' });
+    await expect(evaluate({ ...PROOF, code: 'BBCDEFGH23456789' })).resolves.toEqual({ match: null });
   });
 
   it('S104 notifies the owner of the use after the code was spent', async () => {

@@ -6,7 +6,8 @@ import {
   type FactorState,
   type ProofShape,
 } from '../../domain/factors/factor.js';
-import { isRecoveryCodeShape, matchRecoveryCode } from '../../domain/recovery/recovery-code.js';
+import { isRecoveryCodeShape, isSpentRecoveryCode, matchRecoveryCode } from '../../domain/recovery/recovery-code.js';
+import { MfaUsageStore } from '../../domain/usage/usage.store.js';
 import type { Proof, ProofPurpose } from '../../domain/verification/proof.js';
 import { MfaEvents } from '../../events/mfa-events.js';
 import { MFA_RESOLVED_OPTIONS, type ResolvedMfaOptions } from '../../options/resolve-options.js';
@@ -25,6 +26,7 @@ export class RecoveryCodeFactor extends Factor {
   override readonly purposes: readonly ProofPurpose[] = ['verify'];
 
   constructor(
+    private readonly usage: MfaUsageStore,
     private readonly events: MfaEvents,
     @Inject(MFA_RESOLVED_OPTIONS) private readonly options: ResolvedMfaOptions,
   ) {
@@ -42,9 +44,14 @@ export class RecoveryCodeFactor extends Factor {
 
   async evaluate(proof: Proof, { snapshot: { account }, nowMs }: FactorState): Promise<FactorEvaluation> {
     if (proof.kind !== 'code') return { match: null };
-    const found = matchRecoveryCode(account, proof.code, { keyRing: this.options.keyRing, nowMs });
-    if (!found) return { match: null };
     const { userId } = account;
+    const { keyRing } = this.options;
+    const { code } = proof;
+    const found = matchRecoveryCode(account, code, { keyRing, nowMs });
+    if (!found) {
+      const isSpent = await isSpentRecoveryCode(this.usage, { userId, code, keyRing });
+      return { match: null, ...(isSpent ? { failure: 'already_spent' } : {}) };
+    }
     const noteUse = async (_: number, context?: unknown) =>
       this.events.emit({ type: 'mfa.recovery_code.used', userId }, context as ExecutionContext | undefined);
     return { match: { ...found, use: null, amr: [], sealed: [], noteUse } };

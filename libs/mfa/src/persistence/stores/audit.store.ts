@@ -22,11 +22,15 @@ export class TypeOrmAuditStore extends MfaAuditStore {
     this.statements = new StatementRunner(dataSource, options);
   }
 
-  override async add({ id, userId, state, event }: AuditRow, { patient = false } = {}): Promise<void> {
-    const row = sql`
-      INSERT INTO ${MfaAuditEntity} (id, user_id, state, event) VALUES (${id}, ${userId}, ${state}, ${event})`;
+  override async add(
+    { id, userId, state, event }: AuditRow,
+    { patient = false, requiresAccount = false } = {},
+  ): Promise<void> {
+    const values = requiresAccount
+      ? sql`SELECT ${id}, a.user_id, ${state}, ${event} FROM ${MfaAccountEntity} a WHERE a.user_id = ${userId}`
+      : sql`VALUES (${id}, ${userId}, ${state}, ${event})`;
     try {
-      await this.statements.run(row, { patient });
+      await this.statements.run(sql`INSERT INTO ${MfaAuditEntity} (id, user_id, state, event) ${values}`, { patient });
     } catch (error) {
       if (state !== 'done' || !isUniqueViolation(error)) throw error;
       await this.finish(id);

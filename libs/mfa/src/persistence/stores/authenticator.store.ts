@@ -26,6 +26,12 @@ export class TypeOrmAuthenticatorStore extends TypeOrmCredentialRows implements 
       WHERE user_id = ${userId} AND id = ${id} AND expires_at = ${expiresAtMs}`);
   }
 
+  override async removeAll(userId: string): Promise<number> {
+    await this.statements.run(sql`
+      DELETE FROM ${MfaAuthenticatorEntity} WHERE user_id = ${userId} AND confirmed_at IS NULL`);
+    return super.removeAll(userId);
+  }
+
   async touch(userId: string, id: string, atMs: number): Promise<void> {
     await this.statements.run(sql`
       UPDATE ${MfaAuthenticatorEntity} SET last_used_at = ${atMs}

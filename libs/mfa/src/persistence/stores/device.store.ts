@@ -41,7 +41,8 @@ export class TypeOrmDeviceStore extends MfaDeviceStore {
     const remains = mayRemain(device, trim);
     // All rows are ranked alike, so that parallel calls agree on those that stay.
     await this.statements.run(sql`
-      DELETE FROM ${MfaDeviceEntity} WHERE user_id = ${userId} AND (NOT (${remains}) OR (id, last_used_at) IN (
+      DELETE FROM ${MfaDeviceEntity} WHERE user_id = ${userId} AND (NOT (${remains}) OR (id = ${device.id}
+        AND NOT EXISTS (${accountOf({ userId, securityStamp: device.securityStamp })})) OR (id, last_used_at) IN (
         SELECT gone.id, gone.last_used_at FROM (
           SELECT id, last_used_at FROM ${MfaDeviceEntity} WHERE user_id = ${userId} AND ${remains}
           ORDER BY last_used_at DESC, created_at DESC, id LIMIT ${ALL} OFFSET ${trim.max}) gone))`);
@@ -91,8 +92,7 @@ export class TypeOrmDeviceStore extends MfaDeviceStore {
   // S111
   private isTrusted({ id, userId, securityStamp }: TrustedDevice, nowMs: number): Sql {
     return sql`${isRow({ id, userId })} AND expires_at > ${nowMs} AND EXISTS (
-      SELECT 1 FROM ${MfaAccountEntity} a WHERE a.user_id = ${userId} AND a.security_stamp = ${securityStamp}
-      ${LOCKING_ACCOUNT[this.statements.dialect.family]})`;
+      ${accountOf({ userId, securityStamp })} ${LOCKING_ACCOUNT[this.statements.dialect.family]})`;
   }
 
   /** Whether the statement wrote exactly one row. */
@@ -103,6 +103,11 @@ export class TypeOrmDeviceStore extends MfaDeviceStore {
   private async affected(statement: Sql): Promise<number> {
     return (await this.statements.run(statement)).affected;
   }
+}
+
+/** The account, if it has this security stamp. */
+function accountOf({ userId, securityStamp }: Pick<TrustedDevice, 'userId' | 'securityStamp'>): Sql {
+  return sql`SELECT 1 FROM ${MfaAccountEntity} a WHERE a.user_id = ${userId} AND a.security_stamp = ${securityStamp}`;
 }
 
 function isRow({ id, userId }: Pick<TrustedDevice, 'id' | 'userId'>): Sql {
