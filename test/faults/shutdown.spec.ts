@@ -70,6 +70,7 @@ describe.each(testDatabases)('an application that closes on %s', (database) => {
       await ann.enroll();
       const mfa_token = await ann.login();
       for (let sent = 0; sent < 23; sent += 1) await ann.verify(mfa_token, 'x').expect(401);
+      await new Client(host, 'cy').enroll();
       const bob = new Client(host, 'bob');
       const inFlight = bob.post('/mfa/totp/setup', { password: 'slow' }).then(({ status }) => status);
       await slow.entered;

@@ -33,9 +33,6 @@ export interface PreparedEvent {
   isStarted?: true;
 }
 
-/** The event of a change that was made in any case, or may have been made. */
-type UrgentEvent = Pick<PreparedEvent, 'event' | 'record'> & { isBegun: boolean; isMade: boolean };
-
 /** Every event is published here, for monitoring tools. Without a subscriber it costs nothing. */
 const CHANNEL = channel('nestjs-mfa:event');
 
@@ -148,19 +145,17 @@ export class MfaEvents implements OnModuleInit {
       () => true,
       () => false,
     );
+    const deliver = ({ isMade }: { isMade: boolean }) => {
+      // What was given up at its deadline may still be written. So this is the same row.
+      if (!isBegun && prepared.record) this.audit?.add(prepared.record);
+      this.finish({ ...prepared, record: isBegun && isMade ? prepared.record : null });
+    };
     const result = await work().catch((error: unknown) => {
-      // A row that was written stays `started`.
-      this.finishUrgent({ ...prepared, isBegun, isMade: false });
+      deliver({ isMade: false }); // a row that was written stays `started`
       throw error;
     });
-    if (result !== false) this.finishUrgent({ ...prepared, isBegun, isMade: true });
+    if (result !== false) deliver({ isMade: true });
     return result;
-  }
-
-  private finishUrgent({ event, record, isBegun, isMade }: UrgentEvent): void {
-    // What was given up at its deadline may still be written. So this is the same row.
-    if (!isBegun && record) this.audit?.add(record);
-    this.finish({ event, record: isBegun && isMade ? record : null });
   }
 
   /**
@@ -180,7 +175,7 @@ export class MfaEvents implements OnModuleInit {
   }
 
   /** Delivers the event of a change that was made. */
-  finish({ event, record }: Pick<PreparedEvent, 'event' | 'record'>): void {
+  finish({ event, record }: PreparedEvent): void {
     if (record) this.audit?.finish(record);
     queueMicrotask(() => this.deliver(event));
   }

@@ -103,4 +103,3 @@ export class LoginPolicies implements OnModuleInit {
     return readPolicy(given, source, enrollmentMethodsOf(this.factors, { policy: null }));
   }
 }
-

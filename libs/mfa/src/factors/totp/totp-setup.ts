@@ -196,4 +196,3 @@ export class TotpSetup {
     return { authenticator, secret };
   }
 }
-
