@@ -101,14 +101,12 @@ export class EnrollmentAuthorization {
     given: Parameters<typeof isSpentRecoveryCode>[1],
     release: () => Promise<void>,
   ): Promise<boolean> {
-    try {
-      const isSpent = await isSpentRecoveryCode(this.usage, given);
-      if (isSpent) await release();
-      return isSpent;
-    } catch (error) {
+    const isSpent = await isSpentRecoveryCode(this.usage, given).catch(async (error: unknown) => {
       await release();
       throw error;
-    }
+    });
+    if (isSpent) await release();
+    return isSpent;
   }
 
   private async store(
